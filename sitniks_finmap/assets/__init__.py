@@ -1,0 +1,70 @@
+"""The assets of a connection, one module for each step of the way, and what every step shares."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pandas as pd
+
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.warehouse import columns, meaning
+
+
+def daily(connection: Connection) -> dg.DailyPartitionsDefinition:
+    """The local days of a connection, today included."""
+    return dg.DailyPartitionsDefinition(connection.start_date.isoformat(), timezone=connection.timezone, end_offset=1)
+
+
+def described_asset(connection: Connection, table: str, group: str, kinds: set[str], **more: Any) -> Any:
+    """`@dg.asset` for one table of one connection: daily, a range in one run, documented by the schema."""
+    schema = dg.TableSchema([dg.TableColumn(name, type, description=about) for name, type, about in columns(table)])
+    return dg.asset(
+        key=[connection.name, table],
+        partitions_def=daily(connection),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=group,
+        kinds=kinds,
+        description=meaning(table),
+        metadata={"dagster/column_schema": schema, "dagster/table_name": table},
+        required_resource_keys={connection.name},
+        **more,
+    )
+
+
+def chosen_days(context: dg.AssetExecutionContext) -> tuple[date, date]:
+    """First and last local day of the run's partitions."""
+    return date.fromisoformat(context.partition_keys[0]), date.fromisoformat(context.partition_keys[-1])
+
+
+def months(first_day: date, last_day: date) -> Iterator[tuple[date, date]]:
+    """The days in windows that end with a month."""
+    while first_day <= last_day:
+        next_month = (first_day.replace(day=1) + timedelta(days=32)).replace(day=1)
+        yield first_day, min(last_day, next_month - timedelta(days=1))
+        first_day = next_month
+
+
+def add_day_metadata(
+    context: dg.AssetExecutionContext, con: duckdb.DuckDBPyConnection, totals: str, preview: str
+) -> None:
+    """Gives each day of the run its own numbers (they plot over partitions) and a small table.
+
+    Both queries take $first and $last and begin with a column `day`; the preview has no personal data.
+    """
+    first_day, last_day = chosen_days(context)
+    days = {"first": first_day, "last": last_day}
+    numbers = con.execute(totals, days).df().set_index("day")
+    rows = con.execute(preview, days).df()
+    tables = {day: frame.drop(columns="day") for day, frame in rows.groupby("day")}
+    for key in context.partition_keys:
+        day = pd.Timestamp(key)
+        found = numbers.loc[day].to_dict() if day in numbers.index else dict.fromkeys(numbers.columns, 0)
+        metadata: dict[str, Any] = {
+            name: int(value) if float(value).is_integer() and "sum" not in name else float(value)
+            for name, value in found.items()
+        }
+        if day in tables:
+            metadata["preview"] = dg.MetadataValue.md(str(tables[day].to_markdown(index=False)))
+        context.add_asset_metadata(metadata, partition_key=key)

@@ -1,0 +1,122 @@
+"""What people rely on, checked after every run; a check that guards delivery stops it."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.run import ConnectionRun
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise about a table: `wrong` counts what breaks it, its further columns go to the metadata."""
+
+    table: str
+    name: str
+    description: str
+    wrong: str
+    blocking: bool = False
+
+
+CHECKS = [
+    Check(
+        "operations",
+        "transaction_ids_are_unique",
+        "No transaction has two operations, and no externalId stands for two.",
+        """
+        select count(*) - least(count(distinct transaction_id), count(distinct external_id)) as wrong,
+            count(*) as operations
+        from operations
+        """,
+        blocking=True,
+    ),
+    Check(
+        "operations",
+        "sign_and_type_agree",
+        "A negative amount is an expense and a positive one an income, and the amounts are those of Sitniks.",
+        """
+        select count(*) filter (
+            o.amount <= 0
+            or amount_of(t.amount, json_type(t.payload, '$.amount') = 'VARCHAR')
+                - if(o.type = 'expense', -o.amount, o.amount) not between -0.00000001 and 0.00000001
+        ) as wrong
+        from operations o
+        join latest_transactions t on t.transaction_id = o.transaction_id and t.version = o.raw_version
+        """,
+        blocking=True,
+    ),
+    Check(
+        "operations",
+        "every_live_transaction_is_accounted_for",
+        "Every live transaction is an operation or rejected with a reason, never both and never neither.",
+        """
+        select count(*) filter (known is distinct from 1) as wrong, count(*) as live_transactions
+        from (select transaction_id from latest_transactions where gone_at is null)
+        left join (
+            select transaction_id, count(*) as known
+            from (select transaction_id from operations union all select transaction_id from rejected_transactions)
+            group by all
+        ) using (transaction_id)
+        """,
+        blocking=True,
+    ),
+    Check(
+        "finmap_upload",
+        "nothing_is_left_undelivered",
+        "No operation failed or was refused by Finmap. What a run had no time for is backlog, not a failure.",
+        """
+        select
+            count(*) filter (l.state in ('failed', 'rejected')) as wrong,
+            count(*) filter (l.state = 'failed') as failed,
+            count(*) filter (l.state = 'rejected') as rejected_by_finmap,
+            count(*) filter (l.state is null) as backlog
+        from operations o
+        left join finmap_upload l using (external_id)
+        """,
+    ),
+    Check(
+        "finmap_upload",
+        "ledger_equals_operations_by_day",
+        "For each day what was delivered has the sums of its operations, to the kopiyka.",
+        """
+        select count(*) filter (should <> has) as wrong, coalesce(sum(abs(should - has)), 0) as difference
+        from (
+            select
+                l.day,
+                coalesce(sum(if(o.type = 'expense', -o.amount, o.amount)), 0) as should,
+                sum(if(l.type = 'expense', -l.amount, l.amount)) as has
+            from finmap_upload l
+            left join operations o using (external_id)
+            where l.state in ('sent', 'verified')
+            group by all
+        )
+        """,
+    ),
+]
+
+
+def asset_checks(connection: Connection) -> list[dg.AssetChecksDefinition]:
+    return [_asset_check(connection, check) for check in CHECKS]
+
+
+def _asset_check(connection: Connection, check: Check) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=[connection.name, check.table],
+        name=check.name,
+        description=check.description,
+        blocking=check.blocking,
+        required_resource_keys={connection.name},
+    )
+    def run_check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        run: ConnectionRun = getattr(context.resources, connection.name)
+        with run.explained(), run.warehouse.transaction() as con:
+            row = con.execute(check.wrong)
+            found = dict(zip([column[0] for column in row.description], row.fetchone() or (), strict=True))
+        return dg.AssetCheckResult(
+            passed=found["wrong"] == 0,
+            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+            metadata={name: float(value) if name == "difference" else int(value) for name, value in found.items()},
+        )
+
+    return run_check

@@ -1,0 +1,151 @@
+"""Sitniks → raw_sitniks_transactions, raw_sitniks_orders."""
+
+import logging
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+
+import dagster as dg
+import duckdb
+import pandas as pd
+
+from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset, months
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.sitniks import Row
+from sitniks_finmap.warehouse import insert_rows, replace_table, sql
+
+log = logging.getLogger(__name__)
+
+Resource = Literal["transactions", "orders"]
+
+
+def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
+    @described_asset(connection, "raw_sitniks_transactions", "extract", {"python", "duckdb"})
+    def raw_sitniks_transactions(context: dg.AssetExecutionContext) -> None:
+        run: ConnectionRun = getattr(context.resources, connection.name)
+        first_day, last_day = chosen_days(context)
+        with run.explained():
+            for first, last in months(first_day, last_day):
+                rows = run.sitniks.transactions(*run.bounds(first, last))
+                with run.warehouse.transaction() as con:
+                    store(con, run, "transactions", rows, first, last)
+                log.info(f"{connection.name}: {len(rows)} transactions from {first} to {last}")
+            with run.warehouse.transaction() as con:
+                add_day_metadata(context, con, totals("transactions"), PREVIEW)
+
+    @described_asset(
+        connection, "raw_sitniks_orders", "extract", {"python", "duckdb"}, deps=[raw_sitniks_transactions]
+    )
+    def raw_sitniks_orders(context: dg.AssetExecutionContext) -> None:
+        run: ConnectionRun = getattr(context.resources, connection.name)
+        first_day, last_day = chosen_days(context)
+        with run.explained():
+            asked: set[str] = set()
+            for first, last in months(first_day, last_day):
+                rows = run.sitniks.orders(*run.bounds(first, last))
+                with run.warehouse.transaction() as con:
+                    store(con, run, "orders", rows, first, last)
+                    others = orders_referred_to(con, first, last) - asked - {row.id for row in rows}
+                asked |= others | {row.id for row in rows}
+                fetch_orders(run, others, first)
+                log.info(f"{connection.name}: {len(rows)} orders, {len(others)} by id, {first} to {last}")
+            with run.warehouse.transaction() as con:
+                add_day_metadata(context, con, totals("orders"), ORDERS_PREVIEW)
+
+    return [raw_sitniks_transactions, raw_sitniks_orders]
+
+
+def store(
+    con: duckdb.DuckDBPyConnection, run: ConnectionRun, resource: Resource, rows: list[Row], first: date, last: date
+) -> None:
+    """Keeps the rows of one complete read of these days: new or changed ones as a new version."""
+    keep_settings(con, run.connection)
+    read_at = datetime.now(UTC)
+    store_rows(con, run, resource, rows, first, read_at)
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    read = [{"resource": resource, "day": day, "read_at": read_at, "run_id": run.run_id} for day in days]
+    insert_rows(con, "complete_reads", read, replacing=True)
+
+
+def store_rows(
+    con: duckdb.DuckDBPyConnection, run: ConnectionRun, resource: Resource, rows: list[Row], day: date, at: datetime
+) -> None:
+    """Keeps rows; one without a date of its own is put on `day`."""
+    con.execute(
+        "create or replace temp table this_read as select $1::date as first_day, $2::timestamptz as read_at, "
+        "$3::varchar as run_id",
+        [day, at, run.run_id],
+    )
+    frame = pd.DataFrame(
+        {"id": [r.id for r in rows], "amount": [r.amount for r in rows], "text": [r.text for r in rows]}, dtype=object
+    )
+    con.register("incoming", frame)
+    con.execute(f"create or replace temp view incoming_{resource} as select id::varchar as id, amount::varchar as "
+                "amount, text::varchar as text from incoming")  # fmt: skip
+    con.execute(sql(f"raw_sitniks_{resource}"))
+    con.execute(f"drop view incoming_{resource}")
+    con.unregister("incoming")
+
+
+def keep_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
+    row = {
+        "connection": connection.name,
+        "timezone": connection.timezone,
+        "comment_fields": connection.comment_fields,
+        "source_as_tag": connection.source_as_tag,
+    }
+    replace_table(con, "settings", [row])
+
+
+def orders_referred_to(con: duckdb.DuckDBPyConnection, first: date, last: date) -> set[str]:
+    """The orders that transactions of these days name without telling the order's status; not the deleted ones."""
+    rows = con.execute(
+        """
+        select distinct coalesce(text_of(f[1]), text_of(f[2])) as order_id
+        from (
+            select json_extract(payload, ['$.orderId', '$.order.id', '$.order.status', '$.orderStatus']) as f
+            from latest_transactions
+            where day between $1 and $2 and gone_at is null
+        )
+        where coalesce(text_of(f[3]), text_of(f[4])) is null and order_id is not null
+        except
+        select order_id from latest_orders where gone_at is not null
+        """,
+        [first, last],
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def fetch_orders(run: ConnectionRun, order_ids: set[str], day: date) -> None:
+    """Reads orders one by one, a few at a time into the warehouse; a deleted one (404) stays as last known."""
+    waiting = sorted(order_ids)
+    while waiting:
+        batch, waiting = waiting[:50], waiting[50:]
+        found = {order_id: run.sitniks.order(order_id) for order_id in batch}
+        now = datetime.now(UTC)
+        with run.warehouse.transaction() as con:
+            store_rows(con, run, "orders", [row for row in found.values() if row], day, now)
+            gone = [order_id for order_id, row in found.items() if row is None]
+            con.execute(
+                "update raw_sitniks_orders set gone_at = $1 where list_contains($2, order_id) and gone_at is null",
+                [now, gone],
+            )
+
+
+def totals(resource: Resource) -> str:
+    return f"""
+        select day, count(distinct {resource[:-1]}_id) as rows, count(*) as versions
+        from raw_sitniks_{resource} where day between $first and $last group by all
+    """  # noqa: S608
+
+
+PREVIEW = """
+    select day, transaction_id, version, amount, first_seen_at
+    from raw_sitniks_transactions where day between $first and $last
+    qualify row_number() over (partition by day order by transaction_id, version) <= 5
+"""
+ORDERS_PREVIEW = """
+    select day, order_id, version, text_of(json_extract(payload, '$.status')) as status, first_seen_at
+    from raw_sitniks_orders where day between $first and $last
+    qualify row_number() over (partition by day order by order_id, version) <= 5
+"""

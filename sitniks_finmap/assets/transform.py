@@ -1,0 +1,160 @@
+"""raw_sitniks_transactions, raw_sitniks_orders → operations, and rejected_transactions with a reason."""
+
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+
+import dagster as dg
+import duckdb
+
+from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset
+from sitniks_finmap.assets.extract import keep_settings
+from sitniks_finmap.connections import ConfigurationError, Connection, Rule
+from sitniks_finmap.finmap import Account, Finmap, Label
+from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.warehouse import replace_table, sql
+
+
+def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:
+    sources = [[connection.name, table] for table in ("raw_sitniks_transactions", "raw_sitniks_orders")]
+
+    @described_asset(connection, "operations", "transform", {"sql", "duckdb"}, deps=sources)
+    def operations(context: dg.AssetExecutionContext) -> None:
+        run: ConnectionRun = getattr(context.resources, connection.name)
+        first_day, last_day = chosen_days(context)
+        with run.explained():
+            directory = read_directory(run.finmap, connection)
+            with run.warehouse.transaction() as con:
+                keep_directory(con, connection, directory)
+                derive(con, first_day, last_day)
+            with run.warehouse.transaction() as con:
+                add_day_metadata(context, con, TOTALS, PREVIEW)
+
+    return [operations]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """What Finmap has that operations refer to: the accounts of the key, the categories of each type."""
+
+    accounts: list[Account]
+    categories: dict[str, list[Label]]
+
+
+def read_directory(finmap: Finmap, connection: Connection) -> Directory:
+    """Reads from Finmap what this connection refers to. Raises ApiError."""
+    if not connection.categories:
+        return Directory(finmap.accounts(), {})
+    return Directory(
+        finmap.accounts(), {"income": finmap.categories("income"), "expense": finmap.categories("expense")}
+    )
+
+
+def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, directory: Directory) -> None:
+    """Writes down the accounts and what the configuration makes of them. Raises ConfigurationError."""
+    keep_settings(con, connection)
+    replace_table(
+        con,
+        "finmap_accounts",
+        [{"account": a.id, "label": a.label, "currency": a.currency} for a in directory.accounts],
+    )
+    wanted: dict[str | None, str] = {None: connection.finmap_account, **connection.accounts}
+    accounts = {one: find_account(connection, name, directory.accounts) for one, name in wanted.items()}
+    replace_table(
+        con,
+        "account_mapping",
+        [{"settlement_account": one, "account": a.id, "currency": a.currency} for one, a in accounts.items()],
+    )
+    replace_table(con, "category_mapping", category_mapping(connection, directory))
+    rules = [*connection.rules, *built_in_rules()]
+    replace_table(
+        con,
+        "classification_rules",
+        [
+            {
+                "position": position,
+                "classification": rule.classification,
+                "sign": rule.sign,
+                "sources": [word.lower() for word in rule.source],
+                "descriptions": [word.lower() for word in rule.description],
+            }
+            for position, rule in enumerate(rules)
+        ],
+    )
+
+
+def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> None:
+    """Derives the operations of these days, and any others whose source changed since."""
+    con.execute(
+        "create or replace temp table chosen_days as select $1::date as first_day, $2::date as last_day",
+        [first_day, last_day],
+    )
+    for table in ("derived_transactions", "operations", "rejected_transactions"):
+        con.execute(sql(table))
+
+
+@cache
+def built_in_rules() -> list[Rule]:
+    text = files("sitniks_finmap").joinpath("rules.toml").read_text("utf-8")
+    return [Rule.model_validate(rule) for rule in tomllib.loads(text)["rules"]]
+
+
+def find_account(connection: Connection, wanted: str, accounts: list[Account]) -> Account:
+    """The account with this ID or name. Raises ConfigurationError that lists what exists."""
+    by_id = [account for account in accounts if account.id == wanted]
+    found = by_id or [account for account in accounts if account.label.strip() == wanted.strip()]
+    if len(found) == 1:
+        return found[0]
+    what = "is the name of several accounts; write the ID" if found else "is not among the accounts of the key"
+    there = ", ".join(f"{account.label} ({account.id}, {account.currency})" for account in accounts) or "none"
+    raise ConfigurationError(f'{connection.name}: Finmap account "{wanted}" {what}. There are: {there}')
+
+
+def category_mapping(connection: Connection, directory: Directory) -> list[dict[str, str]]:
+    """Rows of category_mapping: an income category for income, an expense category for expense.
+
+    Raises ConfigurationError for a name that neither type has, or one has twice.
+    """
+    rows = []
+    for classification, wanted in connection.categories.items():
+        for type, labels in directory.categories.items():
+            found = [c for c in labels if c.id == wanted] or [c for c in labels if c.label.strip() == wanted.strip()]
+            if len(found) > 1:
+                raise ConfigurationError(
+                    f'{connection.name}: "{wanted}" is the name of several {type} categories; write the ID, one of '
+                    + ", ".join(category.id for category in found)
+                )
+            rows += [{"classification": classification, "type": type, "category": c.id} for c in found]
+        if classification not in {row["classification"] for row in rows}:
+            there = "; ".join(
+                f"{type}: {', '.join(c.label for c in labels) or 'none'}"
+                for type, labels in directory.categories.items()
+            )
+            raise ConfigurationError(
+                f'{connection.name}: there is no Finmap category "{wanted}" for {classification}. There are: {there}'
+            )
+    return rows
+
+
+TOTALS = """
+    select
+        day,
+        count(*) filter (what = 'operation') as operations,
+        count(*) filter (what = 'rejected') as rejected,
+        coalesce(sum(amount) filter (type = 'income'), 0) as income_sum,
+        coalesce(sum(amount) filter (type = 'expense'), 0) as expense_sum
+    from (
+        select 'operation' as what, day, type, amount from operations
+        union all
+        select 'rejected', day, null, null from rejected_transactions
+    )
+    where day between $first and $last
+    group by all
+"""
+PREVIEW = """
+    select day, transaction_id, occurred_at, type, amount, classification, order_status
+    from operations where day between $first and $last
+    qualify row_number() over (partition by day order by amount desc, transaction_id) <= 5
+"""

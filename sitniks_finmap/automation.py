@@ -1,0 +1,189 @@
+"""When things run: the jobs of a connection and the sensors that launch them."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from sitniks_finmap.assets.deliver import DeliverConfig
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.housekeeping import report_killed_runs
+from sitniks_finmap.run import open_warehouse, today
+from sitniks_finmap.warehouse import Warehouse
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def connection_jobs(connection: Connection, assets: Sequence[dg.AssetsDefinition]) -> list[Any]:
+    """`<connection>_sync` the whole way, `_stage` all but the last step, `_deliver` the last step alone."""
+    tags = {"connection": connection.name}
+    upload = [asset for asset in assets if asset.key.path[-1] == "finmap_upload"]
+    staged = [asset for asset in assets if asset not in upload]
+    return [
+        dg.define_asset_job(
+            f"{connection.name}_sync",
+            selection=dg.AssetSelection.assets(*assets),
+            description="Sitniks → DuckDB → Finmap for a range of days.",
+            tags=tags,
+        ),
+        dg.define_asset_job(
+            f"{connection.name}_stage",
+            selection=dg.AssetSelection.assets(*staged),
+            description="Reads Sitniks and derives the operations of a range of days; writes nothing to Finmap.",
+            tags=tags,
+        ),
+        dg.define_asset_job(
+            f"{connection.name}_deliver",
+            selection=dg.AssetSelection.assets(*upload),
+            description="Delivers what is due of a range of days; reads nothing from Sitniks.",
+            tags=tags,
+        ),
+    ]
+
+
+def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[dg.SensorDefinition]:
+    warehouse = open_warehouse(connection)
+
+    @dg.sensor(
+        name=f"{connection.name}_sync_sensor",
+        job_name=f"{connection.name}_sync",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Syncs recent days every {_spoken(connection.sync_every)}, and what was never read before.",
+    )
+    def sync_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        _must_be_able_to_run(connection)
+        moment = now()
+        due = datetime.fromisoformat(context.cursor) + connection.sync_every if context.cursor else moment
+        # A cursor ahead of the clock was written before the clock was set back: it must not stop the syncs.
+        if moment < due <= moment + connection.sync_every:
+            return dg.SkipReason(f"The next sync is due at {_local(connection, due)}.")
+        if busy := _busy(context.instance, connection, warehouse, moment):
+            return dg.SkipReason(f"{busy}; the sync that is due follows it.")
+        first_day, last_day = days_to_sync(connection, warehouse, moment)
+        return dg.SensorResult(
+            run_requests=[_request(connection, "sync", first_day, last_day, moment)],
+            cursor=moment.isoformat(),
+        )
+
+    @dg.sensor(
+        name=f"{connection.name}_retry_sensor",
+        job_name=f"{connection.name}_deliver",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Every {_spoken(connection.retry_every)} delivers what failed, what is to be verified, and backlog.",
+    )
+    def retry_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        _must_be_able_to_run(connection)
+        moment = now()
+        due = datetime.fromisoformat(context.cursor) + connection.retry_every if context.cursor else moment
+        if moment < due <= moment + connection.retry_every:
+            return dg.SkipReason(f"The next look is due at {_local(connection, due)}.")
+        if busy := _busy(context.instance, connection, warehouse, moment):
+            return dg.SkipReason(f"{busy}; nothing else is delivered meanwhile.")
+        days = days_due(warehouse, moment)
+        if days is None:
+            return dg.SensorResult(
+                skip_reason=dg.SkipReason("Nothing failed, nothing waits."), cursor=moment.isoformat()
+            )
+        return dg.SensorResult(
+            run_requests=[_request(connection, "deliver", *days, moment)], cursor=moment.isoformat()
+        )
+
+    return [sync_sensor, retry_sensor]
+
+
+def days_to_sync(connection: Connection, warehouse: Warehouse, now: datetime) -> tuple[date, date]:
+    """The days that a sync reads: from `lookback_days` before today, or from the first day never read before."""
+    last_day = today(connection, now)
+    first_day = min(first_unread_day(connection, warehouse, last_day), last_day - timedelta(connection.lookback_days))
+    return max(first_day, connection.start_date), last_day
+
+
+def first_unread_day(connection: Connection, warehouse: Warehouse, last_day: date) -> date:
+    """The first day since start_date that was not read completely; a first import that died goes on there."""
+    if not warehouse.exists():
+        return connection.start_date
+    with warehouse.transaction() as con:
+        row = con.execute(
+            """
+            select min(day)::date
+            from generate_series($first::date, $last::date, interval 1 day) days(day)
+            where (select count(*) from complete_reads read where read.day = days.day) < 2
+            """,
+            {"first": connection.start_date, "last": last_day},
+        ).fetchone()
+    return row[0] if row and row[0] else last_day
+
+
+def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
+    """First and last day with something to deliver: failed and due, to be verified, or never tried; or None."""
+    if not warehouse.exists():
+        return None
+    with warehouse.transaction() as con:
+        row = con.execute(
+            """
+            select min(o.day), max(o.day)
+            from operations o
+            left join finmap_upload l using (external_id)
+            where l.external_id is null or (l.state in ('failed', 'sent') and l.next_attempt_at <= $1)
+            """,
+            [now],
+        ).fetchone()
+    return (row[0], row[1]) if row and row[0] else None
+
+
+def range_tags(first_day: date, last_day: date) -> dict[str, str]:
+    """The tags that make one run of a range of partitions."""
+    return {RANGE_START: first_day.isoformat(), RANGE_END: last_day.isoformat()}
+
+
+def _request(connection: Connection, what: str, first: date, last: date, moment: datetime) -> dg.RunRequest:
+    op = f"{connection.name}__finmap_upload"
+    return dg.RunRequest(
+        # With the offset, so that the hour that comes twice in October is two keys.
+        run_key=f"{what} {moment.astimezone(connection.zone).isoformat(timespec='seconds')}",
+        run_config=dg.RunConfig(ops={op: DeliverConfig(minutes=connection.deliver_minutes)}),
+        tags={"connection": connection.name, **range_tags(first, last)},
+    )
+
+
+def _must_be_able_to_run(connection: Connection) -> None:
+    """A connection without its keys shows as a failed tick, with the reason, and launches nothing."""
+    if problem := connection.problem():
+        raise dg.Failure(problem)
+
+
+def _busy(instance: dg.DagsterInstance, connection: Connection, warehouse: Warehouse, now: datetime) -> str | None:
+    """Who is at work on the connection, or None. Runs whose process was killed are reported as failed first."""
+    if warehouse.is_running():
+        return "A run is in progress"
+    report_killed_runs(instance, connection, now)
+    waiting = instance.get_run_records(dg.RunsFilter(tags={"connection": connection.name}, statuses=UNFINISHED), limit=1)
+    return f"Run {waiting[0].dagster_run.run_id[:8]} is in progress" if waiting else None
+
+
+def _spoken(duration: timedelta) -> str:
+    seconds = int(duration.total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def _local(connection: Connection, moment: datetime) -> str:
+    return moment.astimezone(connection.zone).strftime("%Y-%m-%d %H:%M:%S")

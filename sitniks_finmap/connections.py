@@ -1,0 +1,245 @@
+"""What a user configures: one `Connection` for each shop, read from connections.toml and the environment."""
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+FIRST_FINMAP_DAY = date(2015, 1, 1)  # the earliest `date` that Finmap's contract allows
+DURATION = re.compile(r"(\d+)([smhd])")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+CommentField = Literal[
+    "description", "counterparty", "source", "order_number", "payment_method", "delivery", "order_status"
+]
+Classification = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+
+
+class ConfigurationError(Exception):
+    """What is written in connections.toml or the environment cannot be used; the message says what to change."""
+
+
+class MissingKey(ConfigurationError):
+    """An API key is not in the environment."""
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = DURATION.fullmatch(value)
+    if not match or not int(match[1]):
+        raise ValueError('write a duration as "15m", "6h" or "1d"')
+    return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError('no such time zone; write an IANA name such as "Europe/Kyiv"') from None
+    return value
+
+
+def _base_url(value: str) -> str:
+    url = urlsplit(value)
+    if url.username or url.password or url.query or url.fragment:
+        raise ValueError("a base URL holds no user, key, query or fragment")
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
+        raise ValueError("must be https:// (http:// is allowed on this machine only, for the sandbox)")
+    return value.rstrip("/")
+
+
+def _start_date(value: date) -> date:
+    if value < FIRST_FINMAP_DAY:
+        raise ValueError(f"Finmap takes no operation before {FIRST_FINMAP_DAY}")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Rule(BaseModel):
+    """A classification rule: the first whose every condition holds decides.
+
+    A word list holds when one of its words occurs in the text, whatever the case.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    classification: Classification = Field(description="What a transaction is that meets the conditions.")
+    sign: Literal["income", "expense"] | None = Field(None, description="Only for income, or only for expense.")
+    source: list[Name] = Field([], description="Words, one of which the source contains.")
+    description: list[Name] = Field([], description="Words, one of which the description contains.")
+
+
+class Connection(BaseModel):
+    """One shop: a Sitniks company, the Finmap account its money goes to, and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = Field(
+        description="The unique name; the title of the table in connections.toml."
+    )
+    start_date: Annotated[date, AfterValidator(_start_date)] = Field(
+        description="First day of the import, in `timezone`."
+    )
+    finmap_account: Name = Field(description="ID or name of the Finmap account that takes the operations.")
+    sitniks_key_env: Name = Field(
+        "", validate_default=False, description="Environment variable with the Sitniks key; "
+        "`<NAME>_SITNIKS_API_KEY` when left out.",
+    )  # fmt: skip
+    finmap_key_env: Name = Field(
+        "", validate_default=False, description="Environment variable with the Finmap key; "
+        "`<NAME>_FINMAP_API_KEY` when left out.",
+    )  # fmt: skip
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        "Europe/Kyiv", description="IANA zone in which the shop's days are counted and naive stamps are read."
+    )
+    sync_every: Duration = Field(timedelta(hours=1), description="How often everything recent is synced.")
+    retry_every: Duration = Field(timedelta(minutes=15), description="How often failed operations are tried.")
+    lookback_days: int = Field(7, ge=0, le=366, description="Recent days that every sync reads again.")
+    deliver_minutes: int = Field(
+        45, ge=1, le=1440, description="How long a run of a sensor delivers before it leaves the rest to the next."
+    )
+    sitniks_url: BaseUrl = Field("https://crm.sitniks.com/open-api", description="Base of the Sitniks API.")
+    finmap_url: BaseUrl = Field("https://api.finmap.online/v2.2", description="Base of the Finmap API.")
+    sitniks_requests_per_second: float = Field(1.0, ge=0, le=1000, description="Rate for the key; 0 = no limit.")
+    finmap_requests_per_second: float = Field(2.0, ge=0, le=1000, description="Rate for the key; 0 = no limit.")
+    comment_fields: list[CommentField] = Field(
+        ["description", "counterparty", "source", "order_number", "payment_method", "delivery", "order_status"],
+        description="What the comment in Finmap tells, in this order.",
+    )
+    source_as_tag: bool = Field(False, description="Also put the source on the operation as a tag.")
+    accounts: dict[Name, Name] = Field(
+        {}, description="Sitniks settlement account (ID or title) → Finmap account (ID or name)."
+    )
+    categories: dict[Classification, Name] = Field(
+        {}, description="Classification → Finmap category (ID or name)."
+    )
+    rules: list[Rule] = Field([], description="Classification rules, before the built-in ones.")
+
+    def model_post_init(self, context: Any) -> None:
+        for side in ("sitniks", "finmap"):
+            if not getattr(self, f"{side}_key_env"):
+                object.__setattr__(self, f"{side}_key_env", f"{self.name.upper()}_{side.upper()}_API_KEY")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    def key(self, side: Literal["sitniks", "finmap"]) -> str:
+        """The API key of one side, from the environment. Raises MissingKey."""
+        variable = getattr(self, f"{side}_key_env")
+        value = os.environ.get(variable, "").strip()
+        if not value:
+            raise MissingKey(f"{self.name}: the environment variable {variable} is not set; put it into .env")
+        return value
+
+    def problem(self) -> str | None:
+        """Why this connection cannot run as the environment stands, or None."""
+        try:
+            self.key("sitniks")
+            self.key("finmap")
+        except MissingKey as missing:
+            return str(missing)
+        return None
+
+
+@dataclass(frozen=True)
+class WrongConnection:
+    """A table of connections.toml that is not a Connection; the others run."""
+
+    name: str
+    why: str
+
+    def problem(self) -> str:
+        return self.why
+
+
+def connections_path() -> Path:
+    return Path(os.environ.get("SITNIKS_FINMAP_CONNECTIONS") or "connections.toml").absolute()
+
+
+def data_folder() -> Path:
+    """Where the DuckDB files lie."""
+    return Path(os.environ.get("SITNIKS_FINMAP_DATA") or "data").absolute()
+
+
+def load_connections(path: Path | None = None) -> tuple[list[Connection], list[WrongConnection]]:
+    """Every connection of the file: the right ones, and the wrong ones with the reason.
+
+    Raises ConfigurationError when the file itself cannot be read or is not TOML.
+    """
+    path = path or connections_path()
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{path} does not exist; start from the connections.toml of the project, or set "
+            "SITNIKS_FINMAP_CONNECTIONS"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from None
+    right: list[Connection] = []
+    wrong: list[WrongConnection] = []
+    for name, table in tables.items():
+        read = read_connection(name, table)
+        (right if isinstance(read, Connection) else wrong).append(read)  # type: ignore[arg-type]
+    return right, wrong
+
+
+def read_connection(name: str, table: Any) -> Connection | WrongConnection:
+    if not isinstance(table, dict):
+        return WrongConnection(name, f"{name}: settings stand in a table, [sitniks_user_1], not on their own")
+    secret = next((field for field in table if _holds_a_key(field)), None)
+    if secret:
+        return WrongConnection(
+            name,
+            f"{name}: {secret}: a key does not belong in the file; put it into the environment or .env and name "
+            f"the variable here as {secret.split('_')[0]}_key_env",
+        )
+    try:
+        return Connection.model_validate({**table, "name": name})
+    except ValidationError as error:
+        return WrongConnection(name, f"{name}: " + "; ".join(_explain(one) for one in error.errors()))
+
+
+def _holds_a_key(field: str) -> bool:
+    return "key" in field.lower().split("_") and not field.lower().endswith("_env")
+
+
+def _explain(error: Any) -> str:
+    """A field and what is wrong with it, without the value: it might be a key in the wrong place."""
+    field = ".".join(str(part) for part in error["loc"]) or "the table"
+    if field == "name":
+        return 'the table\'s name must match [a-z0-9_]+, as in "sitniks_user_1"'
+    if error["type"] == "missing":
+        return f"{field} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{field} is not a setting (see docs/configuration.md)"
+    return f"{field}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def choose(name: str | None) -> list[Connection]:
+    """The right connections, or the one with this name. Raises ConfigurationError naming what exists."""
+    right, wrong = load_connections()
+    if name is None:
+        return right
+    for connection in right:
+        if connection.name == name:
+            return [connection]
+    for other in wrong:
+        if other.name == name:
+            raise ConfigurationError(other.why)
+    known = ", ".join(one.name for one in right) or "none"
+    raise ConfigurationError(f"there is no connection {name}; connections.toml has: {known}")

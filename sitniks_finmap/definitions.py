@@ -1,0 +1,55 @@
+"""The front door: every connection's assets, checks, jobs and sensors in one Definitions."""
+
+import warnings
+
+import dagster as dg
+
+# Single-run backfills are beta; they are measured to work, and one warning an asset would hide the others.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+
+from sitniks_finmap.alerts import checks_alert, failed_run_alert  # noqa: E402
+from sitniks_finmap.assets.checks import asset_checks  # noqa: E402
+from sitniks_finmap.assets.deliver import deliver_assets  # noqa: E402
+from sitniks_finmap.assets.extract import extract_assets  # noqa: E402
+from sitniks_finmap.assets.transform import transform_assets  # noqa: E402
+from sitniks_finmap.automation import connection_jobs, connection_sensors  # noqa: E402
+from sitniks_finmap.connections import Connection, WrongConnection, load_connections  # noqa: E402
+from sitniks_finmap.housekeeping import housekeeping, housekeeping_schedule  # noqa: E402
+from sitniks_finmap.run import run_resource  # noqa: E402
+
+
+def connection_definitions(connection: Connection) -> dg.Definitions:
+    """Everything of one connection."""
+    assets = [*extract_assets(connection), *transform_assets(connection), *deliver_assets(connection)]
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=asset_checks(connection),
+        jobs=connection_jobs(connection, assets),
+        sensors=connection_sensors(connection),
+        resources={connection.name: run_resource(connection)},
+    )
+
+
+def wrong_definitions(wrong: WrongConnection) -> dg.Definitions:
+    """A connection that cannot be used stands in the graph as a group of its own, with the reason."""
+    key = "".join(letter if letter.isalnum() else "_" for letter in wrong.name) or "_"
+    spec = dg.AssetSpec([key, "misconfigured"], group_name="misconfigured", description=f"⚠ {wrong.why}")
+    return dg.Definitions(assets=[spec])
+
+
+def build_defs() -> dg.Definitions:
+    """The definitions of every connection in connections.toml. Raises ConfigurationError for an unreadable file."""
+    right, wrong = load_connections()
+    return dg.Definitions.merge(
+        dg.Definitions(
+            jobs=[housekeeping],
+            schedules=[housekeeping_schedule],
+            sensors=[failed_run_alert, checks_alert],
+            executor=dg.in_process_executor,
+        ),
+        *(connection_definitions(connection) for connection in right),
+        *(wrong_definitions(one) for one in wrong),
+    )
+
+
+defs = build_defs()

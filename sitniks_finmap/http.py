@@ -1,0 +1,160 @@
+"""One polite HTTP session to one API: rate, retries, time-outs, typed failures."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+from requests.utils import get_environ_proxies
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from sitniks_finmap import __version__
+from sitniks_finmap.ratelimit import RateLimiter
+
+USER_AGENT = f"sitniks-finmap/{__version__}"  # a firewall answers 403 to Python's default
+TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds between two pieces of an answer
+PAUSE_AFTER_429 = 70.0  # the key is blocked for about a minute, and no header says so
+LONGEST_PAUSE = 600.0
+READ_ATTEMPTS = 6
+
+
+class ApiError(Exception):
+    """An API did not do what was asked. The message names no key and no customer."""
+
+
+class KeyRefused(ApiError):
+    """401 or 403: the key or its rights. No retry helps; the connection stops."""
+
+
+class Unavailable(ApiError):
+    """No usable answer came: 5xx, a time-out, a dropped connection, HTML. Of a write the outcome is unknown."""
+
+
+class Limited(Unavailable):
+    """429: too many requests, nothing was done."""
+
+
+class Refused(ApiError):
+    """The API answered that it will not do this (400, 404 …) where we rely on it."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer in JSON: numbers with a fraction are Decimal, `text` is the body as it came."""
+
+    status: int
+    body: Any
+    text: str
+
+
+class Api:
+    """The requests of one key to one API. Safe for several threads."""
+
+    def __init__(
+        self,
+        title: str,
+        base_url: str,
+        headers: dict[str, str],
+        limiter: RateLimiter,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.title = title
+        self.base_url = base_url
+        self.limiter = limiter
+        self.sleep = sleep
+        self._headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **headers}
+        self._sessions = threading.local()
+
+    def read(self, method: str, path: str, **request: Any) -> Reply:
+        """A request that changes nothing, tried again until it is answered.
+
+        Raises KeyRefused, or Unavailable when all attempts failed; other 4xx come back as a Reply.
+        """
+        attempts = Retrying(
+            retry=retry_if_exception_type(Unavailable),
+            wait=wait_exponential_jitter(initial=0.5, max=30),
+            stop=stop_after_attempt(READ_ATTEMPTS),
+            sleep=self.sleep,
+            reraise=True,
+        )
+        return attempts(self.send, method, path, **request)
+
+    def write(self, method: str, path: str, body: bytes | None = None) -> Reply:
+        """A request that changes something, sent once; a 429 is waited out, for then nothing was done.
+
+        Raises KeyRefused, or Unavailable: then the outcome is unknown.
+        """
+        attempts = Retrying(
+            retry=retry_if_exception_type(Limited), stop=stop_after_attempt(READ_ATTEMPTS), reraise=True
+        )
+        return attempts(self.send, method, path, data=body)
+
+    def send(self, method: str, path: str, **request: Any) -> Reply:
+        """One request, one answer or one typed failure."""
+        self.limiter.wait()
+        try:
+            response = self._session().request(
+                method, self.base_url + path, timeout=TIMEOUT, allow_redirects=False, **request
+            )
+        except requests.RequestException as error:
+            raise Unavailable(f"{self.title} did not answer ({type(error).__name__})") from None
+        return self._understand(response)
+
+    def _session(self) -> requests.Session:
+        session = getattr(self._sessions, "session", None)
+        if session is None:
+            session = requests.Session()
+            # Proxies are read once and .netrc never: it could replace our Authorization header.
+            session.trust_env = False
+            session.proxies.update(get_environ_proxies(self.base_url))
+            session.headers.update(self._headers)
+            self._sessions.session = session
+        return session
+
+    def _understand(self, response: requests.Response) -> Reply:
+        status = response.status_code
+        text = response.content.decode("utf-8", "replace")
+        if status == 429:
+            self.limiter.pause(_pause(response.headers.get("Retry-After")))
+            raise Limited(f"{self.title} answered 429: the rate limit of the key is used up")
+        if text.lstrip()[:1] == "<":
+            raise Unavailable(f"{self.title} answered {status} with a web page instead of JSON")
+        if status in (401, 403):
+            raise KeyRefused(
+                f"{self.title} refused the key ({status}); make a new one or give it the rights, then put it into .env"
+            )
+        if status >= 500 or status < 200 or 300 <= status < 400:
+            raise Unavailable(f"{self.title} answered {status}")
+        try:
+            body = json.loads(text, parse_float=Decimal) if text else None
+        except ValueError:
+            raise Unavailable(f"{self.title} answered {status} with a body that is not whole JSON") from None
+        return Reply(status, body, text)
+
+
+def _pause(retry_after: str | None) -> float:
+    """Seconds that a 429 asks us to wait: the header's, at least one, or the measured default without it."""
+    if retry_after is None:
+        return PAUSE_AFTER_429
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except ValueError:
+            return PAUSE_AFTER_429
+    return min(max(seconds, 1.0), LONGEST_PAUSE)
+
+
+def message_of(body: Any) -> str:
+    """What an error body says, in one short line."""
+    said = body.get("message", "") if isinstance(body, dict) else ""
+    if isinstance(said, list):
+        said = "; ".join(str(one) for one in said)
+    return " ".join(str(said).split())[:300]

@@ -1,0 +1,85 @@
+"""Runs the Dagster jobs of a connection from the command line, on the instance that the UI shows."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+
+from sitniks_finmap.automation import range_tags, utc_now
+from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.housekeeping import report_killed_runs
+from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.warehouse import private_folder
+
+PACKAGE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended; `why` says for people what failed."""
+
+    run_id: str
+    success: bool
+    why: str
+
+
+def prepare_home() -> Path:
+    """DAGSTER_HOME, or `<data>/dagster` when it is unset: made when missing, with our dagster.yaml in it."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(data_folder() / "dagster")))
+    private_folder(home)
+    settings = home / "dagster.yaml"
+    if not settings.exists():
+        # Beside the package in a wheel, in the folder above in a checkout.
+        ours = next(f / "dagster.yaml" for f in (PACKAGE, PACKAGE.parent) if (f / "dagster.yaml").exists())
+        shutil.copyfile(ours, settings)
+    return home
+
+
+@contextmanager
+def instance() -> Iterator[dg.DagsterInstance]:
+    prepare_home()
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+def run_job(
+    dagster: dg.DagsterInstance,
+    connection: Connection,
+    what: Literal["sync", "stage", "deliver"],
+    first_day: date,
+    last_day: date,
+) -> Run:
+    """One run over these days, in this process."""
+    from sitniks_finmap.definitions import build_defs  # not at the top: `sql` and `--help` need no definitions
+
+    if not open_warehouse(connection).is_running():
+        report_killed_runs(dagster, connection, utc_now())
+    job = build_defs().resolve_job_def(f"{connection.name}_{what}")
+    result = job.execute_in_process(
+        instance=dagster,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        tags={"connection": connection.name, **range_tags(first_day, last_day)},
+        raise_on_error=False,
+    )
+    return Run(result.run_id, result.success, "" if result.success else _why(dagster, result.run_id))
+
+
+def _why(dagster: dg.DagsterInstance, run_id: str) -> str:
+    """What the failed steps of a run say."""
+    reasons = []
+    for entry in dagster.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        if entry.dagster_event is None:
+            continue
+        failure = entry.dagster_event.step_failure_data
+        said = failure.user_failure_data.description if failure.user_failure_data else None
+        if said or failure.error:
+            reasons.append(said or str(failure.error.message if failure.error else "").strip())
+    return "; ".join(dict.fromkeys(reasons)) or "see the run in the Dagster UI"
+
+

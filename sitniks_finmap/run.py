@@ -1,0 +1,80 @@
+"""What one run of a connection works with: its clients and its warehouse, held under the connection's lock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+
+import dagster as dg
+
+from sitniks_finmap import finmap, sitniks
+from sitniks_finmap.connections import ConfigurationError, Connection, data_folder
+from sitniks_finmap.http import ApiError
+from sitniks_finmap.warehouse import Warehouse, WarehouseError
+
+LOCK_WAIT = 3600.0  # seconds; a delivery of a sensor takes at most 45 minutes by default
+
+
+@dataclass
+class ConnectionRun:
+    """The run of one connection; the clients are made when they are first asked for."""
+
+    connection: Connection
+    warehouse: Warehouse
+    run_id: str | None = None
+
+    @cached_property
+    def sitniks(self) -> sitniks.Sitniks:
+        return sitniks.connect(self.connection)
+
+    @cached_property
+    def finmap(self) -> finmap.Finmap:
+        return finmap.connect(self.connection)
+
+    def bounds(self, first_day: date, last_day: date) -> tuple[datetime, datetime]:
+        """The instants around whole local days.
+
+        Whether the API takes its bounds as inside or outside is not known: a millisecond before and the first
+        moment after are asked for as well, and each row then keeps its own day.
+        """
+        start = datetime.combine(first_day, time.min, self.connection.zone)
+        end = datetime.combine(last_day + timedelta(days=1), time.min, self.connection.zone)
+        return start - timedelta(milliseconds=1), end
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turns what a person can mend into a Failure that says which connection it is and what to do."""
+        try:
+            yield
+        except (ApiError, ConfigurationError, WarehouseError, sitniks.IncompleteRead) as error:
+            message = str(error)
+            if not message.startswith(self.connection.name):
+                message = f"{self.connection.name}: {message}"
+            raise dg.Failure(message, allow_retries=False) from error
+
+
+def open_warehouse(connection: Connection) -> Warehouse:
+    return Warehouse(data_folder(), connection.name)
+
+
+def run_resource(connection: Connection) -> dg.ResourceDefinition:
+    """The Dagster resource of a connection: one for the whole run, so that the lock is held from its first step to
+    its last, and the read copy is published when it ends, however it ends.
+    """
+
+    @dg.resource(description=f"The clients and the warehouse of {connection.name}, under its lock.")
+    def connection_run(context: dg.InitResourceContext) -> Iterator[ConnectionRun]:
+        run = ConnectionRun(connection, open_warehouse(connection), context.run_id)
+        with run.explained(), run.warehouse.run(wait=LOCK_WAIT):
+            try:
+                yield run
+            finally:
+                if run.warehouse.exists():
+                    run.warehouse.publish()
+
+    return connection_run
+
+
+def today(connection: Connection, now: datetime) -> date:
+    return now.astimezone(connection.zone).date()

@@ -1,0 +1,221 @@
+"""The sandbox as one ASGI application: finds API and shop, lets faults happen, records every request."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from . import finmap_api, sitniks_api
+from .exchange import BASES, Answer, Api, Refused, Request
+from .faults import BEFORE, Fault, Faults
+from .tenant import Shop
+
+logger = logging.getLogger(__name__)
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+APIS = {"sitniks": sitniks_api.answer, "finmap": finmap_api.answer}
+
+
+@dataclass(slots=True)
+class RecordedRequest:
+    """One request that a client made. `path` is below the API's base, as sent; no header and no key is kept.
+
+    `status` is what was answered: None while the answer is on its way, or if the connection was dropped.
+    """
+
+    at: datetime
+    monotonic: float
+    api: Api
+    shop: str | None
+    method: str
+    path: str
+    query: str
+    body: str
+    user_agent: str
+    status: int | None = None
+    fault: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+
+class Journal:
+    """The latest requests, oldest first."""
+
+    def __init__(self, keep: int):
+        self._requests: deque[RecordedRequest] = deque(maxlen=keep)
+        self._lock = threading.Lock()
+
+    def add(self, recorded: RecordedRequest) -> None:
+        with self._lock:
+            self._requests.append(recorded)
+
+    def all(self) -> list[RecordedRequest]:
+        with self._lock:
+            return list(self._requests)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._requests.clear()
+
+
+class Application:
+    """`drop` closes the connection that a scope came over."""
+
+    def __init__(
+        self, keys: Mapping[tuple[Api, str], Shop], faults: Faults, journal: Journal,
+        clock: Callable[[], datetime], drop: Callable[[dict[str, Any]], None],
+        control: Callable[[str, str, bytes], Answer],
+    ):  # fmt: skip
+        self._keys = keys
+        self._faults = faults
+        self._journal = journal
+        self._clock = clock
+        self._drop = drop
+        self._control = control
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        body = await _whole_body(receive)
+        path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or scope["path"]
+        api = _api_of(path)
+        if api is None:
+            await _send(send, self._elsewhere(scope, path, body))
+            return
+        request = self._request(api, path.removeprefix(BASES[api]), scope, body)
+        recorded = _recorded(request)
+        self._journal.add(recorded)
+        answer = await self._answer(request)
+        dropped = request.fault is not None and request.fault.kind in ("drop_before", "drop_after")
+        recorded.status = None if dropped else answer.status
+        if request.fault:
+            recorded.fault = request.fault.kind
+        await self._deliver(answer, request.fault, scope, receive, send)
+
+    def _elsewhere(self, scope: dict[str, Any], path: str, body: bytes) -> Answer:
+        try:
+            if path == "/open-api-json" and sitniks_api.passes_firewall(dict(scope["headers"])):
+                return sitniks_api.document()
+            return self._control(scope["method"], path, body)
+        except Refused as refused:
+            return refused.answer
+
+    def _request(self, api: Api, path: str, scope: dict[str, Any], body: bytes) -> Request:
+        headers = dict(scope["headers"])
+        shop = self._keys.get((api, _key(api, headers)))
+        method, now = scope["method"], self._clock()
+        request = Request(api, method, path, scope["query_string"], headers, body, shop, None, now)
+        request.fault = self._faults.take(api, method, path, shop.name if shop else None)
+        return request
+
+    async def _answer(self, request: Request) -> Answer:
+        fault = request.fault
+        if fault and fault.kind in BEFORE:
+            return fault.answer()
+        if fault and fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+            request.now = self._clock()
+        try:
+            if request.shop:
+                request.shop.access[request.api].check_rate(request.now)
+            answer = APIS[request.api](request)
+        except Refused as refused:
+            return refused.answer
+        except Exception:
+            logger.exception("the sandbox failed at %s %s", request.method, request.path)
+            return Refused(500, "the sandbox failed").answer
+        if fault and fault.kind == "slow_after":
+            await asyncio.sleep(fault.seconds)
+        return fault.answer() if fault and fault.kind in ("status_after", "html_after") else answer
+
+    async def _deliver(
+        self, answer: Answer, fault: Fault | None, scope: dict[str, Any], receive: Receive, send: Send
+    ) -> None:
+        kind = fault.kind if fault else None
+        if kind in ("drop_before", "drop_after"):
+            await self._hang_up(scope, receive)
+        elif kind == "truncated" and fault and fault.full_length:
+            await _send(send, answer, answer.body[: len(answer.body) // 2])
+            await self._hang_up(scope, receive)
+        elif kind == "truncated":
+            answer.body = answer.body[: len(answer.body) // 2]
+            await _send(send, answer)
+        elif kind == "drip" and fault:
+            await _drip(send, answer, fault.seconds)
+        else:
+            await _send(send, answer)
+
+    async def _hang_up(self, scope: dict[str, Any], receive: Receive) -> None:
+        """Close the connection, and stay until the server has noticed: else it would answer for us."""
+        self._drop(scope)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def _api_of(path: str) -> Api | None:
+    for api, base in BASES.items():
+        if path.startswith(base + "/"):
+            return api
+    return None
+
+
+def _key(api: Api, headers: dict[bytes, bytes]) -> str:
+    if api == "finmap":
+        return headers.get(b"apikey", b"").decode("latin-1")
+    scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    return key if scheme.lower() == "bearer" else ""
+
+
+def _recorded(request: Request) -> RecordedRequest:
+    return RecordedRequest(
+        at=request.now,
+        monotonic=time.monotonic(),
+        api=request.api,
+        shop=request.shop.name if request.shop else None,
+        method=request.method,
+        path=request.path,
+        query=request.query.decode("latin-1"),
+        body=request.body.decode("utf-8", "replace"),
+        user_agent=request.headers.get(b"user-agent", b"").decode("latin-1"),
+    )
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    message = await receive()
+    body = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+    return body
+
+
+async def _start(send: Send, answer: Answer) -> None:
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+    ]
+    headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+
+async def _send(send: Send, answer: Answer, part: bytes | None = None) -> None:
+    """The whole answer, or its headers and the first `part` of its body."""
+    await _start(send, answer)
+    body = answer.body if part is None else part
+    await send({"type": "http.response.body", "body": body, "more_body": part is not None})
+
+
+async def _drip(send: Send, answer: Answer, seconds: float) -> None:
+    await _start(send, answer)
+    begin, size = time.monotonic(), len(answer.body)
+    for place in range(size):
+        await asyncio.sleep(max(0.0, begin + seconds * (place + 1) / size - time.monotonic()))
+        await send({"type": "http.response.body", "body": answer.body[place : place + 1], "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

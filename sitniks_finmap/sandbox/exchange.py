@@ -1,0 +1,105 @@
+"""One HTTP exchange with the sandbox: what was asked, what is answered, and JSON that keeps money exact."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from .faults import Fault
+    from .tenant import Shop
+
+Api = Literal["sitniks", "finmap"]
+BASES: dict[Api, str] = {"sitniks": "/open-api", "finmap": "/v2.2"}
+
+JSON_TYPE = "application/json; charset=utf-8"
+HTML_TYPE = "text/html; charset=utf-8"
+HTML_PAGE = "<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+
+
+@dataclass(slots=True)
+class Request:
+    """One call as it arrived. `path` is below the API's base and still percent-encoded."""
+
+    api: Api
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
+    shop: "Shop | None"
+    fault: "Fault | None"
+    now: datetime
+
+    def parameters(self) -> dict[str, str]:
+        """The query, decoded. Raises Refused for raw non-ASCII bytes and for a repeated name."""
+        if not self.query:
+            return {}
+        try:
+            pairs = parse_qsl(self.query.decode("ascii"), keep_blank_values=True, errors="strict")
+        except UnicodeDecodeError:
+            raise Refused(400, "query_must_be_percent_encoded") from None
+        if len(dict(pairs)) != len(pairs):
+            raise Refused(400, "query_parameter_must_not_be_repeated")
+        return dict(pairs)
+
+
+@dataclass(slots=True)
+class Answer:
+    """One response; Content-Length is added when it is sent."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON_TYPE
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Refused(Exception):
+    """The API refuses the call; `answer` says so in the shape that NestJS, behind both APIs, gives errors."""
+
+    def __init__(self, status: int, message: str | list[str], headers: tuple[tuple[str, str], ...] = ()):
+        super().__init__(status, message)
+        body = {"statusCode": status, "message": message, "error": HTTPStatus(status).phrase}
+        self.answer = Answer(status, dumps(body).encode(), headers=headers)
+
+
+def dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def json_answer(value: Any, status: int = 200) -> Answer:
+    return Answer(status, json_text(value).encode())
+
+
+def html_answer(status: int, title: str) -> Answer:
+    return Answer(status, HTML_PAGE.format(title=title).encode(), HTML_TYPE)
+
+
+def json_text(value: Any) -> str:
+    """JSON in which a Decimal is a number with its own digits; the json module would want a float."""
+    try:
+        return dumps(value)
+    except TypeError:
+        pass
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{dumps(str(key))}: {json_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(json_text, value)) + "]"
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """JSON with numbers as int or Decimal. Raises ValueError for anything else, NaN and Infinity included."""
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,154 @@
+"""Faults: what goes wrong between a client and an API, on purpose, for chosen requests."""
+
+import random
+import threading
+from dataclasses import field
+from typing import Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from .exchange import BASES, Answer, Api, dumps, html_answer
+
+FaultKind = Literal[
+    # nothing is applied
+    "status",  # answer `status`
+    "drop_before",  # the connection closes without an answer
+    "html",  # 200 with an HTML page
+    "html_403",  # 403 with an HTML page, as a firewall does
+    # the request is applied, the answer is not what it should be
+    "status_after",
+    "drop_after",
+    "html_after",
+    "slow",  # wait `seconds`, then apply and answer
+    "slow_after",  # apply, then wait `seconds`, then answer
+    "drip",  # the body comes byte by byte over `seconds`
+    "truncated",  # half the body; with `full_length` under the Content-Length of the whole
+    # Finmap's creations
+    "stored",  # "Stored"/2; visible after `seconds`; with `conflict` its externalId is taken at once
+    "stored_lost",  # "Stored"/2, and nothing ever appears
+    "queued",  # "In the queue for processing"/0, else like `stored`
+    "error_201",  # "Error"/3 under HTTP 201, nothing is applied
+    # Sitniks' lists of transactions and orders
+    "page_shift",  # as if a row had been added at the top since the page before; the first page stays
+    "page_repeat",  # the page before, again
+    "page_short",  # the last `delta` rows of the page are missing, `count` is right
+    "count_lies",  # `count` + `delta`
+    "total_instead_of_count",
+    "named_array",  # the array is called "transactions" or "orders" instead of "data"
+    "ids_as_strings",
+]
+BEFORE: frozenset[FaultKind] = frozenset({"status", "drop_before", "html", "html_403"})
+CREATIONS: frozenset[FaultKind] = frozenset({"stored", "stored_lost", "queued", "error_201"})
+LISTS: frozenset[FaultKind] = frozenset(
+    {
+        "page_shift",
+        "page_repeat",
+        "page_short",
+        "count_lies",
+        "total_instead_of_count",
+        "named_array",
+        "ids_as_strings",
+    }
+)
+CREATION_PATHS = ("/operations/income", "/operations/expense", "/operations/transfer")
+LIST_PATHS = ("/transactions", "/orders")
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Fault:
+    """One thing that goes wrong for the requests that match.
+
+    `path` is a prefix below the API's base, as in "/operations". The first `after` matching requests pass,
+    then `times` of them are hit (None = all), each with `probability` if one is given, drawn from `seed`.
+    Faults for creations or lists match only those requests. A request gets at most one fault, the oldest
+    first. Waiting (`seconds` of slow, slow_after, drip) is real time; `stored` and `queued` follow the clock.
+    """
+
+    kind: FaultKind
+    api: Api
+    method: str | None = None
+    path: str | None = None
+    shop: str | None = None
+    times: int | None = 1
+    after: int = 0
+    probability: float | None = None
+    seed: int = 1
+    status: int = 500
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
+    seconds: float = 0.0
+    delta: int = 1
+    conflict: bool = True
+    full_length: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.kind in CREATIONS and self.api != "finmap") or (
+            self.kind in LISTS and self.api != "sitniks"
+        ):
+            raise ValueError(f"{self.kind} is not a fault of {self.api}")
+
+    def matches(self, api: Api, method: str, path: str, shop: str | None) -> bool:
+        if self.api != api or self.shop not in (None, shop) or self.method not in (None, method):
+            return False
+        if self.kind in CREATIONS and not (method == "POST" and path in CREATION_PATHS):
+            return False
+        if self.kind in LISTS and not (method == "GET" and path in LIST_PATHS):
+            return False
+        return path.startswith((self.path or "").removeprefix(BASES[api]))
+
+    def answer(self) -> Answer:
+        """What the client gets instead of the API's answer."""
+        if self.kind in ("html", "html_after"):
+            return html_answer(200, "Sandbox: technical works")
+        if self.kind == "html_403":
+            return html_answer(403, "Sandbox: access denied")
+        body = self.body
+        if body is None:
+            body = dumps({"statusCode": self.status, "message": "sandbox fault"})
+        return Answer(self.status, body.encode(), headers=tuple(self.headers.items()))
+
+
+class _Armed:
+    """A fault and how many requests it has seen and hit."""
+
+    def __init__(self, fault: Fault):
+        self.fault = fault
+        self.seen = 0
+        self.hit = 0
+        self.random = random.Random(fault.seed)
+
+    def strikes(self) -> bool:
+        self.seen += 1
+        if self.seen <= self.fault.after or self.hit == self.fault.times:
+            return False
+        if self.fault.probability is not None and self.random.random() >= self.fault.probability:
+            return False
+        self.hit += 1
+        return True
+
+
+class Faults:
+    """The faults in force."""
+
+    def __init__(self) -> None:
+        self._armed: list[_Armed] = []
+        self._lock = threading.Lock()
+
+    def add(self, fault: Fault) -> None:
+        with self._lock:
+            self._armed.append(_Armed(fault))
+
+    def clear(self) -> None:
+        with self._lock:
+            self._armed.clear()
+
+    def take(self, api: Api, method: str, path: str, shop: str | None) -> Fault | None:
+        """The fault for this request, counted as used."""
+        if not self._armed:
+            return None
+        with self._lock:
+            for armed in self._armed:
+                if armed.fault.matches(api, method, path, shop) and armed.strikes():
+                    return armed.fault
+        return None

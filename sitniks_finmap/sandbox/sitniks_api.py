@@ -1,0 +1,129 @@
+"""The Open API of Sitniks, as far as it is known, and strict where it is known to be."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+from .exchange import Answer, Refused, Request, dumps, html_answer, json_answer, json_text, parse_json
+from .faults import Fault
+from .sitniks_rows import EVER, RowList, SitniksRows, microseconds, read_stamp
+from .tenant import Shop
+
+LARGEST_PAGE = 50
+LARGEST_SKIP = 10**9
+LIST_PARAMETERS = {"limit", "skip", "createdAtFrom", "createdAtTo"}
+LISTS: dict[str, RowList] = {"/transactions": "transactions", "/orders": "orders"}
+PATHS = ("/transactions", "/orders", "/orders/statuses", "/orders/{id}", "/settlement-accounts")
+
+
+def passes_firewall(headers: dict[bytes, bytes]) -> bool:
+    """The real service's firewall turns away Python's urllib, and here whoever says nothing."""
+    agent = headers.get(b"user-agent", b"").strip()
+    return bool(agent) and not agent.startswith(b"Python-urllib")
+
+
+def answer(request: Request) -> Answer:
+    """Raises Refused."""
+    if not passes_firewall(request.headers):
+        return html_answer(403, "Sandbox: access denied")
+    if request.shop is None:
+        raise Refused(401, "unauthorized")
+    request.shop.access["sitniks"].check_rights(request.path)
+    if request.method != "GET":
+        raise Refused(404, f"Cannot {request.method} {request.path}")
+    return _read(request, request.shop)
+
+
+def _read(request: Request, shop: Shop) -> Answer:
+    path = request.path
+    if path in LISTS:
+        return _list(request, shop.rows[LISTS[path]], LISTS[path])
+    if path == "/orders/statuses":
+        return json_answer({"data": shop.directories.list("orders/statuses")})
+    if path == "/settlement-accounts":
+        return json_answer({"data": shop.directories.list("settlement-accounts")})
+    order = (
+        shop.rows["orders"].get(unquote(path.removeprefix("/orders/")))
+        if path.startswith("/orders/")
+        else None
+    )
+    if order is None:
+        raise Refused(404, "not_found")
+    return Answer(200, order.encode())
+
+
+def _list(request: Request, rows: SitniksRows, name: RowList) -> Answer:
+    parameters = request.parameters()
+    for unknown in sorted(set(parameters) - LIST_PARAMETERS):
+        raise Refused(400, [f"property_{unknown}_should_not_exist"])
+    limit = _integer(parameters, "limit", LARGEST_PAGE, 1, LARGEST_PAGE)
+    skip = _integer(parameters, "skip", 0, 0, LARGEST_SKIP)
+    lower = _wall_time(parameters, "createdAtFrom", EVER[0])
+    upper = _wall_time(parameters, "createdAtTo", EVER[1])
+    fault = request.fault
+    skip = _faulty_skip(fault, limit, skip)
+    bodies = rows.page(limit, skip, (lower, upper))
+    return _page(bodies, rows.count((lower, upper)), name, fault)
+
+
+def _integer(parameters: dict[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = parameters.get(name)
+    if text is None:
+        return default
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) > 15:
+        raise Refused(400, [f"{name}_must_be_an_integer_number"])
+    value = int(text)
+    if value > most:
+        raise Refused(400, [f"{name}_must_not_be_greater_than_{most}"])
+    if value < least:
+        raise Refused(400, [f"{name}_must_not_be_less_than_{least}"])
+    return value
+
+
+def _wall_time(parameters: dict[str, str], name: str, default: int) -> int:
+    """Microseconds of a bound. The API ignores the offset that is written: the wall time is taken as UTC."""
+    if name not in parameters:
+        return default
+    moment: datetime | None = read_stamp(parameters[name])
+    if moment is None:
+        raise Refused(400, [f"{name}_must_be_a_valid_iso_8601_date_string"])
+    return microseconds(moment.replace(tzinfo=UTC))
+
+
+def _faulty_skip(fault: Fault | None, limit: int, skip: int) -> int:
+    if fault and fault.kind == "page_shift":
+        return max(0, skip - 1)
+    if fault and fault.kind == "page_repeat":
+        return max(0, skip - limit)
+    return skip
+
+
+def _page(bodies: list[str], count: int, name: RowList, fault: Fault | None) -> Answer:
+    kind = fault.kind if fault else None
+    delta = fault.delta if fault else 0
+    if kind == "page_short":
+        bodies = bodies[: max(0, len(bodies) - delta)]
+    elif kind == "count_lies":
+        count += delta
+    elif kind == "page_shift":
+        count += 1
+    elif kind == "ids_as_strings":
+        bodies = [_with_text_ids(body) for body in bodies]
+    array = name if kind == "named_array" else "data"
+    counter = "total" if kind == "total_instead_of_count" else "count"
+    return Answer(200, f'{{"{array}":[{",".join(bodies)}],"{counter}":{count}}}'.encode())
+
+
+def _with_text_ids(body: str) -> str:
+    row = parse_json(body)
+    return json_text(
+        {**row, **{name: str(row[name]) for name in ("id", "orderId") if row.get(name) is not None}}
+    )
+
+
+def document() -> Answer:
+    """A small GET /open-api-json: what the sandbox knows of the vendor's about 90 endpoints."""
+    paths: dict[str, Any] = {f"/open-api{path}": {"get": {"responses": {"200": {}}}} for path in PATHS}
+    info = {"title": "Sitniks Open API (sandbox)", "version": "1.0"}
+    return Answer(200, dumps({"openapi": "3.0.0", "info": info, "paths": paths}).encode())

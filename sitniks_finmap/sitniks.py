@@ -1,0 +1,198 @@
+"""The Sitniks client: whole reads of transactions and orders, page by page, each row verbatim."""
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.http import Api, Refused, Reply, Unavailable, message_of
+from sitniks_finmap.ratelimit import RateLimiter
+
+log = logging.getLogger(__name__)
+
+PAGE_SIZE = 50  # more answers 400
+READ_ATTEMPTS = 3
+ARRAY_NAMES = ("data", "transactions", "orders", "items")
+
+
+class IncompleteRead(Exception):
+    """A list could not be read whole; nothing of it may count as "not there"."""
+
+
+class Written(str):
+    """A JSON number as it was written, digit for digit."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One object of a list, verbatim, with what must be known of it before SQL sees it."""
+
+    id: str  # Sitniks' id; `?` and a hash of the text where there is none
+    amount: str | None  # the `amount` as written, when it is a number or a text
+    order_id: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Page:
+    rows: list[Row]
+    count: int | None  # how many rows the whole list has, by its own word
+
+
+class Sitniks:
+    """The Open API of one Sitniks company."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    def transactions(self, start: datetime, end: datetime) -> list[Row]:
+        """Every transaction created from `start` to `end` (aware), each once. Raises IncompleteRead, ApiError."""
+        return self._read_whole("/transactions", start, end)
+
+    def orders(self, start: datetime, end: datetime) -> list[Row]:
+        """Every order created from `start` to `end` (aware), each once. Raises IncompleteRead, ApiError."""
+        return self._read_whole("/orders", start, end)
+
+    def order(self, order_id: str) -> Row | None:
+        """One order, or None when it is deleted (404)."""
+        reply = self.api.read("GET", f"/orders/{quote(order_id, safe='')}")
+        if reply.status == 404:
+            return None
+        if reply.status != 200 or not isinstance(reply.body, dict):
+            raise Refused(f"Sitniks answered {reply.status} to one order: {message_of(reply.body)}")
+        return _row(*_whole_object(reply.text))
+
+    def page(self, path: str, start: datetime, end: datetime, skip: int = 0) -> Page:
+        """One page of a list, newest or oldest first as Sitniks likes it."""
+        # The offset written in a bound is ignored by Sitniks: only UTC with Z means what it says.
+        window = {"createdAtFrom": _utc(start), "createdAtTo": _utc(end)}
+        reply = self.api.read("GET", path, params={"limit": PAGE_SIZE, "skip": skip, **window})
+        if reply.status != 200:
+            raise Refused(f"Sitniks answered {reply.status} to {path}: {message_of(reply.body)}")
+        return read_page(reply)
+
+    def _read_whole(self, path: str, start: datetime, end: datetime) -> list[Row]:
+        expected = None
+        for _ in range(READ_ATTEMPTS):
+            rows, count = self._collect(path, start, end)
+            # Without a count nothing in the answer proves it whole; two reads that agree are the next best proof.
+            if len(rows) == (count if count is not None else expected):
+                return rows
+            expected = len(rows) if count is None else None
+            log.info("%s: read %d rows of %s; reading again", path, len(rows), count if count is not None else "?")
+        seen = f"{len(rows)} distinct rows, but it counts {count}" if count is not None else "no count"
+        raise IncompleteRead(
+            f"Sitniks' list {path} was read {READ_ATTEMPTS} times and never whole: {seen}. Nothing was changed for "
+            "these days; the next sync reads them again"
+        )
+
+    def _collect(self, path: str, start: datetime, end: datetime) -> tuple[list[Row], int | None]:
+        """One pass over the list: distinct rows, and the count of the last page."""
+        rows: dict[str, Row] = {}
+        skip = 0
+        while True:
+            page = self.page(path, start, end, skip)
+            known = len(rows)
+            rows.update(_told_apart(page.rows))
+            skip += len(page.rows)
+            if len(rows) == known or (skip >= page.count if page.count is not None else len(page.rows) < PAGE_SIZE):
+                return list(rows.values()), page.count
+
+
+def connect(connection: Connection, **options: Any) -> Sitniks:
+    """The client of a connection. Raises MissingKey."""
+    key = connection.key("sitniks")
+    limiter = RateLimiter(data_folder() / "limits", key, connection.sitniks_requests_per_second)
+    return Sitniks(
+        Api("Sitniks", connection.sitniks_url, {"Authorization": f"Bearer {key}"}, limiter, **options)
+    )
+
+
+def read_page(reply: Reply) -> Page:
+    """The rows of a list answer, whatever its array is called, and its `count` or `total`."""
+    body = reply.body
+    if isinstance(body, list):
+        return Page([_row(text, row) for text, row in _array_elements(reply.text, 0)], None)
+    if not isinstance(body, dict):
+        raise Unavailable("Sitniks answered something that is not a list")
+    name = next((n for n in ARRAY_NAMES if isinstance(body.get(n), list)), None)
+    if name is None:
+        raise Unavailable(f"Sitniks answered no list; the fields are {', '.join(sorted(body)) or 'none'}")
+    count = next((body[n] for n in ("count", "total") if isinstance(body.get(n), int)), None)
+    at = _position_of(reply.text, name)
+    return Page([_row(text, row) for text, row in _array_elements(reply.text, at)], count)
+
+
+# -- Verbatim rows: json.loads would turn 1500.00 into a float, and nothing would bring the digits back. --
+
+_DECODER = json.JSONDecoder(parse_float=Written, parse_int=Written, parse_constant=Written)
+
+
+def _skip_blank(text: str, at: int) -> int:
+    while text[at] in " \t\r\n,":
+        at += 1
+    return at
+
+
+def _position_of(text: str, name: str) -> int:
+    """Where the value of a top-level field of an object begins."""
+    at = _skip_blank(text, text.index("{") + 1)
+    while True:
+        field, at = _DECODER.raw_decode(text, at)
+        at = _skip_blank(text, text.index(":", at) + 1)
+        if field == name:
+            return at
+        _, at = _DECODER.raw_decode(text, at)
+        at = _skip_blank(text, at)
+
+
+def _array_elements(text: str, at: int) -> Iterator[tuple[str, Any]]:
+    at = _skip_blank(text, text.index("[", at) + 1)
+    while text[at] != "]":
+        element, end = _DECODER.raw_decode(text, at)
+        yield text[at:end], element
+        at = _skip_blank(text, end)
+
+
+def _whole_object(text: str) -> tuple[str, Any]:
+    return text.strip(), _DECODER.decode(text)
+
+
+def _row(text: str, row: Any) -> Row:
+    if not isinstance(row, dict):
+        return Row(_nameless(text), None, None, text)
+    order = row.get("order")
+    order_id = _id(row.get("orderId")) or (_id(order.get("id")) if isinstance(order, dict) else None)
+    amount = row.get("amount")
+    return Row(_id(row.get("id")) or _nameless(text), amount if isinstance(amount, str) else None, order_id, text)
+
+
+def _id(value: Any) -> str | None:
+    """An id that is a number or a text, as text; 12348 and "12348" are one id."""
+    return str(value) if isinstance(value, str) and value.strip() else None
+
+
+def _nameless(text: str) -> str:
+    return "?" + hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def _told_apart(rows: list[Row]) -> dict[str, Row]:
+    """Rows by id; nameless rows with the same text on one page are as many rows as there are."""
+    seen: Counter[str] = Counter()
+    told: dict[str, Row] = {}
+    for row in rows:
+        seen[row.id] += row.id.startswith("?")
+        told[row.id if seen[row.id] < 2 else f"{row.id}-{seen[row.id]}"] = row
+    return told
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,144 @@
+-- One row is one live transaction with every field read out of its payload, and the reason why it cannot become an
+-- operation, or null. Taken up: the transactions of the chosen days, and any other whose own version or whose
+-- order's version is not the one it was derived from.
+create or replace temp table derived_transactions as
+with known as (
+    select transaction_id, raw_version, order_key, order_version from operations
+    union all
+    select transaction_id, raw_version, order_key, order_version from rejected_transactions
+),
+orders as (
+    select
+        order_id,
+        version,
+        text_of(f[1]) as order_number,
+        coalesce(text_of(f[2]), text_of(f[3])) as status,
+        coalesce(text_of(f[4]), text_of(f[5]), text_of(f[6])) as client,
+        text_of(f[7]) as channel
+    from (
+        select order_id, version, json_extract(payload, [
+            '$.orderNumber', '$.status', '$.orderStatus',
+            '$.client.fullname', '$.client.email', '$.client.id', '$.salesChannel'
+        ]) as f
+        from latest_orders
+    )
+),
+orders_by_number as (
+    select order_number, any_value(order_id) as order_id
+    from orders
+    where order_number is not null
+    group by all
+    having count(*) = 1
+),
+taken as (
+    select t.transaction_id, t.version, t.day, t.amount, t.payload
+    from latest_transactions t
+    left join known k using (transaction_id)
+    left join orders o on o.order_id = k.order_key
+    cross join chosen_days c
+    where t.gone_at is null
+        and (
+            t.day between c.first_day and c.last_day
+            or k.transaction_id is null
+            or k.raw_version <> t.version
+            or k.order_version is distinct from o.version
+        )
+),
+extracted as (
+    select *, json_extract(payload, [
+        '$.date', '$.createdAt', '$.amount',                                                            -- 1
+        '$.description', '$.comment',                                                                   -- 4
+        '$.counterparty', '$.client.fullname', '$.order.client.fullname', '$.client.name',              -- 6
+        '$.client.email', '$.client.instagram', '$.client.id',                                          -- 10
+        '$.source', '$.salesChannel', '$.order.salesChannel', '$.order.source',                         -- 13
+        '$.orderNumber', '$.order.orderNumber',                                                         -- 17
+        '$.paymentMethod', '$.settlementAccount',                                                       -- 19
+        '$.delivery', '$.order.delivery',                                                               -- 21
+        '$.order.status', '$.orderStatus',                                                              -- 23
+        '$.orderId', '$.order.id',                                                                      -- 25
+        '$.currency', '$.currencyId',                                                                   -- 27
+        '$.settlementAccountId', '$.settlementAccount.id'                                               -- 29
+    ]) as f
+    from taken
+),
+read as (
+    select
+        transaction_id,
+        version as raw_version,
+        day,
+        payload,
+        amount as amount_as_written,
+        amount_of(amount, json_type(f[3]) = 'VARCHAR') as exact_amount,
+        date_trunc('millisecond', coalesce(
+            instant_of(text_of(f[1]), s.timezone), instant_of(text_of(f[2]), s.timezone)
+        )) as occurred_at,
+        case upper(coalesce(text_of(f[27]), text_of(f[28]), 'UAH'))
+            when '₴' then 'UAH'
+            when 'ГРН' then 'UAH'
+            when 'ГРН.' then 'UAH'
+            else upper(coalesce(text_of(f[27]), text_of(f[28]), 'UAH'))
+        end as currency,
+        coalesce(text_of(f[4]), text_of(f[5])) as description,
+        coalesce(
+            text_of(f[6]), text_of(f[7]), text_of(f[8]), text_of(f[9]),
+            text_of(f[10]), text_of(f[11]), text_of(f[12])
+        ) as counterparty,
+        coalesce(text_of(f[13]), text_of(f[14]), text_of(f[15]), text_of(f[16])) as source,
+        coalesce(text_of(f[17]), text_of(f[18])) as order_number,
+        coalesce(text_of(f[19]), text_of(f[20])) as payment_method,
+        coalesce(text_of(f[21]), text_of(f[22])) as delivery,
+        coalesce(text_of(f[23]), text_of(f[24])) as order_status,
+        coalesce(text_of(f[25]), text_of(f[26])) as referred_order,
+        coalesce(text_of(f[29]), text_of(f[30])) as settlement_account_id,
+        text_of(f[20]) as settlement_account_title
+    from extracted
+    cross join settings s
+),
+joined as (
+    select
+        r.* exclude (counterparty, source, order_number, order_status),
+        if(r.exact_amount < 0, 'expense', 'income') as type,
+        round(abs(r.exact_amount), 2) as rounded_amount,
+        coalesce(r.counterparty, o.client) as counterparty,
+        coalesce(r.source, o.channel) as source,
+        coalesce(r.order_number, o.order_number) as order_number,
+        coalesce(r.order_status, o.status) as order_status,
+        coalesce(r.referred_order, n.order_id) as order_key,
+        o.version as order_version,
+        coalesce(by_id.account, by_title.account, by_default.account) as account,
+        coalesce(by_id.currency, by_title.currency, by_default.currency) as account_currency
+    from read r
+    left join orders_by_number n on r.referred_order is null and n.order_number = r.order_number
+    left join orders o on o.order_id = coalesce(r.referred_order, n.order_id)
+    left join account_mapping by_id on by_id.settlement_account = r.settlement_account_id
+    left join account_mapping by_title on by_title.settlement_account = r.settlement_account_title
+    cross join (from account_mapping where settlement_account is null) by_default
+),
+classified as (
+    select transaction_id, arg_min(r.classification, r.position) as classification
+    from joined j
+    join classification_rules r
+        on (r.sign is null or r.sign = j.type)
+        and (len(r.sources) = 0 or list_bool_or([contains(lower(j.source), word) for word in r.sources]))
+        and (len(r.descriptions) = 0 or list_bool_or([contains(lower(j.description), word) for word in r.descriptions]))
+    group by all
+)
+select
+    j.*,
+    k.classification,
+    case
+        when json_type(j.payload) <> 'OBJECT' then 'not a readable record'
+        when regexp_full_match(j.transaction_id, '\?[0-9a-f]{32}(-\d+)?') then 'no id'
+        when j.occurred_at is null then 'no usable date'
+        when j.exact_amount is null then 'unreadable amount: ' || coalesce(left(j.amount_as_written, 40), 'none')
+        when abs(abs(j.exact_amount) - j.rounded_amount) > 0.00000001 then 'amount with more than two decimals: '
+            || left(j.amount_as_written, 40)
+        when j.rounded_amount = 0 then 'amount is zero'
+        when j.rounded_amount >= 10000000000000000 then 'amount is too large: ' || left(j.amount_as_written, 40)
+        when j.currency <> j.account_currency
+            then 'currency ' || left(j.currency, 20) || ', but the Finmap account is in ' || j.account_currency
+        when epoch_ms(j.occurred_at) not between 1420070400000 and 2091365243872
+            then 'date ' || strftime(j.occurred_at, '%Y-%m-%d') || ' is outside what Finmap takes (2015 to 2036)'
+    end as reason
+from joined j
+left join classified k using (transaction_id);

@@ -1,0 +1,61 @@
+-- One row is one live transaction as Finmap should have it. Written again for every derived transaction; what is no
+-- longer a live transaction goes.
+delete from operations
+where transaction_id in (select transaction_id from derived_transactions)
+    or transaction_id not in (select transaction_id from latest_transactions where gone_at is null);
+
+insert into operations by name
+with told as (
+    select
+        d.*,
+        s.connection || ':' || replace(url_encode(d.transaction_id), '~', '%7E') as external_id,
+        c.category,
+        if(s.source_as_tag, left(d.source, 100), null) as tag,
+        list_filter(
+            list_transform(s.comment_fields, lambda field : case field
+                when 'description' then d.description
+                when 'counterparty' then 'Контрагент: ' || d.counterparty
+                when 'source' then 'Джерело: ' || d.source
+                when 'order_number' then 'Замовлення: №' || d.order_number
+                when 'payment_method' then 'Оплата: ' || d.payment_method
+                when 'delivery' then 'Доставка: ' || d.delivery
+                when 'order_status' then 'Статус: ' || d.order_status
+            end),
+            lambda part : part is not null
+        ) as parts
+    from derived_transactions d
+    cross join settings s
+    left join category_mapping c on c.classification = d.classification and c.type = d.type
+    where d.reason is null
+),
+commented as (
+    select *, cut_at_word(array_to_string(parts, ' | '), 1000) as comment
+    from told
+)
+select
+    transaction_id,
+    external_id,
+    day,
+    occurred_at,
+    type,
+    rounded_amount::decimal(18, 2) as amount,
+    currency,
+    classification,
+    account,
+    category,
+    tag,
+    description,
+    counterparty,
+    source,
+    order_number,
+    order_status,
+    payment_method,
+    delivery,
+    comment,
+    raw_version,
+    order_key,
+    order_version,
+    md5(to_json([
+        type, rounded_amount::decimal(18, 2)::varchar, epoch_ms(occurred_at)::varchar, account, category, tag, comment
+    ])::varchar) as content_hash
+from commented;

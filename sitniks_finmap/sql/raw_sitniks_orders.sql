@@ -1,0 +1,46 @@
+-- incoming_orders holds the rows of one complete read. What is new or changed becomes a new version; what is as
+-- it was is only seen again.
+create or replace temp table arrived as
+select
+    i.id as order_id,
+    if(json_valid(i.text), i.text, to_json(i.text)::varchar) as payload,
+    coalesce(
+        timezone(s.timezone, instant_of(text_of(stamps[1]), s.timezone))::date,
+        timezone(s.timezone, instant_of(text_of(stamps[2]), s.timezone))::date,
+        latest.day,
+        r.first_day
+    ) as day,
+    md5(i.text) as content_hash,
+    latest.version as latest_version,
+    latest.content_hash as latest_hash,
+    latest.gone_at,
+    r.read_at,
+    r.run_id
+from (
+    select *, if(json_valid(text), json_extract(text, ['$.createdAt', '$.date']), []) as stamps
+    from incoming_orders
+) i
+cross join settings s
+cross join this_read r
+left join latest_orders latest on latest.order_id = i.id;
+
+update raw_sitniks_orders
+set last_seen_at = arrived.read_at
+from arrived
+where raw_sitniks_orders.order_id = arrived.order_id
+    and raw_sitniks_orders.version = arrived.latest_version
+    and arrived.content_hash = arrived.latest_hash
+    and arrived.gone_at is null;
+
+insert into raw_sitniks_orders by name
+select
+    order_id,
+    coalesce(latest_version, 0) + 1 as version,
+    day,
+    payload,
+    content_hash,
+    read_at as first_seen_at,
+    read_at as last_seen_at,
+    run_id
+from arrived
+where latest_hash is distinct from content_hash or gone_at is not null;

@@ -1,0 +1,9 @@
+-- One row is one live transaction that cannot become an operation, with the reason.
+delete from rejected_transactions
+where transaction_id in (select transaction_id from derived_transactions)
+    or transaction_id not in (select transaction_id from latest_transactions where gone_at is null);
+
+insert into rejected_transactions by name
+select transaction_id, day, reason, payload, raw_version, order_key, order_version
+from derived_transactions
+where reason is not null;
