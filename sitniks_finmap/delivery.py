@@ -146,7 +146,7 @@ class Courier:
                             in_flight.add(pool.submit(self.settle, row))
                         if not in_flight or (deadline and time.monotonic() > deadline):
                             break
-                        done, in_flight = wait(in_flight, FIRST_COMPLETED)
+                        done, in_flight = wait(in_flight, return_when=FIRST_COMPLETED)
                         if any(isinstance(future.exception(), KeyRefused) for future in done):
                             in_flight |= done
                             raise next(e for future in done if isinstance(e := future.exception(), KeyRefused))

@@ -2,7 +2,19 @@
 
 from .app import RecordedRequest
 from .faults import Fault, FaultKind
+from .seed import SeedSummary, live_transaction, seed_shop
+from .serve import serve
 from .server import Sandbox
 from .tenant import Shop
 
-__all__ = ["Fault", "FaultKind", "RecordedRequest", "Sandbox", "Shop"]
+__all__ = [
+    "Fault",
+    "FaultKind",
+    "RecordedRequest",
+    "Sandbox",
+    "SeedSummary",
+    "Shop",
+    "live_transaction",
+    "seed_shop",
+    "serve",
+]

@@ -23,7 +23,7 @@ def read_body(request: Request, model: type[BaseModel]) -> dict[str, Any]:
 
 
 def read_model(request: Request, model: type[Model]) -> Model:
-    """The body as a model. Without the Content-Type the real framework would see none and take every default."""
+    """The body as a model. Without this Content-Type the real framework sees none and takes every default."""
     if not request.headers.get(b"content-type", b"").lower().startswith(b"application/json"):
         raise Refused(400, ["Content-Type must be application/json"])
     try:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from .exchange import json_text, parse_json
 from .state import State
 
+Row = dict[str, Any]
 RowList = Literal["transactions", "orders"]
 
 KYIV = ZoneInfo("Europe/Kyiv")
@@ -32,7 +33,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def parse_stamp(value: Any) -> datetime | None:
-    """The moment of a stamp; without zone it is Kyiv's wall time, as on the vendor's page. None = unreadable."""
+    """The moment of a stamp; without zone it is Kyiv's wall time, as on the vendor's page. None: unreadable."""
     moment = read_stamp(value)
     if moment is None or moment.tzinfo:
         return moment

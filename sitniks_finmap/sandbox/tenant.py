@@ -11,14 +11,12 @@ from .directories import Directories
 from .exchange import Api
 from .operation_rows import SYMBOLS
 from .operations import Arrival, Operations, milliseconds
-from .sitniks_rows import SitniksRows
+from .sitniks_rows import Row, SitniksRows
 from .state import State
 
 DEFAULT_ACCOUNTS = (("Каса", "UAH"), ("ФОП", "UAH"), ("Долари", "USD"))
 DEFAULT_STATUSES = ("Новий", "В роботі", "Відправлено", "Виконано", "Відмінено", "Повернено")
 DEFAULT_SETTLEMENT_ACCOUNTS = ((1, "Каса", "cash"), (7, "ФОП", "bank"), (9, "LiqPay", "payment_system"))
-
-Row = dict[str, Any]
 
 
 class Shop:

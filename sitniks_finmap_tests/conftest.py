@@ -1,0 +1,100 @@
+"""What every test works with: the sandbox over real HTTP, a connection to it, a warehouse in a folder of its own."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.warehouse import Warehouse
+
+SHARED_APIS = Path(__file__).parents[2] / "shared" / "apis"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def shop(sandbox: Sandbox) -> Shop:
+    return sandbox.shop()
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder of its own, in which nothing of the environment is left."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA", "DAGSTER_HOME", "ALERT_URLS"):
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def connect(sandbox: Sandbox, project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Connection]:
+    """Writes connections to the sandbox into connections.toml and returns the last; no rate limit unless asked."""
+    tables: dict[str, dict[str, Any]] = {}
+
+    def connect(name: str = "u1", shop: str = "demo", **settings: Any) -> Connection:
+        tenant = sandbox.shop(shop)
+        monkeypatch.setenv(f"{name.upper()}_SITNIKS_API_KEY", tenant.sitniks_key)
+        monkeypatch.setenv(f"{name.upper()}_FINMAP_API_KEY", tenant.finmap_key)
+        tables[name] = {
+            "start_date": date(2025, 1, 10),
+            "finmap_account": "Каса",
+            "sitniks_url": sandbox.sitniks_url,
+            "finmap_url": sandbox.finmap_url,
+            "sitniks_requests_per_second": 0,
+            "finmap_requests_per_second": 0,
+            **settings,
+        }
+        text = "\n".join(_table(name, table) for name, table in tables.items())
+        (project / "connections.toml").write_text(text, "utf-8")
+        return Connection.model_validate({"name": name, **tables[name]})
+
+    return connect
+
+
+@pytest.fixture
+def connection(connect: Callable[..., Connection]) -> Connection:
+    return connect()
+
+
+@pytest.fixture
+def warehouse(connection: Connection) -> Warehouse:
+    return open_warehouse(connection)
+
+
+@pytest.fixture
+def run(connection: Connection, warehouse: Warehouse) -> ConnectionRun:
+    """The clients and the warehouse of the connection, without Dagster."""
+    return ConnectionRun(connection, warehouse, "test-run")
+
+
+@pytest.fixture
+def dagster(project: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral(tempdir=str(project)) as instance:
+        yield instance
+
+
+def _table(name: str, settings: dict[str, Any]) -> str:
+    lines = [f"[{name}]"]
+    nested = []
+    for field, value in settings.items():
+        match value:
+            case dict():
+                nested.append(_table(f"{name}.{field}", value))
+            case date():
+                lines.append(f"{field} = {value.isoformat()}")
+            case bool():
+                lines.append(f"{field} = {str(value).lower()}")
+            case int() | float():
+                lines.append(f"{field} = {value}")
+            case _:
+                lines.append(f"{field} = {value!r}".replace("'", '"'))
+    return "\n".join([*lines, *nested])
