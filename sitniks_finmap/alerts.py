@@ -67,7 +67,9 @@ def failed_run_alert(context: dg.RunFailureSensorContext) -> None:
     if before and before.status is dg.DagsterRunStatus.FAILURE:
         return
     reasons = [event.event_specific_data for event in context.get_step_failure_events()]
-    said = "; ".join(str(getattr(getattr(reason, "user_failure_data", None), "description", None) or "") for reason in reasons)
+    said = "; ".join(
+        str(getattr(getattr(reason, "user_failure_data", None), "description", None) or "") for reason in reasons
+    )
     send(
         f"{run.tags['connection']}: the sync failed",
         f"{said or context.failure_event.message or ''}\nRun {run.run_id} in the Dagster UI tells more. "

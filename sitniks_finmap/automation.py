@@ -100,9 +100,7 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
             return dg.SensorResult(
                 skip_reason=dg.SkipReason("Nothing failed, nothing waits."), cursor=moment.isoformat()
             )
-        return dg.SensorResult(
-            run_requests=[_request(connection, "deliver", *days, moment)], cursor=moment.isoformat()
-        )
+        return dg.SensorResult(run_requests=[_request(connection, "deliver", *days, moment)], cursor=moment.isoformat())
 
     return [sync_sensor, retry_sensor]
 
@@ -173,7 +171,9 @@ def _busy(instance: dg.DagsterInstance, connection: Connection, warehouse: Wareh
     if warehouse.is_running():
         return "A run is in progress"
     report_killed_runs(instance, connection, now)
-    waiting = instance.get_run_records(dg.RunsFilter(tags={"connection": connection.name}, statuses=UNFINISHED), limit=1)
+    waiting = instance.get_run_records(
+        dg.RunsFilter(tags={"connection": connection.name}, statuses=UNFINISHED), limit=1
+    )
     return f"Run {waiting[0].dagster_run.run_id[:8]} is in progress" if waiting else None
 
 

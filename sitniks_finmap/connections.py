@@ -123,9 +123,7 @@ class Connection(BaseModel):
     accounts: dict[Name, Name] = Field(
         {}, description="Sitniks settlement account (ID or title) → Finmap account (ID or name)."
     )
-    categories: dict[Classification, Name] = Field(
-        {}, description="Classification → Finmap category (ID or name)."
-    )
+    categories: dict[Classification, Name] = Field({}, description="Classification → Finmap category (ID or name).")
     rules: list[Rule] = Field([], description="Classification rules, before the built-in ones.")
 
     def model_post_init(self, context: Any) -> None:
@@ -185,8 +183,7 @@ def load_connections(path: Path | None = None) -> tuple[list[Connection], list[W
         tables = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{path} does not exist; start from the connections.toml of the project, or set "
-            "SITNIKS_FINMAP_CONNECTIONS"
+            f"{path} does not exist; start from the connections.toml of the project, or set SITNIKS_FINMAP_CONNECTIONS"
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from None

@@ -21,7 +21,7 @@ IN_FLIGHT = 4
 QUEUED = 100  # so that the senders have work while results are committed
 CHUNK = 1000
 COMMIT_EVERY = 0.5  # seconds of work that a kill may cost
-REPORT_EVERY = 5.0
+REPORT_EVERY = 2.0
 VERIFY_AFTER = timedelta(minutes=10)  # what Finmap stored and does not show by then is sent again
 UNANSWERED_IN_A_ROW = 8  # then Finmap is down, and asking on helps nobody
 
@@ -70,6 +70,11 @@ class Delivery:
     @property
     def backlog(self) -> int:
         return self.planned - self.done
+
+    def __str__(self) -> str:
+        ended = ", ".join(f"{count:,} {state}" for state, count in sorted(self.states.items()))
+        left = f", {self.backlog:,} left for the next run" if self.backlog else ""
+        return f"{self.planned:,} to deliver: {ended or 'nothing done'}{left}" if self.planned else "nothing to deliver"
 
 
 def make_plan(
@@ -173,7 +178,7 @@ class Courier:
         while True:
             with self.warehouse.transaction() as con:
                 rows = con.execute(
-                    f"select {columns} from plan where position > $1 order by position limit $2",  # noqa: S608
+                    f"select {columns} from plan where position > $1 order by position limit $2",
                     [position, CHUNK],
                 ).fetchall()
             yield from (Planned(*row) for row in rows)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -68,6 +69,7 @@ class Api:
         self.base_url = base_url
         self.limiter = limiter
         self.sleep = sleep
+        self.clock_ahead: timedelta | None = None  # how far the API's clock was ahead of ours at the last answer
         self._headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **headers}
         self._sessions = threading.local()
 
@@ -119,6 +121,8 @@ class Api:
 
     def _understand(self, response: requests.Response) -> Reply:
         status = response.status_code
+        if served := _http_date(response.headers.get("Date")):
+            self.clock_ahead = served - datetime.now(UTC)
         text = response.content.decode("utf-8", "replace")
         if status == 429:
             self.limiter.pause(_pause(response.headers.get("Retry-After")))
@@ -145,11 +149,16 @@ def _pause(retry_after: str | None) -> float:
     try:
         seconds = float(retry_after)
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
-        except ValueError:
-            return PAUSE_AFTER_429
+        moment = _http_date(retry_after)
+        seconds = (moment - datetime.now(UTC)).total_seconds() if moment else PAUSE_AFTER_429
     return min(max(seconds, 1.0), LONGEST_PAUSE)
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC) if text else None
+    except ValueError:
+        return None
 
 
 def message_of(body: Any) -> str:

@@ -81,5 +81,3 @@ def _why(dagster: dg.DagsterInstance, run_id: str) -> str:
         if said or failure.error:
             reasons.append(said or str(failure.error.message if failure.error else "").strip())
     return "; ".join(dict.fromkeys(reasons)) or "see the run in the Dagster UI"
-
-

@@ -111,9 +111,7 @@ def connect(connection: Connection, **options: Any) -> Sitniks:
     """The client of a connection. Raises MissingKey."""
     key = connection.key("sitniks")
     limiter = RateLimiter(data_folder() / "limits", key, connection.sitniks_requests_per_second)
-    return Sitniks(
-        Api("Sitniks", connection.sitniks_url, {"Authorization": f"Bearer {key}"}, limiter, **options)
-    )
+    return Sitniks(Api("Sitniks", connection.sitniks_url, {"Authorization": f"Bearer {key}"}, limiter, **options))
 
 
 def read_page(reply: Reply) -> Page:

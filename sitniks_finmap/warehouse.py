@@ -199,5 +199,5 @@ def insert_rows(
 
 def replace_table(con: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:
     """The table holds just these rows afterwards."""
-    con.execute(f"delete from {table}")  # noqa: S608
+    con.execute(f"delete from {table}")
     insert_rows(con, table, rows)

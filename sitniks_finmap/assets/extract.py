@@ -33,9 +33,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, totals("transactions"), PREVIEW)
 
-    @described_asset(
-        connection, "raw_sitniks_orders", "extract", {"python", "duckdb"}, deps=[raw_sitniks_transactions]
-    )
+    @described_asset(connection, "raw_sitniks_orders", "extract", {"python", "duckdb"}, deps=[raw_sitniks_transactions])
     def raw_sitniks_orders(context: dg.AssetExecutionContext) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
@@ -136,7 +134,7 @@ def totals(resource: Resource) -> str:
     return f"""
         select day, count(distinct {resource[:-1]}_id) as rows, count(*) as versions
         from raw_sitniks_{resource} where day between $first and $last group by all
-    """  # noqa: S608
+    """
 
 
 PREVIEW = """

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from secrets import token_hex
 from typing import Any
 from uuid import uuid4
 
-from .directories import Directories, object_id
-from .exchange import json_text, parse_json
+from .directories import Directories
+from .exchange import exact_text, parse_json
 from .operation_rows import row_text, stored_row
 from .sitniks_rows import microseconds
 from .state import State
@@ -80,6 +81,9 @@ select account, sum(change) as balance from (
 """
 
 
+REMEMBERED_TEXTS = 20_000
+
+
 def milliseconds(moment: datetime) -> int:
     return microseconds(moment) // 1000
 
@@ -105,6 +109,7 @@ class Operations:
         self._directories = directories
         self._reuse_deleted_ids = reuse_deleted_ids
         self._total: int | None = None
+        self._texts: dict[int, str] = {}
 
     def taken(self, external_id: str, now: datetime) -> bool:
         """Whether a creation with this externalId is a conflict.
@@ -122,7 +127,7 @@ class Operations:
             {
                 **_columns(kind, body, arrival),
                 "shop": self._shop,
-                "id": object_id(self._shop, body["externalId"], uuid4()),
+                "id": token_hex(12),
                 "external_id": body["externalId"],
                 "type": kind,
                 "holds_id": arrival.holds_id,
@@ -134,6 +139,7 @@ class Operations:
     def change(self, operation: Any, fields: dict[str, Any], arrival: Arrival) -> None:
         """Lay `fields` over what the operation says."""
         body = {**parse_json(operation["body"]), **fields}
+        self._texts.pop(operation["seq"], None)
         self._state.write(UPDATE, {**_columns(operation["type"], body, arrival), "seq": operation["seq"]})
 
     def delete(self, operation: Any, now: datetime) -> None:
@@ -174,8 +180,13 @@ class Operations:
         return [stored_row(row, self._directories) for row in self._state.rows(sql, (self._shop,))]
 
     def text(self, operation: Any) -> str:
-        """The operation as Finmap's lists give it, in JSON."""
-        return row_text(operation, self._directories)
+        """The operation as Finmap's lists give it, in JSON; labels never change, so it is made once."""
+        known = self._texts.get(operation["seq"])
+        if known is None:
+            if len(self._texts) >= REMEMBERED_TEXTS:
+                self._texts.clear()
+            known = self._texts[operation["seq"]] = row_text(operation, self._directories)
+        return known
 
 
 def _columns(kind: str, body: dict[str, Any], arrival: Arrival) -> dict[str, Any]:
@@ -189,6 +200,6 @@ def _columns(kind: str, body: dict[str, Any], arrival: Arrival) -> dict[str, Any
         "account_to": body.get("accountToId") if kind != "expense" else None,
         "account_from": body.get("accountFromId") if kind != "income" else None,
         "approved": date <= milliseconds(arrival.now) + arrival.offset,
-        "body": json_text(body),
+        "body": exact_text(body),
         "updated_at": milliseconds(arrival.now),
     }

@@ -4,7 +4,6 @@ import random
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
 
 from .sitniks_rows import KYIV, Row
 from .tenant import Shop
@@ -17,6 +16,7 @@ SOURCES = (
     Source("Сайт", weight=15),
 )
 FIRST_ORDER = 1001
+KOPIYKAS = (Decimal(0), Decimal(0), Decimal("9.5"), Decimal("0.99"))
 CATEGORIES = (
     ("income", "Продажі"),
     ("expense", "Повернення клієнтам"),
@@ -106,16 +106,14 @@ def _sell(story: _Story, day: date) -> None:
     wait = timedelta(days=rng.randint(1, 9)) if rng.random() < 1 / 6 else timedelta(0)
     created = paid - wait - timedelta(minutes=rng.randint(1, 90))
     source = rng.choices(SOURCES, [source.weight for source in SOURCES])[0]
-    total = Decimal(rng.randint(19, 420) * 10) + rng.choice(
-        (Decimal(0), Decimal(0), Decimal("9.5"), Decimal("0.99"))
-    )
+    total = Decimal(rng.randint(19, 420) * 10) + rng.choice(KOPIYKAS)
     if created > story.now:
         return
     number = FIRST_ORDER + len(story.orders)
     deal = Deal(number=number, client=rng.randint(1001, 1600), source=source, created=created, total=total)
     moneys = [money for money in _moneys(deal, paid, rng) if money.at <= story.now]
     story.moneys += moneys
-    story.orders.append(order_row(deal, [money.what for money in moneys], rng))
+    story.orders.append(order_row(deal, moneys, rng))
 
 
 def _moment(rng: random.Random, day: date) -> datetime:
@@ -148,14 +146,15 @@ def _moneys(deal: Deal, paid: datetime, rng: random.Random) -> list[Money]:
 
 
 def live_transaction(shop: Shop, seed: int) -> Row:
-    """One more order and its payment at the current moment; what it is follows from the seed and their number."""
+    """One more order and its payment at the current moment; seed and number decide what it is."""
     now = shop.clock()
     number = FIRST_ORDER + shop.rows["orders"].count()
     rng = random.Random(f"{seed}/{number}")
     source = rng.choices(SOURCES, [source.weight for source in SOURCES])[0]
     total = Decimal(rng.randint(19, 420) * 10)
     deal = Deal(number, rng.randint(1001, 1600), source, now - timedelta(minutes=rng.randint(1, 20)), total)
-    row: dict[str, Any] = transaction_row(Money(deal, "payment", total, now), number + 900_000, rng)
-    shop.put_order(order_row(deal, ["payment"], rng))
+    payment = Money(deal, "payment", total, now)
+    row = transaction_row(payment, number + 900_000, rng)
+    shop.put_order(order_row(deal, [payment], rng))
     shop.put_transaction(row, now)
     return row

@@ -21,9 +21,12 @@ PUT = """
 insert into sitniks_rows (shop, list, id, at, body) values (?, ?, ?, ?, ?)
 on conflict (shop, list, id) do update set at = excluded.at, body = excluded.body
 """
+# the page is found in the index alone: a late page of a long list would else read every row before it
 PAGE = """
-select body from sitniks_rows where shop = ? and list = ? and at between ? and ?
-order by at desc, seq desc limit ? offset ?
+select body from sitniks_rows where seq in (
+    select seq from sitniks_rows where shop = ? and list = ? and at between ? and ?
+    order by at desc, seq desc limit ? offset ?
+) order by at desc, seq desc
 """
 COUNT = "select count(*) as n from sitniks_rows where shop = ? and list = ? and at between ? and ?"
 
@@ -33,7 +36,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def parse_stamp(value: Any) -> datetime | None:
-    """The moment of a stamp; without zone it is Kyiv's wall time, as on the vendor's page. None: unreadable."""
+    """The moment of a stamp; without zone it is Kyiv's wall time, as the vendor shows. None: unreadable."""
     moment = read_stamp(value)
     if moment is None or moment.tzinfo:
         return moment

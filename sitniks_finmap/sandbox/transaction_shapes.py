@@ -1,4 +1,4 @@
-"""How Sitniks may write a transaction or an order down: the flat and the nested shape, each with its variations."""
+"""How Sitniks may write a transaction or an order down: the flat and the nested shape, with variations."""
 
 import random
 from dataclasses import dataclass
@@ -160,7 +160,8 @@ def _status(whats: list[What], rng: random.Random) -> Row:
     return {"id": DEFAULT_STATUSES.index(title) + 1, "title": title}
 
 
-def order_row(deal: Deal, whats: list[What], rng: random.Random) -> Row:
+def order_row(deal: Deal, moneys: list[Money], rng: random.Random) -> Row:
+    """The order after `moneys`: they decide its status, and the last one when it was touched last."""
     discounted = deal.total if rng.random() < 0.8 else None
     price = deal.total if discounted is None else deal.total + rng.choice((0, 0, 50, 100))
     return {
@@ -168,8 +169,8 @@ def order_row(deal: Deal, whats: list[What], rng: random.Random) -> Row:
         "orderNumber": deal.number,
         "externalId": None,
         "createdAt": stamp(deal.created),
-        "updatedAt": stamp(deal.created + timedelta(minutes=rng.randint(1, 600))),
-        "status": _status(whats, rng),
+        "updatedAt": stamp(max([deal.created, *(money.at for money in moneys)])),
+        "status": _status([money.what for money in moneys], rng),
         "client": _client(deal.client, rng),
         "salesChannel": {"title": deal.source.title},
         "delivery": {"title": rng.choice(DELIVERIES)},
@@ -193,7 +194,7 @@ def _line(price: Decimal | int, rng: random.Random) -> Row:
 
 
 def malformed(latest: datetime, rng: random.Random) -> list[tuple[Row, datetime]]:
-    """Seven transactions that cannot become an operation, one for each reason, each at a place on the axis."""
+    """Seven transactions that cannot become an operation, one for each reason, with a place on the axis."""
     sound = {"amount": 100, "currency": "UAH", "description": "Оплата за замовлення #999"}
     at = [latest - timedelta(hours=hour, minutes=rng.randint(0, 59)) for hour in range(1, 8)]
     rows: list[Row] = [

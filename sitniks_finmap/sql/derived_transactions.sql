@@ -130,6 +130,8 @@ select
         when json_type(j.payload) <> 'OBJECT' then 'not a readable record'
         when regexp_full_match(j.transaction_id, '\?[0-9a-f]{32}(-\d+)?') then 'no id'
         when j.occurred_at is null then 'no usable date'
+        when j.exact_amount is null and regexp_full_match(bare_amount(j.amount_as_written), '[+-]?\d{1,3}([.,]\d{3})+')
+            then 'amount that can be read in two ways: ' || left(j.amount_as_written, 40)
         when j.exact_amount is null then 'unreadable amount: ' || coalesce(left(j.amount_as_written, 40), 'none')
         when abs(abs(j.exact_amount) - j.rounded_amount) > 0.00000001 then 'amount with more than two decimals: '
             || left(j.amount_as_written, 40)

@@ -1,0 +1,228 @@
+"""The command `sitniks-finmap`: each command is a few lines over the package."""
+
+import logging
+import os
+import sys
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import click
+from dotenv import dotenv_values
+from rich.console import Console
+
+from sitniks_finmap import __version__
+from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
+
+out = Console(soft_wrap=True, highlight=False)
+MARKS = {"well": "[green]✓[/]", "look": "[yellow]![/]", "wrong": "[red]✗[/]"}
+DAY = click.DateTime(["%Y-%m-%d"])
+CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: every one.")
+FROM = click.option("--from", "first", type=DAY, metavar="DAY", help="First day, as 2025-01-15.")
+TO = click.option("--to", "last", type=DAY, metavar="DAY", help="Last day; default: today.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="sitniks-finmap")
+def cli() -> None:
+    """Moves the financial transactions of Sitniks into Finmap.
+
+    Settings stand in connections.toml, keys in the environment or .env. Exit codes: 0 done, 1 something failed,
+    2 wrong use or configuration.
+    """
+
+
+@cli.command()
+@click.option("--days", default=60, show_default=True, help="Days of business in the shop.")
+@click.option("--seed", default=1, show_default=True, help="Another seed is another shop.")
+def demo(days: int, seed: int) -> None:
+    """Run the main job against a shop on this machine."""
+    from sitniks_finmap.demo import run_demo
+
+    show_progress()
+    sys.exit(0 if run_demo(out, days=days, seed=seed) else 1)
+
+
+@cli.command()
+@CONNECTION
+def doctor(connection: str | None) -> None:
+    """Check keys, account, rights and the APIs' shape.
+
+    For each connection: whether each side takes its key, the account and its currency, the categories, whether
+    GET /transactions answers with every field that we assume, clock, time zone, rate.
+    """
+    from sitniks_finmap.doctor import examine
+
+    right, wrong = load_connections()
+    chosen = [one for one in [*right, *wrong] if connection in (None, one.name)] or choose(connection)
+    sick = False
+    for one in chosen:
+        out.print(f"[bold]{one.name}[/]")
+        for finding in examine(one):
+            sick |= finding.verdict == "wrong"
+            out.print(f"  {MARKS[finding.verdict]} {escaped(finding.what)}")
+    sys.exit(1 if sick else 0)
+
+
+@cli.command()
+@CONNECTION
+@FROM
+@TO
+def sync(connection: str | None, first: datetime | None, last: datetime | None) -> None:
+    """Sync now, and deliver until nothing is left.
+
+    Without --from and --to: what was never read, the recent days, and whatever waits from earlier runs.
+    """
+    from sitniks_finmap.report import print_summary
+
+    def work(one: Connection, days: tuple[date, date]) -> bool:
+        ended = run("sync", one, days)
+        if ended and not (first or last) and (waiting := days_waiting(one)):
+            ended, days = run("deliver", one, waiting), (min(days[0], waiting[0]), days[1])
+        print_summary(out, one, *days)
+        return ended
+
+    for_each(connection, first, last, work)
+
+
+@cli.command()
+@CONNECTION
+@FROM
+@TO
+def preview(connection: str | None, first: datetime | None, last: datetime | None) -> None:
+    """Show what a sync would write; write nothing."""
+    from sitniks_finmap.report import print_plan
+
+    def work(one: Connection, days: tuple[date, date]) -> bool:
+        ended = run("stage", one, days)
+        if ended:
+            print_plan(out, one, *days)
+        return ended
+
+    for_each(connection, first, last, work)
+
+
+@cli.command()
+def status() -> None:
+    """Show one line for each connection."""
+    from sitniks_finmap.report import print_status
+
+    sys.exit(0 if print_status(out) else 1)
+
+
+@cli.command()
+@click.argument("query")
+@click.option("--connection", metavar="NAME", help="Whose data; may be left out when there is one connection.")
+@click.option("--csv", is_flag=True, help="Print CSV instead of a table.")
+def sql(query: str, connection: str | None, csv: bool) -> None:
+    """Read the staged data with SQL.
+
+    The data as published after the last run, read-only: sitniks-finmap sql "from operations limit 5".
+    """
+    from sitniks_finmap.report import print_rows, read_only
+
+    print_rows(out, *read_only(query, one_connection(connection)), csv=csv)
+
+
+@cli.command()
+@click.option("--port", default=8686, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--live", type=float, default=60, show_default=True, help="Seconds between new sales; 0 = none.")
+@click.option("--days", default=60, show_default=True, help="Days of business, when the shop is new.")
+@click.option("--seed", default=1, show_default=True, help="Another seed is another shop.")
+def sandbox(port: int, live: float, days: int, seed: int) -> None:
+    """Serve both APIs on this machine until Ctrl-C.
+
+    The shop's state stays in <data>/sandbox.sqlite.
+    """
+    from sitniks_finmap.demo import serve_sandbox
+
+    serve_sandbox(out, port=port, live=live or None, days=days, seed=seed)
+
+
+def run(what: str, connection: Connection, days: tuple[date, date]) -> bool:
+    """One Dagster job for one connection; says why when it fails."""
+    from sitniks_finmap.launch import instance, run_job
+
+    with instance() as dagster:
+        ended = run_job(dagster, connection, what, *days)
+    if not ended.success:
+        out.print(f"{MARKS['wrong']} {escaped(ended.why)}")
+    return ended.success
+
+
+def days_waiting(connection: Connection) -> tuple[date, date] | None:
+    """The days with anything that an earlier run left or failed."""
+    from sitniks_finmap.automation import days_due, utc_now
+    from sitniks_finmap.run import open_warehouse
+
+    return days_due(open_warehouse(connection), utc_now() + timedelta(days=1))
+
+
+def for_each(name: str | None, first: datetime | None, last: datetime | None, work) -> None:
+    """Does the work for the chosen connections, one after the other; one that fails stops no other."""
+    from sitniks_finmap.automation import days_to_sync, utc_now
+    from sitniks_finmap.run import open_warehouse, today
+
+    show_progress()
+    failed = False
+    if name is None:
+        for wrong in load_connections()[1]:
+            out.print(f"{MARKS['wrong']} {escaped(wrong.why)}")
+            failed = True
+    for connection in choose(name):
+        now = utc_now()
+        days = days_to_sync(connection, open_warehouse(connection), now)
+        days = (first.date() if first else days[0], last.date() if last else days[1])
+        if not connection.start_date <= days[0] <= days[1] <= today(connection, now):
+            raise click.UsageError(
+                f"{connection.name}: days run from start_date {connection.start_date} to today {today(connection, now)}, "
+                f"not {days[0]} to {days[1]}"
+            )
+        failed |= not work(connection, days)
+    sys.exit(1 if failed else 0)
+
+
+def one_connection(name: str | None) -> Connection:
+    connections = choose(name)
+    if len(connections) != 1:
+        raise ConfigurationError("name one with --connection: " + ", ".join(one.name for one in connections))
+    return connections[0]
+
+
+def escaped(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+class ProgressHandler(logging.Handler):
+    """What the package logs, as lines with the time."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Dagster puts the run's name before the message for its own display; dagster_meta has it plain.
+        said = getattr(record, "dagster_meta", {}).get("orig_message") or record.getMessage()
+        self.console.print(f"[dim]{datetime.now():%H:%M:%S}[/] {escaped(said)}")  # noqa: DTZ005
+
+
+def show_progress() -> None:
+    ours = logging.getLogger("sitniks_finmap")
+    ours.setLevel(logging.INFO)
+    ours.addHandler(ProgressHandler())
+
+
+def main() -> None:
+    # As Dagster does: the .env of the working folder beats the environment.
+    os.environ.update({name: value for name, value in dotenv_values(Path(".env")).items() if value is not None})
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(2)
+    except ConfigurationError as wrong:
+        click.echo(f"Error: {wrong}", err=True)
+        sys.exit(2)

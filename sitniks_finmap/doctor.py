@@ -1,0 +1,136 @@
+"""Examines one connection: keys, account, rights, and whether the APIs are as we assume."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import duckdb
+
+from sitniks_finmap.assets.transform import category_mapping, find_account, read_directory
+from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection
+from sitniks_finmap.http import ApiError, KeyRefused
+from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.sitniks import Page
+from sitniks_finmap.warehouse import sql
+
+Verdict = Literal["well", "look", "wrong"]
+RECENT = timedelta(days=30)
+CLOCK_TOLERANCE = timedelta(seconds=60)
+
+# What we read of a transaction, and the paths on which it may stand (all but id, amount and date may be missing).
+ASSUMED = {
+    "id": ["$.id"],
+    "date": ["$.date", "$.createdAt"],
+    "amount": ["$.amount"],
+    "description": ["$.description", "$.comment"],
+    "counterparty": ["$.counterparty", "$.client", "$.order.client"],
+    "source": ["$.source", "$.salesChannel", "$.order.salesChannel", "$.order.source"],
+    "order": ["$.orderId", "$.order.id", "$.orderNumber"],
+    "payment method": ["$.paymentMethod", "$.settlementAccount"],
+}
+NEEDED = ("id", "date", "amount")
+
+
+@dataclass(frozen=True)
+class Finding:
+    verdict: Verdict
+    what: str
+
+
+def examine(connection: Connection | WrongConnection, now: datetime | None = None) -> Iterator[Finding]:
+    """One finding after another, each as soon as it is known; a side whose key is refused is not asked further."""
+    if isinstance(connection, WrongConnection):
+        yield Finding("wrong", connection.why)
+        return
+    if problem := connection.problem():
+        yield Finding("wrong", problem)
+        return
+    now = now or datetime.now(UTC)
+    run = ConnectionRun(connection, open_warehouse(connection))
+    yield Finding(
+        "well",
+        f"days are counted in {connection.timezone}, where it is {now.astimezone(connection.zone):%Y-%m-%d %H:%M}",
+    )
+    for side in (_finmap, _sitniks):
+        try:
+            yield from side(run, now)
+        except KeyRefused as refused:
+            yield Finding("wrong", str(refused))
+        except (ApiError, ConfigurationError) as error:
+            yield Finding("wrong", str(error))
+    yield Finding(
+        "well",
+        f"rates: Sitniks {_rate(connection.sitniks_requests_per_second)}, "
+        f"Finmap {_rate(connection.finmap_requests_per_second)}",
+    )  # fmt: skip
+
+
+def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
+    connection = run.connection
+    directory = read_directory(run.finmap, connection)
+    yield Finding("well", f"Finmap takes the key; it may write to {len(directory.accounts)} accounts")
+    for wanted in dict.fromkeys([connection.finmap_account, *connection.accounts.values()]):
+        account = find_account(connection, wanted, directory.accounts)
+        yield Finding(
+            "well", f'Finmap account "{account.label}" is there, in {account.currency}, and may be written to'
+        )
+    if connection.categories:
+        category_mapping(connection, directory)
+        yield Finding("well", f"all {len(connection.categories)} categories are there")
+    yield from _clock("Finmap", run.finmap.api.clock_ahead)
+
+
+def _sitniks(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
+    page = run.sitniks.page("/transactions", now - RECENT, now)
+    yield Finding("well", "Sitniks takes the key, and GET /transactions answers")
+    yield from _clock("Sitniks", run.sitniks.api.clock_ahead)
+    if page.count is None:
+        yield Finding("look", "Sitniks does not count its list: a read is trusted only when two reads agree")
+    yield from _fields(page, now)
+    run.sitniks.page("/orders", now - RECENT, now)
+    yield Finding("well", "GET /orders answers: order statuses can be read")
+
+
+def _fields(page: Page, now: datetime) -> Iterator[Finding]:
+    """Whether the fields that we assume are in the transactions, and the filter is on the axis that we assume."""
+    if not page.rows:
+        yield Finding("look", f"no transactions in the last {RECENT.days} days: the fields could not be checked")
+        return
+    with duckdb.connect() as con:
+        con.execute(sql("schema"))
+        con.execute("create table page (payload json)")
+        con.executemany("insert into page values ($1)", [[row.text] for row in page.rows])
+        for field, paths in ASSUMED.items():
+            found = _count(
+                con,
+                "len(list_filter(json_extract(payload, $paths), lambda v : json_type(v) <> 'NULL')) > 0",
+                paths=paths,
+            )
+            verdict = "well" if found else "wrong" if field in NEEDED else "look"
+            yield Finding(verdict, f"field {field}: in {found} of {len(page.rows)} transactions")
+        outside = _count(
+            con,
+            "instant_of(coalesce(text_of(payload -> '$.createdAt'), text_of(payload -> '$.date')), 'UTC') < $start",
+            start=now - RECENT - timedelta(days=1),
+        )
+    # A few may carry a wrong stamp of their own; when most do, the filter is on another axis.
+    if outside > len(page.rows) / 2:
+        yield Finding("wrong", "most transactions are older than was asked for: the date filter is not on createdAt")
+    else:
+        yield Finding("well", "the date filter works on the axis that days are cut on")
+
+
+def _count(con: duckdb.DuckDBPyConnection, condition: str, **values: object) -> int:
+    (count,) = con.execute(f"select count(*) from page where {condition}", values).fetchone() or (0,)
+    return count
+
+
+def _clock(side: str, ahead: timedelta | None) -> Iterator[Finding]:
+    if ahead is not None and abs(ahead) > CLOCK_TOLERANCE:
+        seconds = round(ahead.total_seconds())
+        yield Finding("look", f"the clock of this machine differs from {side}'s by {seconds} s; set it by NTP")
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:g} requests/s" if per_second else "no limit"

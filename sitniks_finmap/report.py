@@ -1,0 +1,142 @@
+"""What the command line prints of a connection."""
+
+import sys
+from csv import writer as csv_writer
+from datetime import date
+from decimal import Decimal
+
+import duckdb
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sitniks_finmap.automation import utc_now
+from sitniks_finmap.connections import ConfigurationError, Connection, load_connections
+from sitniks_finmap.delivery import make_plan
+from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.summary import Summary, Sums, summarize
+
+SHOWN = 50
+
+
+def print_summary(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
+    """What a sync of these days came to."""
+    found = summarize(open_warehouse(connection), first_day, last_day)
+    if found is None:
+        return
+    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}")
+    out.print(f"  read       {found.transactions:,} transactions")
+    out.print(f"  income     {money(found.wanted.income)}    expense {money(found.wanted.expense)}")
+    out.print(f"  delivered  {found.delivered:,} of {found.wanted.operations:,} operations")
+    if found.failed:
+        out.print(f"  [yellow]failed     {found.failed:,}[/], tried again by the next sync or by the retry sensor")
+    if found.backlog:
+        out.print(f"  [yellow]left       {found.backlog:,}[/] for the next run")
+    for title, reasons in (("refused", found.refused), ("rejected", found.rejected)):
+        for reason, count in reasons.items():
+            out.print(f"  [yellow]{title:<10} {count}[/]: {escape(str(reason))}")
+
+
+def print_plan(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
+    """What a sync of these days would write, and nothing is written by this."""
+    with open_warehouse(connection).transaction() as con:
+        planned = make_plan(con, first_day, last_day, utc_now(), every_failed=True)
+        sums = con.execute(
+            "select action, type, count(*), sum(amount) from plan group by all order by action, type"
+        ).fetchall()
+        rows = con.execute(
+            "select action, day, type, amount, comment, external_id from plan order by position limit $1", [SHOWN]
+        ).fetchall()
+    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {planned:,} writes")
+    for action, type, count, total in sums:
+        out.print(f"  {action} {count:,} {type}, {money(total)}")
+    for action, day, type, amount, comment, external_id in rows:
+        out.print(f"  {action} {day} {type:<7} {money(amount):>12}  [dim]{external_id}[/]  {escape(comment)}")
+    if planned > SHOWN:
+        out.print(f"  … and {planned - SHOWN:,} more; all are in the table `plan`")
+
+
+def print_status(out: Console) -> bool:
+    """One line for each connection, then what is wrong; whether all is well."""
+    right, wrong = load_connections()
+    lines = [("connection", "last read", "operations", "delivered", "failed", "left", "rejected", "state")]
+    troubles = [one.why for one in wrong]
+    for one in wrong:
+        lines.append((one.name, *["–"] * 6, "wrong"))
+    for connection in right:
+        found = summarize(open_warehouse(connection))
+        trouble = connection.problem() or (found and _trouble(connection, found))
+        state = "needs you" if trouble else "never synced" if not found else "well" if found.well else "catching up"
+        lines.append((connection.name, *_numbers(connection, found), state))
+        troubles += [trouble] if trouble else []
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        out.print("  ".join(escape(cell.ljust(width)) for cell, width in zip(line, widths, strict=True)))
+    for trouble in troubles:
+        out.print(f"[red]✗[/] {escape(trouble)}")
+    return not troubles
+
+
+def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
+    if found is None:
+        return ("–",) * 6
+    read = found.last_read.astimezone(connection.zone).strftime("%Y-%m-%d %H:%M") if found.last_read else "–"
+    counts = (found.wanted.operations, found.delivered, found.failed, found.backlog, sum(found.rejected.values()))
+    return (read, *map(str, counts))
+
+
+def _trouble(connection: Connection, found: Summary) -> str | None:
+    """What of a connection needs a human, or will be tried again; None when nothing does."""
+    said = [f"Finmap refused {count}: {reason}" for reason, count in found.refused.items()]
+    if found.failed:
+        said.append(f"{found.failed} failed and are tried again every {connection.retry_every}")
+    return f"{connection.name}: {'; '.join(said)}" if said else None
+
+
+def read_only(query: str, connection: Connection) -> tuple[list[str], list[tuple]]:
+    """Column names and rows of a query over the published copy, which no query can change or get out of.
+
+    Raises ConfigurationError when there is no copy yet, or the query is wrong.
+    """
+    path = open_warehouse(connection).read_path
+    if not path.exists():
+        raise ConfigurationError(f"{connection.name}: nothing was synced yet; run `sitniks-finmap sync`")
+    with duckdb.connect(path, read_only=True) as con:
+        con.execute(f"set timezone = '{connection.timezone}'")
+        con.execute("set enable_external_access = false")
+        con.execute("set lock_configuration = true")
+        try:
+            rows = con.execute(query).fetchall()
+        except duckdb.Error as error:
+            raise ConfigurationError(str(error)) from None
+        return [column[0] for column in con.description or []], rows
+
+
+def print_rows(out: Console, columns: list[str], rows: list[tuple], *, csv: bool) -> None:
+    """A table for people, or CSV for programs; money digit for digit either way."""
+    if csv:
+        writer = csv_writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+        return
+    table = Table(*map(escape, columns))
+    for row in rows:
+        table.add_row(*["" if value is None else escape(str(value)) for value in row])
+    out.print(table)
+
+
+def print_sides(out: Console, wanted: Sums, finmap: Sums) -> bool:
+    """Whether Sitniks and Finmap have the same operations in number and sums; says so either way."""
+    agree = wanted == finmap
+    mark = "[green]✓ both sides agree[/]" if agree else "[red]✗ the sides differ[/]"
+    out.print(f"  {mark} to the kopiyka")
+    for side, sums in (("Sitniks", wanted), ("Finmap", finmap)):
+        out.print(
+            f"    {side:<8} {sums.operations:>6,} operations  income {money(sums.income):>14}  "
+            f"expense {money(sums.expense):>14}"
+        )
+    return agree
+
+
+def money(amount: Decimal) -> str:
+    return f"{amount:,.2f}".replace(",", " ")

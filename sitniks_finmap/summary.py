@@ -1,0 +1,96 @@
+"""A connection in numbers, for people: what was read, what was delivered, what waits, whether both sides agree."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+import duckdb
+
+from sitniks_finmap.finmap import read_operation
+from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Operations of one side: how many, and exact sums in the account's currency."""
+
+    operations: int
+    income: Decimal
+    expense: Decimal
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One connection over some days."""
+
+    transactions: int  # live in Sitniks
+    wanted: Sums  # as derived
+    delivered: int
+    failed: int
+    backlog: int
+    refused: dict[str, int]  # Finmap's reason → how many
+    rejected: dict[str, int]  # our reason → how many
+    last_read: datetime | None
+
+    @property
+    def well(self) -> bool:
+        return not (self.failed or self.refused or self.backlog)
+
+
+def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: date | None = None) -> Summary | None:
+    """The numbers of these days (default: all), or None when nothing was read yet."""
+    if not warehouse.exists():
+        return None
+    with warehouse.transaction() as con:
+        days = {"first": first_day or date.min, "last": last_day or date.max}
+        return Summary(
+            transactions=_one(con, f"select count(*) from latest_transactions where gone_at is null and {DAYS}", days),
+            wanted=Sums(*_row(con, WANTED, days)),
+            delivered=_one(con, f"select count(*) from finmap_upload where state in ('sent', 'verified') and {DAYS}", days),
+            failed=_one(con, f"select count(*) from finmap_upload where state = 'failed' and {DAYS}", days),
+            backlog=_one(con, BACKLOG, days),
+            refused=_counts(
+                con, f"select last_error, count(*) from finmap_upload where state = 'rejected' and {DAYS}", days
+            ),
+            rejected=_counts(con, f"select reason, count(*) from rejected_transactions where {DAYS}", days),
+            last_read=_one(con, "select max(read_at) from complete_reads where day <= $last and day >= $first", days),
+        )  # fmt: skip
+
+
+def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
+    """What Finmap itself has of this connection in these days, read from Finmap and not from our ledger."""
+    start = datetime.combine(first_day, time.min, run.connection.zone)
+    end = datetime.combine(last_day + timedelta(days=1), time.min, run.connection.zone) - timedelta(milliseconds=1)
+    with run.warehouse.transaction() as con:
+        accounts = [row[0] for row in con.execute("select distinct account from account_mapping").fetchall()]
+    count, sums = 0, {"income": Decimal(0), "expense": Decimal(0)}
+    for row in run.finmap.operations(start, end, accounts):
+        operation = read_operation(row)
+        if operation.external_id.startswith(f"{run.connection.name}:"):
+            count += 1
+            sums[operation.content.type] += operation.content.amount
+    return Sums(count, sums["income"], sums["expense"])
+
+
+DAYS = "day between $first and $last"
+WANTED = f"""
+    select count(*), coalesce(sum(amount) filter (type = 'income'), 0), coalesce(sum(amount) filter (type = 'expense'), 0)
+    from operations where {DAYS}
+"""
+BACKLOG = """
+    select count(*) from operations o left join finmap_upload l using (external_id)
+    where l.external_id is null and o.day between $first and $last
+"""
+
+
+def _row(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]) -> tuple:
+    return con.execute(query, days).fetchone() or ()
+
+
+def _one(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]):
+    return _row(con, query, days)[0]
+
+
+def _counts(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]) -> dict[str, int]:
+    return dict(con.execute(f"{query} group by all order by 2 desc, 1", days).fetchall())
