@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from sitniks_finmap.assets.deliver import DeliverConfig
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.connections import Connection, spoken
 from sitniks_finmap.housekeeping import report_killed_runs
 from sitniks_finmap.run import open_warehouse, today
 from sitniks_finmap.warehouse import Warehouse
@@ -63,7 +63,7 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
         job_name=f"{connection.name}_sync",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Syncs recent days every {_spoken(connection.sync_every)}, and what was never read before.",
+        description=f"Syncs recent days every {spoken(connection.sync_every)}, and what was never read before.",
     )
     def sync_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         _must_be_able_to_run(connection)
@@ -85,7 +85,7 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
         job_name=f"{connection.name}_deliver",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Every {_spoken(connection.retry_every)} delivers what failed, what is to be verified, and backlog.",
+        description=f"Every {spoken(connection.retry_every)} delivers what failed, what to verify, and backlog.",
     )
     def retry_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         _must_be_able_to_run(connection)
@@ -175,14 +175,6 @@ def _busy(instance: dg.DagsterInstance, connection: Connection, warehouse: Wareh
         dg.RunsFilter(tags={"connection": connection.name}, statuses=UNFINISHED), limit=1
     )
     return f"Run {waiting[0].dagster_run.run_id[:8]} is in progress" if waiting else None
-
-
-def _spoken(duration: timedelta) -> str:
-    seconds = int(duration.total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
 
 
 def _local(connection: Connection, moment: datetime) -> str:

@@ -5,6 +5,7 @@ import os
 import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import click
 from dotenv import dotenv_values
@@ -138,7 +139,7 @@ def sandbox(port: int, live: float, days: int, seed: int) -> None:
     serve_sandbox(out, port=port, live=live or None, days=days, seed=seed)
 
 
-def run(what: str, connection: Connection, days: tuple[date, date]) -> bool:
+def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> bool:
     """One Dagster job for one connection; says why when it fails."""
     from sitniks_finmap.launch import instance, run_job
 
@@ -174,8 +175,8 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
         days = (first.date() if first else days[0], last.date() if last else days[1])
         if not connection.start_date <= days[0] <= days[1] <= today(connection, now):
             raise click.UsageError(
-                f"{connection.name}: days run from start_date {connection.start_date} to today {today(connection, now)}, "
-                f"not {days[0]} to {days[1]}"
+                f"{connection.name}: days run from start_date {connection.start_date} to today "
+                f"{today(connection, now)}, not {days[0]} to {days[1]}"
             )
         failed |= not work(connection, days)
     sys.exit(1 if failed else 0)

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 FIRST_FINMAP_DAY = date(2015, 1, 1)  # the earliest `date` that Finmap's contract allows
-DURATION = re.compile(r"(\d+)([smhd])")
+DURATION = re.compile(r"(\d{1,5})([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 CommentField = Literal[
@@ -28,16 +28,23 @@ class ConfigurationError(Exception):
 
 
 class MissingKey(ConfigurationError):
-    """An API key is not in the environment."""
+    """An API key is not in the environment, or what is there cannot be one."""
 
 
 def _duration(value: Any) -> Any:
-    if not isinstance(value, str):
+    if isinstance(value, timedelta):
         return value
-    match = DURATION.fullmatch(value)
+    match = DURATION.fullmatch(value) if isinstance(value, str) else None
     if not match or not int(match[1]):
         raise ValueError('write a duration as "15m", "6h" or "1d"')
     return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
+
+
+def spoken(duration: timedelta) -> str:
+    """A duration as connections.toml writes it: "15m", "1h"."""
+    seconds = int(duration.total_seconds())
+    unit, length = next((unit, length) for unit, length in reversed(SECONDS.items()) if seconds % length == 0)
+    return f"{seconds // length}{unit}"
 
 
 def _zone(value: str) -> str:
@@ -49,9 +56,15 @@ def _zone(value: str) -> str:
 
 
 def _base_url(value: str) -> str:
-    url = urlsplit(value)
+    try:
+        url = urlsplit(value)
+        nowhere = not url.hostname or url.port == 0
+    except ValueError:
+        raise ValueError("is not a URL") from None  # Python's own message would show the value
     if url.username or url.password or url.query or url.fragment:
         raise ValueError("a base URL holds no user, key, query or fragment")
+    if nowhere:
+        raise ValueError("names no host")
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
         raise ValueError("must be https:// (http:// is allowed on this machine only, for the sandbox)")
     return value.rstrip("/")
@@ -66,6 +79,7 @@ def _start_date(value: date) -> date:
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Name = Annotated[str, Field(min_length=1)]
+Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]  # so that a key in its place is refused, not shown
 
 
 class Rule(BaseModel):
@@ -94,11 +108,11 @@ class Connection(BaseModel):
         description="First day of the import, in `timezone`."
     )
     finmap_account: Name = Field(description="ID or name of the Finmap account that takes the operations.")
-    sitniks_key_env: Name = Field(
+    sitniks_key_env: Variable = Field(
         "", validate_default=False, description="Environment variable with the Sitniks key; "
         "`<NAME>_SITNIKS_API_KEY` when left out.",
     )  # fmt: skip
-    finmap_key_env: Name = Field(
+    finmap_key_env: Variable = Field(
         "", validate_default=False, description="Environment variable with the Finmap key; "
         "`<NAME>_FINMAP_API_KEY` when left out.",
     )  # fmt: skip
@@ -141,6 +155,8 @@ class Connection(BaseModel):
         value = os.environ.get(variable, "").strip()
         if not value:
             raise MissingKey(f"{self.name}: the environment variable {variable} is not set; put it into .env")
+        if not value.isascii() or not value.isprintable() or " " in value:
+            raise MissingKey(f"{self.name}: {variable} holds characters that no key has; copy the key again")
         return value
 
     def problem(self) -> str | None:

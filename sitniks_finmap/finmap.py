@@ -59,7 +59,7 @@ class Content:
     comment: str
 
     def differences(self, wanted: "Content") -> dict[str, Any]:
-        """The fields in which `wanted` differs from this, as it wants them; a category or tag it does not want stays."""
+        """The fields in which `wanted` differs, as it wants them; a category or tag that it does not name stays."""
         return {
             field.name: getattr(wanted, field.name)
             for field in fields(self)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sitniks_finmap.automation import utc_now
-from sitniks_finmap.connections import ConfigurationError, Connection, load_connections
+from sitniks_finmap.connections import ConfigurationError, Connection, load_connections, spoken
 from sitniks_finmap.delivery import make_plan
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.summary import Summary, Sums, summarize
@@ -59,7 +59,9 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
 def print_status(out: Console) -> bool:
     """One line for each connection, then what is wrong; whether all is well."""
     right, wrong = load_connections()
-    lines = [("connection", "last read", "operations", "delivered", "failed", "left", "rejected", "state")]
+    lines: list[tuple[str, ...]] = [
+        ("connection", "last read", "operations", "delivered", "failed", "left", "rejected", "state")
+    ]
     troubles = [one.why for one in wrong]
     for one in wrong:
         lines.append((one.name, *["–"] * 6, "wrong"))
@@ -89,7 +91,7 @@ def _trouble(connection: Connection, found: Summary) -> str | None:
     """What of a connection needs a human, or will be tried again; None when nothing does."""
     said = [f"Finmap refused {count}: {reason}" for reason, count in found.refused.items()]
     if found.failed:
-        said.append(f"{found.failed} failed and are tried again every {connection.retry_every}")
+        said.append(f"{found.failed} failed and are tried again every {spoken(connection.retry_every)}")
     return f"{connection.name}: {'; '.join(said)}" if said else None
 
 

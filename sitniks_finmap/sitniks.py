@@ -80,7 +80,8 @@ class Sitniks:
         return read_page(reply)
 
     def _read_whole(self, path: str, start: datetime, end: datetime) -> list[Row]:
-        expected = None
+        rows: list[Row] = []
+        count = expected = None
         for _ in range(READ_ATTEMPTS):
             rows, count = self._collect(path, start, end)
             # Without a count nothing in the answer proves it whole; two reads that agree are the next best proof.

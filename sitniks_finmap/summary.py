@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 
@@ -47,8 +48,8 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
         return Summary(
             transactions=_one(con, f"select count(*) from latest_transactions where gone_at is null and {DAYS}", days),
             wanted=Sums(*_row(con, WANTED, days)),
-            delivered=_one(con, f"select count(*) from finmap_upload where state in ('sent', 'verified') and {DAYS}", days),
-            failed=_one(con, f"select count(*) from finmap_upload where state = 'failed' and {DAYS}", days),
+            delivered=_one(con, f"{LEDGER} where state in ('sent', 'verified') and {DAYS}", days),
+            failed=_one(con, f"{LEDGER} where state = 'failed' and {DAYS}", days),
             backlog=_one(con, BACKLOG, days),
             refused=_counts(
                 con, f"select last_error, count(*) from finmap_upload where state = 'rejected' and {DAYS}", days
@@ -73,9 +74,13 @@ def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
     return Sums(count, sums["income"], sums["expense"])
 
 
+LEDGER = "select count(*) from finmap_upload"
 DAYS = "day between $first and $last"
 WANTED = f"""
-    select count(*), coalesce(sum(amount) filter (type = 'income'), 0), coalesce(sum(amount) filter (type = 'expense'), 0)
+    select
+        count(*),
+        coalesce(sum(amount) filter (type = 'income'), 0),
+        coalesce(sum(amount) filter (type = 'expense'), 0)
     from operations where {DAYS}
 """
 BACKLOG = """
@@ -84,11 +89,11 @@ BACKLOG = """
 """
 
 
-def _row(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]) -> tuple:
+def _row(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]) -> tuple[Any, ...]:
     return con.execute(query, days).fetchone() or ()
 
 
-def _one(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]):
+def _one(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]) -> Any:
     return _row(con, query, days)[0]
 
 

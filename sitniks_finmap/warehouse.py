@@ -100,9 +100,9 @@ class Warehouse:
             try:
                 con = duckdb.connect(self.path, config=SETTINGS | {"storage_compatibility_version": "v1.5.0"})
                 break
-            except duckdb.IOException as error:
+            except duckdb.Error as error:
                 # The lock of another process; anything else that keeps the file shut does not pass by itself.
-                if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                if "set lock on file" not in str(error) or time.monotonic() > deadline:
                     raise WarehouseError(
                         f"{self.connection}: {self.path} cannot be opened; close the program that holds it "
                         f"(people read {self.read_path}). DuckDB says: {error}"
@@ -137,9 +137,11 @@ class Warehouse:
         fresh.unlink(missing_ok=True)
         con = self._open()
         try:
-            con.execute(f"attach '{fresh}' as fresh (storage_version 'v1.5.0')".replace("\\", "/"))
-            con.execute(f'copy from database "{self.connection}" to fresh')
-            con.execute("detach fresh")
+            (database,) = con.execute("select current_database()").fetchone() or ("",)
+            path = fresh.as_posix().replace("'", "''")
+            con.execute(f"attach '{path}' as \"read copy\" (storage_version 'v1.5.0')")
+            con.execute(f'copy from database "{database}" to "read copy"')
+            con.execute('detach "read copy"')
         finally:
             con.close()
         fresh.chmod(0o600)
@@ -180,7 +182,8 @@ class Warehouse:
 
 def private_folder(folder: Path) -> None:
     """Makes a folder that only its owner may enter; one that exists is left as it is."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)  # with parents=True the parents would be open to everybody
 
 
 def insert_rows(

@@ -62,9 +62,8 @@ def add_day_metadata(
         day = pd.Timestamp(key)
         found = numbers.loc[day].to_dict() if day in numbers.index else dict.fromkeys(numbers.columns, 0)
         metadata: dict[str, Any] = {
-            name: int(value) if float(value).is_integer() and "sum" not in name else float(value)
-            for name, value in found.items()
+            str(name): float(value) if str(name).endswith("_sum") else int(value) for name, value in found.items()
         }
         if day in tables:
-            metadata["preview"] = dg.MetadataValue.md(str(tables[day].to_markdown(index=False)))
+            metadata["preview"] = dg.MetadataValue.md(str(tables[day].to_markdown(index=False, disable_numparse=True)))
         context.add_asset_metadata(metadata, partition_key=key)

@@ -54,7 +54,9 @@ TOTALS = """
     group by all
 """
 PREVIEW = """
-    select day, transaction_id, type, amount, state, attempts, sent_at
+    select
+        day, transaction_id, type, amount::varchar as amount, state, attempts,
+        strftime(sent_at, '%Y-%m-%d %H:%M') as sent_utc
     from finmap_upload where day between $first and $last
-    qualify row_number() over (partition by day order by state, amount desc, transaction_id) <= 5
+    qualify row_number() over (partition by day order by state, finmap_upload.amount desc, transaction_id) <= 5
 """

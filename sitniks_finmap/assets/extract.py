@@ -138,12 +138,13 @@ def totals(resource: Resource) -> str:
 
 
 PREVIEW = """
-    select day, transaction_id, version, amount, first_seen_at
+    select day, transaction_id, version, amount, strftime(first_seen_at, '%Y-%m-%d %H:%M') as first_seen_utc
     from raw_sitniks_transactions where day between $first and $last
     qualify row_number() over (partition by day order by transaction_id, version) <= 5
 """
 ORDERS_PREVIEW = """
-    select day, order_id, version, text_of(json_extract(payload, '$.status')) as status, first_seen_at
+    select day, order_id, version, text_of(json_extract(payload, '$.status')) as status,
+        strftime(first_seen_at, '%Y-%m-%d %H:%M') as first_seen_utc
     from raw_sitniks_orders where day between $first and $last
     qualify row_number() over (partition by day order by order_id, version) <= 5
 """

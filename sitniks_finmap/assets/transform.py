@@ -154,7 +154,9 @@ TOTALS = """
     group by all
 """
 PREVIEW = """
-    select day, transaction_id, occurred_at, type, amount, classification, order_status
-    from operations where day between $first and $last
-    qualify row_number() over (partition by day order by amount desc, transaction_id) <= 5
+    select
+        day, transaction_id, strftime(timezone(timezone, occurred_at), '%H:%M:%S') as time, type,
+        amount::varchar as amount, classification, order_status
+    from operations cross join settings where day between $first and $last
+    qualify row_number() over (partition by day order by operations.amount desc, transaction_id) <= 5
 """

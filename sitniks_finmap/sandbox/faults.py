@@ -83,9 +83,7 @@ class Fault:
     full_length: bool = False
 
     def __post_init__(self) -> None:
-        if (self.kind in CREATIONS and self.api != "finmap") or (
-            self.kind in LISTS and self.api != "sitniks"
-        ):
+        if (self.kind in CREATIONS and self.api != "finmap") or (self.kind in LISTS and self.api != "sitniks"):
             raise ValueError(f"{self.kind} is not a fault of {self.api}")
 
     def matches(self, api: Api, method: str, path: str, shop: str | None) -> bool:

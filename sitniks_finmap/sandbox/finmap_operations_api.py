@@ -23,6 +23,11 @@ OUTCOMES: dict[str, dict[str, str]] = {
 }
 LOST = ("stored_lost", "error_201")
 
+CATEGORIES: dict[str, tuple[Kind, ...]] = {
+    "income": ("categories/income",),
+    "expense": ("categories/expense",),
+    "transfer": ("categories/income", "categories/expense"),
+}
 # the directories behind these fields are deprecated, so nothing in them can exist
 DEAD_REFERENCES = (
     "borrowerId", "creditorId", "customerId", "investorId", "employeeId", "ownerId", "taxOrganisationId",
@@ -91,25 +96,22 @@ def _offset(request: Request) -> int:
 
 def _check_references(shop: Shop, kind: str, body: dict[str, Any]) -> None:
     """Every id must exist in this company, a category in the right direction. Raises Refused (400)."""
-    categories: Kind = "categories/income" if kind == "income" else "categories/expense"
-    _must_exist(shop, "accounts", body, "accountToId", "accountFromId")
-    _must_exist(shop, categories, body, "categoryId")
-    _must_exist(shop, "suppliers", body, "counterpartyId", "supplierId")
-    _must_exist(shop, "projects", body, "projectId")
+    _must_exist(shop, ("accounts",), body, "accountToId", "accountFromId")
+    _must_exist(shop, CATEGORIES[kind], body, "categoryId")
+    _must_exist(shop, ("suppliers",), body, "counterpartyId", "supplierId")
+    _must_exist(shop, ("projects",), body, "projectId")
     for tag in body.get("tagIds", []):
-        _must_exist(shop, "tags", {"tagIds": tag}, "tagIds")
+        _must_exist(shop, ("tags",), {"tagIds": tag}, "tagIds")
     for share in body.get("projects", []):
-        _must_exist(shop, "projects", share, "id")
+        _must_exist(shop, ("projects",), share, "id")
     for share in body.get("categories", []):
-        _must_exist(shop, categories, share, "id")
-    for name in DEAD_REFERENCES:
-        if name in body:
-            raise Refused(400, [f"{name}: not found"])
+        _must_exist(shop, CATEGORIES[kind], share, "id")
+    _must_exist(shop, (), body, *DEAD_REFERENCES)
 
 
-def _must_exist(shop: Shop, kind: Kind, body: dict[str, Any], *names: str) -> None:
+def _must_exist(shop: Shop, kinds: tuple[Kind, ...], body: dict[str, Any], *names: str) -> None:
     for name in names:
-        if name in body and shop.directories.get(kind, body[name]) is None:
+        if name in body and not any(shop.directories.get(kind, body[name]) for kind in kinds):
             raise Refused(400, [f"{name}: not found"])
 
 

@@ -68,9 +68,7 @@ def _main_fields(operation: Any, body: dict[str, Any]) -> dict[str, Any]:
 def _labels(operation: Any, body: dict[str, Any], directories: Directories) -> dict[str, Any]:
     category = body.get("categoryId")
     counterparty = next((body[name] for name in COUNTERPARTIES if name in body), None)
-    projects = (
-        [body["projectId"]] if "projectId" in body else [share["id"] for share in body.get("projects", [])]
-    )
+    projects = [body["projectId"]] if "projectId" in body else [share["id"] for share in body.get("projects", [])]
     tags = body.get("tagIds") or []
     accounts = {"accountToId": operation["account_to"], "accountFromId": operation["account_from"]}
     directory = "categories/income" if operation["type"] == "income" else "categories/expense"

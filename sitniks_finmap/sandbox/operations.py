@@ -32,9 +32,7 @@ FIND_BY_EXTERNAL_ID = """
 select * from operations where shop = :shop and external_id = :external_id and deleted_at is null
     and visible_at <= :now order by seq limit 1
 """
-FIND_BY_ID = (
-    "select * from operations where shop = :shop and id = :id and deleted_at is null and visible_at <= :now"
-)
+FIND_BY_ID = "select * from operations where shop = :shop and id = :id and deleted_at is null and visible_at <= :now"
 TAKEN = """
 select 1 from operations where shop = ? and external_id = ?
     and ((deleted_at is null and (holds_id or visible_at <= ?)) or (deleted_at is not null and ?))
@@ -88,8 +86,8 @@ def milliseconds(moment: datetime) -> int:
     return microseconds(moment) // 1000
 
 
-def kopiykas(amount: Decimal) -> int:
-    return int(amount.scaleb(2))
+def kopiykas(amount: Decimal | int) -> int:
+    return int(Decimal(amount).scaleb(2))
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ def _sell(story: _Story, day: date) -> None:
         return
     number = FIRST_ORDER + len(story.orders)
     deal = Deal(number=number, client=rng.randint(1001, 1600), source=source, created=created, total=total)
-    moneys = [money for money in _moneys(deal, paid, rng) if money.at <= story.now]
+    paying = rng.random() < 0.95  # the others are new still, or were cancelled
+    moneys = [money for money in _moneys(deal, paid, rng) if paying and money.at <= story.now]
     story.moneys += moneys
     story.orders.append(order_row(deal, moneys, rng))
 

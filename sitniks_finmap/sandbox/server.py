@@ -81,7 +81,7 @@ class Sandbox:
         if self._server:
             self._server.stop()
             self._server = None
-            self._state.close()
+        self._state.close()
 
     def __enter__(self) -> "Sandbox":
         return self.start()
@@ -151,6 +151,10 @@ class _Connections:
     def __init__(self) -> None:
         self.open: dict[tuple[str, int], asyncio.Transport] = {}
 
+    def drop_all(self) -> None:
+        for transport in list(self.open.values()):
+            transport.abort()
+
     def drop(self, scope: dict[str, Any]) -> None:
         transport = self.open.get(tuple(scope["client"]))
         if transport:
@@ -196,9 +200,8 @@ class _Server(uvicorn.Server):
                 backlog=1024,
             )
         )
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
+        self._connections = connections
+        self._socket = _bound_socket(port)
         self.port: int = self._socket.getsockname()[1]
         self._ready = threading.Event()
         self._leave: asyncio.Event | None = None
@@ -217,6 +220,7 @@ class _Server(uvicorn.Server):
         self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         await self._leave.wait()
+        self._connections.drop_all()
 
     def start(self) -> None:
         self._thread.start()
@@ -225,9 +229,20 @@ class _Server(uvicorn.Server):
             raise RuntimeError("the sandbox's server did not start")
 
     def stop(self) -> None:
-        """`force_exit`: requests that a fault keeps waiting are cut off."""
+        """Whoever still waits for an answer loses the connection."""
         self.force_exit = True
         if self._loop and self._leave and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._leave.set)
         self._thread.join(10)
         self._socket.close()
+
+
+def _bound_socket(port: int) -> socket.socket:
+    bound = socket.socket()
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -42,11 +42,7 @@ def _read(request: Request, shop: Shop) -> Answer:
         return json_answer({"data": shop.directories.list("orders/statuses")})
     if path == "/settlement-accounts":
         return json_answer({"data": shop.directories.list("settlement-accounts")})
-    order = (
-        shop.rows["orders"].get(unquote(path.removeprefix("/orders/")))
-        if path.startswith("/orders/")
-        else None
-    )
+    order = shop.rows["orders"].get(unquote(path.removeprefix("/orders/"))) if path.startswith("/orders/") else None
     if order is None:
         raise Refused(404, "not_found")
     return Answer(200, order.encode())
@@ -62,8 +58,8 @@ def _list(request: Request, rows: SitniksRows, name: RowList) -> Answer:
     upper = _wall_time(parameters, "createdAtTo", EVER[1])
     fault = request.fault
     skip = _faulty_skip(fault, limit, skip)
-    bodies = rows.page(limit, skip, (lower, upper))
-    return _page(bodies, rows.count((lower, upper)), name, fault)
+    bodies, count = rows.page_and_count(limit, skip, (lower, upper))
+    return _page(bodies, count, name, fault)
 
 
 def _integer(parameters: dict[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -117,9 +113,7 @@ def _page(bodies: list[str], count: int, name: RowList, fault: Fault | None) -> 
 
 def _with_text_ids(body: str) -> str:
     row = parse_json(body)
-    return json_text(
-        {**row, **{name: str(row[name]) for name in ("id", "orderId") if row.get(name) is not None}}
-    )
+    return json_text({**row, **{name: str(row[name]) for name in ("id", "orderId") if row.get(name) is not None}})
 
 
 def document() -> Answer:

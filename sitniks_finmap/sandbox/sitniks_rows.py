@@ -63,14 +63,17 @@ class SitniksRows:
 
     def put(self, payload: dict[str, Any] | str, at: datetime | None, now: datetime) -> None:
         """Insert, or replace the row with the same `id`. Text is kept as it is. Raises ValueError."""
-        self._state.write(PUT, self._record(payload, at, now))
-        self._counts.clear()
+        self._write([self._record(payload, at, now)])
 
     def put_many(self, payloads: list[dict[str, Any] | str], now: datetime) -> None:
         records = [self._record(payload, None, now) for payload in payloads]
         for start in range(0, len(records), CHUNK):  # in chunks, so that a client in between is still served
-            self._state.write_many(PUT, records[start : start + CHUNK])
-        self._counts.clear()
+            self._write(records[start : start + CHUNK])
+
+    def _write(self, records: list[tuple[Any, ...]]) -> None:
+        with self._state.lock:
+            self._state.write_many(PUT, records)
+            self._counts.clear()
 
     def _record(self, payload: dict[str, Any] | str, at: datetime | None, now: datetime) -> tuple[Any, ...]:
         text = payload if isinstance(payload, str) else json_text(payload)
@@ -84,9 +87,9 @@ class SitniksRows:
     def delete(self, identity: str | int) -> bool:
         """True if there was such a row."""
         sql = "delete from sitniks_rows where shop = ? and list = ? and id = ?"
-        changed = self._state.write(sql, (*self._key, str(identity)))
-        self._counts.clear()
-        return changed > 0
+        with self._state.lock:
+            self._counts.clear()
+            return self._state.write(sql, (*self._key, str(identity))) > 0
 
     def get(self, identity: str) -> str | None:
         sql = "select body from sitniks_rows where shop = ? and list = ? and id = ?"
@@ -96,6 +99,11 @@ class SitniksRows:
     def page(self, limit: int, skip: int, between: tuple[int, int] = EVER) -> list[str]:
         """JSON texts, newest first; both bounds are microseconds and inclusive."""
         return [row["body"] for row in self._state.rows(PAGE, (*self._key, *between, limit, skip))]
+
+    def page_and_count(self, limit: int, skip: int, between: tuple[int, int]) -> tuple[list[str], int]:
+        """A page and how many rows there are at the same moment."""
+        with self._state.lock:
+            return self.page(limit, skip, between), self.count(between)
 
     def count(self, between: tuple[int, int] = EVER) -> int:
         with self._state.lock:

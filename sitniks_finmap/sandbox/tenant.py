@@ -22,9 +22,7 @@ DEFAULT_SETTLEMENT_ACCOUNTS = ((1, "Каса", "cash"), (7, "ФОП", "bank"), (
 class Shop:
     """One tenant. Everything here acts at once, from any thread, as a person in one of the products would."""
 
-    def __init__(
-        self, state: State, identity: int, name: str, clock: Callable[[], datetime], reuse_deleted_ids: bool
-    ):
+    def __init__(self, state: State, identity: int, name: str, clock: Callable[[], datetime], reuse_deleted_ids: bool):
         self.name = name
         suffix = "" if name == "demo" else f"-{name}"
         self.sitniks_key = f"sandbox-sitniks-key{suffix}"

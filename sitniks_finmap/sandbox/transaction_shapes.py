@@ -84,9 +84,7 @@ def _amount(amount: Decimal, rng: random.Random) -> Any:
 
 
 def _counterparty(client: int, rng: random.Random) -> str:
-    return rng.choice(
-        (f"Клієнт {client}", f"Клієнт {client}", f"@buyer_{client}", f"buyer{client}@example.com")
-    )
+    return rng.choice((f"Клієнт {client}", f"Клієнт {client}", f"@buyer_{client}", f"buyer{client}@example.com"))
 
 
 def _flat(money: Money, number: int, rng: random.Random) -> Row:

@@ -43,9 +43,7 @@ class Client:
         assert answer.status_code == 200, answer.text
         return [row.get("id") for row in answer.json()["data"]], answer.json()["count"]
 
-    def finmap(
-        self, method: str, path: str, body: Any = None, timeout: float = 5, **query: Any
-    ) -> requests.Response:
+    def finmap(self, method: str, path: str, body: Any = None, timeout: float = 5, **query: Any) -> requests.Response:
         """`body` may be JSON text, to send what json.dumps would not write."""
         text = body if isinstance(body, str) or body is None else json.dumps(body)
         headers = {"apiKey": self.shop.finmap_key}

@@ -116,9 +116,7 @@ def test_faults_of_creations_wait_for_a_creation(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("kind", "applied"), [("slow", []), ("slow_after", ["x:1"])])
-def test_a_slow_answer_runs_into_the_clients_time_out(
-    client: Client, kind: FaultKind, applied: list[str]
-) -> None:
+def test_a_slow_answer_runs_into_the_clients_time_out(client: Client, kind: FaultKind, applied: list[str]) -> None:
     client.sandbox.fault(Fault(kind, "finmap", seconds=0.25))
     with pytest.raises(requests.ReadTimeout):
         client.income(timeout=0.1)

@@ -1,4 +1,5 @@
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,9 +14,9 @@ SOURCES = {"Instagram", "Rozetka", "Prom.ua", "Сайт"}
 
 
 @pytest.fixture(scope="module")
-def seeded() -> tuple[Shop, SeedSummary]:
-    shop = Sandbox(clock=lambda: NOW).shop()
-    return shop, seed_shop(shop, seed=1, today=date(2026, 3, 10))
+def seeded() -> Iterator[tuple[Shop, SeedSummary]]:
+    with Sandbox(clock=lambda: NOW) as sandbox:
+        yield sandbox.shop(), seed_shop(sandbox.shop(), seed=1, today=date(2026, 3, 10))
 
 
 def sound(row: dict[str, Any]) -> bool:
@@ -90,25 +91,26 @@ def test_each_kind_of_malformed_row_is_there_once_and_found_on_the_axis(seeded: 
 
 def test_the_same_seed_gives_the_same_shop_and_another_seed_another() -> None:
     def rows(seed: int) -> list[dict[str, Any]]:
-        shop = Sandbox(clock=lambda: NOW).shop()
-        seed_shop(shop, days=3, seed=seed, today=date(2026, 3, 10))
-        return shop.transactions() + shop.orders()
+        with Sandbox(clock=lambda: NOW) as sandbox:
+            seed_shop(sandbox.shop(), days=3, seed=seed, today=date(2026, 3, 10))
+            return sandbox.shop().transactions() + sandbox.shop().orders()
 
     assert rows(1) == rows(1) != rows(2)
 
 
 def test_a_day_that_is_over_is_whole() -> None:
-    shop = Sandbox(clock=lambda: NOW).shop()
-    summary = seed_shop(shop, days=2, today=date(2026, 3, 5))
+    with Sandbox(clock=lambda: NOW) as sandbox:
+        summary = seed_shop(sandbox.shop(), days=2, today=date(2026, 3, 5))
     assert summary.last.astimezone(KYIV).date() == date(2026, 3, 5)
     assert summary.last.astimezone(KYIV).hour >= 20
 
 
 def test_live_transactions_follow_from_seed_and_number() -> None:
     def live() -> list[dict[str, Any]]:
-        shop = Sandbox(clock=lambda: NOW).shop()
-        made = [live_transaction(shop, seed=5) for _ in range(3)]
-        assert len(shop.transactions()) == len(shop.orders()) == 3
+        with Sandbox(clock=lambda: NOW) as sandbox:
+            shop = sandbox.shop()
+            made = [live_transaction(shop, seed=5) for _ in range(3)]
+            assert len(shop.transactions()) == len(shop.orders()) == 3
         assert all(moment(row) == NOW for row in made if " " not in row.get("date", ""))
         return made
 

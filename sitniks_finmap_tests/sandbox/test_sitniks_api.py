@@ -1,5 +1,6 @@
 import socket
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_page_has_fifty_rows_unless_less_is_asked(client: Client) -> None:
         ({"createdAtTo": "20260201"}, "createdAtTo_must_be_a_valid_iso_8601_date_string"),
     ],
 )
-def test_a_wrong_query_is_refused(five: Client, query: dict[str, object], message: str) -> None:
+def test_a_wrong_query_is_refused(five: Client, query: dict[str, Any], message: str) -> None:
     answer = five.sitniks("/transactions", **query)
     assert answer.status_code == 400
     assert answer.json() == {"statusCode": 400, "message": [message], "error": "Bad Request"}

@@ -1,0 +1,324 @@
+"""Connections: one or a hundred, validated when they are loaded, no key in the file and none in a message."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sitniks_finmap.assets.transform import find_account
+from sitniks_finmap.connections import (
+    ConfigurationError,
+    Connection,
+    MissingKey,
+    WrongConnection,
+    choose,
+    load_connections,
+    read_connection,
+)
+from sitniks_finmap.finmap import Account
+from sitniks_finmap.run import ConnectionRun
+
+A_KEY = "sk_live_4f9c2e7ab1"  # looks like a key; must never be seen in a message
+LEAST = 'start_date = 2025-01-15\nfinmap_account = "Каса"\n'
+
+
+@pytest.fixture
+def load(project: Path) -> Callable[[str], tuple[list[Connection], list[WrongConnection]]]:
+    def load(text: str) -> tuple[list[Connection], list[WrongConnection]]:
+        (project / "connections.toml").write_text(text, "utf-8")
+        return load_connections()
+
+    return load
+
+
+def why(settings: dict[str, Any], **more: Any) -> str:
+    """What is wrong with a table that has these settings beside the two that are needed."""
+    read = read_connection("u1", {"start_date": date(2025, 1, 15), "finmap_account": "Каса", **settings, **more})
+    assert isinstance(read, WrongConnection), f"it was taken: {read}"
+    return read.why
+
+
+def test_two_settings_make_a_connection_and_the_rest_has_the_documented_defaults(load: Any) -> None:
+    [connection], wrong = load(f"[sitniks_user_1]\n{LEAST}")
+    assert not wrong
+    assert connection.name == "sitniks_user_1"
+    assert (connection.start_date, connection.finmap_account) == (date(2025, 1, 15), "Каса")
+    assert connection.sitniks_key_env == "SITNIKS_USER_1_SITNIKS_API_KEY"
+    assert connection.finmap_key_env == "SITNIKS_USER_1_FINMAP_API_KEY"
+    assert connection.timezone == "Europe/Kyiv"
+    assert (connection.sync_every, connection.retry_every) == (timedelta(hours=1), timedelta(minutes=15))
+    assert connection.lookback_days == 7
+    assert connection.sitniks_url == "https://crm.sitniks.com/open-api"
+    assert connection.finmap_url == "https://api.finmap.online/v2.2"
+    assert (connection.sitniks_requests_per_second, connection.finmap_requests_per_second) == (1.0, 2.0)
+    assert connection.comment_fields == [
+        "description", "counterparty", "source", "order_number", "payment_method", "delivery", "order_status",
+    ]  # fmt: skip
+    assert not connection.source_as_tag
+
+
+def test_a_hundred_connections_are_as_good_as_one(load: Any) -> None:
+    right, wrong = load("\n".join(f"[shop_{n}]\n{LEAST}" for n in range(100)))
+    assert [one.name for one in right] == [f"shop_{n}" for n in range(100)]
+    assert not wrong
+
+
+def test_every_setting_of_the_file_arrives(load: Any) -> None:
+    [connection], wrong = load(f"""
+        [u1]
+        {LEAST}
+        timezone = "Europe/Warsaw"
+        sync_every = "1d"
+        retry_every = "30s"
+        comment_fields = ["order_number", "description"]
+        sitniks_url = "https://example.com/open-api/"
+        [u1.accounts]
+        7 = "ФОП"
+        [u1.categories]
+        refund = "Повернення клієнтам"
+        [[u1.rules]]
+        classification = "rent"
+        sign = "expense"
+        description = ["оренда"]
+    """)
+    assert not wrong
+    assert (connection.sync_every, connection.retry_every) == (timedelta(days=1), timedelta(seconds=30))
+    assert connection.comment_fields == ["order_number", "description"]
+    assert connection.sitniks_url == "https://example.com/open-api"
+    assert connection.accounts == {"7": "ФОП"}
+    assert connection.categories == {"refund": "Повернення клієнтам"}
+    assert [(rule.classification, rule.sign, rule.description) for rule in connection.rules] == [
+        ("rent", "expense", ["оренда"])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"start_date": "вчора"}, "start_date"),
+        ({"start_date": date(2014, 12, 31)}, "start_date"),
+        ({"finmap_account": ""}, "finmap_account"),
+        ({"timezone": "Europe/Kyyiv"}, "timezone"),
+        ({"timezone": ""}, "timezone"),
+        ({"sync_every": "1 hour"}, "sync_every"),
+        ({"sync_every": "0h"}, "sync_every"),
+        ({"sync_every": 0}, "sync_every"),
+        ({"sync_every": -3600}, "sync_every"),
+        ({"sync_every": 3600}, "sync_every"),
+        ({"retry_every": True}, "retry_every"),
+        ({"retry_every": "99999999999d"}, "retry_every"),
+        ({"lookback_days": -1}, "lookback_days"),
+        ({"lookback_days": "сім"}, "lookback_days"),
+        ({"sitniks_url": "http://crm.sitniks.com"}, "sitniks_url"),
+        ({"sitniks_url": "https://"}, "sitniks_url"),
+        ({"sitniks_url": "https://[::1"}, "sitniks_url"),
+        ({"sitniks_url": "https://crm.sitniks.com:99999999"}, "sitniks_url"),
+        ({"finmap_url": "ftp://127.0.0.1"}, "finmap_url"),
+        ({"sitniks_requests_per_second": -1}, "sitniks_requests_per_second"),
+        ({"sitniks_requests_per_second": float("nan")}, "sitniks_requests_per_second"),
+        ({"finmap_requests_per_second": float("inf")}, "finmap_requests_per_second"),
+        ({"comment_fields": ["descripton"]}, "comment_fields.0"),
+        ({"source_as_tag": "maybe"}, "source_as_tag"),
+        ({"accounts": ["Каса"]}, "accounts"),
+        ({"accounts": {"7": ""}}, "accounts.7"),
+        ({"categories": {"Оренда": "x"}}, "categories"),
+        ({"rules": [{"description": ["оренда"]}]}, "rules.0.classification"),
+        ({"rules": [{"classification": "rent", "sign": "loss"}]}, "rules.0.sign"),
+        ({"rules": [{"classification": "rent", "source": [""]}]}, "rules.0.source.0"),
+        ({"lookback": 7}, "lookback"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_the_connection_and_the_field(settings: dict[str, Any], field: str) -> None:
+    assert why(settings).startswith(f"u1: {field}")
+
+
+def test_a_field_that_is_missing_is_named() -> None:
+    read = read_connection("u1", {"start_date": date(2025, 1, 15)})
+    assert read == WrongConnection("u1", "u1: finmap_account is missing")
+
+
+@pytest.mark.parametrize("name", ["Shop", "shop-1", "магазин", "shop 1", "shop.1", "", "shop\n"])
+def test_a_name_that_cannot_be_a_key_for_ever_is_refused(name: str) -> None:
+    read = read_connection(name, {"start_date": date(2025, 1, 15), "finmap_account": "Каса"})
+    assert isinstance(read, WrongConnection)
+    assert "name must match [a-z0-9_]+" in read.why
+
+
+def test_one_wrong_connection_never_stops_the_others(load: Any) -> None:
+    right, wrong = load(f"""
+        stray = 1
+        [first]
+        {LEAST}
+        [no_account]
+        start_date = 2025-01-15
+        [endless]
+        {LEAST}
+        sync_every = "99999999999d"
+        [Bad-Name]
+        {LEAST}
+        [last]
+        {LEAST}
+    """)
+    assert [one.name for one in right] == ["first", "last"]
+    assert [one.name for one in wrong] == ["stray", "no_account", "endless", "Bad-Name"]
+    assert all(one.problem().startswith(f"{one.name}: ") for one in wrong)
+
+
+toml_values = st.recursive(
+    st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.text(), st.dates()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
+    max_leaves=4,
+)
+settings_names = st.sampled_from([*(set(Connection.model_fields) - {"name"}), "sitniks_key", "anything"])
+
+
+@given(st.dictionaries(settings_names, toml_values, max_size=4))
+def test_no_value_whatever_stops_the_reading_of_connections(settings: dict[str, Any]) -> None:
+    table = {"start_date": date(2025, 1, 15), "finmap_account": "Каса", **settings}
+    read = read_connection("u1", table)
+    assert isinstance(read, Connection) or read.why.startswith("u1: ")
+
+
+@pytest.mark.parametrize("field", ["sitniks_key", "finmap_key", "key", "Sitniks_API_Key", "api_key"])
+def test_a_key_in_the_file_is_refused_without_being_shown(field: str) -> None:
+    said = why({field: A_KEY})
+    assert field in said
+    assert "environment" in said
+    assert A_KEY not in said
+
+
+@given(
+    st.sampled_from([*(set(Connection.model_fields) - {"name", "finmap_account"}), "anything"]),
+    st.sampled_from([A_KEY, [A_KEY], {"a": A_KEY}, [{"classification": A_KEY}], [{"source": A_KEY}]]),
+)
+def test_a_key_in_a_wrong_place_is_not_shown(field: str, value: Any) -> None:
+    read = read_connection("u1", {"start_date": date(2025, 1, 15), "finmap_account": "Каса", field: value})
+    if isinstance(read, WrongConnection):
+        assert A_KEY not in read.why
+    else:
+        assert A_KEY not in (read.problem() or "")
+
+
+def test_a_key_written_where_the_variables_name_belongs_is_refused_without_being_shown() -> None:
+    for key in (A_KEY, "4f9c2e7a-b1d0-4c11", "eyJhbGciOiJIUzI1NiJ9.e30.abc"):
+        said = why({"sitniks_key_env": key})
+        assert said.startswith("u1: sitniks_key_env")
+        assert key not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://user:{A_KEY}@example.com",
+        f"https://example.com?key={A_KEY}",
+        f"https://example.com/#{A_KEY}",
+        f"https://example.com:{A_KEY}",
+        f"https://{A_KEY}\u2100",
+        A_KEY,
+    ],
+)
+def test_a_key_in_an_address_is_refused_without_being_shown(url: str) -> None:
+    said = why({"sitniks_url": url})
+    assert "sitniks_url" in said
+    assert A_KEY not in said
+
+
+def test_keys_come_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = Connection(
+        name="u1", start_date=date(2025, 1, 15), finmap_account="Каса", finmap_key_env="OF_THE_COMPANY"
+    )
+    monkeypatch.setenv("U1_SITNIKS_API_KEY", f" {A_KEY}\n")
+    monkeypatch.setenv("OF_THE_COMPANY", "another")
+    assert (connection.key("sitniks"), connection.key("finmap")) == (A_KEY, "another")
+    assert connection.problem() is None
+    assert A_KEY not in repr(connection) + connection.model_dump_json()
+
+
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_a_missing_key_is_said_with_the_name_of_the_variable(
+    value: str | None, connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connect()
+    if value is None:
+        monkeypatch.delenv("U1_FINMAP_API_KEY")
+    else:
+        monkeypatch.setenv("U1_FINMAP_API_KEY", value)
+    with pytest.raises(MissingKey, match="^u1: .*U1_FINMAP_API_KEY is not set"):
+        connection.key("finmap")
+    assert str(connection.problem()).startswith("u1: the environment variable U1_FINMAP_API_KEY")
+
+
+@pytest.mark.parametrize("key", ["sk_lіve_4f9c", "sk_live\nsk_live", "sk live"])  # a Cyrillic і, two lines, two words
+def test_a_key_that_cannot_be_sent_is_a_problem_of_its_variable(
+    key: str, connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connect()
+    monkeypatch.setenv("U1_SITNIKS_API_KEY", key)
+    with pytest.raises(ConfigurationError, match="^u1: .*U1_SITNIKS_API_KEY") as said:
+        connection.key("sitniks")
+    assert key not in str(said.value)
+    assert "U1_SITNIKS_API_KEY" in str(connection.problem())
+
+
+def test_a_file_that_is_not_there_or_not_toml_gives_one_clear_message(load: Any, project: Path) -> None:
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        load_connections()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load("[u1\n")
+    (project / "connections.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_connections()
+
+
+def test_the_file_may_lie_elsewhere(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "shops.toml").write_text(f"[u7]\n{LEAST}", "utf-8")
+    monkeypatch.setenv("SITNIKS_FINMAP_CONNECTIONS", "shops.toml")
+    assert [one.name for one in load_connections()[0]] == ["u7"]
+
+
+def test_a_connection_is_chosen_by_name_and_an_unknown_one_is_told_what_exists(load: Any) -> None:
+    load(f"[u1]\n{LEAST}[u2]\n{LEAST}[u3]\n")
+    assert [one.name for one in choose(None)] == ["u1", "u2"]
+    assert [one.name for one in choose("u2")] == ["u2"]
+    with pytest.raises(ConfigurationError, match="no connection u9; .*u1, u2"):
+        choose("u9")
+    with pytest.raises(ConfigurationError, match="^u3: start_date is missing"):
+        choose("u3")
+
+
+# -- The Finmap account --
+
+
+def account_of(run: ConnectionRun, wanted: str) -> Account:
+    return find_account(run.connection, wanted, run.finmap.accounts())
+
+
+def test_the_account_is_found_by_its_name_or_its_id(run: ConnectionRun, shop: Any) -> None:
+    cash = next(account for account in shop.accounts if account["label"] == "Каса")
+    assert account_of(run, "Каса").id == cash["id"]
+    assert account_of(run, " Каса ").id == cash["id"]
+    assert account_of(run, cash["id"]).label == "Каса"
+
+
+def test_an_unknown_account_is_told_what_exists(run: ConnectionRun, shop: Any) -> None:
+    with pytest.raises(ConfigurationError, match='^u1: Finmap account "Сейф" is not among') as said:
+        account_of(run, "Сейф")
+    for account in shop.accounts:
+        assert f"{account['label']} ({account['id']}, {account['currencyId']})" in str(said.value)
+
+
+def test_an_ambiguous_account_is_never_guessed(run: ConnectionRun, shop: Any) -> None:
+    twin = shop.add_account("Каса ")
+    with pytest.raises(ConfigurationError, match="several accounts; write the ID") as said:
+        account_of(run, "Каса")
+    assert twin["id"] in str(said.value)
+    assert account_of(run, twin["id"]).id == twin["id"]
+
+
+def test_an_id_wins_over_a_name_that_reads_the_same(run: ConnectionRun, shop: Any) -> None:
+    cash = next(account for account in shop.accounts if account["label"] == "Каса")
+    shop.add_account(cash["id"])
+    assert account_of(run, cash["id"]).label == "Каса"

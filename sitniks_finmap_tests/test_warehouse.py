@@ -1,0 +1,283 @@
+"""The warehouse: private files, short transactions, a read copy for people, one run at a time."""
+
+import multiprocessing
+import os
+import stat
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+
+import duckdb
+import pytest
+from sitniks_finmap import warehouse as module
+from sitniks_finmap.warehouse import Busy, Warehouse, WarehouseError, insert_rows, private_folder
+
+ROW = "insert into settings values ('u1', 'Europe/Kyiv', ['description'], false)"
+
+
+def mode(path: Path) -> str:
+    return oct(stat.S_IMODE(path.stat().st_mode))
+
+
+def count(con: duckdb.DuckDBPyConnection, table: str = "settings") -> int:
+    found = con.execute(f"select count(*) from {table}").fetchone()  # noqa: S608
+    assert found
+    return found[0]
+
+
+# -- Another process, for what two connections of one process cannot show --
+
+
+def hold(pipe: Pipe, path: Path, seconds: float) -> None:
+    """Holds the DuckDB file of u1 for a moment, as another run's transaction does."""
+    with Warehouse(path, "u1").transaction():
+        pipe.send("held")
+        pipe.poll(seconds)
+
+
+def run_until_killed(pipe: Pipe, path: Path) -> None:
+    with Warehouse(path, "u1").run(wait=0):
+        pipe.send("running")
+        pipe.recv()
+
+
+class Other:
+    """One other process, started with a function and a pipe to it."""
+
+    def __init__(self, target: Callable[..., None], *arguments: object) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["sitniks_finmap.warehouse"])
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+        self.process.start()
+        assert self.pipe.poll(30), "the other process did not start"
+        self.said = self.pipe.recv()
+
+
+# -- Files --
+
+
+def test_files_are_private_and_so_is_a_new_folder(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    with warehouse.run(wait=0), warehouse.transaction() as con:
+        con.execute(ROW)
+    warehouse.publish()
+    files = {path.relative_to(project / "data").as_posix(): mode(path) for path in (project / "data").rglob("*")}
+    assert files == {"u1.duckdb": "0o600", "u1.lock": "0o600", "read": "0o700", "read/u1.duckdb": "0o600"}
+    assert mode(project / "data") == "0o700"
+
+
+def test_every_folder_that_is_made_on_the_way_is_private(project: Path) -> None:
+    private_folder(project / "data" / "limits" / "deep")
+    assert {mode(folder) for folder in (project / "data").rglob("*")} == {"0o700"}
+    assert mode(project / "data") == "0o700"
+
+
+def test_a_folder_that_exists_is_left_as_it_is(project: Path) -> None:
+    (project / "data").mkdir(mode=0o755)
+    private_folder(project / "data" / "read")
+    assert (mode(project / "data"), mode(project / "data" / "read")) == ("0o755", "0o700")
+
+
+def test_the_file_and_its_copy_open_in_the_tools_of_duckdb_1_5(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    with warehouse.transaction() as con:
+        con.execute(ROW)
+    warehouse.publish()
+    for path in (warehouse.path, warehouse.read_path):
+        with duckdb.connect(path, read_only=True) as con:
+            [(storage,)] = con.execute(
+                "select tags['storage_version'] from duckdb_databases() where not internal"
+            ).fetchall()
+        assert storage.removesuffix("+") == "v1.5.0"
+
+
+# -- Transactions --
+
+
+def test_what_a_transaction_did_is_there_or_none_of_it(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    with warehouse.transaction() as con:
+        con.execute(ROW)
+    with pytest.raises(ZeroDivisionError), warehouse.transaction() as con:
+        con.execute("delete from settings")
+        raise ZeroDivisionError
+    with warehouse.transaction() as con:
+        assert count(con) == 1
+
+
+def test_the_file_is_closed_after_an_exception(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    with pytest.raises(duckdb.Error), warehouse.transaction() as con:
+        con.execute("select nothing of the kind")
+    with pytest.raises(duckdb.Error, match="closed"):
+        con.execute("select 1")
+
+
+def test_every_session_counts_in_utc(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        with Warehouse(project / "data", "u1").transaction() as con:
+            assert con.execute("select '2025-01-15 10:00:00+00'::timestamptz::varchar").fetchone() == (
+                "2025-01-15 10:00:00+00",
+            )
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+
+
+def test_a_transaction_waits_for_the_short_one_of_another_process(project: Path) -> None:
+    other = Other(hold, project / "data", 0.2)
+    with Warehouse(project / "data", "u1").transaction() as con:
+        con.execute(ROW)
+    other.process.join(10)
+    with Warehouse(project / "data", "u1").transaction() as con:
+        assert count(con) == 1
+
+
+def test_a_file_that_stays_held_is_said_with_the_connection_and_what_to_do(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OPEN_DEADLINE", 0.0)
+    other = Other(hold, project / "data", 30)
+    try:
+        with (
+            pytest.raises(WarehouseError, match="^u1: .*close the program that holds it"),
+            Warehouse(project / "data", "u1").transaction(),
+        ):
+            pass
+    finally:
+        other.pipe.send("enough")
+        other.process.join(10)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda whole: b"not a database", id="text"),
+        pytest.param(lambda whole: b"", id="empty"),
+        pytest.param(lambda whole: whole[: len(whole) // 2], id="cut short"),
+        pytest.param(lambda whole: whole[:9000] + b"x" * 1000 + whole[10_000:], id="a block overwritten"),
+        pytest.param(lambda whole: whole[:4096] + b"x" * 8192 + whole[12_288:], id="both headers overwritten"),
+    ],
+)
+def test_a_damaged_file_is_said_at_once_and_is_not_overwritten(project: Path, damage: Callable[[bytes], bytes]) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    with warehouse.transaction() as con:
+        con.execute(ROW)
+    warehouse.path.write_bytes(damage(warehouse.path.read_bytes()))
+    before = warehouse.path.read_bytes()
+    begun = time.monotonic()
+    with pytest.raises(WarehouseError, match="^u1: "), warehouse.transaction():
+        pass
+    assert time.monotonic() - begun < module.OPEN_DEADLINE / 2
+    assert warehouse.path.read_bytes() == before
+
+
+def test_a_file_of_a_newer_version_is_not_touched(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    with warehouse.transaction() as con:
+        con.execute("insert into schema_version values (99)")
+    with pytest.raises(WarehouseError, match="^u1: .*schema 99.*upgrade"), warehouse.transaction():
+        pass
+
+
+def test_a_thousand_rows_go_in_at_once_and_replace_their_like(project: Path) -> None:
+    def rows(run: str) -> list[dict[str, object]]:
+        return [
+            {"resource": "orders", "day": f"{2000 + n}-01-01", "read_at": "2025-01-15 10:00:00+00", "run_id": run}
+            for n in range(1000)
+        ]
+
+    with Warehouse(project / "data", "u1").transaction() as con:
+        insert_rows(con, "complete_reads", rows("first"))
+        insert_rows(con, "complete_reads", rows("second"), replacing=True)
+        insert_rows(con, "complete_reads", [])
+        assert con.execute("select run_id, count(*) from complete_reads group by all").fetchall() == [("second", 1000)]
+
+
+# -- The read copy --
+
+
+@pytest.mark.parametrize("name", ["u1", "1", "main", "temp", "system", "memory", "fresh", "read", "select"])
+def test_the_read_copy_holds_everything_whatever_the_connection_is_called(project: Path, name: str) -> None:
+    warehouse = Warehouse(project / "data", name)
+    for rows in (1, 2):
+        with warehouse.transaction() as con:
+            con.execute(ROW)
+        warehouse.publish()
+        with duckdb.connect(warehouse.read_path, read_only=True) as con:
+            assert count(con) == rows
+            assert count(con, "latest_transactions") == 0  # views and macros too
+
+
+def test_the_folder_may_have_any_name(project: Path) -> None:
+    warehouse = Warehouse(project / "дані з \"it's\" 100%", "u1")
+    with warehouse.transaction() as con:
+        con.execute(ROW)
+    warehouse.publish()
+    with duckdb.connect(warehouse.read_path, read_only=True) as con:
+        assert count(con) == 1
+
+
+def test_whoever_reads_the_copy_blocks_nobody_and_sees_it_whole(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    with warehouse.transaction() as con:
+        con.execute(ROW)
+    warehouse.publish()
+    with duckdb.connect(warehouse.read_path, read_only=True) as reader:
+        with warehouse.transaction() as con:
+            con.execute(ROW)
+        warehouse.publish()
+        assert count(reader) == 1
+    assert os.listdir(warehouse.read_path.parent) == ["u1.duckdb"]
+
+
+def test_what_a_killed_publication_left_behind_is_no_obstacle(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    with warehouse.transaction() as con:
+        con.execute(ROW)
+    private_folder(warehouse.read_path.parent)
+    for suffix in (".fresh", ".fresh.wal"):
+        warehouse.read_path.with_suffix(suffix).write_bytes(b"half a copy")
+    warehouse.publish()
+    with duckdb.connect(warehouse.read_path, read_only=True) as con:
+        assert count(con) == 1
+
+
+# -- One run at a time --
+
+
+def test_one_run_at_a_time_for_a_connection_and_none_waits_for_another_connection(project: Path) -> None:
+    first, second, other = (Warehouse(project / "data", name) for name in ("u1", "u1", "u2"))
+    assert not first.is_running()
+    with first.run(wait=0):
+        assert second.is_running()
+        with pytest.raises(Busy, match="^u1: another run"), second.run(wait=0):
+            pass
+        with other.run(wait=0):
+            assert other.is_running()
+    assert not second.is_running()
+    with second.run(wait=0):
+        pass
+
+
+def test_a_run_that_failed_lets_the_next_one_in(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    with pytest.raises(ZeroDivisionError), warehouse.run(wait=0):
+        raise ZeroDivisionError
+    with warehouse.run(wait=0):
+        pass
+
+
+def test_a_kill_releases_the_connection(project: Path) -> None:
+    other = Other(run_until_killed, project / "data")
+    warehouse = Warehouse(project / "data", "u1")
+    assert warehouse.is_running()
+    other.process.kill()
+    other.process.join(10)
+    assert not warehouse.is_running()
+    with warehouse.run(wait=0):
+        pass
