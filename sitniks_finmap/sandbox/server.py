@@ -222,6 +222,11 @@ class _Server(uvicorn.Server):
         await self._leave.wait()
         self._connections.drop_all()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self._connections.drop_all()  # those that came while it was closing
+        await asyncio.sleep(0)
+
     def start(self) -> None:
         self._thread.start()
         self._ready.wait(10)
@@ -238,7 +243,8 @@ class _Server(uvicorn.Server):
 
 
 def _bound_socket(port: int) -> socket.socket:
-    bound = socket.socket()
+    # the protocol is named because asyncio switches Nagle's delay off only where it is
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", port))
