@@ -160,7 +160,7 @@ def draw_body(data: st.DataObject, company: Company, dto: str) -> dict[str, Any]
 
 @pytest.mark.parametrize("dto", ENDPOINTS)
 @settings(
-    max_examples=100, deadline=None, derandomize=True, database=None,
+    max_examples=70, deadline=None, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 @given(data=st.data())

@@ -1,0 +1,264 @@
+"""One rate for each API key, whoever uses it; one pause for all of them."""
+
+import heapq
+import itertools
+import multiprocessing
+import stat
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sitniks_finmap.ratelimit import RateLimiter
+
+from sitniks_finmap_tests.test_warehouse import Other, Pipe
+
+KEY = "sk_live_4f9c2e7ab1"
+
+
+class VirtualTime:
+    """A clock for several threads that moves on only when all of them sleep, and then wakes one."""
+
+    def __init__(self, now: float = 1024.0) -> None:
+        self.now = now
+        self._moved = threading.Condition()
+        self._sleepers: list[tuple[float, int]] = []
+        self._awake = 0
+        self._numbers = itertools.count()
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        with self._moved:
+            sleeper = (self.now + seconds, next(self._numbers))
+            heapq.heappush(self._sleepers, sleeper)
+            self._rest()
+            assert self._moved.wait_for(lambda: sleeper not in self._sleepers, timeout=30)
+
+    def together(self, *works: Callable[[], None]) -> None:
+        """Runs the works side by side until all are done."""
+        threads = [threading.Thread(target=self._work, args=(work,), daemon=True) for work in works]
+        self._awake = len(threads)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive()
+
+    def _work(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        finally:
+            with self._moved:
+                self._rest()
+
+    def _rest(self) -> None:
+        self._awake -= 1
+        if not self._awake and self._sleepers:
+            self.now, _ = heapq.heappop(self._sleepers)
+            self._awake = 1
+            self._moved.notify_all()
+
+
+@pytest.fixture
+def time_() -> VirtualTime:
+    return VirtualTime()
+
+
+def limiter(folder: Path, time_: VirtualTime, per_second: float = 4, key: str = KEY) -> RateLimiter:
+    return RateLimiter(folder / "limits", key, per_second, clock=time_.clock, sleep=time_.sleep)
+
+
+def worker(limiter: RateLimiter, starts: list[float], requests: int) -> Callable[[], None]:
+    def work() -> None:
+        for _ in range(requests):
+            limiter.wait()
+            starts.append(limiter.clock())
+
+    return work
+
+
+def test_requests_start_at_the_rate_and_the_first_one_at_once(project: Path, time_: VirtualTime) -> None:
+    starts: list[float] = []
+    time_.together(worker(limiter(project, time_), starts, 5))
+    assert starts == [1024.0, 1024.25, 1024.5, 1024.75, 1025.0]
+
+
+def test_everybody_with_the_key_shares_the_rate_and_uses_all_of_it(project: Path, time_: VirtualTime) -> None:
+    starts: list[float] = []
+    one, other = limiter(project, time_), limiter(project, time_)
+    time_.together(*(worker(each, starts, 5) for each in (one, one, other, other)))
+    assert sorted(starts) == [1024 + n / 4 for n in range(20)]
+
+
+def test_another_key_has_a_rate_of_its_own(project: Path, time_: VirtualTime) -> None:
+    first: list[float] = []
+    second: list[float] = []
+    time_.together(
+        worker(limiter(project, time_), first, 3), worker(limiter(project, time_, key="another"), second, 3)
+    )
+    assert first == second == [1024.0, 1024.25, 1024.5]
+
+
+def test_time_that_nobody_used_is_not_made_up_for(project: Path, time_: VirtualTime) -> None:
+    starts: list[float] = []
+    limit = limiter(project, time_)
+    limit.wait()
+    time_.now += 60
+    time_.together(worker(limit, starts, 2), worker(limit, starts, 2))
+    assert sorted(starts) == [1084.0, 1084.25, 1084.5, 1084.75]
+
+
+def test_rate_zero_is_no_rate_but_pauses_hold(project: Path, time_: VirtualTime) -> None:
+    starts: list[float] = []
+    limit = limiter(project, time_, per_second=0)
+    time_.together(worker(limit, starts, 3))
+    limit.pause(70)
+    time_.together(worker(limit, starts, 2))
+    assert starts == [1024.0, 1024.0, 1024.0, 1094.0, 1094.0]
+
+
+def test_a_pause_holds_for_everybody_with_the_key_and_for_nobody_else(project: Path, time_: VirtualTime) -> None:
+    starts: list[float] = []
+    limiter(project, time_).pause(70)
+    limiter(project, time_, key="another").wait()
+    assert time_.now == 1024.0
+    time_.together(*(worker(limiter(project, time_), starts, 2) for _ in range(2)))
+    assert sorted(starts) == [1094.0, 1094.25, 1094.5, 1094.75]
+
+
+def test_a_pause_voids_the_slots_of_those_who_wait_already(project: Path, time_: VirtualTime) -> None:
+    starts: list[float] = []
+    limit = limiter(project, time_)
+
+    def pause() -> None:
+        time_.sleep(0.6)
+        limiter(project, time_).pause(70)
+
+    time_.together(worker(limit, starts, 3), worker(limit, starts, 3), pause)
+    before, after = [at for at in starts if at < 1094.6], [at for at in starts if at >= 1094.6]
+    assert sorted(before) == [1024.0, 1024.25, 1024.5]
+    assert len(after) == 3
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one(project: Path, time_: VirtualTime) -> None:
+    starts: list[float] = []
+    limit = limiter(project, time_)
+    limit.pause(70)
+    limit.pause(1)
+    time_.together(worker(limit, starts, 1))
+    assert starts == [1094.0]
+
+
+def test_the_longest_pause_is_whole_and_the_rate_holds_after_it(project: Path, time_: VirtualTime) -> None:
+    starts: list[float] = []
+    limiter(project, time_).pause(600)
+    time_.together(*(worker(limiter(project, time_), starts, 2) for _ in range(3)))
+    assert sorted(starts) == [1624 + n / 4 for n in range(6)]
+
+
+def test_a_clock_that_was_set_back_stops_nobody_for_hours(project: Path, time_: VirtualTime) -> None:
+    limit = limiter(project, time_)
+    time_.now += 86_400
+    limit.wait()
+    limit.pause(70)
+    time_.now -= 86_400
+    starts: list[float] = []
+    time_.together(worker(limit, starts, 2))
+    assert starts == [1024.0, 1024.25]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from([0.5, 1, 4, 16]),
+    st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, 12), st.integers(1, 80)), max_size=3),
+)
+def test_the_rate_is_never_exceeded_and_no_pause_is_broken(
+    tmp_path_factory: pytest.TempPathFactory, rate: float, workers: list[int], pauses: list[tuple[int, int]]
+) -> None:
+    folder, time_ = tmp_path_factory.mktemp("limits"), VirtualTime()
+    starts: list[float] = []
+    paused: list[tuple[float, float]] = []
+
+    def pauser() -> None:
+        for after, seconds in pauses:
+            time_.sleep(after / 8)
+            limiter(folder, time_, rate).pause(seconds)
+            paused.append((time_.now, time_.now + seconds))
+
+    time_.together(*(worker(limiter(folder, time_, rate), starts, requests) for requests in workers), pauser)
+    assert len(starts) == sum(workers)
+    starts.sort()
+    for earlier, later in itertools.pairwise(starts):
+        assert later - earlier >= 1 / rate or any(later == end for _, end in paused)
+    assert not [at for at in starts for begin, end in paused if begin < at < end]
+
+
+# -- Real processes --
+
+
+def ask(folder: Path, rate: float, begin: Barrier, until: float, moments: list[float]) -> None:
+    limit = RateLimiter(folder, KEY, rate)
+    begin.wait(30)
+    end = time.time() + until
+    while time.time() < end:
+        limit.wait()
+        moments.append(time.time())
+
+
+def ask_in_a_process(pipe: Pipe, folder: Path, rate: float, begin: Barrier, until: float) -> None:
+    moments: list[float] = []
+    ask(folder, rate, begin, until, moments)
+    pipe.send(moments)
+
+
+def test_several_processes_never_exceed_the_rate_and_use_nine_tenths_of_it(project: Path) -> None:
+    rate, processes, seconds = 50.0, 8, 1.0
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["sitniks_finmap.ratelimit"])
+    begin = context.Barrier(processes)
+    pipes = [context.Pipe() for _ in range(processes)]
+    workers = [
+        context.Process(target=ask_in_a_process, args=(theirs, project / "limits", rate, begin, seconds), daemon=True)
+        for _, theirs in pipes
+    ]
+    for one in workers:
+        one.start()
+    moments = []
+    for ours, _ in pipes:
+        assert ours.poll(60)
+        moments += ours.recv()
+    moments.sort()
+    # A process may wake late, never early: so no request is ahead of its place in the schedule of the first.
+    ahead = [at - (moments[0] + place / rate) for place, at in enumerate(moments)]
+    assert min(ahead) > -0.005, "the rate was exceeded"
+    assert len(moments) >= 0.9 * rate * (moments[-1] - moments[0]), "the rate was not used"
+    assert moments[-1] - moments[0] >= 0.9 * seconds
+
+
+def wait_and_hang(pipe: Pipe, folder: Path) -> None:
+    limit = RateLimiter(folder, KEY, 1000)
+    with limit._locked():
+        pipe.send("inside")
+        pipe.recv()
+
+
+def test_a_process_that_is_killed_leaves_nothing_locked(project: Path) -> None:
+    other = Other(wait_and_hang, project / "limits")
+    other.process.kill()
+    other.process.join(10)
+    RateLimiter(project / "limits", KEY, 1000).wait()
+
+
+def test_the_file_is_private_and_tells_nothing_of_the_key(project: Path) -> None:
+    RateLimiter(project / "limits", KEY, 1).wait()
+    [file] = (project / "limits").iterdir()
+    assert oct(stat.S_IMODE(file.stat().st_mode)) == "0o600"
+    assert KEY not in file.name
+    assert KEY.encode() not in file.read_bytes()
