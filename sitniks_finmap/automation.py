@@ -29,21 +29,14 @@ def utc_now() -> datetime:
 
 
 def connection_jobs(connection: Connection, assets: Sequence[dg.AssetsDefinition]) -> list[Any]:
-    """`<connection>_sync` the whole way, `_stage` all but the last step, `_deliver` the last step alone."""
+    """`<connection>_sync`, the whole way, and `<connection>_deliver`, the last step alone."""
     tags = {"connection": connection.name}
     upload = [asset for asset in assets if asset.key.path[-1] == "finmap_upload"]
-    staged = [asset for asset in assets if asset not in upload]
     return [
         dg.define_asset_job(
             f"{connection.name}_sync",
             selection=dg.AssetSelection.assets(*assets),
             description="Sitniks → DuckDB → Finmap for a range of days.",
-            tags=tags,
-        ),
-        dg.define_asset_job(
-            f"{connection.name}_stage",
-            selection=dg.AssetSelection.assets(*staged),
-            description="Reads Sitniks and derives the operations of a range of days; writes nothing to Finmap.",
             tags=tags,
         ),
         dg.define_asset_job(

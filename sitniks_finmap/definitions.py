@@ -27,6 +27,7 @@ def connection_definitions(connection: Connection) -> dg.Definitions:
         jobs=connection_jobs(connection, assets),
         sensors=connection_sensors(connection),
         resources={connection.name: run_resource(connection)},
+        executor=dg.in_process_executor,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from sitniks_finmap.finmap import Content, Finmap, Outcome, Write
-from sitniks_finmap.http import ApiError, KeyRefused, Unavailable
+from sitniks_finmap.http import ApiError, KeyRefused, Refused, Unavailable
 from sitniks_finmap.warehouse import Warehouse, insert_rows, sql
 
 log = logging.getLogger(__name__)
@@ -109,6 +109,8 @@ class Courier:
         self.run_id = run_id
         self.now = now
         self.tags: dict[str, str] = {}
+        self.refused_tags: dict[str, str] = {}  # label → why Finmap did not make it
+        self.key_refused: KeyRefused | None = None
 
     def deliver(
         self, first_day: date, last_day: date, *, minutes: float | None = None, every_failed: bool = True
@@ -118,6 +120,7 @@ class Courier:
         Raises KeyRefused, or Unavailable when Finmap stopped answering; what was done until then is committed.
         """
         deadline = None if minutes is None else time.monotonic() + minutes * 60
+        self.key_refused = None
         with self.warehouse.transaction() as con:
             delivery = Delivery(make_plan(con, first_day, last_day, self.now(), every_failed=every_failed))
             labels = [row[0] for row in con.execute("select distinct tag from plan where tag is not null").fetchall()]
@@ -132,7 +135,10 @@ class Courier:
         self.tags = {tag.label: tag.id for tag in self.finmap.tags()}
         missing = [label for label in labels if label not in self.tags]
         for label in missing:
-            self.finmap.create_tag(label)
+            try:
+                self.finmap.create_tag(label)
+            except Refused as refused:
+                self.refused_tags[label] = str(refused)
         if missing:
             self.tags = {tag.label: tag.id for tag in self.finmap.tags()}
 
@@ -203,11 +209,16 @@ class Courier:
     def settle(self, planned: Planned) -> Settled:
         """Brings one operation to Finmap, or finds out how it stands. Raises KeyRefused."""
         writes: list[Write] = []
+        if self.key_refused:  # to another request of this delivery: no further one is sent
+            raise self.key_refused
+        if planned.tag and planned.tag not in self.tags:
+            return self._failed(planned, writes, self.refused_tags.get(planned.tag, "Finmap has no such tag"))
         try:
             if planned.action == "verify":
                 return self._look_up(planned, writes, absent=self._create)
             return self._create(planned, writes)
-        except KeyRefused:
+        except KeyRefused as refused:
+            self.key_refused = refused
             raise
         except ApiError as error:
             return self._failed(planned, writes, f"the outcome is unknown: {error}")

@@ -137,7 +137,7 @@ class Api:
             raise Unavailable(f"{self.title} answered {status}")
         try:
             body = json.loads(text, parse_float=Decimal) if text else None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Unavailable(f"{self.title} answered {status} with a body that is not whole JSON") from None
         return Reply(status, body, text)
 

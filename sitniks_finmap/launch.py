@@ -17,6 +17,7 @@ from sitniks_finmap.housekeeping import report_killed_runs
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.warehouse import private_folder
 
+STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
 PACKAGE = Path(__file__).parent
 
 
@@ -55,16 +56,17 @@ def run_job(
     first_day: date,
     last_day: date,
 ) -> Run:
-    """One run over these days, in this process."""
-    from sitniks_finmap.definitions import build_defs  # not at the top: `sql` and `--help` need no definitions
+    """One run over these days, in this process; `stage` is the sync without its last step."""
+    from sitniks_finmap.definitions import connection_definitions  # not at the top: importing it loads every connection
 
     if not open_warehouse(connection).is_running():
         report_killed_runs(dagster, connection, utc_now())
-    job = build_defs().resolve_job_def(f"{connection.name}_{what}")
+    job = connection_definitions(connection).resolve_job_def(f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}")
     result = job.execute_in_process(
         instance=dagster,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         tags={"connection": connection.name, **range_tags(first_day, last_day)},
+        asset_selection=[dg.AssetKey([connection.name, table]) for table in STAGED] if what == "stage" else None,
         raise_on_error=False,
     )
     return Run(result.run_id, result.success, "" if result.success else _why(dagster, result.run_id))

@@ -13,7 +13,7 @@ from pathlib import Path
 from sitniks_finmap.warehouse import private_folder
 
 SLOTS = struct.Struct("dd")  # when the next request may start, until when the key is paused; epoch seconds
-FAR = 600.0  # a reservation further away than this was made by a clock that has been set back since
+FAR = 1200.0  # a reservation further away than this, twice the longest pause, was made by a clock set back since
 
 
 class RateLimiter:

@@ -42,14 +42,16 @@ def run_until_killed(pipe: Pipe, path: Path) -> None:
         pipe.recv()
 
 
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload([f"sitniks_finmap_tests.test_{name}" for name in ("warehouse", "ratelimit")])
+
+
 class Other:
     """One other process, started with a function and a pipe to it."""
 
     def __init__(self, target: Callable[..., None], *arguments: object) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["sitniks_finmap.warehouse"])
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+        self.pipe, theirs = processes.Pipe()
+        self.process = processes.Process(target=target, args=(theirs, *arguments), daemon=True)
         self.process.start()
         assert self.pipe.poll(30), "the other process did not start"
         self.said = self.pipe.recv()
@@ -211,6 +213,7 @@ def test_the_read_copy_holds_everything_whatever_the_connection_is_called(projec
         with duckdb.connect(warehouse.read_path, read_only=True) as con:
             assert count(con) == rows
             assert count(con, "latest_transactions") == 0  # views and macros too
+            assert con.execute("select text_of('{\"title\": \"Нова Пошта\"}'::json)").fetchone() == ("Нова Пошта",)
 
 
 def test_the_folder_may_have_any_name(project: Path) -> None:

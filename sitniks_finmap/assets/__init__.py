@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -19,7 +20,6 @@ def daily(connection: Connection) -> dg.DailyPartitionsDefinition:
 
 def described_asset(connection: Connection, table: str, group: str, kinds: set[str], **more: Any) -> Any:
     """`@dg.asset` for one table of one connection: daily, a range in one run, documented by the schema."""
-    schema = dg.TableSchema([dg.TableColumn(name, type, description=about) for name, type, about in columns(table)])
     return dg.asset(
         key=[connection.name, table],
         partitions_def=daily(connection),
@@ -27,10 +27,15 @@ def described_asset(connection: Connection, table: str, group: str, kinds: set[s
         group_name=group,
         kinds=kinds,
         description=meaning(table),
-        metadata={"dagster/column_schema": schema, "dagster/table_name": table},
+        metadata={"dagster/column_schema": column_schema(table), "dagster/table_name": table},
         required_resource_keys={connection.name},
         **more,
     )
+
+
+@cache
+def column_schema(table: str) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, type, description=about) for name, type, about in columns(table)])
 
 
 def chosen_days(context: dg.AssetExecutionContext) -> tuple[date, date]:

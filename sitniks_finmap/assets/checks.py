@@ -1,8 +1,10 @@
 """What people rely on, checked after every run; a check that guards delivery stops it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dagster as dg
+import duckdb
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun
@@ -97,26 +99,35 @@ CHECKS = [
 
 
 def asset_checks(connection: Connection) -> list[dg.AssetChecksDefinition]:
-    return [_asset_check(connection, check) for check in CHECKS]
+    """The checks of a connection, those of one table in one step: each step costs an opening of the warehouse."""
+    return [_checks_of(connection, table) for table in dict.fromkeys(check.table for check in CHECKS)]
 
 
-def _asset_check(connection: Connection, check: Check) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=[connection.name, check.table],
-        name=check.name,
-        description=check.description,
-        blocking=check.blocking,
+def _checks_of(connection: Connection, table: str) -> dg.AssetChecksDefinition:
+    checks = [check for check in CHECKS if check.table == table]
+    key = dg.AssetKey([connection.name, table])
+
+    @dg.multi_asset_check(
+        name=f"{connection.name}__{table}_checks",
+        specs=[dg.AssetCheckSpec(c.name, asset=key, description=c.description, blocking=c.blocking) for c in checks],
         required_resource_keys={connection.name},
     )
-    def run_check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         with run.explained(), run.warehouse.transaction() as con:
-            row = con.execute(check.wrong)
-            found = dict(zip([column[0] for column in row.description], row.fetchone() or (), strict=True))
-        return dg.AssetCheckResult(
-            passed=found["wrong"] == 0,
-            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-            metadata={name: float(value) if name == "difference" else int(value) for name, value in found.items()},
-        )
+            results = [_result(con, key, check) for check in checks]
+        yield from results
 
-    return run_check
+    return run_checks
+
+
+def _result(con: duckdb.DuckDBPyConnection, key: dg.AssetKey, check: Check) -> dg.AssetCheckResult:
+    row = con.execute(check.wrong)
+    found = dict(zip([column[0] for column in row.description], row.fetchone() or (), strict=True))
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=check.name,
+        passed=found["wrong"] == 0,
+        severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+        metadata={name: float(value) if name == "difference" else int(value) for name, value in found.items()},
+    )

@@ -1,0 +1,781 @@
+"""Plan and apply: what is sent to Finmap, in which order and how fast, and how every outcome is settled."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.delivery import IN_FLIGHT, UNANSWERED_IN_A_ROW, Courier, Delivery
+from sitniks_finmap.http import ApiError, KeyRefused, Unavailable
+from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.warehouse import Warehouse, insert_rows
+
+from sitniks_finmap_tests.sandbox.clients import Clock
+
+DAY = date(2026, 3, 10)
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+RETRY = timedelta(minutes=15)
+NUMBERS = count(1)
+
+
+# -- What a test is made of ------------------------------------------------------------------------------------
+
+
+def want(warehouse: Warehouse, shop: Shop, *rows: dict[str, Any]) -> None:
+    """Puts operations into the warehouse as the step before delivery leaves them; a known one is replaced."""
+    written = []
+    for row in rows:
+        number = row.get("transaction_id", f"tx_{next(NUMBERS)}")
+        operation = {
+            "transaction_id": number,
+            "external_id": f"{warehouse.connection}:{number}",
+            "occurred_at": NOON,
+            "type": "income",
+            "amount": Decimal("1500.00"),
+            "currency": "UAH",
+            "classification": "client_payment",
+            "account": shop.accounts[0]["id"],
+            "category": None,
+            "tag": None,
+            "comment": "Оплата за замовлення #123",
+            "raw_version": 1,
+            **row,
+        }
+        operation["day"] = operation["occurred_at"].date()
+        operation["content_hash"] = str(sorted((name, str(value)) for name, value in operation.items()))
+        written.append(operation)
+    with warehouse.transaction() as con:
+        for operation in written:
+            con.execute("delete from operations where transaction_id = $1", [operation["transaction_id"]])
+        insert_rows(con, "operations", written)
+
+
+def ledger(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
+    """finmap_upload by transaction."""
+    with warehouse.transaction() as con:
+        rows = con.execute("from finmap_upload")
+        names = [column[0] for column in rows.description]
+        return {row[names.index("transaction_id")]: dict(zip(names, row, strict=True)) for row in rows.fetchall()}
+
+
+def only_row(warehouse: Warehouse) -> dict[str, Any]:
+    (row,) = ledger(warehouse).values()
+    return row
+
+
+def audit(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """finmap_requests, oldest first."""
+    with warehouse.transaction() as con:
+        rows = con.execute("from finmap_requests order by requested_at")
+        names = [column[0] for column in rows.description]
+        return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+
+
+def writes(sandbox: Sandbox, method: str | None = None) -> list[Any]:
+    """The requests that change an operation in Finmap."""
+    return [
+        request
+        for request in sandbox.requests("finmap", method=method, path="/operations")
+        if request.method in ("POST", "PATCH", "DELETE") and request.path != "/operations/list"
+    ]
+
+
+def live(shop: Shop) -> Counter[str]:
+    """How many operations Finmap has under each externalId."""
+    return Counter(row["externalId"] for row in shop.operations())
+
+
+def until(happened: Callable[[], Any]) -> None:
+    """Waits for what the sandbox does by itself, without a client."""
+    waiting = threading.Event()
+    for _ in range(500):
+        if happened():
+            return
+        waiting.wait(0.01)
+    raise AssertionError("it did not happen within five seconds")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sandbox(clock: Clock) -> Iterator[Sandbox]:
+    """The sandbox on the clock that the courier has too."""
+    with Sandbox(clock=clock) as sandbox:
+        yield sandbox
+
+
+def run_of(connection: Connection) -> ConnectionRun:
+    return ConnectionRun(connection, open_warehouse(connection), "test-run")
+
+
+def send_courier(run: ConnectionRun, clock: Clock) -> Courier:
+    """A courier that does not wait between two attempts to read."""
+    run.finmap.api.sleep = lambda seconds: None
+    return Courier(run.warehouse, run.finmap, retry_every=RETRY, run_id=run.run_id, now=clock)
+
+
+@pytest.fixture
+def courier(run: ConnectionRun, clock: Clock) -> Courier:
+    return send_courier(run, clock)
+
+
+def deliver(courier: Courier, **options: Any) -> Delivery:
+    return courier.deliver(DAY - timedelta(days=30), DAY, **options)
+
+
+def days_ago(days: int) -> datetime:
+    return NOON - timedelta(days=days)
+
+
+# -- The plan ----------------------------------------------------------------------------------------------------
+
+
+def test_an_operation_that_finmap_was_never_told_of_is_created(
+    courier: Courier, warehouse: Warehouse, shop: Shop, clock: Clock
+) -> None:
+    expense = {"transaction_id": "tx_2", "type": "expense", "amount": Decimal("95.50"), "comment": "Доставка"}
+    want(warehouse, shop, {"transaction_id": "tx_1"}, expense)
+
+    delivery = deliver(courier)
+
+    assert (delivery.planned, delivery.states, delivery.backlog) == (2, {"sent": 2}, 0)
+    has = {row["externalId"]: (row["type"], row["sum"], row["comment"], row["date"]) for row in shop.operations()}
+    at = round(NOON.timestamp() * 1000)
+    assert has == {
+        "u1:tx_1": ("income", Decimal("1500"), "Оплата за замовлення #123", at),
+        "u1:tx_2": ("expense", Decimal("95.5"), "Доставка", at),
+    }
+    row = ledger(warehouse)["tx_1"]
+    assert (row["state"], row["attempts"], row["sent_at"], row["next_attempt_at"]) == ("sent", 1, clock.now, None)
+
+
+def test_what_was_delivered_is_not_sent_again_and_not_even_asked_about(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, {}, {}, {})
+    deliver(courier)
+    sandbox.forget_requests()
+
+    assert str(deliver(courier)) == "nothing to deliver"
+    assert sandbox.requests() == []
+
+
+def test_only_the_days_that_were_asked_for_are_delivered(courier: Courier, warehouse: Warehouse, shop: Shop) -> None:
+    want(warehouse, shop, *({"transaction_id": f"tx_{n}", "occurred_at": days_ago(n)} for n in range(5)))
+    courier.deliver(DAY - timedelta(days=3), DAY - timedelta(days=2))
+    assert set(live(shop)) == {"u1:tx_2", "u1:tx_3"}
+
+
+def test_the_newest_day_comes_first(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sitniks_finmap.delivery.IN_FLIGHT", 1)  # so that the order of arrival is the order of sending
+    want(warehouse, shop, *({"transaction_id": f"tx_{n % 7}{n}", "occurred_at": days_ago(n % 7)} for n in range(14)))
+
+    deliver(courier)
+
+    days = [int(key(request.body).removeprefix("u1:tx_")[0]) for request in writes(sandbox)]
+    assert days == sorted(days)
+    assert len(days) == 14
+
+
+def key(body: str) -> str:
+    return body.split('"externalId": "')[1].split('"')[0]
+
+
+def test_a_run_whose_time_is_up_leaves_the_oldest_as_backlog_and_not_as_failed(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, *({"transaction_id": f"tx_{n:02}", "occurred_at": days_ago(n)} for n in range(30)))
+    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.05, times=None))
+
+    delivery = deliver(courier, minutes=0)
+
+    assert 0 < delivery.done <= 8
+    assert delivery.backlog == 30 - delivery.done
+    assert delivery.states == {"sent": delivery.done}
+    assert f"{delivery.backlog} left for the next run" in str(delivery)
+    # What was begun is finished and kept, and it is the newest.
+    assert sorted(ledger(warehouse)) == [f"tx_{n:02}" for n in range(delivery.done)]
+    assert set(live(shop)) == {f"u1:tx_{n:02}" for n in range(delivery.done)}
+
+    sandbox.clear_faults()
+    assert deliver(courier).backlog == 0
+    assert set(live(shop).values()) == {1}
+    assert len(live(shop)) == 30
+
+
+def test_more_operations_than_one_chunk_are_all_delivered(
+    courier: Courier, warehouse: Warehouse, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sitniks_finmap.delivery.CHUNK", 7)
+    want(warehouse, shop, *({} for _ in range(21)))
+    assert deliver(courier).states == {"sent": 21}
+    assert len(live(shop)) == 21
+
+
+# -- How fast ----------------------------------------------------------------------------------------------------
+
+
+def test_requests_never_come_faster_than_the_rate_of_the_connection(
+    connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox
+) -> None:
+    run = run_of(connect(finmap_requests_per_second=20))
+    want(run.warehouse, shop, *({} for _ in range(12)))
+
+    deliver(send_courier(run, Clock()))
+
+    at = [request.monotonic for request in sandbox.requests("finmap")]
+    # 11 pauses of 50 ms; a first request that the machine delayed takes something off.
+    assert at[-1] - at[0] > 0.45
+
+
+def test_four_requests_are_in_flight_and_never_more(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, *({} for _ in range(9)))
+    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.6, times=4))
+
+    deliver(courier)
+
+    at = [request.monotonic for request in writes(sandbox)]
+    assert at[3] - at[0] < 0.55  # four did not wait for each other ...
+    assert at[4] - at[0] >= 0.55  # ... and the fifth waited for one of them
+
+
+@pytest.mark.parametrize(("retry_after", "least", "most"), [("7", 7, 20), (None, 60, 80)])
+def test_a_429_pauses_the_key_and_is_no_failure(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox,
+    retry_after: str | None, least: float, most: float,
+) -> None:  # fmt: skip
+    slept = without_waiting(courier)
+    want(warehouse, shop, {})
+    headers = {"Retry-After": retry_after} if retry_after else {}
+    sandbox.fault(Fault("status", "finmap", method="POST", status=429, headers=headers))
+
+    assert deliver(courier).states == {"sent": 1}
+
+    assert least <= sum(slept) <= most
+    assert [request.status for request in writes(sandbox)] == [429, 201]
+    assert (only_row(warehouse)["attempts"], only_row(warehouse)["last_error"]) == (1, None)
+
+
+def test_a_429_of_one_request_holds_back_those_that_wait_beside_it(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
+) -> None:
+    """The limit belongs to the key: the sandbox blocks it for a minute, and whoever asks on is blocked on."""
+    without_waiting(courier, clock)
+    shop.limit("finmap", 3, per_seconds=10, block_seconds=60)
+    want(warehouse, shop, *({} for _ in range(5)))
+
+    assert deliver(courier).states == {"sent": 5}
+    refused = [request for request in writes(sandbox) if request.status == 429]
+    assert 1 <= len(refused) <= 4
+
+
+def without_waiting(courier: Courier, clock: Clock | None = None) -> list[float]:
+    """The key's limiter passes its waits by; returns what it waited."""
+    limiter, slept, lock = courier.finmap.api.limiter, [], threading.Lock()
+    clock = clock or Clock()
+
+    def sleep(seconds: float) -> None:
+        with lock:
+            slept.append(seconds)
+            clock.forward(seconds)
+
+    limiter.clock, limiter.sleep = lambda: clock.now.timestamp(), sleep
+    return slept
+
+
+# -- Each outcome ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["stored", "queued"])
+def test_what_finmap_only_stored_is_sent_and_verified_after_ten_minutes_by_reading(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock, kind: Any
+) -> None:
+    want(warehouse, shop, {})
+    sandbox.fault(Fault(kind, "finmap", seconds=60))
+    assert deliver(courier).states == {"sent": 1}
+    assert only_row(warehouse)["next_attempt_at"] == clock.now + timedelta(minutes=10)
+    sent_at = clock.now
+
+    clock.forward(599)
+    assert deliver(courier).planned == 0
+
+    clock.forward(1)
+    sandbox.forget_requests()
+    assert deliver(courier).states == {"verified": 1}
+    assert [(request.method, request.path) for request in sandbox.requests()] == [("GET", "/operations/details")]
+    row = only_row(warehouse)
+    assert (row["sent_at"], row["verified_at"], row["next_attempt_at"]) == (sent_at, clock.now, None)
+
+
+def test_what_was_stored_and_never_appears_is_sent_again_under_the_same_key(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    sandbox.fault(Fault("stored_lost", "finmap"))
+    deliver(courier)
+    assert live(shop) == {}
+
+    clock.forward(600)
+    assert deliver(courier).states == {"sent": 1}
+    assert [key(request.body) for request in writes(sandbox)] == ["u1:tx_1", "u1:tx_1"]
+    assert live(shop) == {"u1:tx_1": 1}
+
+
+def test_what_was_stored_and_appears_late_is_not_doubled(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    sandbox.fault(Fault("stored", "finmap", seconds=3000))
+    for _ in range(6):
+        deliver(courier)
+        clock.forward(600)
+    assert live(shop) == {"u1:tx_1": 1}
+    assert only_row(warehouse)["state"] == "verified"
+
+
+def test_an_error_under_201_has_failed_with_its_reason_and_is_tried_again_after_15_minutes(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
+) -> None:
+    want(warehouse, shop, {})
+    sandbox.fault(Fault("error_201", "finmap"))
+    assert deliver(courier).states == {"failed": 1}
+    row = only_row(warehouse)
+    assert (row["last_error"], row["attempts"]) == ("Finmap answered Error", 1)
+    assert (row["next_attempt_at"], row["sent_at"]) == (clock.now + RETRY, None)
+
+    clock.forward(RETRY.total_seconds() - 1)
+    assert deliver(courier, every_failed=False).planned == 0
+    clock.forward(1)
+    assert deliver(courier, every_failed=False).states == {"sent": 1}
+    row = only_row(warehouse)
+    assert (row["attempts"], row["last_error"], row["next_attempt_at"]) == (2, None, None)
+
+
+def test_a_person_does_not_wait_for_the_15_minutes(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, {})
+    sandbox.fault(Fault("error_201", "finmap"))
+    deliver(courier)
+    assert deliver(courier).states == {"sent": 1}
+
+
+def test_a_409_whose_operation_is_equal_is_delivered_without_another_write(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    deliver(courier)
+    forget(warehouse)
+    sandbox.forget_requests()
+
+    assert deliver(courier).states == {"verified": 1}
+    assert [(request.method, request.status) for request in writes(sandbox)] == [("POST", 409)]
+    assert live(shop) == {"u1:tx_1": 1}
+
+
+def test_a_409_whose_operation_differs_is_patched_and_only_in_what_differs(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    deliver(courier)
+    shop.edit_operation("u1:tx_1", amount="1499.99", comment="щось інше")
+    forget(warehouse)
+    sandbox.forget_requests()
+
+    assert deliver(courier).states == {"sent": 1}
+    (patch,) = writes(sandbox, "PATCH")
+    assert patch.path == "/operations/income/byExternalId/u1%3Atx_1"
+    assert patch.body == '{"amount": 1500.00, "comment": "Оплата за замовлення #123"}'
+    (operation,) = shop.operations()
+    assert (operation["sum"], operation["comment"]) == (Decimal(1500), "Оплата за замовлення #123")
+
+
+def test_a_409_whose_operation_has_the_other_direction_is_left_to_a_person(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    deliver(courier)
+    forget(warehouse)
+    want(warehouse, shop, {"transaction_id": "tx_1", "type": "expense"})
+    sandbox.forget_requests()
+
+    assert deliver(courier).states == {"failed": 1}
+    assert only_row(warehouse)["last_error"] == "Finmap has it as income; delete it there"
+    assert [request.status for request in writes(sandbox)] == [409]
+
+
+def test_a_409_for_what_a_person_deleted_in_finmap_says_so(
+    courier: Courier, warehouse: Warehouse, shop: Shop, clock: Clock
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    deliver(courier)
+    shop.delete_operation("u1:tx_1")
+    forget(warehouse)
+
+    deliver(courier)
+    clock.forward(600)
+    assert deliver(courier).states == {"failed": 1}
+    assert "was it deleted there?" in only_row(warehouse)["last_error"]
+
+
+def test_a_400_rejects_the_record_with_finmaps_reason_and_stops_no_other(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_bad", "account": "0" * 24}, {"transaction_id": "tx_good"})
+
+    assert deliver(courier).states == {"rejected": 1, "sent": 1}
+    row = ledger(warehouse)["tx_bad"]
+    assert (row["last_error"], row["next_attempt_at"]) == ("400 accountToId: not found", None)
+    assert live(shop) == {"u1:tx_good": 1}
+
+
+def test_a_rejected_record_is_not_sent_again_until_it_changes(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_1", "account": "0" * 24})
+    deliver(courier)
+    clock.forward(86400)
+    assert deliver(courier).planned == 0
+
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    assert deliver(courier).states == {"sent": 1}
+    assert live(shop) == {"u1:tx_1": 1}
+    assert only_row(warehouse)["attempts"] == 2
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_stops_at_once_and_is_not_asked_record_by_record(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, status: int
+) -> None:
+    want(warehouse, shop, *({} for _ in range(50)))
+    sandbox.fault(Fault("status", "finmap", status=status, times=None))
+
+    with pytest.raises(KeyRefused, match=f"Finmap refused the key \\({status}\\)"):
+        deliver(courier)
+
+    assert len(sandbox.requests()) <= IN_FLIGHT
+    assert ledger(warehouse) == {}  # no record failed: the key did
+    sandbox.clear_faults()
+    assert deliver(courier).states == {"sent": 50}
+
+
+def test_what_was_delivered_before_the_key_was_refused_is_kept(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, *({} for _ in range(30)))
+    sandbox.fault(Fault("status", "finmap", method="POST", status=401, times=None, after=10))
+    with pytest.raises(KeyRefused):
+        deliver(courier)
+    assert len(ledger(warehouse)) == len(shop.operations()) == 10
+
+
+APPLIED = [
+    Fault("status_after", "finmap", method="POST", status=500),
+    Fault("status_after", "finmap", method="POST", status=502),
+    Fault("drop_after", "finmap", method="POST"),
+    Fault("html_after", "finmap", method="POST"),
+    Fault("truncated", "finmap", method="POST"),
+    Fault("truncated", "finmap", method="POST", full_length=True),
+    Fault("slow_after", "finmap", method="POST", seconds=0.6),
+]
+NOT_APPLIED = [
+    Fault("status", "finmap", method="POST", status=500),
+    Fault("status", "finmap", method="POST", status=503),
+    Fault("drop_before", "finmap", method="POST"),
+    Fault("html", "finmap", method="POST"),
+    Fault("html_403", "finmap", method="POST"),
+    Fault("status", "finmap", method="POST", status=200, body='{"message": "щось"}'),
+    Fault("status", "finmap", method="POST", status=302),
+]
+
+
+def kind(fault: Fault) -> str:
+    return f"{fault.kind}-{fault.status}" if "status" in fault.kind else fault.kind
+
+
+@pytest.mark.parametrize("fault", APPLIED, ids=kind)
+def test_what_finmap_applied_without_a_usable_answer_is_found_by_reading_and_not_sent_twice(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, fault: Fault,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("sitniks_finmap.http.TIMEOUT", (5.0, 0.25))
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    sandbox.fault(fault)
+
+    assert deliver(courier).states == {"verified": 1}
+
+    asked = [(request.method, request.path) for request in sandbox.requests("finmap")]
+    assert asked == [("POST", "/operations/income"), ("GET", "/operations/details")]
+    assert live(shop) == {"u1:tx_1": 1}
+    (write,) = audit(warehouse)
+    assert write["outcome"] == "unknown"
+    assert write["error"].startswith("Finmap ")
+
+
+@pytest.mark.parametrize("fault", NOT_APPLIED, ids=kind)
+def test_what_finmap_did_not_apply_has_failed_and_comes_with_the_next_delivery(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, fault: Fault, clock: Clock
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    sandbox.fault(fault)
+
+    assert deliver(courier).states == {"failed": 1}
+    row = only_row(warehouse)
+    assert row["last_error"].startswith("Finmap ")
+    assert row["next_attempt_at"] == clock.now + RETRY
+
+    assert deliver(courier).states == {"sent": 1}
+    assert live(shop) == {"u1:tx_1": 1}
+    assert only_row(warehouse)["attempts"] == 2
+
+
+def test_a_write_that_finmap_applies_only_after_we_looked_is_not_doubled(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sitniks_finmap.http.TIMEOUT", (5.0, 0.15))
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.4))
+    assert deliver(courier).states == {"failed": 1}
+    assert live(shop) == {}
+
+    until(lambda: live(shop))
+    assert deliver(courier).states == {"verified": 1}
+    assert live(shop) == {"u1:tx_1": 1}
+
+
+def test_a_write_that_was_overtaken_by_its_own_retry_is_not_doubled(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sitniks_finmap.http.TIMEOUT", (5.0, 0.15))
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.4))
+    deliver(courier)
+    deliver(courier)
+    until(lambda: all(request.status for request in writes(sandbox)))
+    assert sorted(request.status for request in writes(sandbox)) == [201, 409]
+    assert live(shop) == {"u1:tx_1": 1}
+
+
+def test_an_unknown_outcome_that_cannot_be_read_either_is_neither_done_nor_sent_again_in_this_run(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    sandbox.fault(Fault("drop_after", "finmap", method="POST"))
+    sandbox.fault(Fault("status", "finmap", method="GET", status=503, times=None))
+
+    assert deliver(courier).states == {"failed": 1}
+    assert only_row(warehouse)["last_error"] == "the outcome is unknown: Finmap answered 503"
+    assert len(writes(sandbox)) == 1
+
+    sandbox.clear_faults()
+    assert deliver(courier).states == {"verified": 1}
+    assert live(shop) == {"u1:tx_1": 1}
+
+
+def test_a_patch_without_a_usable_answer_has_failed_and_is_settled_by_the_next_delivery(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, {"transaction_id": "tx_1"})
+    deliver(courier)
+    shop.edit_operation("u1:tx_1", comment="щось інше")
+    forget(warehouse)
+    sandbox.fault(Fault("drop_after", "finmap", method="PATCH"))
+
+    assert deliver(courier).states == {"failed": 1}
+    assert deliver(courier).states == {"verified": 1}
+    assert len(writes(sandbox, "PATCH")) == 1
+    assert [row["comment"] for row in shop.operations()] == ["Оплата за замовлення #123"]
+
+
+def test_when_finmap_stops_answering_the_rest_is_left_and_not_asked_one_by_one(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, *({} for _ in range(60)))
+    sandbox.fault(Fault("status", "finmap", method="POST", status=503, times=None))
+
+    with pytest.raises(Unavailable, match="stopped answering"):
+        deliver(courier)
+
+    assert UNANSWERED_IN_A_ROW <= len(writes(sandbox)) <= UNANSWERED_IN_A_ROW + 8
+    assert len(ledger(warehouse)) == len(writes(sandbox))
+    sandbox.clear_faults()
+    assert deliver(courier).backlog == 0
+    assert sorted(live(shop).values()) == [1] * 60
+
+
+# -- The audit log -----------------------------------------------------------------------------------------------
+
+
+def test_every_attempt_to_write_is_recorded(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
+) -> None:
+    want(warehouse, shop, *({} for _ in range(12)))
+    for fault in (*APPLIED[:3], *NOT_APPLIED[:3]):
+        sandbox.fault(fault)
+    sandbox.fault(Fault("error_201", "finmap"))
+    sandbox.fault(Fault("stored", "finmap"))
+    deliver(courier)
+    clock.forward(1000)
+    deliver(courier)
+
+    recorded = audit(warehouse)
+    assert Counter(row["external_id"] for row in recorded) == Counter(key(one.body) for one in writes(sandbox))
+    # The last three are those that never got a status: two connections were dropped, before and after.
+    answered = Counter((one.method, one.path, one.status) for one in writes(sandbox) if one.status)
+    assert Counter((row["method"], row["path"], row["http_status"]) for row in recorded if row["http_status"]) <= answered
+    assert {row["outcome"] for row in recorded} == {"applied", "accepted", "error", "unknown"}
+    assert {row["run_id"] for row in recorded} == {"test-run"}
+    assert all(row["error"] for row in recorded if row["outcome"] in ("error", "unknown"))
+    assert all(row["milliseconds"] >= 0 for row in recorded)
+
+
+def forget(warehouse: Warehouse) -> None:
+    """The ledger is lost."""
+    with warehouse.transaction() as con:
+        con.execute("delete from finmap_upload")
+
+
+# -- Account, category, tag --------------------------------------------------------------------------------------
+
+
+def test_the_account_and_the_category_of_an_operation_are_those_that_finmap_gets(
+    courier: Courier, warehouse: Warehouse, shop: Shop
+) -> None:
+    sales, costs = shop.add_category("income", "Продажі"), shop.add_category("expense", "Доставка")
+    till, bank = (account["id"] for account in shop.accounts[:2])
+    want(
+        warehouse,
+        shop,
+        {"transaction_id": "tx_1", "account": bank, "category": sales["id"]},
+        {"transaction_id": "tx_2", "account": till, "category": costs["id"], "type": "expense"},
+        {"transaction_id": "tx_3", "account": till},
+    )
+    deliver(courier)
+    has = {row["externalId"]: row for row in shop.operations()}
+    assert (has["u1:tx_1"]["accountToId"], has["u1:tx_1"]["categoryName"]) == (bank, "Продажі")
+    assert (has["u1:tx_2"]["accountFromId"], has["u1:tx_2"]["categoryName"]) == (till, "Доставка")
+    assert (has["u1:tx_3"]["accountToId"], has["u1:tx_3"]["categoryId"]) == (till, "empty")
+
+
+def test_a_source_becomes_a_tag_that_is_made_once(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    shop.add_tag("Rozetka")
+    tags = ["Instagram", "Instagram", "Rozetka", None]
+    want(warehouse, shop, *({"transaction_id": f"tx_{n}", "tag": tag} for n, tag in enumerate(tags)))
+
+    deliver(courier)
+    want(warehouse, shop, {"transaction_id": "tx_4", "tag": "Instagram"})
+    deliver(courier)
+
+    assert [request.body for request in sandbox.requests("finmap", "demo", "POST", "/tags")] == [
+        '{"label": "Instagram"}'
+    ]
+    has = {row["externalId"]: row["tags"] for row in shop.operations()}
+    assert [has[f"u1:tx_{n}"] for n in range(5)] == ["Instagram", "Instagram", "Rozetka", "", "Instagram"]
+
+
+def test_a_tag_that_somebody_else_makes_at_the_same_moment_is_used(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(warehouse, shop, {"tag": "Instagram"})
+    sandbox.fault(Fault("status_after", "finmap", method="POST", path="/tags", status=409))
+    assert deliver(courier).states == {"sent": 1}
+    assert [row["tags"] for row in shop.operations()] == ["Instagram"]
+
+
+def test_a_tag_that_finmap_refuses_holds_back_its_own_operations_only(
+    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+) -> None:
+    want(
+        warehouse,
+        shop,
+        {"transaction_id": "tx_1", "tag": "Instagram"},
+        {"transaction_id": "tx_2"},
+    )
+    sandbox.fault(Fault("status", "finmap", method="POST", path="/tags", status=400))
+    assert deliver(courier).states == {"failed": 1, "sent": 1}
+    assert live(shop) == {"u1:tx_2": 1}
+    assert "tag" in ledger(warehouse)["tx_1"]["last_error"]
+
+    assert deliver(courier).states == {"sent": 1}
+    assert {row["externalId"]: row["tags"] for row in shop.operations()}["u1:tx_1"] == "Instagram"
+
+
+# -- Whatever happens --------------------------------------------------------------------------------------------
+
+
+@st.composite
+def faults(draw: st.DrawFn) -> Fault:
+    """Anything that may go wrong at an operation and pass again; a 400 is final, and a test of its own."""
+    name: Any = draw(
+        st.sampled_from(
+            ["status", "drop_before", "html", "status_after", "drop_after", "html_after", "truncated"]
+            + ["stored", "stored_lost", "queued", "error_201", "not_found"]
+        )
+    )
+    times, after = draw(st.integers(1, 6)), draw(st.integers(0, 4))
+    method = draw(st.sampled_from(["POST", "PATCH", "GET", None]))
+    if name == "not_found":
+        return Fault("status", "finmap", method="GET", path="/operations/details", status=404, times=times)
+    if name in ("stored", "stored_lost", "queued", "error_201"):
+        return Fault(name, "finmap", seconds=draw(st.integers(0, 3000)), times=times, after=after)
+    status = draw(st.sampled_from([401, 403, 408, 500, 502, 503])) if name.startswith("status") else 500
+    return Fault(
+        name, "finmap", method=method, path="/operations", status=500 if status == 408 else status,
+        times=times, after=after, full_length=draw(st.booleans()),
+    )  # fmt: skip
+
+
+@settings(
+    max_examples=15, deadline=None, derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+@given(rounds=st.lists(st.lists(faults(), max_size=4), min_size=1, max_size=3), edited=st.booleans())
+def test_whatever_goes_wrong_each_operation_is_in_finmap_once_and_equal_when_it_is_over(
+    connect: Callable[..., Connection], sandbox: Sandbox, clock: Clock, rounds: list[list[Fault]], edited: bool
+) -> None:
+    name = f"h{next(NUMBERS)}"
+    shop = sandbox.add_shop(name)
+    run = run_of(connect(name, shop=name))
+    courier = send_courier(run, clock)
+    rows = [
+        {"transaction_id": f"tx_{n}", "amount": Decimal(100 + n), "type": "expense" if n % 2 else "income"}
+        for n in range(6)
+    ]
+    want(run.warehouse, shop, *rows)
+    for wrong in rounds:
+        for fault in wrong:
+            sandbox.fault(fault)
+        with suppress(ApiError):
+            deliver(courier)
+        clock.forward(700)
+        if edited:
+            with suppress(KeyError):
+                shop.edit_operation(f"{name}:tx_0", comment="щось інше")
+            forget(run.warehouse)
+    sandbox.clear_faults()
+    clock.forward(3600)
+    deliver(courier)
+
+    has = sorted((row["externalId"], row["sum"], row["type"], row["comment"]) for row in shop.operations())
+    assert has == [
+        (f"{name}:{row['transaction_id']}", row["amount"], row["type"], "Оплата за замовлення #123") for row in rows
+    ]
+    assert {row["state"] for row in ledger(run.warehouse).values()} <= {"sent", "verified"}
