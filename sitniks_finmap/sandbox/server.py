@@ -195,7 +195,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                date_header=False,
+                date_header=True,
                 timeout_keep_alive=600,
                 backlog=1024,
             )
