@@ -83,10 +83,13 @@ def show(title: str, unit: str, efforts: list[Effort]) -> None:
     print(f"{title:<24}{rate:>10,.0f} {unit}/s {seconds:>8.2f} s wall {cpu:>8.2f} s CPU")
 
 
-def show_ratio(title: str, ours: list[Effort], other: list[Effort], aim: float | None) -> None:
-    """How many times as fast, and how much less CPU: the medians of the ratios of each round."""
+def show_ratio(title: str, ours: list[Effort], other: list[Effort], aim: float) -> None:
+    """The rate and the CPU of ours for one of the other: the median of the rounds, and their least and most."""
     rounds = list(zip(ours, other, strict=True))
-    speed = median(one.per_second / two.per_second for one, two in rounds)
-    cpu = median(two.cpu_seconds / one.cpu_seconds for one, two in rounds)
-    verdict = "" if aim is None else f"  aim {aim:.2f}: {'reached' if speed >= aim else 'MISSED'}"
-    print(f"{title:<24}{speed:>7.2f} times the rate{verdict}   1 : {cpu:.2f} in CPU")
+    speeds = [one.per_second / two.per_second for one, two in rounds]
+    cpu = median(one.cpu_seconds / two.cpu_seconds for one, two in rounds)
+    verdict = "reached" if median(speeds) >= aim else "MISSED"
+    print(
+        f"{title:<24}{median(speeds):>10.2f} of its rate ({min(speeds):.2f} to {max(speeds):.2f}), {cpu:.2f} of its CPU; "
+        f"aim {aim:.2f} of the rate: {verdict}"
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import requests
+
 from sitniks_finmap.assets import months
 from sitniks_finmap.assets.extract import store
 from sitniks_finmap.run import ConnectionRun
@@ -66,7 +67,7 @@ def extract(run: ConnectionRun) -> int:
 
 
 def dlt_rest_api(served: Served, folder: Path) -> Effort:
-    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
     merge(served, "warm_up", folder)
     return measure(lambda: merge(served, "demo", folder))
 

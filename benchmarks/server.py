@@ -1,7 +1,7 @@
 """The sandbox in a process of its own, so that server and client do not share an interpreter, with a busy shop."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -31,7 +31,7 @@ class Served:
 
 
 @contextmanager
-def serving(transactions: int, *, orders: bool = False, further_shops: tuple[str, ...] = ()) -> Iterator[Served]:
+def serving(transactions: int, *, orders: bool = False, further_shops: Sequence[str] = ()) -> Iterator[Served]:
     """A sandbox whose shop "demo" has so many transactions, "warm_up" a few, and the further shops none."""
     processes = get_context("spawn")
     here, there = processes.Pipe()
@@ -45,7 +45,7 @@ def serving(transactions: int, *, orders: bool = False, further_shops: tuple[str
         server.join(10)
 
 
-def _serve(pipe: Pipe, transactions: int, orders: bool, further_shops: tuple[str, ...]) -> None:
+def _serve(pipe: Pipe, transactions: int, orders: bool, further_shops: Sequence[str]) -> None:
     with Sandbox(keep_requests=1000) as sandbox:
         fill(sandbox.shop(), transactions, orders)
         fill(sandbox.add_shop("warm_up"), WARM_UP, orders)

@@ -8,7 +8,9 @@ import apprise
 import dagster as dg
 
 log = logging.getLogger(__name__)
+logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs a URL that it cannot read, with the token in it
 
+EARLIER = 20  # runs that are looked back upon
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
@@ -32,26 +34,32 @@ def send(title: str, body: str) -> bool:
     return sent
 
 
-def previous_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun | None:
-    """The run of the same connection that finished before this one."""
-    same = dg.RunsFilter(tags={"connection": run.tags["connection"]}, statuses=FINISHED)
-    runs = [record.dagster_run for record in instance.get_run_records(same, limit=20)]
+def earlier_runs(instance: dg.DagsterInstance, run: dg.DagsterRun, job: str | None = None) -> list[dg.DagsterRun]:
+    """The runs of the same connection, or of one job of it, that finished before this one, newest first."""
+    same = dg.RunsFilter(tags={"connection": run.tags["connection"]}, statuses=FINISHED, job_name=job)
+    runs = [record.dagster_run for record in instance.get_run_records(same, limit=EARLIER)]
     ids = [one.run_id for one in runs]
-    later = ids.index(run.run_id) + 1 if run.run_id in ids else 0
-    return runs[later] if later < len(runs) else None
+    return runs[ids.index(run.run_id) + 1 :] if run.run_id in ids else runs
 
 
-def failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str, str]:
-    """The checks that did not pass in a run: name → numbers."""
-    failed = {}
-    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
-        if entry.dagster_event is None:
-            continue
-        evaluation = entry.dagster_event.asset_check_evaluation_data
-        if not evaluation.passed:
+def failed_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the run before this one failed; a delivery or a preview says nothing about a sync."""
+    same_job = earlier_runs(instance, run, run.job_name)
+    before = next((one for one in same_job if one.asset_selection == run.asset_selection), None)
+    return before is not None and before.status is dg.DagsterRunStatus.FAILURE
+
+
+def check_results(instance: dg.DagsterInstance, *runs: dg.DagsterRun) -> dict[str, str | None]:
+    """The checks that these runs evaluated, newest first: name → None when it passed, else its numbers."""
+    results: dict[str, str | None] = {}
+    for run in runs:
+        for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+            if entry.dagster_event is None:
+                continue
+            evaluation = entry.dagster_event.asset_check_evaluation_data
             numbers = ", ".join(f"{name} {value.value}" for name, value in evaluation.metadata.items())
-            failed[evaluation.check_name] = numbers
-    return failed
+            results.setdefault(evaluation.check_name, None if evaluation.passed else numbers)
+    return results
 
 
 @dg.run_failure_sensor(
@@ -63,8 +71,7 @@ def failed_run_alert(context: dg.RunFailureSensorContext) -> None:
     run = context.dagster_run
     if "connection" not in run.tags:
         return
-    before = previous_run(context.instance, run)
-    if before and before.status is dg.DagsterRunStatus.FAILURE:
+    if failed_before(context.instance, run):
         return
     reasons = [event.event_specific_data for event in context.get_step_failure_events()]
     said = "; ".join(
@@ -88,12 +95,14 @@ def checks_alert(context: dg.RunStatusSensorContext) -> None:
     if "connection" not in run.tags:
         return
     connection = run.tags["connection"]
-    before = previous_run(context.instance, run)
-    now_failed = failed_checks(context.instance, run)
-    was_failed = failed_checks(context.instance, before) if before else {}
-    for check in now_failed.keys() - was_failed.keys():
-        send(f"{connection}: {check}", f"{now_failed[check]}\n`sitniks-finmap status` shows what to do.")
-    if before and before.status is dg.DagsterRunStatus.FAILURE:
+    # A delivery or a preview evaluates some of the checks only: the others stand as they were last seen.
+    was = check_results(context.instance, *earlier_runs(context.instance, run))
+    now = was | check_results(context.instance, run)
+    begun = [check for check, numbers in now.items() if numbers is not None and was.get(check) is None]
+    for check in begun:
+        send(f"{connection}: {check}", f"{now[check]}\n`sitniks-finmap status` shows what to do.")
+    over = [check for check, numbers in was.items() if numbers is not None]
+    if failed_before(context.instance, run):
         send(f"{connection}: the sync works again", f"Run {run.run_id} succeeded.")
-    elif was_failed and not now_failed:
-        send(f"{connection}: all checks pass again", ", ".join(sorted(was_failed)))
+    elif over and not any(numbers is not None for numbers in now.values()):
+        send(f"{connection}: all checks pass again", ", ".join(sorted(over)))

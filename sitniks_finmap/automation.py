@@ -106,7 +106,10 @@ def days_to_sync(connection: Connection, warehouse: Warehouse, now: datetime) ->
 
 
 def first_unread_day(connection: Connection, warehouse: Warehouse, last_day: date) -> date:
-    """The first day since start_date that was not read completely; a first import that died goes on there."""
+    """The first day since start_date that was not read completely; a first import that died goes on there.
+
+    A day that was read before it ended is not: what came after is read when the machine has been off, too.
+    """
     if not warehouse.exists():
         return connection.start_date
     with warehouse.transaction() as con:
@@ -114,9 +117,12 @@ def first_unread_day(connection: Connection, warehouse: Warehouse, last_day: dat
             """
             select min(day)::date
             from generate_series($first::date, $last::date, interval 1 day) days(day)
-            where (select count(*) from complete_reads read where read.day = days.day) < 2
+            where (
+                select count(*) from complete_reads read
+                where read.day = days.day and read.read_at >= timezone($zone, days.day + interval 1 day)
+            ) < 2
             """,
-            {"first": connection.start_date, "last": last_day},
+            {"first": connection.start_date, "last": last_day, "zone": connection.timezone},
         ).fetchone()
     return row[0] if row and row[0] else last_day
 

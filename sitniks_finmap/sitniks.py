@@ -81,31 +81,38 @@ class Sitniks:
 
     def _read_whole(self, path: str, start: datetime, end: datetime) -> list[Row]:
         rows: list[Row] = []
-        count = expected = None
+        before = counted = None
         for _ in range(READ_ATTEMPTS):
-            rows, count = self._collect(path, start, end)
+            rows, counts = self._collect(path, start, end)
             # Without a count nothing in the answer proves it whole; two reads that agree are the next best proof.
-            if len(rows) == (count if count is not None else expected):
+            if counts == {len(rows)} or (counts == {None} and len(rows) == before):
                 return rows
-            expected = len(rows) if count is None else None
-            log.info("%s: read %d rows of %s; reading again", path, len(rows), count if count is not None else "?")
-        seen = f"{len(rows)} distinct rows, but it counts {count}" if count is not None else "no count"
+            before = len(rows)
+            counted = " and ".join(str(count) for count in counts - {None})
+            log.info("%s: read %d rows of %s; reading again", path, len(rows), counted or "?")
+        seen = f"{len(rows)} distinct rows, but it counts {counted}" if counted else "no count"
         raise IncompleteRead(
             f"Sitniks' list {path} was read {READ_ATTEMPTS} times and never whole: {seen}. Nothing was changed for "
             "these days; the next sync reads them again"
         )
 
-    def _collect(self, path: str, start: datetime, end: datetime) -> tuple[list[Row], int | None]:
-        """One pass over the list: distinct rows, and the count of the last page."""
+    def _collect(self, path: str, start: datetime, end: datetime) -> tuple[list[Row], set[int | None]]:
+        """One pass over the list: distinct rows, and what its pages count.
+
+        More than one count says that the list changed meanwhile: a row that is deleted draws another over the edge
+        of a page, unseen. A full page is never the last, whatever it counts.
+        """
         rows: dict[str, Row] = {}
+        counts: set[int | None] = set()
         skip = 0
         while True:
             page = self.page(path, start, end, skip)
             known = len(rows)
             rows.update(_told_apart(page.rows))
             skip += len(page.rows)
-            if len(rows) == known or (skip >= page.count if page.count is not None else len(page.rows) < PAGE_SIZE):
-                return list(rows.values()), page.count
+            counts.add(page.count)
+            if len(rows) == known or (page.count is not None and skip >= page.count and len(page.rows) < PAGE_SIZE):
+                return list(rows.values()), counts
 
 
 def connect(connection: Connection, **options: Any) -> Sitniks:
@@ -171,12 +178,14 @@ def _row(text: str, row: Any) -> Row:
     order = row.get("order")
     order_id = _id(row.get("orderId")) or (_id(order.get("id")) if isinstance(order, dict) else None)
     amount = row.get("amount")
-    return Row(_id(row.get("id")) or _nameless(text), amount if isinstance(amount, str) else None, order_id, text)
+    written = amount.encode(errors="replace").decode() if isinstance(amount, str) else None  # half a surrogate pair
+    return Row(_id(row.get("id")) or _nameless(text), written, order_id, text)
 
 
 def _id(value: Any) -> str | None:
     """An id that is a number or a text, as text; 12348 and "12348" are one id."""
-    return str(value) if isinstance(value, str) and value.strip() else None
+    usable = isinstance(value, str) and value.strip() and value.encode(errors="ignore").decode() == value
+    return str(value) if usable else None
 
 
 def _nameless(text: str) -> str:

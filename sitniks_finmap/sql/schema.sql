@@ -221,7 +221,9 @@ join (select order_id, max(version) as version from raw_sitniks_orders group by 
 create macro text_of(value) as nullif(trim(regexp_replace(regexp_replace(
     case json_type(value)
         when 'VARCHAR' then json_extract_string(value, '$')
-        when 'OBJECT' then coalesce(json_extract_string(value, '$.title'), json_extract_string(value, '$.name'))
+        when 'OBJECT' then coalesce(
+            nullif(trim(json_extract_string(value, '$.title')), ''), json_extract_string(value, '$.name')
+        )
         when 'BIGINT' then json_extract_string(value, '$')
         when 'UBIGINT' then json_extract_string(value, '$')
         when 'DOUBLE' then json_extract_string(value, '$')
@@ -231,7 +233,7 @@ create macro text_of(value) as nullif(trim(regexp_replace(regexp_replace(
 
 -- A stamp as an instant; one without a zone is local time of the given zone, a bare day its first moment.
 create macro instant_of(stamp, zone) as case
-    when regexp_full_match(stamp, '\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)? ?(Z|[+-]\d\d(:?\d\d)?)')
+    when regexp_full_match(stamp, '\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)? ?(Z|[+-](0\d|1[0-4])(:?[0-5]\d)?)')
         then try_cast(replace(stamp, ',', '.') as timestamptz)
     when regexp_full_match(stamp, '\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?)?')
         then try(timezone(zone, try_cast(replace(stamp, ',', '.') as timestamp)))

@@ -1,0 +1,739 @@
+"""operations: what a transaction becomes, whatever shape it came in; pure SQL over the latest versions."""
+
+import itertools
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sitniks_finmap.assets.checks import CHECKS
+from sitniks_finmap.assets.extract import extract_assets, store
+from sitniks_finmap.assets.transform import Directory, derive, keep_directory, transform_assets
+from sitniks_finmap.automation import range_tags
+from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.finmap import Account, Label
+from sitniks_finmap.http import Reply
+from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.sandbox import Shop, seed_shop
+from sitniks_finmap.sitniks import Row, read_page
+
+from sitniks_finmap_tests.test_raw_sitniks_transactions import BATCHES, KYIV, QUIET, instants, stamp
+
+DAY = date(2025, 1, 15)
+DIRECTORY = Directory(
+    [Account("acc1", "Каса", "UAH"), Account("acc2", "ФОП", "UAH"), Account("acc3", "Долари", "USD")],
+    {"income": [Label("cat1", "Продажі")], "expense": [Label("cat2", "Повернення"), Label("cat3", "Доставка")]},
+)
+SOUND = {"date": "2025-01-15 10:30:00", "amount": 1500}
+
+
+def read_rows(payloads: Any) -> list[Row]:
+    """Payloads, as text or not yet, the way the client reads them."""
+    texts = [one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in payloads]
+    text = '{"data": [' + ",\n".join(texts) + "]}"
+    return list({row.id: row for row in read_page(Reply(200, json.loads(text), text)).rows}.values())
+
+
+class Stage:
+    """A warehouse inside one transaction: put transactions in, see what becomes of them."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, connection: Connection, warehouse: Any) -> None:
+        self.con = con
+        self.run = ConnectionRun(connection, warehouse)
+        self.configure(connection)
+
+    def configure(self, connection: Connection) -> None:
+        self.run.connection = connection
+        keep_directory(self.con, connection, DIRECTORY)
+
+    def put(self, *transactions: Any, orders: Any = ()) -> None:
+        """One read of the day of the examples; then everything of that day is derived."""
+        store(self.con, self.run, "orders", read_rows(orders), DAY, DAY)
+        store(self.con, self.run, "transactions", read_rows(transactions), DAY, DAY)
+        self.derive()
+
+    def derive(self, day: date = DAY) -> None:
+        derive(self.con, day, day)
+
+    def clear(self) -> None:
+        for table in ("raw_sitniks_transactions", "raw_sitniks_orders", "operations", "rejected_transactions"):
+            self.con.execute(f"delete from {table}")  # noqa: S608
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        found = self.con.execute(query)
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+
+    def operations(self) -> dict[str, dict[str, Any]]:
+        """Operations by transaction_id."""
+        return {one["transaction_id"]: one for one in self.rows("from operations order by transaction_id")}
+
+    def reasons(self) -> dict[str, str]:
+        """Reasons of the rejected transactions by transaction_id."""
+        return {one["transaction_id"]: one["reason"] for one in self.rows("from rejected_transactions")}
+
+    def each(self, transactions: Iterable[dict[str, Any]], orders: Any = ()) -> list[dict[str, Any]]:
+        """What becomes of sound transactions with these fields, one by one."""
+        self.clear()
+        batch = [{"id": n, **SOUND, **fields} for n, fields in enumerate(transactions)]
+        self.put(*batch, orders=orders)
+        assert self.reasons() == {}
+        found = self.operations()
+        return [found[str(n)] for n in range(len(batch))]
+
+    def one(self, fields: dict[str, Any], orders: Any = ()) -> dict[str, Any]:
+        """What becomes of one sound transaction with these fields."""
+        return self.each([fields], orders)[0]
+
+
+@pytest.fixture
+def stage(project: Path) -> Iterator[Stage]:
+    connection = Connection(name="u1", start_date=date(2015, 1, 1), finmap_account="Каса")
+    warehouse = open_warehouse(connection)
+    with warehouse.transaction() as con:
+        yield Stage(con, connection, warehouse)
+
+
+def connection_with(stage: Stage, **settings: Any) -> Connection:
+    return Connection.model_validate({**stage.run.connection.model_dump(), **settings})
+
+
+# -- The examples of the vendor --
+
+EXAMPLES = [
+    {"id": "tx_12345", "date": "2025-01-15 10:30:00", "amount": 1500, "currency": "UAH",
+     "description": "Оплата за замовлення #123 від клієнта Іваненко", "counterparty": "Іваненко",
+     "source": "Instagram", "orderNumber": 123, "paymentMethod": "LiqPay", "delivery": "Нова Пошта",
+     "orderStatus": "Виконано"},
+    {"id": "tx_12346", "date": "2025-01-15 11:05:00", "amount": -100, "currency": "UAH",
+     "description": "Комісія за замовлення #123", "counterparty": None, "source": "Rozetka", "orderNumber": 123},
+    {"id": "tx_12347", "date": "2025-01-15 18:40:12", "amount": -95.5, "description": "Доставка замовлення #123",
+     "source": "Нова Пошта", "orderNumber": 123},
+    {"id": 12348, "createdAt": "2025-01-15T21:59:59.999Z", "amount": "-1500.00",
+     "comment": "Повернення за замовлення #123",
+     "order": {"id": 991, "orderNumber": 123, "status": {"id": 9, "title": "Повернено"},
+               "client": {"id": 77, "fullname": "Іваненко", "phone": None, "email": None},
+               "salesChannel": {"title": "Instagram"}},
+     "settlementAccount": {"id": 7, "title": "ФОП", "type": "payment_system"}},
+]  # fmt: skip
+
+
+def test_the_vendors_examples_become_what_an_accountant_expects(stage: Stage) -> None:
+    stage.put(*EXAMPLES)
+    shown = ("external_id", "day", "type", "amount", "currency", "classification", "account", "comment")
+    assert [tuple(one[name] for name in shown) for one in stage.operations().values()] == [
+        ("u1:12348", DAY, "expense", Decimal("1500.00"), "UAH", "refund", "acc1",
+         "Повернення за замовлення #123 | Контрагент: Іваненко | Джерело: Instagram | Замовлення: №123 | Оплата: ФОП"
+         " | Статус: Повернено"),
+        ("u1:tx_12345", DAY, "income", Decimal("1500.00"), "UAH", "social_sale", "acc1",
+         "Оплата за замовлення #123 від клієнта Іваненко | Контрагент: Іваненко | Джерело: Instagram | "
+         "Замовлення: №123 | Оплата: LiqPay | Доставка: Нова Пошта | Статус: Виконано"),
+        ("u1:tx_12346", DAY, "expense", Decimal("100.00"), "UAH", "marketplace_commission", "acc1",
+         "Комісія за замовлення #123 | Джерело: Rozetka | Замовлення: №123"),
+        ("u1:tx_12347", DAY, "expense", Decimal("95.50"), "UAH", "delivery", "acc1",
+         "Доставка замовлення #123 | Джерело: Нова Пошта | Замовлення: №123"),
+    ]  # fmt: skip
+    assert [one["occurred_at"].astimezone(UTC) for one in stage.operations().values()] == [
+        datetime(2025, 1, 15, 21, 59, 59, 999_000, tzinfo=UTC),
+        datetime(2025, 1, 15, 8, 30, tzinfo=UTC),
+        datetime(2025, 1, 15, 9, 5, tzinfo=UTC),
+        datetime(2025, 1, 15, 16, 40, 12, tzinfo=UTC),
+    ]
+    assert stage.reasons() == {}
+
+
+# -- Where a field is read --
+
+
+@pytest.mark.parametrize(
+    ("field", "places"),
+    [
+        ("description", [{"description": "A"}, {"comment": "B"}]),
+        ("counterparty", [
+            {"counterparty": "Клієнт 1042"}, {"client": {"fullname": "Клієнт 1043"}},
+            {"order": {"client": {"fullname": "Клієнт 1044"}}}, {"client": {"name": "Клієнт 1045"}},
+            {"client": {"email": "buyer1046@example.com"}}, {"client": {"instagram": "@buyer_1047"}},
+            {"client": {"id": 1048}},
+        ]),
+        ("source", [
+            {"source": "Instagram"}, {"salesChannel": {"title": "Rozetka"}},
+            {"order": {"salesChannel": {"title": "Prom.ua"}}}, {"order": {"source": "Сайт"}},
+        ]),
+        ("order_number", [{"orderNumber": "A-1"}, {"order": {"orderNumber": 2}}]),
+        ("payment_method", [{"paymentMethod": "LiqPay"}, {"settlementAccount": {"title": "ФОП"}}]),
+        ("delivery", [{"delivery": "Нова Пошта"}, {"order": {"delivery": {"title": "Укрпошта"}}}]),
+        ("order_status", [{"order": {"status": {"title": "Виконано"}}}, {"orderStatus": "Новий"}]),
+        ("currency", [{"currency": "uah"}, {"currencyId": "UAH"}, {}]),
+    ],
+)  # fmt: skip
+def test_each_field_is_read_in_the_documented_order(field: str, places: list[dict[str, Any]], stage: Stage) -> None:
+    payloads: list[dict[str, Any]] = []
+    for first in range(len(places)):
+        payloads.append({})
+        for place in places[first:]:
+            merge(payloads[-1], place)
+    expected = [str(leaf(place)).replace("uah", "UAH") if place else "UAH" for place in places]
+    assert [read[field] for read in stage.each(payloads)] == expected
+
+
+def leaf(value: Any) -> Any:
+    return leaf(next(iter(value.values()))) if isinstance(value, dict) else value
+
+
+def merge(into: dict[str, Any], place: dict[str, Any]) -> None:
+    for name, value in place.items():
+        if isinstance(value, dict):
+            merge(into.setdefault(name, {}), value)
+        else:
+            into[name] = value
+
+
+def test_a_value_is_a_text_or_an_object_with_a_title_or_a_name(stage: Stage) -> None:
+    values: list[tuple[Any, str | None]] = [
+        ("Нова Пошта", "Нова Пошта"),
+        ({"title": "Нова Пошта"}, "Нова Пошта"),
+        ({"name": "Нова Пошта"}, "Нова Пошта"),
+        ({"id": 1, "title": None, "name": "Нова Пошта"}, "Нова Пошта"),
+        ({"id": 1, "title": " ", "name": "Нова Пошта"}, "Нова Пошта"),
+        ({"id": 1}, None),
+        (7, "7"),
+        (" \n", None),
+        ("", None),
+        (None, None),
+        (True, None),
+        ([], None),
+        (["Нова Пошта"], None),
+    ]
+    read = stage.each({"delivery": value, "source": value, "order": {"status": value}} for value, _ in values)
+    for name in ("delivery", "source", "order_status"):
+        assert [one[name] for one in read] == [text for _, text in values]
+
+
+def test_objects_that_are_none_or_something_else_leave_the_rest_readable(stage: Stage) -> None:
+    for read in stage.each(
+        {"order": nothing, "client": nothing, "settlementAccount": nothing, "salesChannel": None, "comment": "Так"}
+        for nothing in (None, 5, "x", [], {}, [{}], True)
+    ):
+        assert (read["description"], read["counterparty"], read["order_number"]) == ("Так", None, None)
+
+
+# -- Amounts and the sign --
+
+cents = st.integers(1, 10**18 - 1)  # up to 16 digits before the point
+
+
+def grouped(amount: Decimal, thousands: str, point: str) -> str:
+    return '"' + f"{amount:,.2f}".replace(",", "_").replace(".", point).replace("_", thousands) + '"'
+
+
+FORMS: list[Callable[[Decimal], str]] = [
+    lambda amount: f"{amount:.2f}",  # a JSON number
+    lambda amount: f"{amount:.2f}".rstrip("0").rstrip("."),
+    lambda amount: f"{amount:.2f}000",
+    lambda amount: f"{amount.scaleb(2):.0f}E-2",
+    lambda amount: f'"{amount:.2f}"',
+    lambda amount: f'" {amount:+.2f} "',
+    lambda amount: f'"{amount:.2f}"'.replace(".", ","),
+    lambda amount: f'"{amount:.2f}"'.replace("-", "−"),
+    lambda amount: grouped(amount, " ", ","),
+    lambda amount: grouped(amount, "\u00a0", ","),
+    lambda amount: grouped(amount, "\u202f", "."),
+    lambda amount: grouped(amount, ".", ","),
+    lambda amount: grouped(amount, ",", "."),
+]
+
+
+def test_every_amount_with_two_places_arrives_exactly_in_every_form(stage: Stage) -> None:
+    @settings(BATCHES, max_examples=10)
+    @given(st.lists(st.tuples(cents, st.booleans()), min_size=5, max_size=12))
+    def check(batch: list[tuple[int, bool]]) -> None:
+        stage.clear()
+        amounts = [(Decimal(-number if negative else number) / 100) for number, negative in batch]
+        forms = list(itertools.product(amounts, FORMS))
+        stage.put(*(
+            f'{{"id": {n}, "date": "2025-01-15", "amount": {form(amount)}}}' for n, (amount, form) in enumerate(forms)
+        ))  # fmt: skip
+        assert stage.reasons() == {}
+        operations = stage.operations()
+        for n, (amount, form) in enumerate(forms):
+            found = operations[str(n)]
+            assert (found["amount"], found["type"]) == (abs(amount), "expense" if amount < 0 else "income"), form(amount)
+
+    check()
+
+
+def test_the_tail_of_a_float_is_no_third_decimal(stage: Stage) -> None:
+    @settings(BATCHES, max_examples=5)
+    @given(st.lists(st.tuples(st.integers(1, 10**9), st.booleans(), st.booleans()), min_size=30, max_size=60))
+    def check(batch: list[tuple[int, bool, bool]]) -> None:
+        stage.clear()
+        written = []
+        for number, up, as_text in batch:
+            tail = repr(math.nextafter(number / 100, math.inf if up else -math.inf))
+            written.append(f'"{tail}"' if as_text else tail)
+        stage.put(*(f'{{"id": {n}, "date": "2025-01-15", "amount": {one}}}' for n, one in enumerate(written)))
+        assert {int(id): one["amount"] for id, one in stage.operations().items()} == {
+            n: Decimal(number) / 100 for n, (number, _, _) in enumerate(batch)
+        }
+
+    check()
+
+
+def test_amounts_as_people_and_machines_write_them(stage: Stage) -> None:
+    forms = {
+        "0.1": "0.10",
+        "0.30000000000000004": "0.30",
+        "1.15e2": "115.00",
+        "100.12000000999": "100.12",
+        "100.11999999001": "100.12",
+        '"1 500,00"': "1500.00",
+        '"1 500,5"': "1500.50",
+        '"1500,"': None,
+        '"1,500"': None,
+        '"1.500"': None,
+        "1.500": "1.50",
+        '"1500.000"': "1500.00",
+        '"1.500,00"': "1500.00",
+        '"1,500.00"': "1500.00",
+        '"1,50,000.00"': None,
+        '"--5"': None,
+        '"5 грн"': None,
+        '"0x10"': None,
+        '"NaN"': None,
+        "NaN": None,
+        "Infinity": None,
+    }
+    stage.put(*(f'{{"id": {n}, "date": "2025-01-15", "amount": {written}}}' for n, written in enumerate(forms)))
+    operations = stage.operations()
+    found = {written: operations.get(str(n), {}).get("amount") for n, written in enumerate(forms)}
+    assert found == {written: amount and Decimal(amount) for written, amount in forms.items()}
+    assert len(stage.reasons()) == list(forms.values()).count(None)
+
+
+# -- The key --
+
+
+def test_the_external_id_is_the_id_percent_encoded_and_no_two_are_alike(stage: Stage) -> None:
+    ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20) | st.text("%2Fa~:/ ._-", min_size=1)
+
+    @settings(BATCHES, max_examples=10)
+    @given(st.lists(ids.filter(str.strip), min_size=20, max_size=40, unique=True))
+    def check(batch: list[str]) -> None:
+        stage.clear()
+        stage.put(*({"id": one, **SOUND} for one in batch))
+        found = {id: one["external_id"] for id, one in stage.operations().items()}
+        assert found.keys() == set(batch)
+        assert len(set(found.values())) == len(batch)
+        for id, external_id in found.items():
+            assert re.fullmatch(r"u1:([A-Za-z0-9_.-]|%[0-9A-F]{2})+", external_id)
+            assert unquote(external_id.removeprefix("u1:")) == id
+
+    check()
+
+
+def test_the_external_id_of_an_ordinary_id_is_readable(stage: Stage) -> None:
+    stage.put(*({"id": id, **SOUND} for id in ("tx_12345", 12348, "a b~/№")))
+    assert {one["external_id"] for one in stage.operations().values()} == {
+        "u1:tx_12345", "u1:12348", "u1:a%20b%7E%2F%E2%84%96",
+    }  # fmt: skip
+
+
+def test_nothing_that_may_change_is_in_the_external_id(stage: Stage) -> None:
+    stage.put({"id": "tx_1", **SOUND})
+    before = stage.operations()["tx_1"]
+    stage.put({"id": "tx_1", "date": "2025-01-14 09:00:00", "amount": -2, "description": "Інше", "source": "Rozetka"})
+    after = stage.operations()["tx_1"]
+    assert after["external_id"] == before["external_id"]
+    assert after["content_hash"] != before["content_hash"]
+
+
+# -- The moment --
+
+
+def test_the_moment_is_exact_to_the_millisecond_and_naive_stamps_are_local_time(stage: Stage) -> None:
+    @settings(BATCHES, max_examples=10)
+    @given(st.lists(st.tuples(instants, st.sampled_from(["utc", "offset", "compact offset", "naive"])),
+                    min_size=20, max_size=40))  # fmt: skip
+    def check(batch: list[tuple[datetime, str]]) -> None:
+        stage.clear()
+        stage.put(*({"id": n, "date": stamp(at, style), "amount": 1} for n, (at, style) in enumerate(batch)))
+        operations = stage.operations()
+        for n, (at, style) in enumerate(batch):
+            found = operations[str(n)]["occurred_at"]
+            exact = at.replace(microsecond=at.microsecond // 1000 * 1000)
+            if style == "naive":  # in the hour that comes twice in October either reading is right
+                assert found.astimezone(KYIV).replace(tzinfo=None) == at.astimezone(KYIV).replace(
+                    tzinfo=None, microsecond=0
+                )
+            else:
+                assert found == exact
+
+    check()
+
+
+def test_the_moment_is_the_date_and_the_day_that_of_the_axis_of_the_api(stage: Stage) -> None:
+    read = stage.one({"date": "2025-01-14T10:00:00Z", "createdAt": "2025-01-15T09:00:00Z"})
+    assert (read["occurred_at"], read["day"]) == (datetime(2025, 1, 14, 10, tzinfo=UTC), DAY)
+    read = stage.one({"date": "колись", "createdAt": "2025-01-15T09:00:00Z"})
+    assert read["occurred_at"] == datetime(2025, 1, 15, 9, tzinfo=UTC)
+
+
+# -- The comment --
+
+FIELDS = {
+    "description": ("description", ""),
+    "counterparty": ("counterparty", "Контрагент: "),
+    "source": ("source", "Джерело: "),
+    "order_number": ("orderNumber", "Замовлення: №"),
+    "payment_method": ("paymentMethod", "Оплата: "),
+    "delivery": ("delivery", "Доставка: "),
+    "order_status": ("orderStatus", "Статус: "),
+}
+alphabet = st.characters(exclude_categories=["Cs"]) | st.sampled_from("  |\n\r\t\x00\x1f\x85\u2028\u202e\u200dїЇщ👩‍👩‍👧🇺🇦")
+texts = st.text(alphabet, max_size=30) | st.builds(
+    lambda word, times: word * times, st.text(alphabet, min_size=1, max_size=12), st.integers(1, 400)
+)
+
+
+def one_line(text: str) -> str:
+    text = re.sub("[\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", text)
+    return " ".join("".join(" " if unicodedata.category(c)[0] == "Z" or unicodedata.category(c) == "Cc" else c
+                            for c in text).split(" ")).strip()  # fmt: skip
+
+
+def squeezed(text: str) -> str:
+    return re.sub(" +", " ", one_line(text))
+
+
+def test_the_comment_tells_the_fields_in_order_on_one_line_of_a_thousand_characters(stage: Stage) -> None:
+    orders_of_fields = st.lists(st.sampled_from(list(FIELDS)), unique=True, max_size=7)
+
+    @settings(BATCHES, max_examples=12)
+    @given(orders_of_fields, st.lists(st.fixed_dictionaries(dict.fromkeys(FIELDS, texts)), min_size=15, max_size=30))
+    def check(comment_fields: list[Any], batch: list[dict[str, str]]) -> None:
+        stage.clear()
+        stage.configure(connection_with(stage, comment_fields=comment_fields))
+        stage.put(*(
+            {"id": n, **SOUND, **{FIELDS[name][0]: text for name, text in one.items()}} for n, one in enumerate(batch)
+        ))  # fmt: skip
+        operations = stage.operations()
+        for n, one in enumerate(batch):
+            comment = operations[str(n)]["comment"]
+            told = [(FIELDS[name][1], squeezed(one[name])) for name in comment_fields]
+            whole = " | ".join(label + text for label, text in told if text)
+            assert not [c for c in comment if unicodedata.category(c) in ("Cc", "Zl", "Zp")]
+            if len(whole) <= 1000:
+                assert comment == whole
+                continue
+            assert len(comment) <= 1000
+            assert comment.endswith("…")
+            kept = comment.removesuffix("…")
+            assert whole.startswith(kept)
+            assert whole[len(kept)] == " " or " " not in whole[:1000]  # cut at a word, or there is none
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("comment_fields", "comment"),
+    [
+        (["description"], "Оплата"),
+        (["order_status", "description"], "Статус: Виконано | Оплата"),
+        (["source", "order_number"], "Джерело: Instagram | Замовлення: №123"),
+        (["counterparty"], ""),
+        ([], ""),
+    ],
+)
+def test_comment_fields_choose_what_is_told_and_in_which_order(
+    comment_fields: list[str], comment: str, stage: Stage
+) -> None:
+    stage.configure(connection_with(stage, comment_fields=comment_fields))
+    read = stage.one(
+        {"description": "Оплата", "source": "Instagram", "orderNumber": 123, "orderStatus": "Виконано"}
+    )
+    assert read["comment"] == comment
+
+
+def test_a_comment_that_is_too_long_ends_with_a_whole_word(stage: Stage) -> None:
+    lengths = {1000: "слово слово", 1001: "слово…", 1002: "слово…", 5000: "слово…"}
+    told = stage.each({"description": "а" * (length % 6 + 6) + " слово" * (length // 6 - 1)} for length in lengths)
+    for read, (length, ending) in zip(told, lengths.items(), strict=True):
+        assert len(read["description"]) == length
+        assert 990 < len(read["comment"]) <= 1000
+        assert read["comment"].endswith(ending)
+
+
+# -- Classification --
+
+
+def test_a_transaction_is_classified_by_source_description_and_sign(stage: Stage) -> None:
+    examples = [
+        (1500, None, "Оплата за замовлення #123", "client_payment"),
+        (1500, "Сайт", None, "client_payment"),
+        (1500, "Instagram", "Оплата", "social_sale"),
+        (1500, "INSTAGRAM direct", None, "social_sale"),
+        (1500, "Фейсбук", None, "social_sale"),
+        (1500, "Rozetka", "Оплата", "marketplace_sale"),
+        (1500, "Prom.ua", None, "marketplace_sale"),
+        (1500, "ROZETKA", "Доставка включена", "marketplace_sale"),
+        (-100, "Rozetka", "Комісія за замовлення #123", "marketplace_commission"),
+        (-100, "Prom.ua", None, "marketplace_commission"),
+        (-100, None, "КОМІСІЯ", "marketplace_commission"),
+        (-95.5, "Нова Пошта", "Доставка замовлення #123", "delivery"),
+        (-95.5, "нова пошта", None, "delivery"),
+        (-95.5, None, "Оплата ТТН 20450000000000", "delivery"),
+        (-1500, "Instagram", "Повернення за замовлення #123", "refund"),
+        (-1500, "Rozetka", "Возврат", "refund"),
+        (-10, "Instagram", "Реклама", "other"),
+        (-10, None, None, "other"),
+    ]
+    read = stage.each({"amount": a, "source": s, "description": d} for a, s, d, _ in examples)
+    found = [(*example[:3], one["classification"]) for example, one in zip(examples, read, strict=True)]
+    assert found == examples
+
+
+def test_the_rules_of_the_connection_come_first_and_the_first_that_holds_decides(stage: Stage) -> None:
+    stage.configure(
+        connection_with(
+            stage,
+            rules=[
+                {"classification": "rent", "sign": "expense", "description": ["ОРЕНДА"]},
+                {"classification": "wholesale", "source": ["instagram"], "description": ["гурт", "опт"]},
+                {"classification": "never", "description": ["оренда"], "sign": "expense"},
+            ],
+        )
+    )
+    examples: list[tuple[dict[str, Any], str]] = [
+        ({"amount": -5, "description": "Оренда, повернення застави"}, "rent"),
+        ({"amount": 5, "description": "Оренда"}, "client_payment"),
+        ({"amount": 5, "source": "Instagram", "description": "Продаж гуртом"}, "wholesale"),
+        ({"amount": -5, "source": "Instagram", "description": "опт"}, "wholesale"),
+        ({"amount": 5, "source": "Instagram", "description": "Продаж"}, "social_sale"),
+        ({"amount": 5, "source": "Сайт", "description": "Продаж гуртом"}, "client_payment"),
+    ]
+    read = stage.each(transaction for transaction, _ in examples)
+    assert [one["classification"] for one in read] == [classification for _, classification in examples]
+
+
+def test_words_are_taken_as_they_are_written(stage: Stage) -> None:
+    stage.configure(connection_with(stage, rules=[{"classification": "promo", "description": ["50% (.*) _"]}]))
+    read = stage.each([{"description": "Знижка 50% (.*) _"}, {"description": "Знижка 50% (abc) x"}])
+    assert [one["classification"] for one in read] == ["promo", "client_payment"]
+
+
+# -- Account, category, tag --
+
+
+def test_the_account_follows_the_settlement_account_and_else_is_the_one_of_the_connection(stage: Stage) -> None:
+    stage.configure(connection_with(stage, accounts={"7": "ФОП", "LiqPay": "acc2"}))
+    examples: list[tuple[dict[str, Any], str]] = [
+        ({}, "acc1"),
+        ({"settlementAccountId": 7}, "acc2"),
+        ({"settlementAccountId": "7"}, "acc2"),
+        ({"settlementAccount": {"id": 7, "title": "Інший"}}, "acc2"),
+        ({"settlementAccount": {"id": 9, "title": "LiqPay"}}, "acc2"),
+        ({"settlementAccount": {"id": 8, "title": "Каса"}}, "acc1"),
+    ]
+    read = stage.each(transaction for transaction, _ in examples)
+    assert [one["account"] for one in read] == [account for _, account in examples]
+
+
+def test_a_category_belongs_to_a_classification_and_a_type(stage: Stage) -> None:
+    stage.configure(connection_with(stage, categories={"client_payment": "Продажі", "refund": "cat2"}))
+    refund = {"description": "Повернення"}
+    read = stage.each([{}, {"amount": -5, **refund}, {"amount": 5, **refund}, {"amount": -5}])
+    assert [one["category"] for one in read] == ["cat1", "cat2", None, None]
+
+
+def test_an_unknown_category_is_told_what_exists(stage: Stage) -> None:
+    with pytest.raises(ConfigurationError, match=r'^u1: .*"Сейф" for refund.*income: Продажі; expense: Повернення'):
+        stage.configure(connection_with(stage, categories={"refund": "Сейф"}))
+
+
+def test_the_source_is_a_tag_only_where_the_connection_wants_it(stage: Stage) -> None:
+    assert stage.one({"source": "Instagram"})["tag"] is None
+    stage.configure(connection_with(stage, source_as_tag=True))
+    assert [one["tag"] for one in stage.each([{"source": "Instagram"}, {}])] == ["Instagram", None]
+
+
+# -- Orders --
+
+ORDER = {"id": 991, "orderNumber": 123, "createdAt": "2024-12-01T10:00:00.000Z", "status": {"title": "В роботі"},
+         "client": {"id": 77, "fullname": "Іваненко"}, "salesChannel": {"title": "Instagram"}}  # fmt: skip
+
+
+def test_the_order_tells_what_the_transaction_does_not(stage: Stage) -> None:
+    named: list[dict[str, Any]] = [
+        {"orderId": 991}, {"orderId": "991"}, {"order": {"id": 991}}, {"orderNumber": 123},
+    ]  # fmt: skip
+    for read in stage.each(named, orders=[ORDER]):
+        told = [read[name] for name in ("order_status", "order_number", "counterparty", "source")]
+        assert told == ["В роботі", "123", "Іваненко", "Instagram"]
+        assert read["classification"] == "social_sale"
+
+
+def test_what_the_transaction_tells_itself_comes_first(stage: Stage) -> None:
+    own = {"orderId": 991, "orderStatus": "Новий", "orderNumber": 5, "counterparty": "Клієнт 1042", "source": "Сайт"}
+    read = stage.one(own, orders=[ORDER])
+    told = [read[name] for name in ("order_status", "order_number", "counterparty", "source")]
+    assert told == ["Новий", "5", "Клієнт 1042", "Сайт"]
+
+
+def test_a_number_that_two_orders_have_says_nothing(stage: Stage) -> None:
+    assert stage.one({"orderNumber": 123}, orders=[ORDER, {**ORDER, "id": 992}])["order_status"] is None
+
+
+def test_a_deleted_order_leaves_the_status_as_last_known(stage: Stage) -> None:
+    stage.put({"id": "tx_1", **SOUND, "orderId": 991}, orders=[ORDER])
+    stage.con.execute("update raw_sitniks_orders set gone_at = now()")
+    stage.derive()
+    assert stage.operations()["tx_1"]["order_status"] == "В роботі"
+
+
+# -- Deriving again --
+
+
+def test_deriving_again_changes_nothing(stage: Stage) -> None:
+    stage.put(*EXAMPLES, orders=[ORDER])
+    before = stage.operations()
+    for day in (DAY, date(2025, 3, 1)):
+        stage.derive(day)
+        assert stage.operations() == before
+
+
+def test_what_changed_is_derived_again_even_when_its_day_is_not_chosen(stage: Stage) -> None:
+    old, far = {"id": "tx_1", **SOUND, "orderId": 991}, date(2025, 3, 1)
+    stage.put(old, orders=[ORDER])
+    before = stage.operations()["tx_1"]
+    store(stage.con, stage.run, "orders", read_rows([{**ORDER, "status": {"title": "Виконано"}}]), far, far)
+    stage.derive(far)
+    assert stage.operations()["tx_1"]["order_status"] == "Виконано"
+    assert stage.operations()["tx_1"]["comment"].endswith("Статус: Виконано")
+    assert stage.operations()["tx_1"]["content_hash"] != before["content_hash"]
+    store(stage.con, stage.run, "transactions", read_rows([{**old, "amount": 1400}]), far, far)
+    stage.derive(far)
+    assert stage.operations()["tx_1"]["amount"] == Decimal(1400)
+    assert stage.operations()["tx_1"]["raw_version"] == 2
+
+
+def test_what_was_stored_and_never_derived_is_made_up_for(stage: Stage) -> None:
+    store(stage.con, stage.run, "transactions", read_rows([{"id": "tx_1", **SOUND}]), DAY, DAY)
+    stage.derive(date(2025, 3, 1))
+    assert "tx_1" in stage.operations()
+
+
+def test_a_transaction_that_is_gone_has_no_operation(stage: Stage) -> None:
+    stage.put({"id": "tx_1", **SOUND}, {"id": "tx_2", **SOUND})
+    stage.con.execute("update raw_sitniks_transactions set gone_at = now() where transaction_id = 'tx_1'")
+    stage.derive(date(2025, 3, 1))
+    assert list(stage.operations()) == ["tx_2"]
+
+
+def test_new_settings_hold_for_the_days_that_are_derived_again(stage: Stage) -> None:
+    stage.put({"id": "tx_1", **SOUND, "description": "Оплата", "source": "Instagram"})
+    stage.configure(connection_with(stage, comment_fields=["description"], finmap_account="ФОП"))
+    stage.derive()
+    assert (stage.operations()["tx_1"]["comment"], stage.operations()["tx_1"]["account"]) == ("Оплата", "acc2")
+
+
+def test_the_content_hash_tells_whether_finmap_must_be_told(stage: Stage) -> None:
+    stage.configure(connection_with(stage, accounts={"7": "ФОП"}))
+    changes: list[dict[str, Any]] = [
+        {"amount": 1501}, {"amount": -1500}, {"date": "2025-01-15 10:30:01"}, {"description": "Інше"},
+        {"settlementAccountId": 7}, {"source": "Rozetka"},
+    ]  # fmt: skip
+    same: list[dict[str, Any]] = [{}, {"internal": 1}, {"amount": "1500.00"}, {"date": "2025-01-15T08:30:00.000Z"}]
+    read = stage.each({"description": "Оплата", "source": "Сайт", **change} for change in (*same, *changes))
+    hashes = [one["content_hash"] for one in read]
+    assert len(set(hashes[: len(same)])) == 1
+    assert len(set(hashes)) == 1 + len(changes)
+
+
+# -- Everything at once --
+
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(st.characters(), max_size=12),
+    st.sampled_from(["2025-01-15 10:30:00", "2025-01-15T10:00:00Z", "1 500,00", "UAH", "Instagram", 1, 1500, "0", 1e300]),
+)  # fmt: skip
+json_values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["id", "title", "name", "fullname", "status", "client"]), inner, max_size=3),
+    max_leaves=5,
+)
+names = st.sampled_from(
+    ["id", "date", "createdAt", "amount", "description", "comment", "counterparty", "client", "source", "salesChannel",
+     "order", "orderNumber", "orderId", "paymentMethod", "settlementAccount", "settlementAccountId", "delivery",
+     "orderStatus", "currency", "currencyId", "x"]
+)  # fmt: skip
+payloads = st.one_of(
+    json_values,
+    st.dictionaries(names, json_values, max_size=6),
+    st.builds(lambda id, more: {"id": id, **SOUND, **more}, st.integers(1, 9), st.dictionaries(names, json_values)),
+)
+
+
+def test_no_value_in_any_field_stops_the_rest_and_every_transaction_is_accounted_for(stage: Stage) -> None:
+    @settings(BATCHES, max_examples=20)
+    @given(st.lists(payloads, min_size=10, max_size=30), st.lists(payloads, max_size=5))
+    def check(transactions: list[Any], orders: list[Any]) -> None:
+        stage.clear()
+        texts = [json.dumps(one) for one in transactions]
+        stage.put({"id": "sound", **SOUND}, *texts, orders=[json.dumps(one) for one in orders])
+        live = {one["transaction_id"] for one in stage.rows("from latest_transactions")}
+        assert len(live) >= len({text for text in texts if text[0] != "{"}) + 1
+        operations, reasons = stage.operations().keys(), stage.reasons().keys()
+        assert operations | reasons == live
+        assert not operations & reasons
+        assert "sound" in operations
+        for promise in (one for one in CHECKS if one.table == "operations"):
+            assert stage.rows(promise.wrong)[0]["wrong"] == 0, promise.name
+
+    check()
+
+
+def test_a_whole_shop_becomes_operations_to_the_kopiyka(connection: Connection, run: ConnectionRun, shop: Shop) -> None:
+    today = date(2025, 2, 10)
+    seeded = seed_shop(shop, days=30, today=today)
+    result = dg.materialize(
+        [*extract_assets(connection), *transform_assets(connection)],
+        resources={connection.name: run},
+        tags=range_tags(date(2025, 1, 10), today),
+        run_config=QUIET,
+    )
+    assert result.success
+    with run.warehouse.transaction() as con:
+        found = con.execute(
+            "select type, count(*), sum(amount), count(*) filter (order_status is null) from operations "
+            "group by all order by type"
+        ).fetchall()
+        rejected = con.execute("select count(*), count(distinct reason) from rejected_transactions").fetchall()
+    assert [one[:3] for one in found] == [
+        ("expense", seeded.expense_count, seeded.expense),
+        ("income", seeded.income_count, seeded.income),
+    ]
+    assert [one[3] for one in found] == [0, 0], "an operation has no order status"
+    assert rejected == [(seeded.malformed, seeded.malformed)]
+
+
+def test_a_day_of_the_clock_change_is_derived_like_any_other(stage: Stage) -> None:
+    for day in (date(2025, 3, 30), date(2025, 10, 26)):
+        stage.clear()
+        begin = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo("Europe/Kyiv")).astimezone(UTC)
+        moments = [begin + timedelta(minutes=10 * n) for n in range(-6, 160)]
+        stage.put(*({"id": n, "createdAt": at.isoformat(), "amount": 1} for n, at in enumerate(moments)))
+        assert {int(id): one["day"] for id, one in stage.operations().items()} == {
+            n: at.astimezone(KYIV).date() for n, at in enumerate(moments)
+        }

@@ -1,0 +1,429 @@
+"""The Sitniks client: a list is read whole or the read fails; each row verbatim, each once."""
+
+import itertools
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sitniks_finmap import sitniks
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.http import ApiError, KeyRefused, Refused, Reply, Unavailable
+from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.sitniks import IncompleteRead, Row, Sitniks, read_page
+
+KYIV = ZoneInfo("Europe/Kyiv")
+START, END = datetime(2025, 1, 15, tzinfo=UTC), datetime(2025, 1, 16, tzinfo=UTC)
+ROWS = 120  # three pages
+
+
+@pytest.fixture
+def client(connection: Connection) -> Sitniks:
+    """The client of the connection; between two attempts no time passes."""
+    return sitniks.connect(connection, sleep=lambda seconds: None)
+
+
+def fill(shop: Shop, rows: int, day: date = date(2025, 1, 15), resource: str = "transactions") -> set[str]:
+    """Puts rows into a day, one a minute, and returns their ids."""
+    first = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    payloads: list[Any] = [
+        {"id": f"{day:%m%d}-{n}", "createdAt": (first + timedelta(minutes=n)).isoformat(), "amount": n}
+        for n in range(rows)
+    ]
+    (shop.put_transactions if resource == "transactions" else shop.put_orders)(payloads)
+    return {payload["id"] for payload in payloads}
+
+
+def ids(rows: list[Row]) -> set[str]:
+    assert len({row.id for row in rows}) == len(rows), "a row came twice"
+    return {row.id for row in rows}
+
+
+# -- Pages and bounds --
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.sampled_from([0, 1, 2, 48, 49, 50, 51, 52, 98, 99, 100, 101, 102, 149, 150, 151, 200]))
+def test_a_list_of_any_length_is_read_whole_in_pages_of_fifty(
+    rows: int, client: Sitniks, shop: Shop, sandbox: Sandbox
+) -> None:
+    day = date(2000, 1, 1) + timedelta(days=rows)  # a day of its own for each length
+    expected = fill(shop, rows, day)
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    sandbox.forget_requests()
+    assert ids(client.transactions(start, start + timedelta(hours=23))) == expected
+    asked = [request.parameters for request in sandbox.requests()]
+    assert [one["limit"] for one in asked] == ["50"] * (rows // 50 + 1)
+    assert [one["skip"] for one in asked] == [str(50 * page) for page in range(rows // 50 + 1)]
+
+
+@pytest.mark.parametrize("resource", ["transactions", "orders"])
+def test_only_what_is_inside_the_bounds_is_read(resource: str, client: Sitniks, shop: Shop) -> None:
+    expected = fill(shop, 60, resource=resource)
+    fill(shop, 60, date(2025, 1, 14), resource)
+    fill(shop, 60, date(2025, 1, 17), resource)
+    assert ids(getattr(client, resource)(START, END)) == expected
+
+
+def test_bounds_are_sent_as_utc_because_the_api_ignores_an_offset(client: Sitniks, sandbox: Sandbox) -> None:
+    client.transactions(datetime(2025, 7, 1, tzinfo=KYIV), datetime(2025, 7, 1, 0, 0, 0, 1500, tzinfo=KYIV))
+    [request] = sandbox.requests()
+    assert request.parameters["createdAtFrom"] == "2025-06-30T21:00:00.000Z"
+    assert request.parameters["createdAtTo"] == "2025-06-30T21:00:00.001Z"
+
+
+@given(
+    st.one_of(
+        st.dates(date(2015, 1, 1), date(2036, 12, 31)),
+        st.builds(
+            lambda year, month, off: max(
+                date(year, month, n) for n in range(25, 32) if date(year, month, n).weekday() == 6
+            )
+            + timedelta(days=off),
+            st.integers(2015, 2036),
+            st.sampled_from([3, 10]),
+            st.integers(-1, 1),
+        ),
+    ),
+    st.integers(0, 40),
+)
+def test_the_bounds_of_local_days_hold_every_moment_of_them_and_no_other(first: date, days: int) -> None:
+    connection = Connection(name="u1", start_date=date(2015, 1, 1), finmap_account="Каса")
+    last = first + timedelta(days=days)
+    start, end = ConnectionRun(connection, cast(Any, None)).bounds(first, last)
+    inside = start.astimezone(UTC) + timedelta(milliseconds=1)
+    assert inside.astimezone(KYIV).date() == first
+    assert start.astimezone(UTC).astimezone(KYIV).date() == first - timedelta(days=1)
+    assert end.astimezone(UTC).astimezone(KYIV).date() == last + timedelta(days=1)
+    assert (end.astimezone(UTC) - timedelta(milliseconds=1)).astimezone(KYIV).date() == last
+
+
+def test_the_days_on_which_the_clock_changes_have_23_and_25_hours(run: ConnectionRun) -> None:
+    for day, hours in ((date(2025, 3, 30), 23), (date(2025, 10, 26), 25), (date(2025, 1, 15), 24)):
+        start, end = run.bounds(day, day)
+        assert end.astimezone(UTC) - start.astimezone(UTC) == timedelta(hours=hours, milliseconds=1)
+
+
+# -- A list that is not what it should be --
+
+SHAPES = ["total_instead_of_count", "named_array", "ids_as_strings"]
+LIES = [
+    pytest.param({"kind": "page_shift"}, id="rows shift"),
+    pytest.param({"kind": "page_repeat"}, id="a page is repeated"),
+    pytest.param({"kind": "page_short"}, id="a row is missing from a page"),
+    pytest.param({"kind": "page_short", "delta": 50}, id="a page is empty"),
+    pytest.param({"kind": "count_lies", "delta": 1}, id="count is one more"),
+    pytest.param({"kind": "count_lies", "delta": -1}, id="count is one less"),
+    pytest.param({"kind": "count_lies", "delta": 1000}, id="count is far more"),
+    pytest.param({"kind": "count_lies", "delta": 50 - ROWS}, id="count is that of the page"),
+    pytest.param({"kind": "count_lies", "delta": -ROWS}, id="count is nothing"),
+]
+TROUBLE = [
+    pytest.param({"kind": "truncated"}, id="truncated"),
+    pytest.param({"kind": "truncated", "full_length": True}, id="body breaks off"),
+    pytest.param({"kind": "html"}, id="HTML"),
+    pytest.param({"kind": "html_403"}, id="HTML with 403"),
+    pytest.param({"kind": "drop_after"}, id="dropped"),
+    pytest.param({"kind": "status", "status": 502}, id="502"),
+]
+
+
+@pytest.mark.parametrize("page", [0, 1, 2])
+@pytest.mark.parametrize("fault", [*LIES, *TROUBLE])
+def test_what_goes_wrong_once_ends_in_a_whole_read(
+    fault: dict[str, Any], page: int, client: Sitniks, shop: Shop, sandbox: Sandbox
+) -> None:
+    expected = fill(shop, ROWS)
+    sandbox.fault(Fault(api="sitniks", after=page, **fault))
+    assert ids(client.transactions(START, END)) == expected
+
+
+@pytest.mark.parametrize("resource", ["transactions", "orders"])
+@pytest.mark.parametrize("fault", LIES)
+def test_a_list_that_stays_inconsistent_is_never_taken(
+    fault: dict[str, Any], resource: str, client: Sitniks, shop: Shop, sandbox: Sandbox
+) -> None:
+    fill(shop, ROWS, resource=resource)
+    sandbox.fault(Fault(api="sitniks", times=None, **fault))
+    with pytest.raises(IncompleteRead, match=rf"/{resource} was read 3 times and never whole: \d+ distinct rows"):
+        getattr(client, resource)(START, END)
+
+
+@pytest.mark.parametrize("fault", TROUBLE)
+def test_answers_that_stay_unusable_are_never_taken(
+    fault: dict[str, Any], client: Sitniks, shop: Shop, sandbox: Sandbox
+) -> None:
+    fill(shop, ROWS)
+    sandbox.fault(Fault(api="sitniks", times=None, **fault))
+    with pytest.raises(Unavailable):
+        client.transactions(START, END)
+
+
+@pytest.mark.parametrize("page", [0, 1, 2])
+@pytest.mark.parametrize(("kind", "times"), [(kind, times) for kind in SHAPES for times in (1, None)])
+def test_every_known_shape_of_a_list_is_read(
+    kind: Any, times: int | None, page: int, client: Sitniks, shop: Shop, sandbox: Sandbox
+) -> None:
+    expected = fill(shop, ROWS)
+    sandbox.fault(Fault(kind, "sitniks", times=times, after=page))
+    assert ids(client.transactions(START, END)) == expected
+
+
+def test_a_short_page_never_looks_like_no_transactions(client: Sitniks, shop: Shop, sandbox: Sandbox) -> None:
+    fill(shop, 30)
+    sandbox.fault(Fault("page_short", "sitniks", times=None, delta=50))
+    with pytest.raises(IncompleteRead, match="0 distinct rows, but it counts 30"):
+        client.transactions(START, END)
+
+
+def test_a_key_without_the_right_never_looks_like_no_transactions(client: Sitniks, shop: Shop) -> None:
+    shop.forbid("sitniks", "/transactions")
+    with pytest.raises(KeyRefused):
+        client.transactions(START, END)
+
+
+def test_a_refusal_never_looks_like_no_transactions(client: Sitniks, sandbox: Sandbox) -> None:
+    sandbox.fault(Fault("status", "sitniks", status=400, body='{"message": ["skip_must_be_small"]}'))
+    with pytest.raises(Refused, match="400 to /transactions: skip_must_be_small"):
+        client.transactions(START, END)
+
+
+@pytest.mark.parametrize(
+    "body", ['{"message": "ok"}', '{"data": null, "count": 0}', '{"data": {}}', '"nothing"', "null", "[[", "", "{}"]
+)
+def test_an_answer_that_is_no_list_never_looks_like_no_transactions(
+    body: str, client: Sitniks, sandbox: Sandbox
+) -> None:
+    sandbox.fault(Fault("status", "sitniks", status=200, body=body, times=None))
+    with pytest.raises(ApiError):
+        client.transactions(START, END)
+
+
+def test_what_is_said_of_an_answer_shows_its_fields_and_no_value(client: Sitniks, sandbox: Sandbox) -> None:
+    sandbox.fault(Fault("status", "sitniks", status=200, body='{"result": "Іваненко", "page": 1}', times=None))
+    with pytest.raises(Unavailable, match="the fields are page, result") as error:
+        client.transactions(START, END)
+    assert "Іваненко" not in str(error.value)
+
+
+# -- A list that changes while it is read --
+
+
+class Meanwhile:
+    """Stands where the rate limiter stands: before each request somebody does something in Sitniks."""
+
+    def __init__(self, *actions: Callable[[], object]) -> None:
+        self.actions = iter(actions)
+
+    def wait(self) -> None:
+        next(self.actions, lambda: None)()
+
+
+def meanwhile(client: Sitniks, *actions: Callable[[], object]) -> None:
+    client.api.limiter = cast(Any, Meanwhile(*actions))
+
+
+def nothing() -> None:
+    pass
+
+
+def test_a_row_that_slips_over_a_page_because_another_was_deleted_is_not_missed(
+    client: Sitniks, shop: Shop
+) -> None:
+    expected = fill(shop, ROWS)
+    meanwhile(client, nothing, lambda: shop.delete_transaction(f"0115-{ROWS - 1}"))
+    assert ids(client.transactions(START, END)) == expected - {f"0115-{ROWS - 1}"}
+
+
+def test_a_row_that_arrives_while_the_list_is_read_is_in_it(client: Sitniks, shop: Shop) -> None:
+    expected = fill(shop, ROWS)
+    new = {"id": "new", "createdAt": "2025-01-15T23:00:00Z", "amount": 1}
+    meanwhile(client, nothing, lambda: shop.put_transaction(new))
+    assert ids(client.transactions(START, END)) == expected | {"new"}
+
+
+def test_a_list_that_changes_at_every_page_is_not_taken(client: Sitniks, shop: Shop) -> None:
+    fill(shop, ROWS)
+    newer = (START + timedelta(hours=3, seconds=n) for n in itertools.count())
+    arrivals = (
+        lambda at=at: shop.put_transaction({"id": at.isoformat(), "createdAt": at.isoformat(), "amount": 1})
+        for at in newer
+    )
+    client.api.limiter = cast(Any, Meanwhile())
+    client.api.limiter.actions = arrivals  # type: ignore[attr-defined]
+    with pytest.raises(IncompleteRead):
+        client.transactions(START, END)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.lists(st.one_of(st.none(), st.just("add"), st.integers(0, 101)), max_size=9),
+    number=st.integers(0, 10**9),
+)
+def test_no_row_is_missed_that_lived_all_the_time(
+    changes: list[Any], number: int, client: Sitniks, shop: Shop
+) -> None:
+    """One change between two requests; `number` keeps the examples apart."""
+    for transaction in shop.transactions():
+        shop.delete_transaction(transaction["id"])
+    alive = fill(shop, 102)
+    deleted: set[str] = set()
+
+    def change(what: Any, turn: int) -> None:
+        if what == "add":
+            at = START + timedelta(hours=5, minutes=turn)
+            shop.put_transaction({"id": f"{number}-{turn}", "createdAt": at.isoformat(), "amount": 1})
+        elif what is not None and shop.delete_transaction(f"0115-{what}"):
+            deleted.add(f"0115-{what}")
+
+    meanwhile(client, *(lambda what=what, turn=turn: change(what, turn) for turn, what in enumerate(changes)))
+    try:
+        found = ids(client.transactions(START, END))
+    except IncompleteRead:
+        return
+    assert found >= alive - deleted
+
+
+# -- A list without a count --
+
+
+def answers(sandbox: Sandbox, *bodies: Any) -> None:
+    for body in bodies:
+        sandbox.fault(Fault("status", "sitniks", status=200, body=json.dumps(body)))
+
+
+def page(*numbers: int) -> list[dict[str, int]]:
+    return [{"id": number} for number in numbers]
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_without_a_count_two_reads_that_agree_are_the_proof(
+    wrapped: bool, client: Sitniks, sandbox: Sandbox
+) -> None:
+    pages = [page(*range(50)), page(*range(50, 60)), []] * 2
+    answers(sandbox, *({"data": one} if wrapped else one for one in pages))
+    assert len(client.transactions(START, END)) == 60
+    assert len(sandbox.requests()) == 6
+
+
+def test_without_a_count_a_short_page_is_not_the_end(client: Sitniks, sandbox: Sandbox) -> None:
+    answers(sandbox, *[page(*range(20)), page(*range(20, 40)), page(*range(40, 45)), []] * 2)
+    assert len(client.transactions(START, END)) == 45
+
+
+def test_without_a_count_reads_that_differ_are_not_taken(client: Sitniks, sandbox: Sandbox) -> None:
+    answers(sandbox, page(1), [], page(1, 2), [], page(1), [])
+    with pytest.raises(IncompleteRead, match="no count"):
+        client.transactions(START, END)
+
+
+# -- Rows, verbatim --
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+def written(value: Any, spaced: bool, ascii: bool) -> str:
+    return json.dumps(value, ensure_ascii=ascii, indent="\t" if spaced else None)
+
+
+@given(
+    st.lists(st.builds(written, json_values, st.booleans(), st.booleans()), max_size=5),
+    st.sampled_from(["data", "transactions", "orders", "items"]),
+    st.dictionaries(st.sampled_from(["a", "meta", "page"]), json_values, max_size=3),
+    st.booleans(),
+)
+def test_rows_are_kept_byte_for_byte(texts: list[str], name: str, others: dict[str, Any], before: bool) -> None:
+    fields = [json.dumps(key) + " :\n" + written(value, True, False) for key, value in others.items()]
+    array = f'"{name}" : [ ' + " ,\r\n".join(texts) + " ]"
+    text = " { " + " , ".join([*fields, array] if before else [array, *fields]) + " } "
+    found = read_page(Reply(200, json.loads(text), text))
+    assert [row.text for row in found.rows] == texts
+    bare = "[" + ",".join(texts) + "]"
+    assert [row.text for row in read_page(Reply(200, json.loads(bare), bare)).rows] == texts
+
+
+def rows_of(*texts: str) -> list[Row]:
+    text = '{"data": [' + ",".join(texts) + "]}"
+    return read_page(Reply(200, json.loads(text), text)).rows
+
+
+@pytest.mark.parametrize(
+    "digits", ["1500", "1500.00", "-0.10", "1E+3", "123456789012345678901234567890.12", "0.1000000000000000055"]
+)
+def test_an_amount_is_known_as_it_was_written(digits: str) -> None:
+    [row] = rows_of(f'{{"id": 1, "amount": {digits}}}')
+    assert row.amount == digits
+    [row] = rows_of(f'{{"id": 1, "amount": "{digits}"}}')
+    assert row.amount == digits
+    for other in ("null", "true", "[1]", '{"sum": 1}'):
+        [row] = rows_of(f'{{"id": 1, "amount": {other}}}')
+        assert row.amount is None
+
+
+def test_an_id_is_one_whether_it_is_a_number_or_a_text(client: Sitniks, shop: Shop, sandbox: Sandbox) -> None:
+    number, text = rows_of('{"id": 12348}', '{"id": "12348"}')
+    assert number.id == text.id == "12348"
+    shop.put_transactions(
+        [{"id": n, "createdAt": f"2025-01-15T10:{n // 60:02}:{n % 60:02}Z", "amount": 1} for n in range(90)]
+    )
+    sandbox.fault(Fault("ids_as_strings", "sitniks", after=1, times=None))
+    assert ids(client.transactions(START, END)) == {str(n) for n in range(90)}
+
+
+def test_rows_without_an_id_are_told_apart_and_none_is_lost(client: Sitniks, sandbox: Sandbox) -> None:
+    rows = [{"amount": 1}, {"amount": 1}, {"amount": 2}, {"id": None, "amount": 1}, {"id": " "}, {"id": [1]}, 5, None]
+    answers(sandbox, {"data": rows, "count": len(rows)})
+    found = client.transactions(START, END)
+    assert len(found) == len(rows)
+    assert all(row.id.startswith("?") for row in found)
+
+
+def test_an_id_that_no_database_can_hold_is_known_by_its_text() -> None:
+    first, second = rows_of(r'{"id": "\ud800", "amount": "\udfff"}', r'{"id": "\ud801"}')
+    assert first.id != second.id
+    for row in (first, second):
+        assert row.id.startswith("?")
+        (row.id + (row.amount or "") + row.text).encode()
+
+
+def test_the_order_of_a_transaction_is_known_by_either_field() -> None:
+    found = rows_of('{"id":1,"orderId":7}', '{"id":2,"order":{"id":"8"}}', '{"id":3,"order":5}', '{"id":4}')
+    assert [row.order_id for row in found] == ["7", "8", None, None]
+
+
+# -- One order --
+
+
+def test_one_order_is_read_verbatim_and_a_deleted_one_is_none(client: Sitniks, shop: Shop) -> None:
+    text = '{"id": 991,  "createdAt": "2025-01-15T10:00:00.000Z", "totalPrice": 10.50}'
+    shop.put_order(text)
+    assert client.order("991") == Row("991", None, None, text)
+    shop.delete_order(991)
+    assert client.order("991") is None
+
+
+@given(order_id=st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: text.strip(".")))
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_order_id_stays_one_part_of_the_path(order_id: str, client: Sitniks, sandbox: Sandbox) -> None:
+    sandbox.forget_requests()
+    assert client.order(order_id) is None
+    [request] = sandbox.requests()
+    assert (request.path.count("/"), unquote(request.path.removeprefix("/orders/"))) == (2, order_id)
+
+
+def test_an_order_that_is_refused_or_no_object_is_not_taken_for_deleted(client: Sitniks, sandbox: Sandbox) -> None:
+    sandbox.fault(Fault("status", "sitniks", status=400, body='{"message": "bad"}'))
+    sandbox.fault(Fault("status", "sitniks", status=200, body="[]"))
+    for _ in range(2):
+        with pytest.raises(Refused):
+            client.order("991")
