@@ -33,7 +33,8 @@ def connection_definitions(connection: Connection) -> dg.Definitions:
 
 def wrong_definitions(wrong: WrongConnection) -> dg.Definitions:
     """A connection that cannot be used stands in the graph as a group of its own, with the reason."""
-    key = "".join(letter if letter.isalnum() else "_" for letter in wrong.name) or "_"
+    # No two names may become one key: Dagster would refuse the definitions of everybody.
+    key = "".join(letter if letter.isalnum() or letter == "_" else f"%{ord(letter):x}%" for letter in wrong.name) or "%"
     spec = dg.AssetSpec([key, "misconfigured"], group_name="misconfigured", description=f"⚠ {wrong.why}")
     return dg.Definitions(assets=[spec])
 

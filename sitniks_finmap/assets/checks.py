@@ -84,13 +84,16 @@ CHECKS = [
         """
         select count(*) filter (should <> has) as wrong, coalesce(sum(abs(should - has)), 0) as difference
         from (
-            select
-                l.day,
-                coalesce(sum(if(o.type = 'expense', -o.amount, o.amount)), 0) as should,
-                sum(if(l.type = 'expense', -l.amount, l.amount)) as has
-            from finmap_upload l
-            left join operations o using (external_id)
-            where l.state in ('sent', 'verified')
+            select day, sum(should) as should, sum(has) as has
+            from (
+                select o.day, if(o.type = 'expense', -o.amount, o.amount) as should, 0 as has
+                from operations o
+                semi join (from finmap_upload where state in ('sent', 'verified')) using (external_id)
+                union all
+                select day, 0, if(type = 'expense', -amount, amount)
+                from finmap_upload
+                where state in ('sent', 'verified')
+            )
             group by all
         )
         """,
