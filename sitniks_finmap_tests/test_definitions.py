@@ -48,7 +48,9 @@ def test_a_connection_has_its_assets_checks_jobs_and_sensors_under_its_own_name(
 
 
 def test_data_goes_one_way(project: Path, connection: Connection) -> None:
-    upstream = {name: {"/".join(dep.asset_key.path) for dep in spec.deps} for name, spec in specs(load(project)).items()}
+    upstream = {
+        name: {"/".join(dep.asset_key.path) for dep in spec.deps} for name, spec in specs(load(project)).items()
+    }
     assert upstream["u1/raw_sitniks_transactions"] == set()
     assert upstream["u1/raw_sitniks_orders"] == {"u1/raw_sitniks_transactions"}
     assert upstream["u1/operations"] == {"u1/raw_sitniks_transactions", "u1/raw_sitniks_orders"}

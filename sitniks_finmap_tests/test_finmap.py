@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from sitniks_finmap.finmap import Content, Finmap, Outcome, read_operation
 from sitniks_finmap.http import KeyRefused, Refused, Unavailable
 from sitniks_finmap.run import ConnectionRun
@@ -136,7 +137,12 @@ def test_an_update_says_only_what_changes(finmap: Finmap, shop: Shop, sandbox: S
         (201, {"status": "Stored"}, Outcome.ACCEPTED, None),
         (201, {"status": "Error", "statusCode": "3"}, Outcome.ERROR, "Finmap answered Error"),
         (409, {"message": "Item already exist."}, Outcome.EXISTS, "Item already exist."),
-        (400, {"message": ["date: too early", "amount: negative"]}, Outcome.REFUSED, "400 date: too early; amount: neg"),
+        (
+            400,
+            {"message": ["date: too early", "amount: negative"]},
+            Outcome.REFUSED,
+            "400 date: too early; amount: neg",
+        ),
         (404, {"message": "Not found"}, Outcome.REFUSED, "404 Not found"),
         (201, {}, Outcome.UNKNOWN, "without a status that we know"),
         (201, [], Outcome.UNKNOWN, "without a status that we know"),
@@ -189,9 +195,7 @@ def test_a_look_up_that_answers_with_another_operation_has_found_nothing(finmap:
 
 
 @pytest.mark.parametrize("body", [{"total": 1}, {"list": None}, [], "nothing", ""])
-def test_a_look_up_that_makes_no_sense_is_no_proof_of_absence(
-    finmap: Finmap, sandbox: Sandbox, body: Any
-) -> None:
+def test_a_look_up_that_makes_no_sense_is_no_proof_of_absence(finmap: Finmap, sandbox: Sandbox, body: Any) -> None:
     answer_with(sandbox, 200, body, path="/operations/details", times=None)
     with pytest.raises((Unavailable, Refused)):
         finmap.details("u1:tx_1")
