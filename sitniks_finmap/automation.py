@@ -8,6 +8,7 @@ import dagster as dg
 
 from sitniks_finmap.assets.deliver import DeliverConfig
 from sitniks_finmap.connections import Connection, spoken
+from sitniks_finmap.delivery import make_plan
 from sitniks_finmap.housekeeping import report_killed_runs
 from sitniks_finmap.run import open_warehouse, today
 from sitniks_finmap.warehouse import Warehouse
@@ -21,6 +22,7 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+DELIVERY = ("finmap_upload", "finmap_operations", "reconciliation")
 Clock = Callable[[], datetime]
 
 
@@ -29,9 +31,9 @@ def utc_now() -> datetime:
 
 
 def connection_jobs(connection: Connection, assets: Sequence[dg.AssetsDefinition]) -> list[Any]:
-    """`<connection>_sync`, the whole way, and `<connection>_deliver`, the last step alone."""
+    """`<connection>_sync`, the whole way, and `<connection>_deliver`, its second half."""
     tags = {"connection": connection.name}
-    upload = [asset for asset in assets if asset.key.path[-1] == "finmap_upload"]
+    delivery = [asset for asset in assets if asset.key.path[-1] in DELIVERY]
     return [
         dg.define_asset_job(
             f"{connection.name}_sync",
@@ -41,7 +43,7 @@ def connection_jobs(connection: Connection, assets: Sequence[dg.AssetsDefinition
         ),
         dg.define_asset_job(
             f"{connection.name}_deliver",
-            selection=dg.AssetSelection.assets(*upload),
+            selection=dg.AssetSelection.assets(*delivery),
             description="Delivers what is due of a range of days; reads nothing from Sitniks.",
             tags=tags,
         ),
@@ -128,19 +130,12 @@ def first_unread_day(connection: Connection, warehouse: Warehouse, last_day: dat
 
 
 def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
-    """First and last day with something to deliver: failed and due, to be verified, or never tried; or None."""
+    """First and last day with something that can be delivered now: failed, to be verified, changed, or backlog."""
     if not warehouse.exists():
         return None
     with warehouse.transaction() as con:
-        row = con.execute(
-            """
-            select min(o.day), max(o.day)
-            from operations o
-            left join finmap_upload l using (external_id)
-            where l.external_id is null or (l.state in ('failed', 'sent') and l.next_attempt_at <= $1)
-            """,
-            [now],
-        ).fetchone()
+        make_plan(con, date.min, date.max, now, every_failed=False, table="temp.due")
+        row = con.execute("select min(day), max(day) from temp.due where standing = 'go'").fetchone()
     return (row[0], row[1]) if row and row[0] else None
 
 

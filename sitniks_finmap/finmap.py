@@ -74,6 +74,7 @@ class Operation:
 
     external_id: str
     content: Content
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,11 @@ class Finmap:
         path = f"/operations/{type}/byExternalId/{quote(external_id, safe='')}"
         return self._write("PATCH", path, external_id, _json(_body(type, changes)))
 
+    def delete(self, external_id: str, type: str) -> Write:
+        """Deletes an operation. One that is not there answers 400: REFUSED."""
+        path = f"/operations/{type}/byExternalId/{quote(external_id, safe='')}"
+        return self._write("DELETE", path, external_id, None)
+
     def details(self, external_id: str) -> Operation | None:
         """The operation with this key, or None when Finmap shows none. Raises ApiError."""
         reply = self.api.read("GET", "/operations/details", params={"externalId": external_id})
@@ -133,15 +139,20 @@ class Finmap:
         found = [row for row in self._rows(reply) if row.get("externalId") == external_id]
         return read_operation(found[0]) if found else None
 
-    def operations(self, start: datetime, end: datetime, accounts: list[str]) -> Iterator[dict[str, Any]]:
-        """Every operation of these accounts dated from `start` to `end`, as Finmap's rows. Raises ApiError."""
-        # Never `select`: it cannot return externalId. `total` counts the whole company, so a short page ends it.
-        filters = {"startDate": _milliseconds(start), "endDate": _milliseconds(end), "accountIds": accounts}
+    def operations(self, start: datetime, end: datetime, prefix: str) -> Iterator[Operation]:
+        """Every operation dated from `start` to `end` whose externalId begins with `prefix`. Raises ApiError.
+
+        Of every account and kind, for a person may have moved one; and never by `select`, which cannot return
+        externalId. `total` counts the whole company, so a short page ends the list.
+        """
+        window = {"startDate": _milliseconds(start), "endDate": _milliseconds(end)}
         offset = 0
         while True:
-            body = filters | {"field": "date", "desc": True, "limit": LIST_PAGE, "offset": offset}
+            body = window | {"field": "date", "desc": True, "limit": LIST_PAGE, "offset": offset}
             rows = self._rows(self.api.read("POST", "/operations/list", data=_json(body)))
-            yield from rows
+            for row in rows:
+                if str(row.get("externalId") or "").startswith(prefix):
+                    yield read_operation(row)
             offset += len(rows)
             if len(rows) < LIST_PAGE:
                 return
@@ -204,6 +215,7 @@ def _operation(row: dict[str, Any]) -> Operation:
             tag=",".join(sorted(map(str, tags))) or None,
             comment=str(row.get("comment") or ""),
         ),
+        id=_reference(row.get("id")),
     )
 
 

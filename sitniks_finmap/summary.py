@@ -1,13 +1,13 @@
 """A connection in numbers, for people: what was read, what was delivered, what waits, whether both sides agree."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 
-from sitniks_finmap.finmap import read_operation
+from sitniks_finmap.readback import listed
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.warehouse import Warehouse
 
@@ -61,16 +61,10 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
 
 def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
     """What Finmap itself has of this connection in these days, read from Finmap and not from our ledger."""
-    start = datetime.combine(first_day, time.min, run.connection.zone)
-    end = datetime.combine(last_day + timedelta(days=1), time.min, run.connection.zone) - timedelta(milliseconds=1)
-    with run.warehouse.transaction() as con:
-        accounts = [row[0] for row in con.execute("select distinct account from account_mapping").fetchall()]
     count, sums = 0, {"income": Decimal(0), "expense": Decimal(0)}
-    for row in run.finmap.operations(start, end, accounts):
-        operation = read_operation(row)
-        if operation.external_id.startswith(f"{run.connection.name}:"):
-            count += 1
-            sums[operation.content.type] += operation.content.amount
+    for operation in listed(run, first_day, last_day):
+        count += 1
+        sums[operation.content.type] += operation.content.amount
     return Sums(count, sums["income"], sums["expense"])
 
 

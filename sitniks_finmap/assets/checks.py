@@ -90,10 +90,32 @@ CHECKS = [
                 sum(if(l.type = 'expense', -l.amount, l.amount)) as has
             from finmap_upload l
             left join operations o using (external_id)
-            where l.state in ('sent', 'verified')
+            where l.state in ('sent', 'verified') and l.content_hash = o.content_hash
             group by all
         )
         """,
+    ),
+    Check(
+        "reconciliation",
+        "no_unexplained_difference",
+        "Every difference between Sitniks and Finmap has a reason that a person knows or decides.",
+        """
+        select
+            count(*) filter (not explained) as wrong,
+            count(*) filter (kind = 'missing') as missing,
+            count(*) filter (kind = 'unexpected') as unexpected,
+            count(*) filter (not explained and kind not in ('missing', 'unexpected')) as different,
+            count(*) filter (explained) as explained,
+            coalesce(sum(f.amount) filter (not explained and kind = 'unexpected'), 0) as difference
+        from differences d
+        left join (select external_id, sum(amount) as amount from finmap_operations group by all) f using (external_id)
+        """,
+    ),
+    Check(
+        "reconciliation",
+        "nothing_waits_for_a_person",
+        "No planned change waits for `sitniks-finmap approve` or `dismiss`.",
+        "select count(*) filter (standing = 'waiting') as wrong from plan",
     ),
 ]
 

@@ -16,6 +16,8 @@ from sitniks_finmap.warehouse import insert_rows, replace_table, sql
 
 log = logging.getLogger(__name__)
 
+OPEN_ORDERS = 200  # looked at again in one run, beyond the window
+
 Resource = Literal["transactions", "orders"]
 
 
@@ -25,11 +27,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
         with run.explained():
-            for first, last in months(first_day, last_day):
-                rows = run.sitniks.transactions(*run.bounds(first, last))
-                with run.warehouse.transaction() as con:
-                    store(con, run, "transactions", rows, first, last)
-                log.info(f"{connection.name}: {len(rows)} transactions from {first} to {last}")
+            read_transactions(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, totals("transactions"), PREVIEW)
 
@@ -38,19 +36,78 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
         with run.explained():
-            asked: set[str] = set()
-            for first, last in months(first_day, last_day):
-                rows = run.sitniks.orders(*run.bounds(first, last))
-                with run.warehouse.transaction() as con:
-                    store(con, run, "orders", rows, first, last)
-                    others = orders_referred_to(con, first, last) - asked - {row.id for row in rows}
-                asked |= others | {row.id for row in rows}
-                fetch_orders(run, others, first)
-                log.info(f"{connection.name}: {len(rows)} orders, {len(others)} by id, {first} to {last}")
+            read_orders(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, totals("orders"), ORDERS_PREVIEW)
 
     return [raw_sitniks_transactions, raw_sitniks_orders]
+
+
+def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> None:
+    """Reads the transactions of these days, a month at a time, each kept as soon as it is whole."""
+    for first, last in months(first_day, last_day):
+        rows = run.sitniks.transactions(*run.bounds(first, last))
+        missing = transactions_missing(run, rows, first, last)
+        if missing:
+            # Gone from one complete read; it counts as gone when a second one does not have it either.
+            rows = run.sitniks.transactions(*run.bounds(first, last))
+            missing &= transactions_missing(run, rows, first, last)
+        with run.warehouse.transaction() as con:
+            store(con, run, "transactions", rows, first, last)
+            con.execute(
+                "update raw_sitniks_transactions set gone_at = $1 "
+                "where list_contains($2::varchar[], transaction_id) and gone_at is null "
+                "and (transaction_id, version) in (select (transaction_id, version) from latest_transactions)",
+                [datetime.now(UTC), sorted(missing)],
+            )
+        gone = f", {len(missing)} gone" if missing else ""
+        log.info("%s: %d transactions from %s to %s%s", run.connection.name, len(rows), first, last, gone)
+
+
+def transactions_missing(run: ConnectionRun, rows: list[Row], first: date, last: date) -> set[str]:
+    """The live transactions of these days that are not among the rows of a complete read."""
+    if not run.warehouse.exists():
+        return set()
+    with run.warehouse.transaction() as con:
+        known = con.execute(
+            "select transaction_id from latest_transactions where gone_at is null and day between $1 and $2",
+            [first, last],
+        ).fetchall()
+    return {transaction_id for (transaction_id,) in known} - {row.id for row in rows}
+
+
+def read_orders(run: ConnectionRun, first_day: date, last_day: date) -> None:
+    """Reads the orders of these days, and by id those that transactions refer to or that are still open."""
+    asked: set[str] = set()
+    for first, last in months(first_day, last_day):
+        rows = run.sitniks.orders(*run.bounds(first, last))
+        with run.warehouse.transaction() as con:
+            store(con, run, "orders", rows, first, last)
+            others = orders_referred_to(con, first, last) - asked - {row.id for row in rows}
+        asked |= others | {row.id for row in rows}
+        fetch_orders(run, others, first)
+        log.info("%s: %d orders, %d by id, %s to %s", run.connection.name, len(rows), len(others), first, last)
+    if run.connection.final_order_statuses:
+        with run.warehouse.transaction() as con:
+            still_open = open_orders(con, run.connection.final_order_statuses) - asked
+        fetch_orders(run, still_open, first_day)
+
+
+def open_orders(con: duckdb.DuckDBPyConnection, final_statuses: list[str]) -> set[str]:
+    """The orders of operations whose status may still move, those first that were not looked at for longest."""
+    rows = con.execute(
+        """
+        select distinct o.order_key, order_read.last_seen_at
+        from operations o
+        left join latest_orders order_read on order_read.order_id = o.order_key
+        where o.order_key is not null and order_read.gone_at is null
+            and not list_contains($1::varchar[], coalesce(o.order_status, ''))
+        order by order_read.last_seen_at nulls first, o.order_key
+        limit $2
+        """,
+        [final_statuses, OPEN_ORDERS],
+    ).fetchall()
+    return {order_id for order_id, _ in rows}
 
 
 def store(
@@ -91,6 +148,10 @@ def keep_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> Non
         "timezone": connection.timezone,
         "comment_fields": connection.comment_fields,
         "source_as_tag": connection.source_as_tag,
+        "on_change": connection.on_change,
+        "on_delete": connection.on_delete,
+        "max_change_share": connection.max_change_share,
+        "first_import": connection.first_import,
     }
     replace_table(con, "settings", [row])
 

@@ -9,7 +9,11 @@ create table settings (
     connection varchar not null,
     timezone varchar not null,
     comment_fields varchar[] not null,
-    source_as_tag boolean not null
+    source_as_tag boolean not null,
+    on_change varchar not null,
+    on_delete varchar not null,
+    max_change_share double not null,
+    first_import varchar not null
 );
 
 -- One row is one classification rule; the lowest position that holds decides.
@@ -154,7 +158,9 @@ create table finmap_upload (
     generation integer not null,
     day date not null,
     type varchar not null,
-    state varchar not null check (state in ('sent', 'verified', 'failed', 'rejected', 'withdrawn')),
+    state varchar not null check (
+        state in ('sent', 'verified', 'failed', 'rejected', 'withdrawn', 'deleted', 'dismissed')
+    ),
     amount decimal(18, 2) not null,
     occurred_at timestamptz not null,
     account varchar not null,
@@ -162,6 +168,8 @@ create table finmap_upload (
     tag varchar,
     comment varchar not null,
     content_hash varchar not null,
+    refused_hash varchar,
+    rebuilt boolean not null default false,
     attempts integer not null,
     last_error varchar,
     next_attempt_at timestamptz,
@@ -175,7 +183,7 @@ comment on column finmap_upload.transaction_id is 'Sitniks'' id.';
 comment on column finmap_upload.generation is '1; counts up when the operation had to be created anew.';
 comment on column finmap_upload.day is 'Local day of the transaction; the partition.';
 comment on column finmap_upload.type is 'income or expense, as delivered.';
-comment on column finmap_upload.state is 'sent (accepted), verified (seen in Finmap, equal), failed (will be tried again), rejected (refused by Finmap until it changes), withdrawn.';
+comment on column finmap_upload.state is 'sent (accepted), verified (seen in Finmap, equal), failed (will be tried again), rejected (refused by Finmap until it changes), withdrawn (deleted by us, for it is gone in Sitniks), deleted (by a person in Finmap), dismissed (a person decided that Finmap shall not have it).';
 comment on column finmap_upload.amount is 'As delivered, in the account''s currency.';
 comment on column finmap_upload.occurred_at is 'As delivered, UTC.';
 comment on column finmap_upload.account is 'ID of the Finmap account, as delivered.';
@@ -183,6 +191,8 @@ comment on column finmap_upload.category is 'ID of the Finmap category, as deliv
 comment on column finmap_upload.tag is 'Label of the tag, as delivered.';
 comment on column finmap_upload.comment is 'As delivered.';
 comment on column finmap_upload.content_hash is 'operations.content_hash of what was delivered.';
+comment on column finmap_upload.refused_hash is 'operations.content_hash of what Finmap refused; not tried again until it changes.';
+comment on column finmap_upload.rebuilt is 'Read back from Finmap after the file was lost: what differs may be a person''s edit, and is not overwritten unasked.';
 comment on column finmap_upload.attempts is 'How often it was tried.';
 comment on column finmap_upload.last_error is 'Why the last attempt did not succeed.';
 comment on column finmap_upload.next_attempt_at is 'When it is due again: a failed one is tried, one that Finmap only stored is looked up.';
@@ -202,6 +212,82 @@ create table finmap_requests (
     error varchar
 );
 comment on table finmap_requests is 'One row is one write attempt at Finmap: the audit log. No key and no header is in it.';
+
+create table finmap_operations (
+    external_id varchar not null,
+    operation_id varchar,
+    type varchar not null,
+    amount decimal(18, 2) not null,
+    occurred_at timestamptz not null,
+    account varchar not null,
+    category varchar,
+    tag varchar,
+    comment varchar not null,
+    read_at timestamptz not null
+);
+comment on table finmap_operations is 'One row is one operation of this connection as Finmap showed it when it was last read back.';
+comment on column finmap_operations.external_id is 'The key that we gave it.';
+comment on column finmap_operations.operation_id is 'Finmap''s own id.';
+comment on column finmap_operations.type is 'income or expense.';
+comment on column finmap_operations.amount is 'Finmap''s sum, in the account''s currency.';
+comment on column finmap_operations.occurred_at is 'Finmap''s date, UTC.';
+comment on column finmap_operations.account is 'ID of the Finmap account.';
+comment on column finmap_operations.category is 'ID of the category.';
+comment on column finmap_operations.tag is 'IDs of the tags, joined by commas.';
+comment on column finmap_operations.comment is 'The comment as Finmap has it.';
+comment on column finmap_operations.read_at is 'When it was read.';
+
+create table reconciliation (
+    day date not null,
+    account varchar not null,
+    sitniks_income_count integer not null,
+    sitniks_income_sum decimal(18, 2) not null,
+    sitniks_expense_count integer not null,
+    sitniks_expense_sum decimal(18, 2) not null,
+    finmap_income_count integer not null,
+    finmap_income_sum decimal(18, 2) not null,
+    finmap_expense_count integer not null,
+    finmap_expense_sum decimal(18, 2) not null
+);
+comment on table reconciliation is 'One row is one day of one Finmap account: what Sitniks says and what Finmap has, in number and sum. The records that differ are in differences.';
+comment on column reconciliation.day is 'Local day of the transaction; the partition.';
+comment on column reconciliation.account is 'ID of the Finmap account.';
+comment on column reconciliation.sitniks_income_count is 'Income operations that Sitniks'' transactions make.';
+comment on column reconciliation.sitniks_income_sum is 'Their sum.';
+comment on column reconciliation.sitniks_expense_count is 'Expense operations that Sitniks'' transactions make.';
+comment on column reconciliation.sitniks_expense_sum is 'Their sum.';
+comment on column reconciliation.finmap_income_count is 'Income operations that Finmap has.';
+comment on column reconciliation.finmap_income_sum is 'Their sum.';
+comment on column reconciliation.finmap_expense_count is 'Expense operations that Finmap has.';
+comment on column reconciliation.finmap_expense_sum is 'Their sum.';
+
+create table differences (
+    day date not null,
+    transaction_id varchar,
+    external_id varchar,
+    kind varchar not null,
+    explained boolean not null,
+    detail varchar
+);
+comment on table differences is 'One row is one record in which the two sides differ. An explained one has a reason that a person knows or decides; an unexplained one is a defect.';
+
+-- One row is one decision of a person about one planned action; it lets exactly this action through.
+create table approvals (
+    transaction_id varchar not null,
+    action varchar not null,
+    subject varchar not null,
+    approved_at timestamptz not null
+);
+
+-- One row, once a first import is held for review: operations up to this day wait for approve.
+create table held_import (until_day date not null);
+
+-- One row is the last generation of one transaction's operation in the ledger.
+create view current_uploads as
+select l.*
+from finmap_upload l
+join (select transaction_id, max(generation) as generation from finmap_upload group by all)
+    using (transaction_id, generation);
 
 -- One row is the present version of one live or gone transaction.
 create view latest_transactions as
