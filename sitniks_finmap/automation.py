@@ -97,7 +97,24 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
             )
         return dg.SensorResult(run_requests=[_request(connection, "deliver", *days, moment)], cursor=moment.isoformat())
 
-    return [sync_sensor, retry_sensor]
+    @dg.sensor(
+        name=f"{connection.name}_full_sync_sensor",
+        job_name=f"{connection.name}_sync",
+        minimum_interval_seconds=300,  # between two months, so that the hourly sync gets its turn
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Reads the whole history again every {spoken(connection.full_resync_every)}, a month at a time.",
+    )
+    def full_sync_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        _must_be_able_to_run(connection)
+        moment = now()
+        if busy := _busy(context.instance, connection, warehouse, moment):
+            return dg.SkipReason(f"{busy}; the history can wait.")
+        days = days_to_read_again(connection, warehouse, moment)
+        if days is None:
+            return dg.SkipReason(f"All of the history was read within {spoken(connection.full_resync_every)}.")
+        return dg.SensorResult(run_requests=[_request(connection, "full sync", *days, moment)])
+
+    return [sync_sensor, retry_sensor, full_sync_sensor]
 
 
 def days_to_sync(connection: Connection, warehouse: Warehouse, now: datetime) -> tuple[date, date]:
@@ -127,6 +144,27 @@ def first_unread_day(connection: Connection, warehouse: Warehouse, last_day: dat
             {"first": connection.start_date, "last": last_day, "zone": connection.timezone},
         ).fetchone()
     return row[0] if row and row[0] else last_day
+
+
+def days_to_read_again(connection: Connection, warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
+    """The oldest month with a day that was last read longer ago than `full_resync_every`, or None.
+
+    Only of days that were read before: a first import is the sync's.
+    """
+    if not warehouse.exists():
+        return None
+    with warehouse.transaction() as con:
+        row = con.execute(
+            """
+            select min(day), least(max(day), last_day(min(day)))
+            from (select day, min(read_at) as read_at from complete_reads group by all)
+            where read_at < $1
+            """,
+            [now - connection.full_resync_every],
+        ).fetchone()
+    if not row or not row[0] or not row[0] < today(connection, now) - timedelta(connection.lookback_days):
+        return None
+    return max(row[0], connection.start_date), row[1]
 
 
 def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:

@@ -105,10 +105,18 @@ class Courier:
         """
         deadline = None if minutes is None else time.monotonic() + minutes * 60
         with self.warehouse.transaction() as con:
-            delivery = Delivery(make_plan(con, first_day, last_day, self.now(), every_failed=every_failed))
+            make_plan(con, first_day, last_day, self.now(), every_failed=every_failed)
+        return self.carry_out(deadline)
+
+    def carry_out(self, deadline: float | None = None) -> Delivery:
+        """Carries out what goes of the table `plan`, until the deadline (monotonic). Raises as `deliver`."""
+        with self.warehouse.transaction() as con:
+            (going,) = con.execute("select count(*) from plan where standing = 'go'").fetchone() or (0,)
             labels = con.execute(
-                "select tag from plan where standing = 'go' and action <> 'withdraw' and tag is not null group by all"
+                "select tag from plan where standing = 'go' and action not in ('withdraw', 'rollback') "
+                "and tag is not null group by all"
             ).fetchall()
+        delivery = Delivery(going)
         tags, refused_tags = self._tags([label for (label,) in labels])
         settler = Settler(
             self.finmap, tags, refused_tags, retry_every=self.retry_every, run_id=self.run_id, now=self.now

@@ -87,10 +87,11 @@ class Settler:
         steps = {
             "create": self._create, "recreate": self._create, "verify": self._verify,
             "update": self._update, "withdraw": self._withdraw, "replace": self._replace,
+            "rollback": self._roll_back,
         }  # fmt: skip
         if self.key_refused:  # to another request of this delivery: no further one is sent
             raise self.key_refused
-        if planned.tag and planned.tag not in self.tags and planned.action != "withdraw":
+        if planned.tag and planned.tag not in self.tags and planned.action not in ("withdraw", "rollback"):
             return self._failed(planned, writes, self.refused_tags.get(planned.tag, "Finmap has no such tag"))
         try:
             return steps[planned.action](planned, writes)
@@ -164,18 +165,21 @@ class Settler:
 
     # -- withdraw, replace --
 
-    def _withdraw(self, planned: Planned, writes: list[Write]) -> Settled:
+    def _roll_back(self, planned: Planned, writes: list[Write]) -> Settled:
+        return self._withdraw(planned, writes, ends_as="dismissed")
+
+    def _withdraw(self, planned: Planned, writes: list[Write], ends_as: str = "withdrawn") -> Settled:
         known_as = planned.known_as or planned.external_id
         found = self.finmap.details(known_as)
         if found is None:
-            return self._settled(planned, writes, "withdrawn", content=self._was(planned))
+            return self._settled(planned, writes, ends_as, content=self._was(planned))
         base = self._was_content(planned) if planned.was_verified_at else None
         if base and edited(base, found.content) and not planned.approved:
             return self._kept(planned, writes, "a person edited it in Finmap", found)
         write = self.finmap.delete(known_as, found.content.type)
         writes.append(write)
         if write.outcome in (Outcome.APPLIED, Outcome.ACCEPTED) or self.finmap.details(known_as) is None:
-            return self._settled(planned, writes, "withdrawn", content=self._was(planned))
+            return self._settled(planned, writes, ends_as, content=self._was(planned))
         return self._failed(planned, writes, write.error)
 
     def _replace(self, planned: Planned, writes: list[Write]) -> Settled:

@@ -42,14 +42,14 @@ judged as (
             when not in_sitniks and not in_finmap then null
             when not in_finmap and state = 'deleted' then 'edited by a person'
             when not in_finmap and state = 'dismissed' then 'dismissed'
-            when not in_finmap and action is not null then 'waiting'
+            when not in_finmap and action is not null then if(standing = 'kept', 'kept', 'waiting')
             when not in_finmap and state = 'rejected' then 'refused by Finmap'
             when not in_finmap and state in ('sent', 'failed') and pending then 'waiting'
             when not in_finmap then 'missing'
-            when not in_sitniks and action is not null then 'waiting'
+            when not in_sitniks and action is not null then if(standing = 'kept', 'kept', 'waiting')
             when not in_sitniks then 'unexpected'
             when len(fields) = 0 then null
-            when action is not null then 'waiting'
+            when action is not null then if(standing = 'kept', 'kept', 'waiting')
             when told and verified then 'edited by a person'
             when state = 'rejected' then 'refused by Finmap'
             else fields[1]
@@ -68,7 +68,7 @@ select
     transaction_id,
     external_id,
     kind,
-    kind in ('edited by a person', 'dismissed', 'waiting', 'refused by Finmap', 'rejected') as explained,
+    kind in ('edited by a person', 'dismissed', 'waiting', 'kept', 'refused by Finmap', 'rejected') as explained,
     detail
 from judged j
 cross join chosen_days c

@@ -101,7 +101,8 @@ select
     row_number() over (order by coalesce(j.occurred_at, j.was_occurred_at) desc, j.transaction_id) as position,
     j.action,
     case
-        when p.transaction_id is not null then 'go'
+        when p.decision = 'approve' then 'go'
+        when p.decision = 'dismiss' then 'kept'
         when j.action = 'verify' then 'go'
         when j.action = 'create' and h.until_day is not null and j.day <= h.until_day and j.state is null then 'waiting'
         when j.action = 'create' then 'go'
@@ -117,7 +118,8 @@ select
         else 'go'
     end as standing,
     case
-        when p.transaction_id is not null then 'approved'
+        when p.decision = 'approve' then 'approved'
+        when p.decision = 'dismiss' then 'dismissed by a person'
         when j.action = 'verify' then null
         when j.action = 'create' and h.until_day is not null and j.day <= h.until_day and j.state is null
             then 'the first import is held for review'
@@ -134,7 +136,7 @@ select
         when j.action in ('update', 'replace') and s.on_change = 'ask' then 'on_change is ask'
         when j.action = 'withdraw' and s.on_delete = 'ask' then 'gone from Sitniks, and on_delete is ask'
     end as why,
-    p.transaction_id is not null as approved,
+    coalesce(p.decision = 'approve', false) as approved,
     j.transaction_id,
     if(j.anew, j.first_external_id || ':' || (j.generation + 1), coalesce(j.known_as, j.first_external_id)) as external_id,
     coalesce(j.generation, 1) + if(j.anew, 1, 0) as generation,
@@ -165,5 +167,7 @@ from judged j
 cross join settings s
 cross join catch c
 left join held_import h on true
-left join (select distinct transaction_id, action, subject from approvals) p
+left join (
+    select transaction_id, action, subject, arg_max(decision, decided_at) as decision from decisions group by all
+) p
     on p.transaction_id = j.transaction_id and p.action = j.action and p.subject = j.subject

@@ -271,16 +271,21 @@ create table differences (
 );
 comment on table differences is 'One row is one record in which the two sides differ. An explained one has a reason that a person knows or decides; an unexplained one is a defect.';
 
--- One row is one decision of a person about one planned action; it lets exactly this action through.
-create table approvals (
+-- One row is one decision of a person about one planned action (approve or dismiss) and about nothing else; the last
+-- one holds.
+create table decisions (
     transaction_id varchar not null,
     action varchar not null,
     subject varchar not null,
-    approved_at timestamptz not null
+    decision varchar not null check (decision in ('approve', 'dismiss')),
+    decided_at timestamptz not null
 );
 
 -- One row, once a first import is held for review: operations up to this day wait for approve.
 create table held_import (until_day date not null);
+
+-- What a sync has still to do; made anew by each, from sql/plan.sql.
+create table plan (transaction_id varchar, action varchar, standing varchar, why varchar, day date);
 
 -- One row is the last generation of one transaction's operation in the ledger.
 create view current_uploads as
