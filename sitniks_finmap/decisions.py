@@ -31,7 +31,7 @@ def decide(
             insert into decisions
             select transaction_id, action, subject, $decision, $now
             from plan
-            where standing = 'waiting'
+            where (standing = 'waiting' or (standing = 'kept' and action = 'recreate'))
                 and ($day::date is null or day = $day::date)
                 and ($transaction::varchar is null or transaction_id = $transaction)
                 and (action = 'recreate') = ($recreate or (action = 'recreate' and $dismissed))

@@ -82,24 +82,13 @@ QUERIES = {
         select
             o.type, o.amount, strftime(o.occurred_at, '%Y-%m-%d %H:%M:%S'), coalesce(a.label, o.account),
             o.classification,
-            (
-                select coalesce(arg_min(
-                    'rule ' || (r.position + 1)
-                    || coalesce(', sign ' || r.sign, '')
-                    || if(len(r.sources) > 0, ', source has one of ' || array_to_string(r.sources, ' / '), '')
-                    || if(len(r.descriptions) > 0, ', description has one of ' || array_to_string(r.descriptions, ' / '), ''),
-                    r.position
-                ), 'no rule')
-                from classification_rules r
-                where r.classification = o.classification
-                    and (r.sign is null or r.sign = o.type)
-                    and (len(r.sources) = 0 or list_bool_or([contains(lower(o.source), w) for w in r.sources]))
-                    and (len(r.descriptions) = 0
-                        or list_bool_or([contains(lower(o.description), w) for w in r.descriptions]))
-            ),
+            'rule ' || (r.position + 1) || coalesce(', sign ' || r.sign, '')
+                || if(len(r.sources) > 0, ', source has one of ' || array_to_string(r.sources, ' / '), '')
+                || if(len(r.descriptions) > 0, ', description has one of ' || array_to_string(r.descriptions, ' / '), ''),
             o.comment
         from operations o
         left join finmap_accounts a using (account)
+        left join classification_rules r on r.position = o.rule
         where o.transaction_id = $1
     """,
     "rejected": "select reason from rejected_transactions where transaction_id = $1",

@@ -57,9 +57,11 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
             from finmap_operations f
             where f.external_id = finmap_upload.external_id and f.read_at = $1
                 and finmap_upload.state in ('sent', 'verified')
-                and f.type = finmap_upload.type and f.amount = finmap_upload.amount
-                and f.occurred_at = finmap_upload.occurred_at and f.account = finmap_upload.account
-                and f.comment = finmap_upload.comment
+                and f.type = finmap_upload.type
+                and (f.amount = finmap_upload.amount or list_contains(kept_fields, 'amount'))
+                and (f.occurred_at = finmap_upload.occurred_at or list_contains(kept_fields, 'occurred_at'))
+                and (f.account = finmap_upload.account or list_contains(kept_fields, 'account'))
+                and (f.comment = finmap_upload.comment or list_contains(kept_fields, 'comment'))
             """,
             [now],
         )

@@ -44,6 +44,7 @@ class Planned:
     attempts: int
     sent_at: datetime | None
     was_verified_at: datetime | None
+    kept_fields: list[str]
 
 
 @dataclass(frozen=True)
@@ -147,18 +148,18 @@ class Settler:
             # Its sign has turned since: the ledger learns what is there, and the next plan replaces it.
             return self._settled(planned, writes, "verified", content=found.content, content_hash="", seen=[found])
         base = self._was_content(planned) if planned.was_verified_at else None
-        changes, conflicts = three_way(base, found.content, wanted)
+        changes, conflicts, stay = three_way(base, found.content, wanted, planned.kept_fields)
         if conflicts and not planned.approved:
             return self._kept(planned, writes, f"a person changed {', '.join(conflicts)} in Finmap", found)
         if not changes:
-            return self._settled(planned, writes, "verified", seen=[found])
+            return self._settled(planned, writes, "verified", seen=[found], kept_fields=stay)
         write = self.finmap.update(planned.external_id, planned.type, changes)
         writes.append(write)
         match write.outcome:
             case Outcome.APPLIED:
-                return self._delivered(planned, writes)
+                return self._delivered(planned, writes, kept_fields=stay)
             case Outcome.ACCEPTED:
-                return self._accepted(planned, writes)
+                return self._accepted(planned, writes, kept_fields=stay)
             case Outcome.REFUSED:
                 return self._refused(planned, writes, write.error)
         return self._failed(planned, writes, write.error)
@@ -188,17 +189,17 @@ class Settler:
         if old.state != "withdrawn":
             return old
         new = self._create(
-            replace(planned, action="create", known_as=None, was_hash=None, sent_at=None, was_verified_at=None), writes
+            replace(planned, action="create", known_as=None, was_hash=None, sent_at=None, was_verified_at=None, kept_fields=[]), writes
         )
         return Settled(old.ledger + new.ledger, writes, new.seen)
 
     # -- what the ledger says afterwards --
 
-    def _delivered(self, planned: Planned, writes: list[Write]) -> Settled:
-        return self._settled(planned, writes, "sent")
+    def _delivered(self, planned: Planned, writes: list[Write], **more: Any) -> Settled:
+        return self._settled(planned, writes, "sent", **more)
 
-    def _accepted(self, planned: Planned, writes: list[Write]) -> Settled:
-        return self._settled(planned, writes, "sent", next_attempt_at=self.now() + VERIFY_AFTER)
+    def _accepted(self, planned: Planned, writes: list[Write], **more: Any) -> Settled:
+        return self._settled(planned, writes, "sent", next_attempt_at=self.now() + VERIFY_AFTER, **more)
 
     def _refused(self, planned: Planned, writes: list[Write], error: str | None) -> Settled:
         content = self._was(planned) if planned.sent_at else planned
@@ -241,6 +242,7 @@ class Settler:
             "tag": planned.tag if isinstance(content, Content) else content.tag,
             "content_hash": getattr(content, "content_hash", ""),
             "refused_hash": None,
+            "kept_fields": planned.kept_fields,
             "rebuilt": False,
             "attempts": planned.attempts + 1,
             "last_error": None,
@@ -286,22 +288,23 @@ class Was:
 CONTENT = [field.name for field in fields(Content)]
 
 
-def three_way(base: Content | None, theirs: Content, wanted: Content) -> tuple[dict[str, Any], list[str]]:
-    """What to patch, and which fields both a person and Sitniks changed.
+def three_way(
+    base: Content | None, theirs: Content, wanted: Content, kept: list[str]
+) -> tuple[dict[str, Any], list[str], list[str]]:
+    """What to patch, which fields both a person and Sitniks changed, and which are a person's and stay.
 
-    `base` is what we wrote last and saw in Finmap, `theirs` what Finmap has now. Without a base nobody else can have
-    touched it, and all that differs is patched. A field that a person changed is never patched unless Sitniks changed
-    it as well and a person approved; a category or tag that a person changed is theirs.
+    `base` is what we wrote last and saw in Finmap, `theirs` what Finmap has now. Without a base (not seen since the
+    last write) only the fields `kept` then are known to be a person's. A field that a person changed is not patched,
+    unless Sitniks changed it as well and a person approves; a category or tag that a person changed is theirs.
     """
     changes = theirs.differences(wanted)
     if base is None:
-        return changes, []
-    persons = {name for name in changes if getattr(theirs, name) != getattr(base, name)}
-    conflicts = [
-        name for name in persons if name not in PERSONS_FIELDS and getattr(base, name) != getattr(wanted, name)
-    ]
-    kept = {name for name in persons if name not in conflicts}
-    return {name: value for name, value in changes.items() if name not in kept}, sorted(conflicts)
+        persons, conflicts = set(kept) & changes.keys(), []
+    else:
+        persons = {name for name in changes if getattr(theirs, name) != getattr(base, name)}
+        conflicts = [n for n in persons if n not in PERSONS_FIELDS and getattr(base, n) != getattr(wanted, n)]
+    stay = sorted(persons - set(conflicts))
+    return {name: value for name, value in changes.items() if name not in stay}, sorted(conflicts), stay
 
 
 def edited(base: Content, theirs: Content) -> bool:

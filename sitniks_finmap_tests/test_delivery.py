@@ -652,7 +652,9 @@ def test_every_attempt_to_write_is_recorded(
     assert Counter(row["external_id"] for row in recorded) == Counter(key(one.body) for one in writes(sandbox))
     # The last three are those that never got a status: two connections were dropped, before and after.
     answered = Counter((one.method, one.path, one.status) for one in writes(sandbox) if one.status)
-    assert Counter((row["method"], row["path"], row["http_status"]) for row in recorded if row["http_status"]) <= answered
+    assert (
+        Counter((row["method"], row["path"], row["http_status"]) for row in recorded if row["http_status"]) <= answered
+    )
     assert {row["outcome"] for row in recorded} == {"applied", "accepted", "error", "unknown"}
     assert {row["run_id"] for row in recorded} == {"test-run"}
     assert all(row["error"] for row in recorded if row["outcome"] in ("error", "unknown"))

@@ -180,9 +180,7 @@ def test_a_write_is_sent_once_whatever_became_of_it(
     assert len(sandbox.requests()) == 1
 
 
-def test_attempts_are_further_and_further_apart(
-    api: Api, fault: Callable[..., None], between_attempts: Waits
-) -> None:
+def test_attempts_are_further_and_further_apart(api: Api, fault: Callable[..., None], between_attempts: Waits) -> None:
     fault("status", times=None)
     with pytest.raises(Unavailable):
         api.read("GET", PATH)
@@ -239,9 +237,7 @@ def test_a_revoked_key_and_a_missing_right_are_told(api: Api, shop: Shop) -> Non
         api.read("GET", PATH)
 
 
-def test_a_netrc_file_cannot_replace_the_key(
-    api: Api, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_netrc_file_cannot_replace_the_key(api: Api, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "netrc").write_text("default login somebody password else\n")
     monkeypatch.setenv("NETRC", str(project / "netrc"))
     assert api.read("GET", PATH).status == 200
@@ -267,9 +263,7 @@ def test_no_message_and_no_log_shows_the_key(
     assert shop.sitniks_key not in told
 
 
-def test_a_key_that_cannot_be_a_header_is_not_shown(
-    sandbox: Sandbox, between_attempts: Waits, paused: Waits
-) -> None:
+def test_a_key_that_cannot_be_a_header_is_not_shown(sandbox: Sandbox, between_attempts: Waits, paused: Waits) -> None:
     with pytest.raises(Unavailable) as error:
         api_with(sandbox, "half a key\nand the rest", between_attempts, paused).send("GET", PATH)
     assert "half" not in str(error.value)
@@ -340,12 +334,8 @@ def test_a_write_that_was_limited_is_sent_again_for_nothing_was_done(
     assert len(sandbox.requests()) == 3
 
 
-def test_a_limit_that_never_ends_is_said(
-    api: Api, fault: Callable[..., None], paused: Waits, sandbox: Sandbox
-) -> None:
+def test_a_limit_that_never_ends_is_said(api: Api, fault: Callable[..., None], paused: Waits, sandbox: Sandbox) -> None:
     fault("status", status=429, times=None)
     with pytest.raises(Limited, match="429: the rate limit of the key"):
         api.read("GET", PATH)
     assert len(sandbox.requests()) == READ_ATTEMPTS
-
-

@@ -98,9 +98,7 @@ def test_everybody_with_the_key_shares_the_rate_and_uses_all_of_it(project: Path
 def test_another_key_has_a_rate_of_its_own(project: Path, time_: VirtualTime) -> None:
     first: list[float] = []
     second: list[float] = []
-    time_.together(
-        worker(limiter(project, time_), first, 3), worker(limiter(project, time_, key="another"), second, 3)
-    )
+    time_.together(worker(limiter(project, time_), first, 3), worker(limiter(project, time_, key="another"), second, 3))
     assert first == second == [1024.0, 1024.25, 1024.5]
 
 

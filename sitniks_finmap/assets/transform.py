@@ -25,10 +25,7 @@ def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
         with run.explained():
-            directory = read_directory(run.finmap, connection)
-            with run.warehouse.transaction() as con:
-                keep_directory(con, connection, directory)
-                derive(con, first_day, last_day)
+            derive_operations(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, TOTALS, PREVIEW)
 
@@ -83,6 +80,14 @@ def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
             for position, rule in enumerate(rules)
         ],
     )
+
+
+def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> None:
+    """Reads what Finmap has to refer to, and derives these days and whatever else changed since."""
+    directory = read_directory(run.finmap, run.connection)
+    with run.warehouse.transaction() as con:
+        keep_directory(con, run.connection, directory)
+        derive(con, first_day, last_day)
 
 
 def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> None:

@@ -120,7 +120,7 @@ joined as (
     cross join (from account_mapping where settlement_account is null) by_default
 ),
 classified as (
-    select transaction_id, arg_min(r.classification, r.position) as classification
+    select transaction_id, arg_min(r.classification, r.position) as classification, min(r.position) as rule
     from joined j
     join classification_rules r
         on (r.sign is null or r.sign = j.type)
@@ -131,6 +131,7 @@ classified as (
 select
     j.*,
     k.classification,
+    k.rule,
     case
         when json_type(j.payload) <> 'OBJECT' then 'not a readable record'
         when regexp_full_match(j.transaction_id, '\?[0-9a-f]{32}(-\d+)?') then 'no id'

@@ -26,10 +26,11 @@ both_sides as (
         list_filter([
             if(o.type <> f.type, 'type', null),
             if(o.amount <> f.amount, 'amount', null),
-            if(o.occurred_at <> f.occurred_at, 'date', null),
+            if(o.occurred_at <> f.occurred_at, 'occurred_at', null),
             if(o.account <> f.account, 'account', null),
             if(o.comment <> f.comment, 'comment', null)
-        ], lambda field : field is not null) as fields
+        ], lambda field : field is not null) as fields,
+        l.kept_fields
     from operations o
     full join current_uploads l on l.transaction_id = o.transaction_id
     full join finmap f on f.external_id = l.external_id
@@ -50,9 +51,10 @@ judged as (
             when not in_sitniks then 'unexpected'
             when len(fields) = 0 then null
             when action is not null then if(standing = 'kept', 'kept', 'waiting')
-            when told and verified then 'edited by a person'
+            when told and (verified or len(list_filter(fields, lambda f : not list_contains(kept_fields, f))) = 0)
+                then 'edited by a person'
             when state = 'rejected' then 'refused by Finmap'
-            else fields[1]
+            else if(fields[1] = 'occurred_at', 'date', fields[1])
         end as kind,
         case
             when not in_finmap and state = 'deleted' then 'deleted in Finmap'

@@ -41,6 +41,7 @@ select
     rounded_amount::decimal(18, 2) as amount,
     currency,
     classification,
+    rule,
     account,
     category,
     tag,

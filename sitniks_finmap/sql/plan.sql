@@ -25,6 +25,7 @@ with subjects as (
         l.comment as was_comment,
         l.content_hash as was_hash,
         l.refused_hash,
+        l.kept_fields,
         l.rebuilt,
         coalesce(l.attempts, 0) as attempts,
         l.sent_at,
@@ -65,7 +66,7 @@ actions as (
             when state is null then 'create'
             when state = 'withdrawn' then 'create'
             when state = 'deleted' then 'recreate'
-            when state = 'dismissed' then null
+            when state = 'dismissed' then if(sent_at is null, null, 'recreate')
             when not delivered and content_hash is not distinct from refused_hash then null
             when not delivered then 'create'
             when type <> was_type then 'replace'
@@ -86,8 +87,9 @@ judged as (
         ) as counts_as_change,
         if(a.action = 'withdraw', a.was_hash, a.content_hash) as subject,
         -- Finmap may never give a key twice: what comes back after a deletion takes the next generation.
-        a.action = 'replace' or (a.action in ('create', 'recreate') and a.state in ('withdrawn', 'deleted')) as anew,
-        a.action in ('create', 'recreate') and a.state in ('withdrawn', 'deleted') as unknown_yet
+        a.action = 'replace' or (a.action in ('create', 'recreate') and a.state in ('withdrawn', 'deleted', 'dismissed'))
+            as anew,
+        a.action in ('create', 'recreate') and a.state in ('withdrawn', 'deleted', 'dismissed') as unknown_yet
     from actions a
     where a.action is not null
         and (a.due or (a.every_failed and a.state = 'failed') or a.action in ('update', 'replace', 'withdraw') and a.state = 'sent')
@@ -106,7 +108,7 @@ select
         when j.action = 'verify' then 'go'
         when j.action = 'create' and h.until_day is not null and j.day <= h.until_day and j.state is null then 'waiting'
         when j.action = 'create' then 'go'
-        when j.action = 'recreate' then 'waiting'
+        when j.action = 'recreate' then if(j.state = 'dismissed', 'kept', 'waiting')
         when j.action in ('update', 'replace') and s.on_change = 'keep' then 'kept'
         when j.action = 'withdraw' and s.on_delete = 'keep' then 'kept'
         when j.counts_as_change and c.known >= 20 and c.changes > s.max_change_share * c.known then 'waiting'
@@ -124,7 +126,8 @@ select
         when j.action = 'create' and h.until_day is not null and j.day <= h.until_day and j.state is null
             then 'the first import is held for review'
         when j.action = 'create' then null
-        when j.action = 'recreate' then 'a person deleted it in Finmap'
+        when j.action = 'recreate'
+            then if(j.state = 'dismissed', 'taken out by a rollback', 'a person deleted it in Finmap')
         when j.action in ('update', 'replace') and s.on_change = 'keep' then 'on_change is keep'
         when j.action = 'withdraw' and s.on_delete = 'keep' then 'on_delete is keep'
         when j.counts_as_change and c.known >= 20 and c.changes > s.max_change_share * c.known
@@ -162,7 +165,8 @@ select
     j.state,
     j.attempts,
     if(j.unknown_yet, null, j.sent_at) as sent_at,
-    if(j.unknown_yet, null, j.was_verified_at) as was_verified_at
+    if(j.unknown_yet, null, j.was_verified_at) as was_verified_at,
+    if(j.unknown_yet or j.kept_fields is null, [], j.kept_fields) as kept_fields
 from judged j
 cross join settings s
 cross join catch c

@@ -31,7 +31,8 @@ select
     l.state,
     l.attempts,
     l.sent_at,
-    l.verified_at as was_verified_at
+    l.verified_at as was_verified_at,
+    l.kept_fields
 from (
     select
         l.*,

@@ -100,6 +100,7 @@ create table operations (
     amount decimal(18, 2) not null,
     currency varchar not null,
     classification varchar not null,
+    rule integer not null,
     account varchar not null,
     category varchar,
     tag varchar,
@@ -125,6 +126,7 @@ comment on column operations.type is 'income or expense, by the sign of the amou
 comment on column operations.amount is 'Above zero, in the account''s currency.';
 comment on column operations.currency is 'ISO code; UAH when Sitniks says nothing.';
 comment on column operations.classification is 'What kind of money it is, by the first rule that holds.';
+comment on column operations.rule is 'classification_rules.position of that rule.';
 comment on column operations.account is 'ID of the Finmap account.';
 comment on column operations.category is 'ID of the Finmap category, where the connection maps one.';
 comment on column operations.tag is 'Label of the Finmap tag, where the connection puts the source as a tag.';
@@ -169,6 +171,7 @@ create table finmap_upload (
     comment varchar not null,
     content_hash varchar not null,
     refused_hash varchar,
+    kept_fields varchar[] not null default [],
     rebuilt boolean not null default false,
     attempts integer not null,
     last_error varchar,
@@ -192,6 +195,7 @@ comment on column finmap_upload.tag is 'Label of the tag, as delivered.';
 comment on column finmap_upload.comment is 'As delivered.';
 comment on column finmap_upload.content_hash is 'operations.content_hash of what was delivered.';
 comment on column finmap_upload.refused_hash is 'operations.content_hash of what Finmap refused; not tried again until it changes.';
+comment on column finmap_upload.kept_fields is 'Fields that a person had changed in Finmap when it was last settled; they are not ours to write.';
 comment on column finmap_upload.rebuilt is 'Read back from Finmap after the file was lost: what differs may be a person''s edit, and is not overwritten unasked.';
 comment on column finmap_upload.attempts is 'How often it was tried.';
 comment on column finmap_upload.last_error is 'Why the last attempt did not succeed.';
