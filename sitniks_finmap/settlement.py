@@ -189,7 +189,16 @@ class Settler:
         if old.state != "withdrawn":
             return old
         new = self._create(
-            replace(planned, action="create", known_as=None, was_hash=None, sent_at=None, was_verified_at=None, kept_fields=[]), writes
+            replace(
+                planned,
+                action="create",
+                known_as=None,
+                was_hash=None,
+                sent_at=None,
+                was_verified_at=None,
+                kept_fields=[],
+            ),
+            writes,
         )
         return Settled(old.ledger + new.ledger, writes, new.seen)
 

@@ -33,7 +33,7 @@ class Sensor:
         self.clock = clock
         self.instance = instance
         self.cursor: str | None = None
-        sync, retry = connection_sensors(connection, now=clock)
+        sync, retry, _ = connection_sensors(connection, now=clock)
         self.definition = sync if which == "sync" else retry
 
     def tick(self) -> dg.RunRequest | str:

@@ -68,6 +68,10 @@ def want(warehouse: Warehouse, shop: Shop, *rows: dict[str, Any]) -> None:
         operation["content_hash"] = str(sorted((name, str(value)) for name, value in operation.items()))
         written.append(operation)
     with warehouse.transaction() as con:
+        con.execute(
+            "insert into settings select 'u1', 'Europe/Kyiv', ['description'], false, 'update', 'ask', 0.2, 'post' "
+            "where not exists (from settings)"
+        )
         for operation in written:
             con.execute("delete from operations where transaction_id = $1", [operation["transaction_id"]])
         insert_rows(con, "operations", written)

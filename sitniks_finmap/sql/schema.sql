@@ -100,7 +100,7 @@ create table operations (
     amount decimal(18, 2) not null,
     currency varchar not null,
     classification varchar not null,
-    rule integer not null,
+    rule integer,
     account varchar not null,
     category varchar,
     tag varchar,
