@@ -70,6 +70,8 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
         if busy := _busy(context.instance, connection, warehouse, moment):
             return dg.SkipReason(f"{busy}; the sync that is due follows it.")
         first_day, last_day = days_to_sync(connection, warehouse, moment)
+        if first_day > last_day:
+            return dg.SkipReason(f"The import begins on {connection.start_date}.")
         return dg.SensorResult(
             run_requests=[_request(connection, "sync", first_day, last_day, moment)],
             cursor=moment.isoformat(),
@@ -90,6 +92,8 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
             return dg.SkipReason(f"The next look is due at {_local(connection, due)}.")
         if busy := _busy(context.instance, connection, warehouse, moment):
             return dg.SkipReason(f"{busy}; nothing else is delivered meanwhile.")
+        if _sync_is_due(context.instance, connection, moment):
+            return dg.SkipReason("A sync is due and goes first: it brings what is new.")
         days = days_due(warehouse, moment)
         if days is None:
             return dg.SensorResult(
@@ -172,8 +176,12 @@ def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
     if not warehouse.exists():
         return None
     with warehouse.transaction() as con:
-        make_plan(con, date.min, date.max, now, every_failed=False, table="temp.due")
-        row = con.execute("select min(day), max(day) from temp.due where standing = 'go'").fetchone()
+        make_plan(con, date.min, date.max, now, every_failed=False, table="due")
+        row = con.execute(
+            "select min(day), max(day) from due, settings "
+            "where standing = 'go' and day between start_date and timezone(timezone, $1::timestamptz)::date",
+            [now],
+        ).fetchone()
     return (row[0], row[1]) if row and row[0] else None
 
 
@@ -196,6 +204,12 @@ def _must_be_able_to_run(connection: Connection) -> None:
     """A connection without its keys shows as a failed tick, with the reason, and launches nothing."""
     if problem := connection.problem():
         raise dg.Failure(problem)
+
+
+def _sync_is_due(instance: dg.DagsterInstance, connection: Connection, now: datetime) -> bool:
+    """Whether the last sync that was launched is longer ago than `sync_every`; a backlog must not keep it waiting."""
+    syncs = instance.get_run_records(dg.RunsFilter(job_name=f"{connection.name}_sync"), limit=1)
+    return bool(syncs) and now - syncs[0].create_timestamp.replace(tzinfo=UTC) > connection.sync_every
 
 
 def _busy(instance: dg.DagsterInstance, connection: Connection, warehouse: Warehouse, now: datetime) -> str | None:

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from sitniks_finmap import __version__
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
+from sitniks_finmap.warehouse import WarehouseError
 
 out = Console(soft_wrap=True, highlight=False)
 MARKS = {"well": "[green]✓[/]", "look": "[yellow]![/]", "wrong": "[red]✗[/]"}
@@ -83,8 +84,7 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
         ended = run("sync", one, days)
         if ended and not (first or last) and (waiting := days_waiting(one)):
             ended, days = run("deliver", one, waiting), (min(days[0], waiting[0]), days[1])
-        print_summary(out, one, *days)
-        return ended
+        return print_summary(out, one, *days) and ended
 
     for_each(connection, first, last, work)
 
@@ -305,7 +305,7 @@ def days_waiting(connection: Connection) -> tuple[date, date] | None:
     from sitniks_finmap.automation import days_due, utc_now
     from sitniks_finmap.run import open_warehouse
 
-    return days_due(open_warehouse(connection), utc_now() + timedelta(days=1))
+    return days_due(open_warehouse(connection), utc_now())
 
 
 def for_each(name: str | None, first: datetime | None, last: datetime | None, work) -> None:
@@ -321,14 +321,20 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
             failed = True
     for connection in choose(name):
         now = utc_now()
-        days = days_to_sync(connection, open_warehouse(connection), now)
-        days = (first.date() if first else days[0], last.date() if last else days[1])
-        if not connection.start_date <= days[0] <= days[1] <= today(connection, now):
-            raise click.UsageError(
-                f"{connection.name}: days run from start_date {connection.start_date} to today "
-                f"{today(connection, now)}, not {days[0]} to {days[1]}"
-            )
-        failed |= not work(connection, days)
+        try:
+            days = days_to_sync(connection, open_warehouse(connection), now)
+            days = (first.date() if first else days[0], last.date() if last else days[1])
+            if not connection.start_date <= days[0] <= days[1] <= today(connection, now):
+                raise ConfigurationError(
+                    f"{connection.name}: days run from start_date {connection.start_date} to today "
+                    f"{today(connection, now)}, not {days[0]} to {days[1]}"
+                )
+            failed |= not work(connection, days)
+        except (ConfigurationError, WarehouseError) as wrong:
+            if name:
+                raise
+            out.print(f"{MARKS['wrong']} {escaped(str(wrong))}")
+            failed = True
     sys.exit(1 if failed else 0)
 
 
@@ -374,6 +380,6 @@ def main() -> None:
     except click.ClickException as wrong:
         wrong.show()
         sys.exit(2)
-    except ConfigurationError as wrong:
+    except (ConfigurationError, WarehouseError) as wrong:
         click.echo(f"Error: {wrong}", err=True)
         sys.exit(2)

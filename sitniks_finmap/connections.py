@@ -229,7 +229,24 @@ def load_connections(path: Path | None = None) -> tuple[list[Connection], list[W
     for name, table in tables.items():
         read = read_connection(name, table)
         (right if isinstance(read, Connection) else wrong).append(read)  # type: ignore[arg-type]
-    return right, wrong
+    return _each_company_once(right, wrong)
+
+
+def _each_company_once(
+    right: list[Connection], wrong: list[WrongConnection]
+) -> tuple[list[Connection], list[WrongConnection]]:
+    """Two names for the same pair of keys would post everything twice: only the first of them is right."""
+    first: dict[tuple[str, str], str] = {}
+    unique: list[Connection] = []
+    for connection in right:
+        pair = (os.environ.get(connection.sitniks_key_env, ""), os.environ.get(connection.finmap_key_env, ""))
+        if all(pair) and pair in first:
+            why = f"{connection.name}: has the same two keys as {first[pair]}; everything would be posted twice"
+            wrong.append(WrongConnection(connection.name, why))
+            continue
+        first[pair] = connection.name
+        unique.append(connection)
+    return unique, wrong
 
 
 def read_connection(name: str, table: Any) -> Connection | WrongConnection:

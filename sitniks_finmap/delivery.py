@@ -55,7 +55,7 @@ def make_plan(
     every_failed: bool,
     table: str = "plan",
 ) -> int:
-    """Writes the plan of these days into a table; returns how many rows of it go.
+    """Writes the plan of these days into the table `plan`, or a temporary one; returns how many rows of it go.
 
     `every_failed` takes up failed operations that are not due yet as well.
     """
@@ -73,7 +73,8 @@ def make_plan(
         "$3::timestamptz as planned_at, $4::boolean as every_failed",
         [first_day, last_day, now, every_failed],
     )
-    con.execute(f"create or replace table {table} as {sql('plan')}")
+    kind = "table" if table == "plan" else "temp table"
+    con.execute(f"create or replace {kind} {table} as {sql('plan')}")
     (going,) = con.execute(f"select count(*) from {table} where standing = 'go'").fetchone() or (0,)
     return going
 
@@ -132,7 +133,7 @@ class Courier:
         tags: dict[str, str] = {}
         refused: dict[str, str] = {}
         if labels:
-            tags = {tag.label: tag.id for tag in self.finmap.tags()}
+            tags = self._tags_by_label(labels)
         missing = [label for label in labels if label not in tags]
         for label in missing:
             try:
@@ -140,8 +141,13 @@ class Courier:
             except Refused as why:
                 refused[label] = str(why)
         if missing:
-            tags = {tag.label: tag.id for tag in self.finmap.tags()}
+            tags = self._tags_by_label(labels)
         return tags, refused
+
+    def _tags_by_label(self, labels: list[str]) -> dict[str, str]:
+        # Finmap may take "instagram" and "Instagram" for one label.
+        there = {tag.label.strip().casefold(): tag.id for tag in self.finmap.tags()}
+        return {label: there[label.strip().casefold()] for label in labels if label.strip().casefold() in there}
 
     def _apply(self, settler: Settler, delivery: Delivery, deadline: float | None) -> None:
         progress = Progress(self.warehouse.connection, delivery)
@@ -209,7 +215,7 @@ class Courier:
 
 
 def _unanswered(settled: Settled) -> bool:
-    return bool(settled.writes) and settled.writes[-1].outcome is Outcome.UNKNOWN
+    return settled.state == "failed" and (not settled.writes or settled.writes[-1].outcome is Outcome.UNKNOWN)
 
 
 def keep_seen(con: duckdb.DuckDBPyConnection, operations: list[Operation], at: datetime) -> None:

@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
     APPLIED = "applied"  # "Processed now"
     ACCEPTED = "accepted"  # "Stored" or queued: not visible yet
-    ERROR = "error"  # 201 and "Error"
+    ERROR = "error"  # 201 and "Error", or a refusal that is not about the record
     EXISTS = "exists"  # 409: something has this externalId; not that it is what we wanted
     REFUSED = "refused"  # 400: about the record
     UNKNOWN = "unknown"  # no usable answer: it may or may not be applied
@@ -169,7 +169,7 @@ class Finmap:
         rows = reply.body.get("list")
         if not isinstance(rows, list):
             raise Unavailable("Finmap answered a look-up without a list")
-        return rows
+        return [row for row in rows if isinstance(row, dict)]
 
     def _write(self, method: str, path: str, external_id: str, body: bytes | None) -> Write:
         """Sends a write once. Raises KeyRefused; every other end is an Outcome."""
@@ -227,7 +227,9 @@ def _outcome(reply: Reply) -> tuple[Outcome, str | None]:
     if reply.status == 409:
         return Outcome.EXISTS, message_of(reply.body) or None
     if reply.status >= 400:
-        return Outcome.REFUSED, f"{reply.status} {message_of(reply.body)}".strip()
+        # Only 400 and 422 are about the record; 404 or 405 may be a deployment of theirs, and pass.
+        outcome = Outcome.REFUSED if reply.status in (400, 422) else Outcome.ERROR
+        return outcome, f"{reply.status} {message_of(reply.body)}".strip()
     body = reply.body if isinstance(reply.body, dict) else {}
     match str(body.get("statusCode")), body.get("status"):
         case ("1", _) | (_, "Processed now"):

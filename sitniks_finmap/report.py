@@ -19,11 +19,11 @@ from sitniks_finmap.summary import Summary, Sums, summarize
 SHOWN = 50
 
 
-def print_summary(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
-    """What a sync of these days came to."""
+def print_summary(out: Console, connection: Connection, first_day: date, last_day: date) -> bool:
+    """What a sync of these days came to; whether nothing failed."""
     found = summarize(open_warehouse(connection), first_day, last_day)
     if found is None:
-        return
+        return True
     out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}")
     out.print(f"  read       {found.transactions:,} transactions")
     out.print(f"  income     {money(found.wanted.income)}    expense {money(found.wanted.expense)}")
@@ -35,14 +35,20 @@ def print_summary(out: Console, connection: Connection, first_day: date, last_da
     for title, reasons in (("refused", found.refused), ("rejected", found.rejected)):
         for reason, count in reasons.items():
             out.print(f"  [yellow]{title:<10} {count}[/]: {escape(str(reason))}")
+    if found.waiting:
+        out.print(
+            f"  [yellow]waiting    {found.waiting:,}[/] for you: `sitniks-finmap preview`, then `approve` or `dismiss`"
+        )
+    return not (found.failed or found.refused)
 
 
 def print_plan(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
     """What a sync of these days would write, and nothing is written by this."""
     with open_warehouse(connection).transaction() as con:
-        make_plan(con, first_day, last_day, utc_now(), every_failed=True)
+        # A temporary table: a run that is going on has its own plan.
+        make_plan(con, first_day, last_day, utc_now(), every_failed=True, table="previewed")
         sums = con.execute(
-            "select standing, action, type, count(*), sum(amount) from plan group by all order by all"
+            "select standing, action, type, count(*), sum(amount) from previewed group by all order by all"
         ).fetchall()
         total = sum(count for *_, count, _ in sums)
         rows = con.execute(f"{PLAN_ROWS} limit $1", [SHOWN]).fetchall()
@@ -56,13 +62,13 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         if standing != "go":
             out.print(f"      [yellow]{standing}: {escape(why)}[/]")
     if total > SHOWN:
-        out.print(f"  … and {total - SHOWN:,} more; all are in the table `plan`")
+        out.print(f"  … and {total - SHOWN:,} more; --json has them all")
 
 
 def plan_json(connection: Connection, first_day: date, last_day: date) -> list[dict[str, object]]:
     """The plan for machines: one object for each planned action, money as text."""
     with open_warehouse(connection).transaction() as con:
-        make_plan(con, first_day, last_day, utc_now(), every_failed=True)
+        make_plan(con, first_day, last_day, utc_now(), every_failed=True, table="previewed")
         rows = con.execute(PLAN_ROWS).fetchall()
     names = ("action", "standing", "why", "day", "type", "amount", "comment", "external_id")
     return [
@@ -100,7 +106,7 @@ PLAN_ROWS = """
             row('tag', was_tag, tag),
             row('comment', was_comment, comment)
         ], lambda change : change[2] is distinct from change[3])) as changes
-    from plan order by position
+    from previewed order by position
 """
 
 
@@ -116,7 +122,17 @@ def print_status(out: Console) -> bool:
     for connection in right:
         found = summarize(open_warehouse(connection))
         trouble = connection.problem() or (found and _trouble(connection, found))
-        state = "needs you" if trouble else "never synced" if not found else "well" if found.well else "catching up"
+        state = (
+            "needs you"
+            if trouble
+            else "never synced"
+            if not found
+            else "well"
+            if found.well
+            else "catching up"
+            if found.backlog
+            else "some rejected"
+        )
         lines.append((connection.name, *_numbers(connection, found), state))
         troubles += [trouble] if trouble else []
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -138,6 +154,10 @@ def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
 def _trouble(connection: Connection, found: Summary) -> str | None:
     """What of a connection needs a human, or will be tried again; None when nothing does."""
     said = [f"Finmap refused {count}: {reason}" for reason, count in found.refused.items()]
+    if found.waiting:
+        said.append(f"{found.waiting} changes wait for `sitniks-finmap approve` or `dismiss` (see `preview`)")
+    if found.last_read and utc_now() - found.last_read > 2 * connection.sync_every:
+        said.append("nothing was read since then: is `dagster dev` or the daemon running, and does `doctor` say well?")
     if found.failed:
         said.append(f"{found.failed} failed and are tried again every {spoken(connection.retry_every)}")
     return f"{connection.name}: {'; '.join(said)}" if said else None

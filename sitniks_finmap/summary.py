@@ -33,10 +33,11 @@ class Summary:
     refused: dict[str, int]  # Finmap's reason → how many
     rejected: dict[str, int]  # our reason → how many
     last_read: datetime | None
+    waiting: int  # planned changes that a person must decide
 
     @property
     def well(self) -> bool:
-        return not (self.failed or self.refused or self.backlog)
+        return not (self.failed or self.refused or self.backlog or self.waiting or self.rejected)
 
 
 def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: date | None = None) -> Summary | None:
@@ -55,6 +56,7 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
                 con, f"select last_error, count(*) from finmap_upload where state = 'rejected' and {DAYS}", days
             ),
             rejected=_counts(con, f"select reason, count(*) from rejected_transactions where {DAYS}", days),
+            waiting=_one(con, f"select count(*) from plan where standing = 'waiting' and {DAYS}", days),
             last_read=_one(con, "select max(read_at) from complete_reads where day <= $last and day >= $first", days),
         )  # fmt: skip
 
@@ -80,6 +82,7 @@ WANTED = f"""
 BACKLOG = """
     select count(*) from operations o left join finmap_upload l using (external_id)
     where l.external_id is null and o.day between $first and $last
+        and o.transaction_id not in (select transaction_id from finmap_upload)
 """
 
 

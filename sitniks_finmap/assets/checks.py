@@ -54,7 +54,9 @@ CHECKS = [
         "Every live transaction is an operation or rejected with a reason, never both and never neither.",
         """
         select count(*) filter (known is distinct from 1) as wrong, count(*) as live_transactions
-        from (select transaction_id from latest_transactions where gone_at is null)
+        from (
+            select transaction_id from latest_transactions, settings where gone_at is null and day >= start_date
+        )
         left join (
             select transaction_id, count(*) as known
             from (select transaction_id from operations union all select transaction_id from rejected_transactions)

@@ -1,11 +1,9 @@
 -- One row is one live transaction with every field read out of its payload, and the reason why it cannot become an
--- operation, or null. Taken up: the transactions of the chosen days, and any other whose own version or whose
--- order's version is not the one it was derived from.
+-- operation, or null. Taken up: the transactions of the chosen days, those that are no operation yet, and any other
+-- whose own version, whose order's version or whose settings are not those it was derived from.
 create or replace temp table derived_transactions as
 with known as (
-    select transaction_id, raw_version, order_key, order_version from operations
-    union all
-    select transaction_id, raw_version, order_key, order_version from rejected_transactions
+    select transaction_id, raw_version, order_key, order_version, meaning_hash from operations
 ),
 orders as (
     select
@@ -37,10 +35,13 @@ taken as (
     left join known k using (transaction_id)
     left join orders o on o.order_id = k.order_key
     cross join chosen_days c
+    cross join settings s
     where t.gone_at is null
+        and t.day >= s.start_date
         and (
             t.day between c.first_day and c.last_day
             or k.transaction_id is null
+            or k.meaning_hash is distinct from s.meaning_hash
             or k.raw_version <> t.version
             or k.order_version is distinct from o.version
         )
@@ -132,10 +133,13 @@ select
     j.*,
     k.classification,
     k.rule,
+    c.today,
+    s.meaning_hash,
     case
         when json_type(j.payload) <> 'OBJECT' then 'not a readable record'
         when regexp_full_match(j.transaction_id, '\?[0-9a-f]{32}(-\d+)?') then 'no id'
         when j.occurred_at is null then 'no usable date'
+        when j.day > c.today then 'its day, ' || j.day || ', has not come yet'
         when j.exact_amount is null and regexp_full_match(bare_amount(j.amount_as_written), '[+-]?\d{1,3}([.,]\d{3})+')
             then 'amount that can be read in two ways: ' || left(j.amount_as_written, 40)
         when j.exact_amount is null then 'unreadable amount: ' || coalesce(left(j.amount_as_written, 40), 'none')
@@ -149,4 +153,6 @@ select
             then 'date ' || strftime(j.occurred_at, '%Y-%m-%d') || ' is outside what Finmap takes (2015 to 2036)'
     end as reason
 from joined j
+cross join chosen_days c
+cross join settings s
 left join classified k using (transaction_id);

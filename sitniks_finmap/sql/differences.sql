@@ -43,8 +43,8 @@ judged as (
             when not in_sitniks and not in_finmap then null
             when not in_finmap and state = 'deleted' then 'edited by a person'
             when not in_finmap and state = 'dismissed' then 'dismissed'
-            when not in_finmap and action is not null then if(standing = 'kept', 'kept', 'waiting')
             when not in_finmap and state = 'rejected' then 'refused by Finmap'
+            when not in_finmap and action is not null then if(standing = 'kept', 'kept', 'waiting')
             when not in_finmap and state in ('sent', 'failed') and pending then 'waiting'
             when not in_finmap then 'missing'
             when not in_sitniks and action is not null then if(standing = 'kept', 'kept', 'waiting')

@@ -67,10 +67,10 @@ actions as (
             when state = 'withdrawn' then 'create'
             when state = 'deleted' then 'recreate'
             when state = 'dismissed' then if(sent_at is null, null, 'recreate')
-            when not delivered and content_hash is not distinct from refused_hash then null
+            when not delivered and content_hash is not distinct from refused_hash and not every_failed then null
             when not delivered then 'create'
             when type <> was_type then 'replace'
-            when changed and content_hash is distinct from refused_hash then 'update'
+            when changed and (content_hash is distinct from refused_hash or every_failed) then 'update'
             when state = 'sent' and next_attempt_at is not null then 'verify'
             when state = 'failed' then 'verify'
         end as action
@@ -106,6 +106,7 @@ select
         when p.decision = 'approve' then 'go'
         when p.decision = 'dismiss' then 'kept'
         when j.action = 'verify' then 'go'
+        when j.action = 'create' and j.occurred_at > d.planned_at then 'kept'
         when j.action = 'create' and h.until_day is not null and j.day <= h.until_day and j.state is null then 'waiting'
         when j.action = 'create' then 'go'
         when j.action = 'recreate' then if(j.state = 'dismissed', 'kept', 'waiting')
@@ -123,6 +124,7 @@ select
         when p.decision = 'approve' then 'approved'
         when p.decision = 'dismiss' then 'dismissed by a person'
         when j.action = 'verify' then null
+        when j.action = 'create' and j.occurred_at > d.planned_at then 'its moment has not come yet'
         when j.action = 'create' and h.until_day is not null and j.day <= h.until_day and j.state is null
             then 'the first import is held for review'
         when j.action = 'create' then null
@@ -170,6 +172,7 @@ select
 from judged j
 cross join settings s
 cross join catch c
+cross join this_delivery d
 left join held_import h on true
 left join (
     select transaction_id, action, subject, arg_max(decision, decided_at) as decision from decisions group by all

@@ -13,8 +13,13 @@ create table settings (
     on_change varchar not null,
     on_delete varchar not null,
     max_change_share double not null,
-    first_import varchar not null
+    first_import varchar not null,
+    start_date date not null,
+    sitniks_url varchar not null,
+    finmap_url varchar not null,
+    meaning_hash varchar
 );
+comment on column settings.meaning_hash is 'Of everything that decides what an operation is; a row derived under another one is derived again.';
 
 -- One row is one classification rule; the lowest position that holds decides.
 create table classification_rules (
@@ -115,6 +120,7 @@ create table operations (
     raw_version integer not null,
     order_key varchar,
     order_version integer,
+    meaning_hash varchar,
     content_hash varchar not null
 );
 comment on table operations is 'One row is one live Sitniks transaction as Finmap should have it: the desired state, derived again at will.';
@@ -141,6 +147,7 @@ comment on column operations.comment is 'The comment in Finmap: one line, at mos
 comment on column operations.raw_version is 'The version of the transaction it was derived from.';
 comment on column operations.order_key is 'order_id of the order it was joined with.';
 comment on column operations.order_version is 'The version of that order.';
+comment on column operations.meaning_hash is 'settings.meaning_hash when it was derived.';
 comment on column operations.content_hash is 'MD5 of what Finmap shall have: type, amount, moment, account, category, tag, comment.';
 
 create table rejected_transactions (
@@ -334,9 +341,20 @@ create macro instant_of(stamp, zone) as case
         then try(timezone(zone, try_cast(replace(stamp, ',', '.') as timestamp)))
 end;
 
+-- A moment between 1990 and 2100; an empty date of another system (0001-01-01, 9999-12-31) is none.
+create macro sensible(instant) as if(instant between timestamptz '1990-01-01 00:00:00+00' and timestamptz '2100-01-01 00:00:00+00', instant, null);
+
 -- An amount as written, exactly: "1500", "-1500.00", "1 500,00", "1.500,00", "−100". Null when it cannot be read,
 -- or can be read in two ways: "1,500", and "1.500" where it is a text and not a number.
-create macro bare_amount(written) as replace(regexp_replace(written, '[\s\p{Z}]', '', 'g'), '−', '-');
+create macro bare_amount(written) as replace(
+    if(
+        -- Spaces between groups of three only: "12 50" could be two prices.
+        regexp_full_match(regexp_replace(written, '^[\s\p{Z}]+|[\s\p{Z}]+$', '', 'g'), '[+−-]?[\s\p{Z}]?\d{1,3}([\s\p{Z}]\d{3})+([.,]\d+)?'),
+        regexp_replace(written, '[\s\p{Z}]', '', 'g'),
+        regexp_replace(written, '^[\s\p{Z}]+|[\s\p{Z}]+$', '', 'g')
+    ),
+    '−', '-'
+);
 create macro amount_of(written, is_text) as try_cast(
     case
         when is_text and regexp_full_match(bare_amount(written), '[+-]?\d{1,3}\.\d{3}') then null
