@@ -37,10 +37,11 @@ def connection_definitions(connection: Connection) -> dg.Definitions:
     )
 
 
-def wrong_definitions(number: int, wrong: WrongConnection) -> dg.Definitions:
+def wrong_definitions(wrong: WrongConnection) -> dg.Definitions:
     """A connection that cannot be used stands in the graph as a group of its own, with the reason."""
-    key = "".join(letter if letter.isalnum() else "_" for letter in wrong.name)
-    spec = dg.AssetSpec([f"{number}_{key}", "misconfigured"], group_name="misconfigured", description=f"⚠ {wrong.why}")
+    # No two names may become one key: Dagster would refuse the definitions of everybody.
+    key = "".join(letter if letter.isalnum() or letter == "_" else f"%{ord(letter):x}%" for letter in wrong.name) or "%"
+    spec = dg.AssetSpec([key, "misconfigured"], group_name="misconfigured", description=f"⚠ {wrong.why}")
     return dg.Definitions(assets=[spec])
 
 
@@ -55,7 +56,7 @@ def build_defs() -> dg.Definitions:
             executor=dg.in_process_executor,
         ),
         *(connection_definitions(connection) for connection in right),
-        *(wrong_definitions(number, one) for number, one in enumerate(wrong, 1)),
+        *(wrong_definitions(one) for one in wrong),
     )
 
 

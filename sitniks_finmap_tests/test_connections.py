@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sitniks_finmap.assets.transform import find_account
 from sitniks_finmap.connections import (
     ConfigurationError,
@@ -227,9 +228,8 @@ def test_a_key_in_an_address_is_refused_without_being_shown(url: str) -> None:
 
 
 def test_keys_come_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = Connection(
-        name="u1", start_date=date(2025, 1, 15), finmap_account="Каса", finmap_key_env="OF_THE_COMPANY"
-    )
+    settings = {"start_date": date(2025, 1, 15), "finmap_account": "Каса", "finmap_key_env": "OF_THE_COMPANY"}
+    connection = Connection.model_validate({"name": "u1", **settings})
     monkeypatch.setenv("U1_SITNIKS_API_KEY", f" {A_KEY}\n")
     monkeypatch.setenv("OF_THE_COMPANY", "another")
     assert (connection.key("sitniks"), connection.key("finmap")) == (A_KEY, "another")
@@ -246,7 +246,7 @@ def test_a_missing_key_is_said_with_the_name_of_the_variable(
         monkeypatch.delenv("U1_FINMAP_API_KEY")
     else:
         monkeypatch.setenv("U1_FINMAP_API_KEY", value)
-    with pytest.raises(MissingKey, match="^u1: .*U1_FINMAP_API_KEY is not set"):
+    with pytest.raises(MissingKey, match=r"^u1: .*U1_FINMAP_API_KEY is not set"):
         connection.key("finmap")
     assert str(connection.problem()).startswith("u1: the environment variable U1_FINMAP_API_KEY")
 
@@ -257,7 +257,7 @@ def test_a_key_that_cannot_be_sent_is_a_problem_of_its_variable(
 ) -> None:
     connection = connect()
     monkeypatch.setenv("U1_SITNIKS_API_KEY", key)
-    with pytest.raises(ConfigurationError, match="^u1: .*U1_SITNIKS_API_KEY") as said:
+    with pytest.raises(ConfigurationError, match=r"^u1: .*U1_SITNIKS_API_KEY") as said:
         connection.key("sitniks")
     assert key not in str(said.value)
     assert "U1_SITNIKS_API_KEY" in str(connection.problem())
@@ -283,9 +283,9 @@ def test_a_connection_is_chosen_by_name_and_an_unknown_one_is_told_what_exists(l
     load(f"[u1]\n{LEAST}[u2]\n{LEAST}[u3]\n")
     assert [one.name for one in choose(None)] == ["u1", "u2"]
     assert [one.name for one in choose("u2")] == ["u2"]
-    with pytest.raises(ConfigurationError, match="no connection u9; .*u1, u2"):
+    with pytest.raises(ConfigurationError, match=r"no connection u9; .*u1, u2"):
         choose("u9")
-    with pytest.raises(ConfigurationError, match="^u3: start_date is missing"):
+    with pytest.raises(ConfigurationError, match=r"^u3: start_date is missing"):
         choose("u3")
 
 
@@ -304,7 +304,7 @@ def test_the_account_is_found_by_its_name_or_its_id(run: ConnectionRun, shop: An
 
 
 def test_an_unknown_account_is_told_what_exists(run: ConnectionRun, shop: Any) -> None:
-    with pytest.raises(ConfigurationError, match='^u1: Finmap account "Сейф" is not among') as said:
+    with pytest.raises(ConfigurationError, match=r'^u1: Finmap account "Сейф" is not among') as said:
         account_of(run, "Сейф")
     for account in shop.accounts:
         assert f"{account['label']} ({account['id']}, {account['currencyId']})" in str(said.value)

@@ -136,7 +136,12 @@ def test_an_update_says_only_what_changes(finmap: Finmap, shop: Shop, sandbox: S
         (201, {"status": "Stored"}, Outcome.ACCEPTED, None),
         (201, {"status": "Error", "statusCode": "3"}, Outcome.ERROR, "Finmap answered Error"),
         (409, {"message": "Item already exist."}, Outcome.EXISTS, "Item already exist."),
-        (400, {"message": ["date: too early", "amount: negative"]}, Outcome.REFUSED, "400 date: too early; amount: neg"),
+        (
+            400,
+            {"message": ["date: too early", "amount: negative"]},
+            Outcome.REFUSED,
+            "400 date: too early; amount: neg",
+        ),
         (404, {"message": "Not found"}, Outcome.REFUSED, "404 Not found"),
         (201, {}, Outcome.UNKNOWN, "without a status that we know"),
         (201, [], Outcome.UNKNOWN, "without a status that we know"),
@@ -189,9 +194,7 @@ def test_a_look_up_that_answers_with_another_operation_has_found_nothing(finmap:
 
 
 @pytest.mark.parametrize("body", [{"total": 1}, {"list": None}, [], "nothing", ""])
-def test_a_look_up_that_makes_no_sense_is_no_proof_of_absence(
-    finmap: Finmap, sandbox: Sandbox, body: Any
-) -> None:
+def test_a_look_up_that_makes_no_sense_is_no_proof_of_absence(finmap: Finmap, sandbox: Sandbox, body: Any) -> None:
     answer_with(sandbox, 200, body, path="/operations/details", times=None)
     with pytest.raises((Unavailable, Refused)):
         finmap.details("u1:tx_1")

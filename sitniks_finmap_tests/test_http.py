@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from sitniks_finmap import http
 from sitniks_finmap.http import (
     LONGEST_PAUSE,

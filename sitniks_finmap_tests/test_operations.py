@@ -18,6 +18,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sitniks_finmap.assets.checks import CHECKS
 from sitniks_finmap.assets.extract import extract_assets, store
 from sitniks_finmap.assets.transform import Directory, derive, keep_directory, transform_assets
@@ -28,7 +29,6 @@ from sitniks_finmap.http import Reply
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Shop, seed_shop
 from sitniks_finmap.sitniks import Row, read_page
-
 from sitniks_finmap_tests.test_raw_sitniks_transactions import BATCHES, KYIV, QUIET, instants, stamp
 
 DAY = date(2025, 1, 15)
@@ -69,7 +69,7 @@ class Stage:
 
     def clear(self) -> None:
         for table in ("raw_sitniks_transactions", "raw_sitniks_orders", "operations", "rejected_transactions"):
-            self.con.execute(f"delete from {table}")  # noqa: S608
+            self.con.execute(f"delete from {table}")
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         found = self.con.execute(query)
@@ -100,7 +100,8 @@ class Stage:
 
 @pytest.fixture
 def stage(project: Path) -> Iterator[Stage]:
-    connection = Connection(name="u1", start_date=date(2015, 1, 1), finmap_account="Каса")
+    settings = {"name": "u1", "start_date": date(2015, 1, 1), "finmap_account": "Каса"}
+    connection = Connection.model_validate(settings)
     warehouse = open_warehouse(connection)
     with warehouse.transaction() as con:
         yield Stage(con, connection, warehouse)
@@ -256,7 +257,7 @@ FORMS: list[Callable[[Decimal], str]] = [
 
 
 def test_every_amount_with_two_places_arrives_exactly_in_every_form(stage: Stage) -> None:
-    @settings(BATCHES, max_examples=10)
+    @settings(BATCHES, max_examples=5)
     @given(st.lists(st.tuples(cents, st.booleans()), min_size=5, max_size=12))
     def check(batch: list[tuple[int, bool]]) -> None:
         stage.clear()
@@ -269,13 +270,15 @@ def test_every_amount_with_two_places_arrives_exactly_in_every_form(stage: Stage
         operations = stage.operations()
         for n, (amount, form) in enumerate(forms):
             found = operations[str(n)]
-            assert (found["amount"], found["type"]) == (abs(amount), "expense" if amount < 0 else "income"), form(amount)
+            assert (found["amount"], found["type"]) == (abs(amount), "expense" if amount < 0 else "income"), form(
+                amount
+            )
 
     check()
 
 
 def test_the_tail_of_a_float_is_no_third_decimal(stage: Stage) -> None:
-    @settings(BATCHES, max_examples=5)
+    @settings(BATCHES, max_examples=3)
     @given(st.lists(st.tuples(st.integers(1, 10**9), st.booleans(), st.booleans()), min_size=30, max_size=60))
     def check(batch: list[tuple[int, bool, bool]]) -> None:
         stage.clear()
@@ -326,9 +329,11 @@ def test_amounts_as_people_and_machines_write_them(stage: Stage) -> None:
 
 
 def test_the_external_id_is_the_id_percent_encoded_and_no_two_are_alike(stage: Stage) -> None:
-    ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20) | st.text("%2Fa~:/ ._-", min_size=1)
+    ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20) | st.text(
+        "%2Fa~:/ ._-", min_size=1
+    )
 
-    @settings(BATCHES, max_examples=10)
+    @settings(BATCHES, max_examples=5)
     @given(st.lists(ids.filter(str.strip), min_size=20, max_size=40, unique=True))
     def check(batch: list[str]) -> None:
         stage.clear()
@@ -363,7 +368,7 @@ def test_nothing_that_may_change_is_in_the_external_id(stage: Stage) -> None:
 
 
 def test_the_moment_is_exact_to_the_millisecond_and_naive_stamps_are_local_time(stage: Stage) -> None:
-    @settings(BATCHES, max_examples=10)
+    @settings(BATCHES, max_examples=6)
     @given(st.lists(st.tuples(instants, st.sampled_from(["utc", "offset", "compact offset", "naive"])),
                     min_size=20, max_size=40))  # fmt: skip
     def check(batch: list[tuple[datetime, str]]) -> None:
@@ -401,7 +406,9 @@ FIELDS = {
     "delivery": ("delivery", "Доставка: "),
     "order_status": ("orderStatus", "Статус: "),
 }
-alphabet = st.characters(exclude_categories=["Cs"]) | st.sampled_from("  |\n\r\t\x00\x1f\x85\u2028\u202e\u200dїЇщ👩‍👩‍👧🇺🇦")
+alphabet = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
+    "  |\n\r\t\x00\x1f\x85\u2028\u202e\u200dїЇщ👩‍👩‍👧🇺🇦"
+)
 texts = st.text(alphabet, max_size=30) | st.builds(
     lambda word, times: word * times, st.text(alphabet, min_size=1, max_size=12), st.integers(1, 400)
 )
@@ -420,7 +427,7 @@ def squeezed(text: str) -> str:
 def test_the_comment_tells_the_fields_in_order_on_one_line_of_a_thousand_characters(stage: Stage) -> None:
     orders_of_fields = st.lists(st.sampled_from(list(FIELDS)), unique=True, max_size=7)
 
-    @settings(BATCHES, max_examples=12)
+    @settings(BATCHES, max_examples=8)
     @given(orders_of_fields, st.lists(st.fixed_dictionaries(dict.fromkeys(FIELDS, texts)), min_size=15, max_size=30))
     def check(comment_fields: list[Any], batch: list[dict[str, str]]) -> None:
         stage.clear()
@@ -460,9 +467,7 @@ def test_comment_fields_choose_what_is_told_and_in_which_order(
     comment_fields: list[str], comment: str, stage: Stage
 ) -> None:
     stage.configure(connection_with(stage, comment_fields=comment_fields))
-    read = stage.one(
-        {"description": "Оплата", "source": "Instagram", "orderNumber": 123, "orderStatus": "Виконано"}
-    )
+    read = stage.one({"description": "Оплата", "source": "Instagram", "orderNumber": 123, "orderStatus": "Виконано"})
     assert read["comment"] == comment
 
 
@@ -665,12 +670,14 @@ def test_the_content_hash_tells_whether_finmap_must_be_told(stage: Stage) -> Non
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(st.characters(), max_size=12),
-    st.sampled_from(["2025-01-15 10:30:00", "2025-01-15T10:00:00Z", "1 500,00", "UAH", "Instagram", 1, 1500, "0", 1e300]),
+    st.sampled_from(["2025-01-15 10:30:00", "2025-01-15T10:00:00Z", "1 500,00", "UAH", "Instagram", 1, "0", 1e300]),
 )  # fmt: skip
 json_values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["id", "title", "name", "fullname", "status", "client"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "title", "name", "fullname", "status", "client"]), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 names = st.sampled_from(
@@ -686,7 +693,7 @@ payloads = st.one_of(
 
 
 def test_no_value_in_any_field_stops_the_rest_and_every_transaction_is_accounted_for(stage: Stage) -> None:
-    @settings(BATCHES, max_examples=20)
+    @settings(BATCHES, max_examples=10)
     @given(st.lists(payloads, min_size=10, max_size=30), st.lists(payloads, max_size=5))
     def check(transactions: list[Any], orders: list[Any]) -> None:
         stage.clear()
@@ -705,8 +712,8 @@ def test_no_value_in_any_field_stops_the_rest_and_every_transaction_is_accounted
 
 
 def test_a_whole_shop_becomes_operations_to_the_kopiyka(connection: Connection, run: ConnectionRun, shop: Shop) -> None:
-    today = date(2025, 2, 10)
-    seeded = seed_shop(shop, days=30, today=today)
+    today = date(2025, 1, 17)
+    seeded = seed_shop(shop, days=7, today=today)
     result = dg.materialize(
         [*extract_assets(connection), *transform_assets(connection)],
         resources={connection.name: run},

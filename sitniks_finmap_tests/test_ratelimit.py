@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sitniks_finmap.ratelimit import RateLimiter
 
+from sitniks_finmap.ratelimit import RateLimiter
 from sitniks_finmap_tests.test_warehouse import Other, Pipe, processes
 
 KEY = "sk_live_4f9c2e7ab1"

@@ -6,12 +6,12 @@ from datetime import date
 from typing import Any
 
 import pytest
+
 from sitniks_finmap.http import Unavailable
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sitniks import Row
-
-from sitniks_finmap_tests.test_raw_sitniks_transactions import DAY, complete, extract, failure, rows, run
+from sitniks_finmap_tests.test_raw_sitniks_transactions import DAY, FIRST, LAST, complete, extract, failure, rows, run
 
 __all__ = ["run"]  # the fixture
 
@@ -72,16 +72,16 @@ def test_an_order_whose_status_the_transaction_tells_is_not_asked_for(
 
 
 def test_each_order_is_asked_for_at_most_once_a_run(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
-    shop.put_orders([order(1), order(2, "2025-01-20T10:00:00.000Z")])
+    shop.put_orders([order(1), order(2, "2025-01-31T10:00:00.000Z")])
     shop.put_transactions(
         [
-            transaction(number, f"2025-0{month}-15T10:00:00.000Z", orderId=identity)
-            for number, (month, identity) in enumerate(itertools.product((1, 2, 3), (1, 1, 2, 404)))
+            transaction(number, f"2025-{day}T10:00:00.000Z", orderId=identity)
+            for number, (day, identity) in enumerate(itertools.product(("01-31", "02-15", "03-01"), (1, 1, 2, 404)))
         ]
     )
     for _ in range(2):
         sandbox.forget_requests()
-        assert extract(run, date(2025, 1, 10), date(2025, 3, 31)).success
+        assert extract(run, FIRST, LAST).success
         assert max(Counter(asked_by_id(sandbox)).values()) == 1
         assert set(asked_by_id(sandbox)) == {"1", "404"}
 

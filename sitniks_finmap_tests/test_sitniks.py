@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from sitniks_finmap import sitniks
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.http import ApiError, KeyRefused, Refused, Reply, Unavailable
@@ -82,10 +83,10 @@ def test_bounds_are_sent_as_utc_because_the_api_ignores_an_offset(client: Sitnik
     st.one_of(
         st.dates(date(2015, 1, 1), date(2036, 12, 31)),
         st.builds(
-            lambda year, month, off: max(
-                date(year, month, n) for n in range(25, 32) if date(year, month, n).weekday() == 6
-            )
-            + timedelta(days=off),
+            lambda year, month, off: (
+                max(date(year, month, n) for n in range(25, 32) if date(year, month, n).weekday() == 6)
+                + timedelta(days=off)
+            ),
             st.integers(2015, 2036),
             st.sampled_from([3, 10]),
             st.integers(-1, 1),
@@ -94,7 +95,8 @@ def test_bounds_are_sent_as_utc_because_the_api_ignores_an_offset(client: Sitnik
     st.integers(0, 40),
 )
 def test_the_bounds_of_local_days_hold_every_moment_of_them_and_no_other(first: date, days: int) -> None:
-    connection = Connection(name="u1", start_date=date(2015, 1, 1), finmap_account="Каса")
+    settings = {"name": "u1", "start_date": date(2015, 1, 1), "finmap_account": "Каса"}
+    connection = Connection.model_validate(settings)
     last = first + timedelta(days=days)
     start, end = ConnectionRun(connection, cast(Any, None)).bounds(first, last)
     inside = start.astimezone(UTC) + timedelta(milliseconds=1)
@@ -233,9 +235,7 @@ def nothing() -> None:
     pass
 
 
-def test_a_row_that_slips_over_a_page_because_another_was_deleted_is_not_missed(
-    client: Sitniks, shop: Shop
-) -> None:
+def test_a_row_that_slips_over_a_page_because_another_was_deleted_is_not_missed(client: Sitniks, shop: Shop) -> None:
     expected = fill(shop, ROWS)
     meanwhile(client, nothing, lambda: shop.delete_transaction(f"0115-{ROWS - 1}"))
     assert ids(client.transactions(START, END)) == expected - {f"0115-{ROWS - 1}"}
@@ -266,9 +266,7 @@ def test_a_list_that_changes_at_every_page_is_not_taken(client: Sitniks, shop: S
     changes=st.lists(st.one_of(st.none(), st.just("add"), st.integers(0, 101)), max_size=9),
     number=st.integers(0, 10**9),
 )
-def test_no_row_is_missed_that_lived_all_the_time(
-    changes: list[Any], number: int, client: Sitniks, shop: Shop
-) -> None:
+def test_no_row_is_missed_that_lived_all_the_time(changes: list[Any], number: int, client: Sitniks, shop: Shop) -> None:
     """One change between two requests; `number` keeps the examples apart."""
     for transaction in shop.transactions():
         shop.delete_transaction(transaction["id"])
@@ -303,9 +301,7 @@ def page(*numbers: int) -> list[dict[str, int]]:
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
-def test_without_a_count_two_reads_that_agree_are_the_proof(
-    wrapped: bool, client: Sitniks, sandbox: Sandbox
-) -> None:
+def test_without_a_count_two_reads_that_agree_are_the_proof(wrapped: bool, client: Sitniks, sandbox: Sandbox) -> None:
     pages = [page(*range(50)), page(*range(50, 60)), []] * 2
     answers(sandbox, *({"data": one} if wrapped else one for one in pages))
     assert len(client.transactions(START, END)) == 60

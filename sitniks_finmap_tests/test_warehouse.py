@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from sitniks_finmap import warehouse as module
 from sitniks_finmap.warehouse import Busy, Warehouse, WarehouseError, insert_rows, private_folder
 
@@ -21,7 +22,7 @@ def mode(path: Path) -> str:
 
 
 def count(con: duckdb.DuckDBPyConnection, table: str = "settings") -> int:
-    found = con.execute(f"select count(*) from {table}").fetchone()  # noqa: S608
+    found = con.execute(f"select count(*) from {table}").fetchone()
     assert found
     return found[0]
 
@@ -55,6 +56,18 @@ class Other:
         self.process.start()
         assert self.pipe.poll(30), "the other process did not start"
         self.said = self.pipe.recv()
+
+
+def read_when_asked(pipe: Pipe, folder: Path) -> None:
+    """Reads the warehouse of u1 at once or not at all, each time it is asked."""
+    module.OPEN_DEADLINE = 0.0
+    pipe.send("ready")
+    while pipe.recv():
+        try:
+            with Warehouse(folder, "u1").transaction():
+                pipe.send("read")
+        except WarehouseError:
+            pipe.send("busy")
 
 
 # -- Files --
@@ -98,13 +111,17 @@ def test_the_file_and_its_copy_open_in_the_tools_of_duckdb_1_5(project: Path) ->
 # -- Transactions --
 
 
+def delete_and_fail(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("delete from settings")
+    raise ZeroDivisionError
+
+
 def test_what_a_transaction_did_is_there_or_none_of_it(project: Path) -> None:
     warehouse = Warehouse(project / "data", "u1")
     with warehouse.transaction() as con:
         con.execute(ROW)
     with pytest.raises(ZeroDivisionError), warehouse.transaction() as con:
-        con.execute("delete from settings")
-        raise ZeroDivisionError
+        delete_and_fail(con)
     with warehouse.transaction() as con:
         assert count(con) == 1
 
@@ -146,7 +163,7 @@ def test_a_file_that_stays_held_is_said_with_the_connection_and_what_to_do(
     other = Other(hold, project / "data", 30)
     try:
         with (
-            pytest.raises(WarehouseError, match="^u1: .*close the program that holds it"),
+            pytest.raises(WarehouseError, match=r"^u1: .*close the program that holds it"),
             Warehouse(project / "data", "u1").transaction(),
         ):
             pass
@@ -172,7 +189,7 @@ def test_a_damaged_file_is_said_at_once_and_is_not_overwritten(project: Path, da
     warehouse.path.write_bytes(damage(warehouse.path.read_bytes()))
     before = warehouse.path.read_bytes()
     begun = time.monotonic()
-    with pytest.raises(WarehouseError, match="^u1: "), warehouse.transaction():
+    with pytest.raises(WarehouseError, match=r"^u1: "), warehouse.transaction():
         pass
     assert time.monotonic() - begun < module.OPEN_DEADLINE / 2
     assert warehouse.path.read_bytes() == before
@@ -182,7 +199,7 @@ def test_a_file_of_a_newer_version_is_not_touched(project: Path) -> None:
     warehouse = Warehouse(project / "data", "u1")
     with warehouse.transaction() as con:
         con.execute("insert into schema_version values (99)")
-    with pytest.raises(WarehouseError, match="^u1: .*schema 99.*upgrade"), warehouse.transaction():
+    with pytest.raises(WarehouseError, match=r"^u1: .*schema 99.*upgrade"), warehouse.transaction():
         pass
 
 
@@ -258,7 +275,7 @@ def test_one_run_at_a_time_for_a_connection_and_none_waits_for_another_connectio
     assert not first.is_running()
     with first.run(wait=0):
         assert second.is_running()
-        with pytest.raises(Busy, match="^u1: another run"), second.run(wait=0):
+        with pytest.raises(Busy, match=r"^u1: another run"), second.run(wait=0):
             pass
         with other.run(wait=0):
             assert other.is_running()
@@ -269,10 +286,10 @@ def test_one_run_at_a_time_for_a_connection_and_none_waits_for_another_connectio
 
 def test_a_run_that_failed_lets_the_next_one_in(project: Path) -> None:
     warehouse = Warehouse(project / "data", "u1")
-    with pytest.raises(ZeroDivisionError), warehouse.run(wait=0):
+    with pytest.raises(ZeroDivisionError) as error, warehouse.run(wait=0):
         raise ZeroDivisionError
-    with warehouse.run(wait=0):
-        pass
+    with warehouse.run(wait=0):  # and not because the lock was forgotten: its frames are still alive
+        assert error.tb
 
 
 def test_a_kill_releases_the_connection(project: Path) -> None:

@@ -76,23 +76,29 @@ CHECKS = [
             count(*) filter (l.state = 'rejected') as rejected_by_finmap,
             count(*) filter (l.state is null) as backlog
         from operations o
-        left join finmap_upload l using (external_id)
+        left join current_uploads l using (transaction_id)
         """,
     ),
     Check(
         "finmap_upload",
         "ledger_equals_operations_by_day",
-        "For each day what was delivered has the sums of its operations, to the kopiyka.",
+        "For each day what was delivered has the sums of its operations, to the kopiyka, but for changes that are planned.",
         """
+        with delivered as (from current_uploads where state in ('sent', 'verified'))
         select count(*) filter (should <> has) as wrong, coalesce(sum(abs(should - has)), 0) as difference
         from (
-            select
-                l.day,
-                coalesce(sum(if(o.type = 'expense', -o.amount, o.amount)), 0) as should,
-                sum(if(l.type = 'expense', -l.amount, l.amount)) as has
-            from finmap_upload l
-            left join operations o using (external_id)
-            where l.state in ('sent', 'verified') and l.content_hash = o.content_hash
+            select day, sum(should) as should, sum(has) as has
+            from (
+                select o.day, if(o.type = 'expense', -o.amount, o.amount) as should, 0 as has
+                from operations o
+                join delivered d using (transaction_id)
+                where d.content_hash = o.content_hash or d.rebuilt or o.transaction_id not in (select transaction_id from plan)
+                union all
+                select d.day, 0, if(d.type = 'expense', -d.amount, d.amount)
+                from delivered d
+                left join operations o using (transaction_id)
+                where d.content_hash = o.content_hash or d.rebuilt or d.transaction_id not in (select transaction_id from plan)
+            )
             group by all
         )
         """,

@@ -1,0 +1,157 @@
+"""The promises that every run checks: each holds after a sync, and is seen to fail when its table is tampered with."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from sitniks_finmap.assets.checks import CHECKS, asset_checks
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.delivery import Courier
+from sitniks_finmap.launch import run_job
+from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap_tests.test_delivery import stage
+
+DAY = date(2025, 1, 15)
+TRANSACTIONS: list[dict[str, Any]] = [
+    {"id": "tx_1", "date": "2025-01-15 10:30:00", "amount": 1500, "description": "Оплата"},
+    {"id": "tx_2", "date": "2025-01-15 11:05:00", "amount": "-100.50", "description": "Комісія"},
+    {"id": "tx_3", "date": "2025-01-14 11:05:00", "amount": "1 200,10", "description": "Оплата"},
+    {"id": "tx_4", "date": "2025-01-14 11:05:00", "amount": "сто", "description": "Оплата"},
+]
+ROW = "from operations where transaction_id = 'tx_1'"
+TAMPERED = {
+    "transaction_ids_are_unique": [
+        f"insert into operations {ROW}",
+        f"insert into operations by name select * replace ('u1:other' as external_id) {ROW}",
+        f"insert into operations by name select * replace ('tx_5' as transaction_id) {ROW}",
+    ],
+    "sign_and_type_agree": [
+        "update operations set type = 'expense' where transaction_id = 'tx_1'",
+        "update operations set type = 'income' where transaction_id = 'tx_2'",
+        "update operations set amount = amount + 0.01 where transaction_id = 'tx_2'",
+        "update operations set amount = amount - 0.01 where transaction_id = 'tx_3'",
+        "update operations set amount = -amount, type = 'expense' where transaction_id = 'tx_1'",
+        "update operations set amount = 0 where transaction_id = 'tx_1'",
+    ],
+    "every_live_transaction_is_accounted_for": [
+        "delete from operations where transaction_id = 'tx_1'",
+        "delete from rejected_transactions",
+        "insert into rejected_transactions by name select transaction_id, day, 'why' as reason, '{}' as payload, "
+        f"raw_version {ROW}",
+    ],
+    "nothing_is_left_undelivered": [
+        "update finmap_upload set state = 'failed' where transaction_id = 'tx_1'",
+        "update finmap_upload set state = 'rejected' where transaction_id = 'tx_1'",
+    ],
+    "ledger_equals_operations_by_day": [
+        "update finmap_upload set amount = amount + 0.01 where transaction_id = 'tx_1'",
+        "update finmap_upload set type = 'income' where transaction_id = 'tx_2'",
+        "update operations set amount = amount - 0.01 where transaction_id = 'tx_3'",
+        "delete from operations where transaction_id = 'tx_1'",
+        # the same sum over all days, but on another one
+        "update finmap_upload set day = '2025-01-14' where transaction_id = 'tx_1'",
+    ],
+}
+
+
+@pytest.fixture
+def synced(run: ConnectionRun, shop: Shop) -> ConnectionRun:
+    shop.put_transactions(TRANSACTIONS)
+    stage(run, DAY - timedelta(days=1), DAY)
+    courier = Courier(run.warehouse, run.finmap, retry_every=timedelta(minutes=15))
+    assert courier.deliver(DAY - timedelta(days=1), DAY).states == {"sent": 3}
+    return run
+
+
+def results(run: ConnectionRun) -> dict[str, dg.AssetCheckResult]:
+    """Every check of the connection, as Dagster runs it."""
+    found = []
+    for checks in asset_checks(run.connection):
+        found += checks(dg.build_asset_check_context(resources={"u1": run}))  # type: ignore[operator]
+    return {result.check_name: result for result in found}
+
+
+def test_every_check_passes_after_a_sync_with_a_rejected_transaction(synced: ConnectionRun) -> None:
+    assert {name: result.passed for name, result in results(synced).items()} == dict.fromkeys(TAMPERED, True)
+
+
+def test_every_check_passes_before_the_first_sync(run: ConnectionRun) -> None:
+    assert all(result.passed for result in results(run).values())
+
+
+def test_every_check_is_tampered_with_here() -> None:
+    assert TAMPERED.keys() == {check.name for check in CHECKS}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_a_check_fails_when_its_promise_is_broken(synced: ConnectionRun, check: Any) -> None:
+    with synced.warehouse.transaction() as con:
+        assert wrong(con, check.wrong) == 0
+    for statement in TAMPERED[check.name]:
+        with synced.warehouse.transaction() as con:
+            con.execute(statement)
+            assert wrong(con, check.wrong) > 0, statement
+            con.rollback()
+            con.begin()
+
+
+def wrong(con: duckdb.DuckDBPyConnection, query: str) -> int:
+    rows = con.execute(query)
+    names = [column[0] for column in rows.description]
+    return dict(zip(names, rows.fetchone() or (), strict=True))["wrong"]
+
+
+def test_what_guards_delivery_is_an_error_and_says_how_many(synced: ConnectionRun) -> None:
+    with synced.warehouse.transaction() as con:
+        con.execute(TAMPERED["sign_and_type_agree"][0])
+        con.execute(TAMPERED["ledger_equals_operations_by_day"][0])
+    found = results(synced)
+    assert found["sign_and_type_agree"].severity is dg.AssetCheckSeverity.ERROR
+    assert found["sign_and_type_agree"].metadata["wrong"].value == 1
+    assert found["ledger_equals_operations_by_day"].severity is dg.AssetCheckSeverity.WARN
+    assert found["ledger_equals_operations_by_day"].metadata["difference"].value == pytest.approx(3000.01)
+
+
+def test_what_a_run_had_no_time_for_is_backlog_and_no_failure(synced: ConnectionRun) -> None:
+    with synced.warehouse.transaction() as con:
+        con.execute("delete from finmap_upload where transaction_id = 'tx_1'")
+    found = results(synced)
+    assert all(result.passed for result in found.values())
+    assert found["nothing_is_left_undelivered"].metadata["backlog"].value == 1
+
+
+def test_a_broken_promise_about_operations_stops_the_delivery(
+    connection: Connection, synced: ConnectionRun, warehouse: Warehouse, shop: Shop, sandbox: Sandbox,
+    dagster: dg.DagsterInstance,
+) -> None:  # fmt: skip
+    with warehouse.transaction() as con:
+        con.execute(f"insert into operations {ROW}")
+    shop.put_transaction({"id": "tx_9", "date": "2025-01-16 10:00:00", "amount": 5})
+    sandbox.forget_requests()
+    ended = run_job(dagster, connection, "sync", DAY + timedelta(days=1), DAY + timedelta(days=1))
+    assert not ended.success
+    assert sandbox.requests("finmap", path="/operations") == []
+
+
+def test_a_transaction_that_changed_after_it_was_delivered_is_noticed(
+    synced: ConnectionRun, shop: Shop, put: Callable[..., None]
+) -> None:
+    put(amount=1499.99)
+    assert not results(synced)["ledger_equals_operations_by_day"].passed
+
+
+@pytest.fixture
+def put(synced: ConnectionRun, shop: Shop) -> Callable[..., None]:
+    """A manager edits tx_1, and the days are staged again."""
+
+    def put(**fields: Any) -> None:
+        shop.put_transaction({**TRANSACTIONS[0], **fields})
+        stage(synced, DAY - timedelta(days=1), DAY)
+
+    return put

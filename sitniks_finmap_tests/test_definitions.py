@@ -1,0 +1,130 @@
+"""The front door: each connection has its assets, checks, jobs and sensors, and a wrong one stops no other."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from sitniks_finmap.connections import ConfigurationError, Connection
+
+TABLES = {"raw_sitniks_transactions", "raw_sitniks_orders", "operations", "finmap_upload"}
+GOOD = 'start_date = 2025-01-15\nfinmap_account = "Каса"\n'
+
+
+def load(project: Path, text: str | None = None) -> dg.Definitions:
+    """The definitions of connections.toml as Dagster loads them, validated."""
+    if text is not None:
+        (project / "connections.toml").write_text(text, "utf-8")
+    from sitniks_finmap.definitions import build_defs  # importing it loads connections.toml
+
+    definitions = build_defs()
+    dg.Definitions.validate_loadable(definitions)
+    return definitions
+
+
+def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {"/".join(spec.key.path): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def test_a_connection_has_its_assets_checks_jobs_and_sensors_under_its_own_name(
+    project: Path, connection: Connection
+) -> None:
+    definitions = load(project)
+    repository = definitions.get_repository_def()
+
+    assets = {name: spec for name, spec in specs(definitions).items() if name.startswith("u1/")}
+    assert set(assets) == {f"u1/{table}" for table in TABLES}
+    assert Counter(spec.group_name for spec in assets.values()) == {"extract": 2, "transform": 1, "deliver": 1}
+    assert all(spec.description for spec in assets.values())
+    assert {check.name for check in repository.asset_checks_defs_by_key} >= {"transaction_ids_are_unique"}
+    assert {job.name for job in repository.get_all_jobs() if job.name.startswith("u1_")} == {"u1_sync", "u1_deliver"}
+    sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
+    assert sensors.keys() == {"u1_sync_sensor", "u1_retry_sensor", "failed_run_alert", "checks_alert"}
+    assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors.values())
+    assert (sensors["u1_sync_sensor"].job_name, sensors["u1_retry_sensor"].job_name) == ("u1_sync", "u1_deliver")
+    assert [schedule.name for schedule in repository.schedule_defs] == ["housekeeping_schedule"]
+
+
+def test_data_goes_one_way(project: Path, connection: Connection) -> None:
+    upstream = {
+        name: {"/".join(dep.asset_key.path) for dep in spec.deps} for name, spec in specs(load(project)).items()
+    }
+    assert upstream["u1/raw_sitniks_transactions"] == set()
+    assert upstream["u1/raw_sitniks_orders"] == {"u1/raw_sitniks_transactions"}
+    assert upstream["u1/operations"] == {"u1/raw_sitniks_transactions", "u1/raw_sitniks_orders"}
+    assert upstream["u1/finmap_upload"] == {"u1/operations"}
+
+
+def test_the_days_are_local_and_today_is_one_of_them(project: Path, connect: Callable[..., Connection]) -> None:
+    connect(timezone="Europe/Kyiv")
+    partitions = specs(load(project))["u1/operations"].partitions_def
+    assert isinstance(partitions, dg.DailyPartitionsDefinition)
+    assert (partitions.timezone, partitions.end_offset) == ("Europe/Kyiv", 1)
+    assert partitions.get_first_partition_key() == "2025-01-10"
+
+
+def test_a_range_of_days_is_one_run_in_one_process(project: Path, connection: Connection) -> None:
+    repository = load(project).get_repository_def()
+    for asset in repository.assets_defs_by_key.values():
+        assert asset.backfill_policy == dg.BackfillPolicy.single_run()
+    assert repository.get_job("u1_sync").executor_def is dg.in_process_executor
+    assert repository.get_job("u1_sync").tags["connection"] == "u1"
+
+
+def test_a_hundred_connections_load_and_a_wrong_one_among_them_is_a_group_of_its_own(project: Path) -> None:
+    tables = [f"[sitniks_user_{n}]\n{GOOD}" for n in range(1, 101)]
+    tables[49] = '[sitniks_user_50]\nstart_date = 2025-01-15\nfinmap_acount = "Каса"\n'
+    definitions = load(project, "\n".join(tables))
+
+    found = specs(definitions)
+    wrong = found.pop("sitniks_user_50/misconfigured")
+    assert wrong.group_name == "misconfigured"
+    assert "sitniks_user_50: finmap_account is missing; finmap_acount is not a setting" in str(wrong.description)
+    right = [f"sitniks_user_{n}" for n in range(1, 101) if n != 50]
+    assert set(found) == {f"{name}/{table}" for name in right for table in TABLES}
+    repository = definitions.get_repository_def()
+    assert {sensor.name for sensor in repository.sensor_defs} >= {f"{name}_sync_sensor" for name in right}
+    assert not repository.has_job("sitniks_user_50_sync")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        '[bad]\nstart_date = "2025-02-30"\nfinmap_account = "Каса"\n',
+        f'[bad]\n{GOOD}sitniks_api_key = "t0kensecret"\n',
+        f'[bad]\n{GOOD}finmap_url = "https://t0kensecret@api.finmap.online"\n',
+        f'[bad]\n{GOOD}sync_every = "hourly"\n',
+        f"[Bad]\n{GOOD}",
+        f"['bad one']\n{GOOD}",
+        f"['bad one']\n{GOOD}\n['bad-one']\n{GOOD}\n['bad+one']\n{GOOD}",
+        f"['']\n{GOOD}",
+        f"['Крамниця']\n{GOOD}",
+        "['bad\"quote']\n",
+        f"['{'x' * 300}']\n{GOOD}a = 1",
+        "bad = 5\n",
+    ],
+    ids=lambda text: ascii(text)[1:30],
+)
+def test_whatever_is_wrong_with_one_connection_the_others_load(project: Path, wrong: str) -> None:
+    loose, table = ("", wrong) if wrong.startswith("[") else (wrong, "")
+    definitions = load(project, f"{loose}\n[good]\n{GOOD}\n{table}")
+    found = specs(definitions)
+    assert {name for name in found if name.startswith("good/")} == {f"good/{table}" for table in TABLES}
+    others = [spec for name, spec in found.items() if not name.startswith("good/")]
+    assert others
+    assert all(spec.group_name == "misconfigured" and spec.description for spec in others)
+    assert "t0kensecret" not in str(others)
+
+
+def test_a_file_that_is_no_toml_is_one_clear_error(project: Path, connection: Connection) -> None:
+    load(project)
+    with pytest.raises(ConfigurationError, match=r"connections\.toml cannot be read"):
+        load(project, "[u1\n")
+
+
+def test_definitions_hold_no_key(project: Path, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("U1_SITNIKS_API_KEY")
+    monkeypatch.delenv("U1_FINMAP_API_KEY")
+    assert "u1/operations" in specs(load(project))  # nor do they need one: the sensor says what is missing

@@ -1,0 +1,128 @@
+"""The asset finmap_upload as Dagster runs it: numbers for each day, backlog, previews without personal data."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from sitniks_finmap.automation import range_tags
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.launch import run_job
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap_tests.test_delivery import ledger, live, want, writes
+
+DAY = date(2025, 1, 15)
+BEFORE = DAY - timedelta(days=1)
+
+
+def transaction(number: int, day: date = DAY, amount: Any = 100, **more: Any) -> dict[str, Any]:
+    client = f"Клієнт {70000 + number}"
+    described = {"description": f"Оплата від {client}", "counterparty": client, "source": "Instagram"}
+    return {"id": f"tx_{number}", "date": f"{day} 10:00:00", "amount": amount, **described, **more}
+
+
+def metadata_by_day(instance: dg.DagsterInstance, run_id: str, table: str) -> dict[str, dict[str, Any]]:
+    """What Dagster shows for each day of one table."""
+    found = {}
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        assert entry.dagster_event
+        materialization = entry.dagster_event.step_materialization_data.materialization
+        if materialization.asset_key.path[-1] == table:
+            assert materialization.partition
+            found[materialization.partition] = {name: one.value for name, one in materialization.metadata.items()}
+    return found
+
+
+def results(instance: dg.DagsterInstance, run_id: str) -> dict[str, bool]:
+    found = {}
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        assert entry.dagster_event
+        evaluation = entry.dagster_event.asset_check_evaluation_data
+        found[evaluation.check_name] = evaluation.passed
+    return found
+
+
+def test_a_sync_delivers_and_each_day_gets_its_own_numbers_without_personal_data(
+    connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance, warehouse: Warehouse
+) -> None:
+    shop.put_transactions([transaction(1), transaction(2, amount="-40.10"), transaction(3, BEFORE, amount="1 000,05")])
+    shop.put_transactions([transaction(4, amount="сто"), transaction(5), transaction(6)])
+    sandbox.fault(Fault("error_201", "finmap", times=1))
+
+    ended = run_job(dagster, connection, "sync", BEFORE, DAY)
+
+    assert ended.success
+    days = metadata_by_day(dagster, ended.run_id, "finmap_upload")
+    assert {day: {name: days[day][name] for name in ("delivered", "failed", "backlog")} for day in days} == {
+        "2025-01-14": {"delivered": 1, "failed": 0, "backlog": 0},
+        "2025-01-15": {"delivered": 3, "failed": 1, "backlog": 0},
+    }
+    assert (days["2025-01-14"]["income_sum"], days["2025-01-14"]["expense_sum"]) == (1000.05, 0)
+    assert metadata_by_day(dagster, ended.run_id, "operations")["2025-01-15"]["rejected"] == 1
+    assert "tx_3" in days["2025-01-14"]["preview"]
+    assert not any("7000" in str(shown) or "Клієнт" in str(shown) for shown in days.values())
+    failing = {name for name, passed in results(dagster, ended.run_id).items() if not passed}
+    assert failing == {"nothing_is_left_undelivered"}
+    assert {row["run_id"] for row in ledger(warehouse).values()} == {ended.run_id}
+
+    # A run that a person starts takes up what failed, at once; then nothing is left to do.
+    again = run_job(dagster, connection, "deliver", BEFORE, DAY)
+    assert again.success
+    assert all(results(dagster, again.run_id).values())
+    assert sorted(live(shop).values()) == [1] * 5
+    assert len(writes(sandbox)) == 6
+
+
+def test_a_run_of_a_sensor_delivers_for_its_minutes_and_leaves_the_rest_as_backlog(
+    project: Any, connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance,
+    warehouse: Warehouse,
+) -> None:  # fmt: skip
+    from sitniks_finmap.definitions import connection_definitions  # importing it loads connections.toml
+
+    want(warehouse, shop, *({"transaction_id": f"tx_{n}"} for n in range(20)))
+    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.05, times=None))
+    result = connection_definitions(connection).resolve_job_def("u1_deliver").execute_in_process(
+        instance=dagster,
+        tags={"connection": "u1", **range_tags(date(2026, 3, 10), date(2026, 3, 10))},
+        run_config={
+            "ops": {"u1__finmap_upload": {"config": {"minutes": 0}}},
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        },
+    )  # fmt: skip
+
+    assert result.success
+    shown = metadata_by_day(dagster, result.run_id, "finmap_upload")["2026-03-10"]
+    assert 0 < shown["delivered"] <= 8
+    assert (shown["backlog"], shown["failed"]) == (20 - shown["delivered"], 0)
+    assert results(dagster, result.run_id)["nothing_is_left_undelivered"]
+
+
+def test_the_published_copy_has_the_ledger_of_the_run(
+    connection: Connection, shop: Shop, dagster: dg.DagsterInstance, warehouse: Warehouse
+) -> None:
+    import duckdb
+
+    shop.put_transaction(transaction(1))
+    run_job(dagster, connection, "sync", DAY, DAY)
+    with duckdb.connect(warehouse.read_path, read_only=True) as con:
+        assert con.execute("select external_id, state from finmap_upload").fetchall() == [("u1:tx_1", "sent")]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_fails_the_run_with_one_message_that_says_what_to_do(
+    connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance, warehouse: Warehouse, status: int
+) -> None:
+    want(warehouse, shop, *({"occurred_at": None} for _ in range(0)))
+    shop.put_transactions([transaction(n) for n in range(1, 30)])
+    sandbox.fault(Fault("status", "finmap", path="/operations", status=status, times=None))
+
+    ended = run_job(dagster, connection, "sync", DAY, DAY)
+
+    assert not ended.success
+    assert ended.why == (
+        f"u1: Finmap refused the key ({status}); make a new one or give it the rights, then put it into .env"
+    )
+    assert len(sandbox.requests("finmap", path="/operations")) <= 4
+    assert ledger(warehouse) == {}

@@ -1,0 +1,84 @@
+"""Dagster's own records: runs whose process was killed end as failed, runs that nobody asks about are deleted."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.housekeeping import housekeeping, housekeeping_schedule, report_killed_runs
+from sitniks_finmap_tests.test_automation import add_run
+
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+GOES_ON = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED]
+
+
+def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus | None:
+    run = instance.get_run_by_id(run_id)
+    return run.status if run else None
+
+
+def clean(instance: dg.DagsterInstance) -> int:
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    return housekeeping.execute_in_process(instance=instance, run_config=quiet).output_for_node("delete_old_runs")
+
+
+def test_runs_that_ended_more_than_30_days_ago_are_deleted_and_no_others(dagster: dg.DagsterInstance) -> None:
+    now = datetime.now(UTC)
+    old = [add_run(dagster, "u1", status, now - timedelta(days=31)) for status in ENDED]
+    young = [add_run(dagster, "u1", status, now - timedelta(days=29)) for status in ENDED]
+    unended = [add_run(dagster, "u1", status, now - timedelta(days=31)) for status in GOES_ON]
+
+    assert clean(dagster) == 3
+
+    assert [status_of(dagster, run_id) for run_id in old] == [None] * 3
+    assert [status_of(dagster, run_id) for run_id in young] == ENDED
+    assert [status_of(dagster, run_id) for run_id in unended] == GOES_ON
+    assert clean(dagster) == 0
+
+
+def test_how_long_runs_are_kept_stands_in_the_environment(
+    dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SITNIKS_FINMAP_KEEP_RUNS_DAYS", "3")
+    now = datetime.now(UTC)
+    old = add_run(dagster, "u1", dg.DagsterRunStatus.SUCCESS, now - timedelta(days=4))
+    young = add_run(dagster, "u1", dg.DagsterRunStatus.SUCCESS, now - timedelta(days=2))
+    assert clean(dagster) == 1
+    assert (status_of(dagster, old), status_of(dagster, young)) == (None, dg.DagsterRunStatus.SUCCESS)
+
+
+def test_of_a_long_history_the_oldest_runs_go_first(
+    dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sitniks_finmap.housekeeping.DELETED_AT_ONCE", 2)
+    now = datetime.now(UTC)
+    runs = [add_run(dagster, "u1", dg.DagsterRunStatus.SUCCESS, now - timedelta(days=days)) for days in (60, 50, 40)]
+    clean(dagster)
+    assert [status_of(dagster, run_id) is None for run_id in runs] == [True, True, False]
+
+
+def test_housekeeping_runs_every_night_by_itself() -> None:
+    assert housekeeping_schedule.cron_schedule == "30 3 * * *"
+    assert housekeeping_schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_a_run_that_is_started_while_nobody_holds_its_connection_is_reported_as_failed_and_no_other(
+    dagster: dg.DagsterInstance, connection: Connection
+) -> None:
+    now = datetime.now(UTC)
+    started, minutes = dg.DagsterRunStatus.STARTED, timedelta(minutes=1)
+    killed = add_run(dagster, "u1", started, now - 3 * minutes)
+    canceling = add_run(dagster, "u1", dg.DagsterRunStatus.CANCELING, now - 3 * minutes)
+    beginning = add_run(dagster, "u1", started, now - minutes)
+    other = add_run(dagster, "u2", started, now - 60 * minutes)
+    done = add_run(dagster, "u1", dg.DagsterRunStatus.SUCCESS, now - 60 * minutes)
+
+    report_killed_runs(dagster, connection, now)
+
+    failure = dg.DagsterRunStatus.FAILURE
+    assert [status_of(dagster, run_id) for run_id in (killed, canceling)] == [failure, failure]
+    assert [status_of(dagster, run_id) for run_id in (beginning, other)] == [started, started]
+    assert status_of(dagster, done) is dg.DagsterRunStatus.SUCCESS
+    said = [entry.dagster_event.message for entry in dagster.all_logs(killed) if entry.dagster_event]
+    assert "The process of this run was killed. Nothing is lost: the next run goes on." in said
