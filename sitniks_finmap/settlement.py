@@ -10,6 +10,7 @@ from sitniks_finmap.finmap import Content, Finmap, Operation, Outcome, Write
 from sitniks_finmap.http import ApiError, KeyRefused
 
 VERIFY_AFTER = timedelta(minutes=10)  # what Finmap stored and does not show by then is sent again
+HIDDEN_ATTEMPTS = 8
 PERSONS_FIELDS = ("category", "tag")  # a person owns them once they differ from what we wrote
 
 
@@ -122,9 +123,12 @@ class Settler:
         if write.outcome is Outcome.EXISTS and planned.action != "verify":
             # Stored by an earlier attempt and not shown yet.
             return self._accepted(planned, writes)
-        if write.outcome is Outcome.EXISTS:
-            # It had its time to appear: somebody deleted it, and its key is not given twice.
+        if write.outcome is Outcome.EXISTS and planned.attempts >= HIDDEN_ATTEMPTS:
+            # It had hours to appear: somebody deleted it, and its key is not given twice.
             return self._settled(planned, writes, "deleted", content=planned)
+        if write.outcome is Outcome.EXISTS:
+            why = "Finmap says that it exists but does not show it; was it deleted there?"
+            return self._failed(planned, writes, why)
         return self._failed(planned, writes, write.error)
 
     # -- verify, update --

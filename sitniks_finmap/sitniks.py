@@ -64,7 +64,7 @@ class Sitniks:
     def order(self, order_id: str) -> Row | None:
         """One order, or None when there is none: deleted (404), or an id that Sitniks does not take (400)."""
         reply = self.api.read("GET", f"/orders/{quote(order_id, safe='')}")
-        if 400 <= reply.status < 500:
+        if reply.status in (400, 404, 422):
             return None
         if reply.status != 200 or not isinstance(reply.body, dict):
             raise Refused(f"Sitniks answered {reply.status} to one order: {message_of(reply.body)}")

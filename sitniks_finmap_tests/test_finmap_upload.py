@@ -107,7 +107,7 @@ def test_the_published_copy_has_the_ledger_of_the_run(
     shop.put_transaction(transaction(1))
     run_job(dagster, connection, "sync", DAY, DAY)
     with duckdb.connect(warehouse.read_path, read_only=True) as con:
-        assert con.execute("select external_id, state from finmap_upload").fetchall() == [("u1:tx_1", "sent")]
+        assert con.execute("select external_id, state from finmap_upload").fetchall() == [("u1:tx_1", "verified")]
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -84,20 +84,24 @@ CHECKS = [
         "ledger_equals_operations_by_day",
         "For each day what was delivered has the sums of its operations, to the kopiyka, but for changes that are planned.",
         """
-        with delivered as (from current_uploads where state in ('sent', 'verified'))
+        with delivered as (
+            select l.*, l.content_hash is not distinct from o.content_hash or l.rebuilt or p.transaction_id is null as judged
+            from current_uploads l
+            left join operations o using (transaction_id)
+            left join (from plan where action in ('update', 'replace', 'withdraw')) p using (transaction_id)
+            where l.state in ('sent', 'verified')
+        )
         select count(*) filter (should <> has) as wrong, coalesce(sum(abs(should - has)), 0) as difference
         from (
             select day, sum(should) as should, sum(has) as has
             from (
                 select o.day, if(o.type = 'expense', -o.amount, o.amount) as should, 0 as has
                 from operations o
-                join delivered d using (transaction_id)
-                where d.content_hash = o.content_hash or d.rebuilt or o.transaction_id not in (select transaction_id from plan)
+                semi join (from delivered where judged) using (transaction_id)
                 union all
-                select d.day, 0, if(d.type = 'expense', -d.amount, d.amount)
-                from delivered d
-                left join operations o using (transaction_id)
-                where d.content_hash = o.content_hash or d.rebuilt or d.transaction_id not in (select transaction_id from plan)
+                select day, 0, if(type = 'expense', -amount, amount)
+                from delivered
+                where judged
             )
             group by all
         )

@@ -135,20 +135,26 @@ def store(
     """Keeps the rows of one complete read of these days, begun then: new or changed ones as a new version."""
     keep_settings(con, run.connection)
     read_at = begun or run.now()
-    store_rows(con, run, resource, rows, first, read_at)
+    store_rows(con, run, resource, rows, first, last, read_at)
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     read = [{"resource": resource, "day": day, "read_at": read_at, "run_id": run.run_id} for day in days]
     insert_rows(con, "complete_reads", read, replacing=True)
 
 
 def store_rows(
-    con: duckdb.DuckDBPyConnection, run: ConnectionRun, resource: Resource, rows: list[Row], day: date, at: datetime
+    con: duckdb.DuckDBPyConnection,
+    run: ConnectionRun,
+    resource: Resource,
+    rows: list[Row],
+    first: date,
+    last: date,
+    at: datetime,
 ) -> None:
-    """Keeps rows; one without a date of its own is put on `day`."""
+    """Keeps rows; one without a usable date of its own is put on `first`."""
     con.execute(
-        "create or replace temp table this_read as select $1::date as first_day, $2::timestamptz as read_at, "
-        "$3::varchar as run_id",
-        [day, at, run.run_id],
+        "create or replace temp table this_read as select $1::date as first_day, $2::date as last_day, "
+        "$3::timestamptz as read_at, $4::varchar as run_id",
+        [first, last, at, run.run_id],
     )
     frame = pd.DataFrame(
         {"id": [r.id for r in rows], "amount": [r.amount for r in rows], "text": [r.text for r in rows]}, dtype=object
@@ -204,7 +210,7 @@ def fetch_orders(run: ConnectionRun, order_ids: set[str], day: date) -> None:
         found = {order_id: run.sitniks.order(order_id) for order_id in batch}
         now = run.now()
         with run.warehouse.transaction() as con:
-            store_rows(con, run, "orders", [row for row in found.values() if row], day, now)
+            store_rows(con, run, "orders", [row for row in found.values() if row], day, day, now)
             gone = [order_id for order_id, row in found.items() if row is None]
             con.execute(
                 "update raw_sitniks_orders set gone_at = $1 where list_contains($2, order_id) and gone_at is null",

@@ -64,7 +64,7 @@ create table raw_sitniks_transactions (
 comment on table raw_sitniks_transactions is 'One row is one version of one Sitniks transaction, exactly as Sitniks answered it. A changed payload is a new version; nothing is overwritten.';
 comment on column raw_sitniks_transactions.transaction_id is 'Sitniks'' id; a row without one is known by ? and the hash of its text.';
 comment on column raw_sitniks_transactions.version is '1, 2, 3 … for each transaction; the highest is the present one.';
-comment on column raw_sitniks_transactions.day is 'Local day on the axis that the API filters by: createdAt, else date, else the first day of the window that was read.';
+comment on column raw_sitniks_transactions.day is 'Local day on the axis that the API filters by: createdAt, else date, else (or when that lies elsewhere) the first day of the window in which it was read.';
 comment on column raw_sitniks_transactions.amount is 'The amount as Sitniks wrote it, digit for digit (JSON functions would read a number through a float).';
 comment on column raw_sitniks_transactions.payload is 'The transaction as Sitniks answered it, verbatim.';
 comment on column raw_sitniks_transactions.content_hash is 'MD5 of the payload.';
