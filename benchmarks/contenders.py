@@ -59,7 +59,9 @@ def _cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def open_run(served: Served, folder: Path, *, sitniks: str = "demo", finmap: str = "demo", **settings: Any):
+def open_run(
+    served: Served, folder: Path, *, sitniks: str = "demo", finmap: str = "demo", **settings: Any
+) -> ConnectionRun:
     """A run of ours from one shop's Sitniks to one shop's Finmap, without Dagster; no rate limit unless asked."""
     os.environ["SITNIKS_FINMAP_DATA"] = str(folder)
     os.environ["BENCHMARK_SITNIKS_API_KEY"] = served.sitniks_keys[sitniks]
@@ -89,7 +91,5 @@ def show_ratio(title: str, ours: list[Effort], other: list[Effort], aim: float) 
     speeds = [one.per_second / two.per_second for one, two in rounds]
     cpu = median(one.cpu_seconds / two.cpu_seconds for one, two in rounds)
     verdict = "reached" if median(speeds) >= aim else "MISSED"
-    print(
-        f"{title:<24}{median(speeds):>10.2f} of its rate ({min(speeds):.2f} to {max(speeds):.2f}), {cpu:.2f} of its CPU; "
-        f"aim {aim:.2f} of the rate: {verdict}"
-    )
+    spread = f"{min(speeds):.2f} to {max(speeds):.2f}"
+    print(f"{title:<24}{median(speeds):>10.2f} of its rate ({spread}), {cpu:.2f} of its CPU; aim {aim:.2f}: {verdict}")

@@ -74,8 +74,8 @@ def dlt_rest_api(served: Served, folder: Path) -> Effort:
 
 def merge(served: Served, shop: str, folder: Path) -> int:
     """Returns how many transactions the database has afterwards."""
-    import dlt
-    from dlt.sources.rest_api import rest_api_source
+    import dlt  # pyright: ignore[reportMissingImports]  # in the extra `benchmark` only
+    from dlt.sources.rest_api import rest_api_source  # pyright: ignore[reportMissingImports]
 
     database = folder / f"{shop}.duckdb"
     pipeline = dlt.pipeline(

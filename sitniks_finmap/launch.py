@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -19,6 +19,7 @@ from sitniks_finmap.warehouse import private_folder
 
 STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
 PACKAGE = Path(__file__).parent
+FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__name__}"  # how Dagster begins the message of one
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,13 @@ def run_job(
 
 
 def _why(dagster: dg.DagsterInstance, run_id: str) -> str:
-    """What the failed steps of a run say."""
+    """What the failed steps of a run say, or its resource: that another run holds the connection."""
     reasons = []
-    for entry in dagster.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
-        if entry.dagster_event is None:
-            continue
-        failure = entry.dagster_event.step_failure_data
-        said = failure.user_failure_data.description if failure.user_failure_data else None
+    failures = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RESOURCE_INIT_FAILURE}
+    for entry in dagster.all_logs(run_id, of_type=failures):
+        failure: Any = entry.dagster_event.event_specific_data if entry.dagster_event else None
+        told = getattr(failure, "user_failure_data", None)
+        said = told.description if told else None
         if said or failure.error:
-            reasons.append(said or str(failure.error.message if failure.error else "").strip())
+            reasons.append(said or failure.error.message.strip().removeprefix(f"{FAILURE}: "))
     return "; ".join(dict.fromkeys(reasons)) or "see the run in the Dagster UI"

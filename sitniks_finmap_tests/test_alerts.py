@@ -1,4 +1,4 @@
-"""Messages to people: one when something begins to need a human, one when it is over; sent for real, to this machine."""
+"""Messages to people, really sent: one when something begins to need a human, one when it is over."""
 
 import json
 import logging
@@ -59,11 +59,17 @@ class Floor:
         self.last_run_id = ""
 
     def run(
-        self, job: str = "u1_sync", *, why: str = "", only: str = "", tags: dict[str, str] | None = None, **checks: bool
+        self,
+        job: str = "u1_sync",
+        *,
+        why: str = "",
+        only: str = "",
+        tags: dict[str, str] | None = None,
+        checks: dict[str, bool] | None = None,
     ) -> list[str]:
         """Runs `job`, failing for the reason `why`; `checks` are the evaluated ones. Returns the titles sent."""
         tags = {"connection": "u1"} if tags is None else tags
-        self.last_run_id = self._execute(job, why, [dg.AssetKey(only)] if only else None, tags, checks)
+        self.last_run_id = self._execute(job, why, [dg.AssetKey(only)] if only else None, tags, checks or {})
         run = self.instance.get_run_by_id(self.last_run_id)
         ended = dg.DagsterEventType.RUN_FAILURE if why else dg.DagsterEventType.RUN_SUCCESS
         (entry,) = self.instance.all_logs(self.last_run_id, of_type=ended)
@@ -159,34 +165,34 @@ def test_a_preview_that_succeeds_is_no_proof_that_the_sync_works_again(floor: Fl
 
 def test_a_run_that_belongs_to_no_connection_is_nobodys_alert(floor: Floor) -> None:
     assert floor.run("housekeeping", why="broken", tags={}) == []
-    assert floor.run("housekeeping", tags={}, **{UPLOAD: False}) == []
+    assert floor.run("housekeeping", tags={}, checks={UPLOAD: False}) == []
 
 
 # -- Checks that fail --------------------------------------------------------------------------------------------
 
 
 def test_one_message_when_a_check_begins_to_fail_and_one_when_all_pass_again(floor: Floor, inbox: Inbox) -> None:
-    assert floor.run(**{OPERATIONS: True, UPLOAD: True}) == []
-    assert floor.run(**{OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}"]
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == []
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}"]
     assert inbox.messages[-1][1].startswith("wrong 3")
-    assert floor.run(**{OPERATIONS: True, UPLOAD: False}) == []
-    assert floor.run(**{OPERATIONS: False, UPLOAD: False}) == [f"u1: {OPERATIONS}"]
-    assert floor.run(**{OPERATIONS: True, UPLOAD: False}) == []
-    assert floor.run(**{OPERATIONS: True, UPLOAD: True}) == ["u1: all checks pass again"]
-    assert floor.run(**{OPERATIONS: True, UPLOAD: True}) == []
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == []
+    assert floor.run(checks={OPERATIONS: False, UPLOAD: False}) == [f"u1: {OPERATIONS}"]
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == []
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == ["u1: all checks pass again"]
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == []
 
 
 def test_a_check_that_fails_in_the_first_run_of_all_is_told(floor: Floor) -> None:
-    assert floor.run(**{UPLOAD: False}) == [f"u1: {UPLOAD}"]
+    assert floor.run(checks={UPLOAD: False}) == [f"u1: {UPLOAD}"]
 
 
 def test_a_run_that_does_not_evaluate_a_check_says_nothing_about_it(floor: Floor) -> None:
     """A preview evaluates the checks of operations and not those of finmap_upload: that is no all-clear."""
-    assert floor.run(**{OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}"]
-    assert floor.run(**{OPERATIONS: True}) == []
-    assert floor.run(**{OPERATIONS: True, UPLOAD: False}) == []
-    assert floor.run("u1_deliver", **{UPLOAD: True}) == ["u1: all checks pass again"]
-    assert floor.run(**{OPERATIONS: True, UPLOAD: True}) == []
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}"]
+    assert floor.run(checks={OPERATIONS: True}) == []
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == []
+    assert floor.run("u1_deliver", checks={UPLOAD: True}) == ["u1: all checks pass again"]
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == []
 
 
 # -- The way of a message ----------------------------------------------------------------------------------------

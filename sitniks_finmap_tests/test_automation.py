@@ -97,10 +97,14 @@ def delivered(warehouse: Warehouse, **rows: Any) -> None:
     with warehouse.transaction() as con:
         for transaction, (state, due) in rows.items():
             con.execute(
-                "insert or replace into finmap_upload by name select external_id, transaction_id, 1 as generation, day, "
-                "type, $2 as state, amount, occurred_at, account, comment, content_hash, 1 as attempts, "
-                "if($2 = 'rejected', content_hash, null) as refused_hash, if($2 = 'failed', null, occurred_at) as sent_at, "
-                "$3::timestamptz as next_attempt_at from operations where transaction_id = $1",
+                """
+                insert or replace into finmap_upload by name
+                select
+                    external_id, transaction_id, 1 as generation, day, type, $2 as state, amount, occurred_at, account,
+                    comment, content_hash, 1 as attempts, if($2 = 'rejected', content_hash, null) as refused_hash,
+                    if($2 = 'failed', null, occurred_at) as sent_at, $3::timestamptz as next_attempt_at
+                from operations where transaction_id = $1
+                """,
                 [transaction, state, due],
             )
 
@@ -240,8 +244,8 @@ def test_the_sync_and_the_retry_of_one_moment_have_different_run_keys(
     sensor: Callable[[Which], Sensor], warehouse: Warehouse, shop: Shop
 ) -> None:
     want(warehouse, shop, {})
-    keys = {request.run_key for request in (sensor("sync").tick(), sensor("retry").tick()) if isinstance(request, dg.RunRequest)}  # fmt: skip
-    assert len(keys) == 2
+    requests = [sensor("sync").tick(), sensor("retry").tick()]
+    assert len({request.run_key for request in requests if isinstance(request, dg.RunRequest)}) == 2
 
 
 # -- While something else goes on --------------------------------------------------------------------------------

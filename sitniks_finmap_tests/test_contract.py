@@ -1,4 +1,4 @@
-"""What is sent to Finmap: valid by the vendor's document, unknown fields refused; and, record by record, as in golden/."""
+"""What is sent to Finmap: valid by the vendor's document, unknown fields refused; and exactly as in golden/."""
 
 import json
 import re
@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
+
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.delivery import Courier
 from sitniks_finmap.finmap import Content
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Fault, RecordedRequest, Sandbox, Shop, seed_shop
-
 from sitniks_finmap_tests.conftest import SHARED_APIS
-from sitniks_finmap_tests.test_delivery import NOON, deliver, forget, stage, want, writes
+from sitniks_finmap_tests.test_delivery import NOON, forget, stage, writes
 
 DOCUMENT = SHARED_APIS / "finmap-openapi.json"
 GOLDEN = Path(__file__).parent / "golden"
@@ -170,7 +170,7 @@ def test_whatever_an_operation_holds_its_requests_are_in_the_contract(
     content = Content(
         type=type,
         amount=data.draw(st.decimals("0.01", "9999999999999999.99", places=2)),
-        occurred_at=data.draw(st.datetimes(datetime(2015, 1, 2), datetime(2036, 1, 1), timezones=st.just(NOON.tzinfo))),  # type: ignore[arg-type] # noqa: DTZ001, E501
+        occurred_at=data.draw(st.datetimes(datetime(2015, 1, 2), datetime(2036, 1, 1), timezones=st.just(NOON.tzinfo))),  # type: ignore[arg-type] # noqa: DTZ001
         account=shop.accounts[0]["id"],
         category=data.draw(st.none() | text),
         tag=data.draw(st.none() | text),

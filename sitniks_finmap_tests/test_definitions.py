@@ -39,7 +39,12 @@ def test_a_connection_has_its_assets_checks_jobs_and_sensors_under_its_own_name(
 
     assets = {name: spec for name, spec in specs(definitions).items() if name.startswith("u1/")}
     assert set(assets) == {f"u1/{table}" for table in TABLES}
-    assert Counter(spec.group_name for spec in assets.values()) == {"extract": 2, "transform": 1, "deliver": 1, "reconcile": 2}
+    assert Counter(spec.group_name for spec in assets.values()) == {
+        "extract": 2,
+        "transform": 1,
+        "deliver": 1,
+        "reconcile": 2,
+    }
     assert all(spec.description for spec in assets.values())
     assert {check.name for check in repository.asset_checks_defs_by_key} >= {"transaction_ids_are_unique"}
     assert {job.name for job in repository.get_all_jobs() if job.name.startswith("u1_")} == {"u1_sync", "u1_deliver"}

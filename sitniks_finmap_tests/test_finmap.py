@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from sitniks_finmap.finmap import Content, Finmap, Outcome, read_operation
 from sitniks_finmap.http import KeyRefused, Refused, Unavailable
 from sitniks_finmap.run import ConnectionRun

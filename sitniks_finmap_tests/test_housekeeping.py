@@ -48,9 +48,7 @@ def test_how_long_runs_are_kept_stands_in_the_environment(
     assert (status_of(dagster, old), status_of(dagster, young)) == (None, dg.DagsterRunStatus.SUCCESS)
 
 
-def test_a_long_history_is_deleted_to_its_end(
-    dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_history_is_deleted_to_its_end(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sitniks_finmap.housekeeping.DELETED_AT_ONCE", 2)
     now = datetime.now(UTC)
     runs = [add_run(dagster, "u1", dg.DagsterRunStatus.SUCCESS, now - timedelta(days=days)) for days in (60, 50, 40)]
