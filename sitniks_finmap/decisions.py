@@ -73,7 +73,8 @@ def undo_catch_up(warehouse: Warehouse) -> int:
     with warehouse.transaction() as con:
         return len(
             con.execute(
-                "delete from finmap_upload where state = 'dismissed' and sent_at is null and last_error = $1 returning 1",
+                "delete from finmap_upload "
+                "where state = 'dismissed' and sent_at is null and last_error = $1 returning 1",
                 [CAUGHT_UP],
             ).fetchall()
         )

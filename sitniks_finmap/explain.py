@@ -84,7 +84,8 @@ QUERIES = {
             o.classification,
             'rule ' || (r.position + 1) || coalesce(', sign ' || r.sign, '')
                 || if(len(r.sources) > 0, ', source has one of ' || array_to_string(r.sources, ' / '), '')
-                || if(len(r.descriptions) > 0, ', description has one of ' || array_to_string(r.descriptions, ' / '), ''),
+                || if(len(r.descriptions) > 0, ', description has one of ', '')
+                || array_to_string(r.descriptions, ' / '),
             o.comment
         from operations o
         left join finmap_accounts a using (account)

@@ -165,7 +165,7 @@ class Finmap:
 
     def _rows(self, reply: Reply) -> list[dict[str, Any]]:
         if reply.status not in (200, 201) or not isinstance(reply.body, dict):
-            raise Refused(f"Finmap answered {reply.status} to a look-up: {message_of(reply.body)}")
+            raise Refused(f"Finmap answered {reply.status} to a look-up")  # its message may quote the record
         rows = reply.body.get("list")
         if not isinstance(rows, list):
             raise Unavailable("Finmap answered a look-up without a list")

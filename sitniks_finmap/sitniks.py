@@ -67,7 +67,7 @@ class Sitniks:
         if reply.status in (400, 404, 422):
             return None
         if reply.status != 200 or not isinstance(reply.body, dict):
-            raise Refused(f"Sitniks answered {reply.status} to one order: {message_of(reply.body)}")
+            raise Refused(f"Sitniks answered {reply.status} to one order")
         return _row(*_whole_object(reply.text))
 
     def page(self, path: str, start: datetime, end: datetime, skip: int = 0) -> Page:

@@ -175,7 +175,7 @@ def test_from_march_to_november_every_difference_is_explained_and_sums_are_equal
             row[0]: row[1:] for row in con.execute("select external_id, transaction_id from current_uploads").fetchall()
         }
         differ = {r[0] for r in con.execute("select transaction_id from differences").fetchall()}
-    print(f"seed {SEED}: {dict(year.happened)}; differences: {kinds}")
+    print(f"seed {SEED}: {dict(year.happened)}; differences: {kinds}")  # noqa: T201
     assert unexplained == []
 
     # The sandbox's word, not ours: one operation for each transaction, with its amount and sign, and none besides.

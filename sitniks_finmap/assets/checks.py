@@ -82,10 +82,12 @@ CHECKS = [
     Check(
         "finmap_upload",
         "ledger_equals_operations_by_day",
-        "For each day what was delivered has the sums of its operations, to the kopiyka, but for changes that are planned.",
+        "What was delivered has, day by day, the sums of its operations to the kopiyka, but for what is planned.",
         """
         with delivered as (
-            select l.*, l.content_hash is not distinct from o.content_hash or l.rebuilt or p.transaction_id is null as judged
+            select
+                l.*,
+                l.content_hash is not distinct from o.content_hash or l.rebuilt or p.transaction_id is null as judged
             from current_uploads l
             left join operations o using (transaction_id)
             left join (from plan where action in ('update', 'replace', 'withdraw')) p using (transaction_id)
