@@ -304,7 +304,7 @@ def test_rule_5_two_connections_on_one_key_share_its_rate(
 ) -> None:
     """Two shops of Sitniks that keep their money in one company of Finmap."""
     runs = [run_of(connect(name, finmap_requests_per_second=20)) for name in ("u1", "u2")]
-    monkeypatch.setenv("U2_SITNIKS_API_KEY", "the key of another shop")
+    monkeypatch.setenv("U2_SITNIKS_API_KEY", "key-of-another-shop")
     for run in runs:
         want(run.warehouse, shop, *({} for _ in range(6)))
     at_once([lambda run=run: courier_of(run).deliver(MARCH, MARCH) for run in runs])
