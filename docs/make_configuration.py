@@ -61,7 +61,7 @@ Read from the environment and from `.env` in the working folder, which comes fir
 | `SITNIKS_FINMAP_KEEP_RUNS_DAYS` | `30` | Dagster runs older than this are deleted. |
 | `DAGSTER_HOME` | `<data>/dagster` | Where Dagster keeps its runs; an absolute path. |
 | `ALERT_URLS` | | Who is told, in apprise's notation, separated by spaces. |
-"""
+"""  # noqa: E501
 
 
 def page() -> str:

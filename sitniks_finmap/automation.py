@@ -8,6 +8,7 @@ import dagster as dg
 
 from sitniks_finmap.assets.deliver import DeliverConfig
 from sitniks_finmap.connections import Connection, spoken
+from sitniks_finmap.delivery import make_plan
 from sitniks_finmap.housekeeping import report_killed_runs
 from sitniks_finmap.run import open_warehouse, today
 from sitniks_finmap.warehouse import Warehouse
@@ -21,6 +22,7 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+DELIVERY = ("finmap_upload", "finmap_operations", "reconciliation")
 Clock = Callable[[], datetime]
 
 
@@ -29,9 +31,9 @@ def utc_now() -> datetime:
 
 
 def connection_jobs(connection: Connection, assets: Sequence[dg.AssetsDefinition]) -> list[Any]:
-    """`<connection>_sync`, the whole way, and `<connection>_deliver`, the last step alone."""
+    """`<connection>_sync`, the whole way, and `<connection>_deliver`, its second half."""
     tags = {"connection": connection.name}
-    upload = [asset for asset in assets if asset.key.path[-1] == "finmap_upload"]
+    delivery = [asset for asset in assets if asset.key.path[-1] in DELIVERY]
     return [
         dg.define_asset_job(
             f"{connection.name}_sync",
@@ -41,7 +43,7 @@ def connection_jobs(connection: Connection, assets: Sequence[dg.AssetsDefinition
         ),
         dg.define_asset_job(
             f"{connection.name}_deliver",
-            selection=dg.AssetSelection.assets(*upload),
+            selection=dg.AssetSelection.assets(*delivery),
             description="Delivers what is due of a range of days; reads nothing from Sitniks.",
             tags=tags,
         ),
@@ -68,6 +70,8 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
         if busy := _busy(context.instance, connection, warehouse, moment):
             return dg.SkipReason(f"{busy}; the sync that is due follows it.")
         first_day, last_day = days_to_sync(connection, warehouse, moment)
+        if first_day > last_day:
+            return dg.SkipReason(f"The import begins on {connection.start_date}.")
         return dg.SensorResult(
             run_requests=[_request(connection, "sync", first_day, last_day, moment)],
             cursor=moment.isoformat(),
@@ -88,6 +92,8 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
             return dg.SkipReason(f"The next look is due at {_local(connection, due)}.")
         if busy := _busy(context.instance, connection, warehouse, moment):
             return dg.SkipReason(f"{busy}; nothing else is delivered meanwhile.")
+        if _sync_is_due(context.instance, connection, moment):
+            return dg.SkipReason("A sync is due and goes first: it brings what is new.")
         days = days_due(warehouse, moment)
         if days is None:
             return dg.SensorResult(
@@ -95,7 +101,24 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
             )
         return dg.SensorResult(run_requests=[_request(connection, "deliver", *days, moment)], cursor=moment.isoformat())
 
-    return [sync_sensor, retry_sensor]
+    @dg.sensor(
+        name=f"{connection.name}_full_sync_sensor",
+        job_name=f"{connection.name}_sync",
+        minimum_interval_seconds=300,  # between two months, so that the hourly sync gets its turn
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Reads the whole history again every {spoken(connection.full_resync_every)}, a month at a time.",
+    )
+    def full_sync_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        _must_be_able_to_run(connection)
+        moment = now()
+        if busy := _busy(context.instance, connection, warehouse, moment):
+            return dg.SkipReason(f"{busy}; the history can wait.")
+        days = days_to_read_again(connection, warehouse, moment)
+        if days is None:
+            return dg.SkipReason(f"All of the history was read within {spoken(connection.full_resync_every)}.")
+        return dg.SensorResult(run_requests=[_request(connection, "full sync", *days, moment)])
+
+    return [sync_sensor, retry_sensor, full_sync_sensor]
 
 
 def days_to_sync(connection: Connection, warehouse: Warehouse, now: datetime) -> tuple[date, date]:
@@ -127,18 +150,36 @@ def first_unread_day(connection: Connection, warehouse: Warehouse, last_day: dat
     return row[0] if row and row[0] else last_day
 
 
-def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
-    """First and last day with something to deliver: failed and due, to be verified, or never tried; or None."""
+def days_to_read_again(connection: Connection, warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
+    """The oldest month with a day that was last read longer ago than `full_resync_every`, or None.
+
+    Only of days that were read before: a first import is the sync's.
+    """
     if not warehouse.exists():
         return None
     with warehouse.transaction() as con:
         row = con.execute(
             """
-            select min(o.day), max(o.day)
-            from operations o
-            left join finmap_upload l using (external_id)
-            where l.external_id is null or (l.state in ('failed', 'sent') and l.next_attempt_at <= $1)
+            select min(day), least(max(day), last_day(min(day)))
+            from (select day, min(read_at) as read_at from complete_reads group by all)
+            where read_at < $1
             """,
+            [now - connection.full_resync_every],
+        ).fetchone()
+    if not row or not row[0] or not row[0] < today(connection, now) - timedelta(connection.lookback_days):
+        return None
+    return max(row[0], connection.start_date), row[1]
+
+
+def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
+    """First and last day with something that can be delivered now: failed, to be verified, changed, or backlog."""
+    if not warehouse.exists():
+        return None
+    with warehouse.transaction() as con:
+        make_plan(con, date.min, date.max, now, every_failed=False, table="due")
+        row = con.execute(
+            "select min(day), max(day) from due, settings "
+            "where standing = 'go' and day between start_date and timezone(timezone, $1::timestamptz)::date",
             [now],
         ).fetchone()
     return (row[0], row[1]) if row and row[0] else None
@@ -163,6 +204,12 @@ def _must_be_able_to_run(connection: Connection) -> None:
     """A connection without its keys shows as a failed tick, with the reason, and launches nothing."""
     if problem := connection.problem():
         raise dg.Failure(problem)
+
+
+def _sync_is_due(instance: dg.DagsterInstance, connection: Connection, now: datetime) -> bool:
+    """Whether the last sync that was launched is longer ago than `sync_every`; a backlog must not keep it waiting."""
+    syncs = instance.get_run_records(dg.RunsFilter(job_name=f"{connection.name}_sync"), limit=1)
+    return bool(syncs) and now - syncs[0].create_timestamp.replace(tzinfo=UTC) > connection.sync_every
 
 
 def _busy(instance: dg.DagsterInstance, connection: Connection, warehouse: Warehouse, now: datetime) -> str | None:

@@ -1,9 +1,10 @@
 """The command `sitniks-finmap`: each command is a few lines over the package."""
 
+import json
 import logging
 import os
 import sys
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from sitniks_finmap import __version__
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
+from sitniks_finmap.warehouse import WarehouseError
 
 out = Console(soft_wrap=True, highlight=False)
 MARKS = {"well": "[green]✓[/]", "look": "[yellow]![/]", "wrong": "[red]✗[/]"}
@@ -68,7 +70,8 @@ def doctor(connection: str | None) -> None:
 @CONNECTION
 @FROM
 @TO
-def sync(connection: str | None, first: datetime | None, last: datetime | None) -> None:
+@click.option("--full", is_flag=True, help="Read the whole history again.")
+def sync(connection: str | None, first: datetime | None, last: datetime | None, full: bool) -> None:
     """Sync now, and deliver until nothing is left.
 
     Without --from and --to: what was never read, the recent days, and whatever waits from earlier runs.
@@ -76,11 +79,12 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None) 
     from sitniks_finmap.report import print_summary
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
+        if full:
+            days = (one.start_date, days[1])
         ended = run("sync", one, days)
         if ended and not (first or last) and (waiting := days_waiting(one)):
             ended, days = run("deliver", one, waiting), (min(days[0], waiting[0]), days[1])
-        print_summary(out, one, *days)
-        return ended
+        return print_summary(out, one, *days) and ended
 
     for_each(connection, first, last, work)
 
@@ -89,17 +93,142 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None) 
 @CONNECTION
 @FROM
 @TO
-def preview(connection: str | None, first: datetime | None, last: datetime | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+def preview(connection: str | None, first: datetime | None, last: datetime | None, as_json: bool) -> None:
     """Show what a sync would write; write nothing."""
-    from sitniks_finmap.report import print_plan
+    from sitniks_finmap.report import plan_json, print_plan
+
+    plans: list[dict[str, object]] = []
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         ended = run("stage", one, days)
-        if ended:
+        if ended and as_json:
+            plans.extend(plan_json(one, *days))
+        elif ended:
             print_plan(out, one, *days)
         return ended
 
-    for_each(connection, first, last, work)
+    try:
+        for_each(connection, first, last, work)
+    finally:
+        if as_json:
+            click.echo(json.dumps(plans, ensure_ascii=False, indent=2))
+
+
+@cli.command()
+@click.argument("transaction")
+@click.option("--connection", metavar="NAME", help="Whose transaction; may be left out when there is one connection.")
+def explain(transaction: str, connection: str | None) -> None:
+    """Tell what happened to one transaction, and why."""
+    from sitniks_finmap.explain import explain as tell
+    from sitniks_finmap.run import ConnectionRun, open_warehouse
+
+    one = one_connection(connection)
+    sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one)), transaction) else 1)
+
+
+@cli.command()
+@CONNECTION
+@click.option("--day", type=DAY, metavar="DAY", help="Only what waits of this day.")
+@click.option("--transaction", metavar="ID", help="Only what waits of this transaction.")
+@click.option("--recreate", is_flag=True, help="Create again what a person deleted in Finmap.")
+def approve(connection: str | None, day: datetime | None, transaction: str | None, recreate: bool) -> None:
+    """Let through what waits for a person; the next sync does it."""
+    decide_for("approve", connection, day, transaction, recreate)
+
+
+@cli.command()
+@CONNECTION
+@click.option("--day", type=DAY, metavar="DAY", help="Only what waits of this day.")
+@click.option("--transaction", metavar="ID", help="Only what waits of this transaction.")
+def dismiss(connection: str | None, day: datetime | None, transaction: str | None) -> None:
+    """Leave Finmap as it is where something waits.
+
+    Until the transaction changes again. What a person deleted in Finmap is dismissed by naming the transaction.
+    """
+    decide_for("dismiss", connection, day, transaction, recreate=False)
+
+
+@cli.command("catch-up")
+@CONNECTION
+@click.option("--until", type=DAY, metavar="DAY", help="Last day that is not posted.")
+@click.option("--undo", is_flag=True, help="Take it back: the next sync posts these days.")
+def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
+    """Mark the history as seen without posting it."""
+    from sitniks_finmap import decisions
+    from sitniks_finmap.run import open_warehouse
+
+    if bool(until) == undo:
+        raise click.UsageError("say either --until DAY or --undo")
+
+    def work(one: Connection, days: tuple[date, date]) -> bool:
+        warehouse = open_warehouse(one)
+        if undo or until is None:
+            with warehouse.run(wait=60):
+                out.print(f"{one.name}: {decisions.undo_catch_up(warehouse)} operations are to be posted again")
+            return True
+        ended = run("stage", one, (one.start_date, until.date()))
+        if ended:
+            with warehouse.run(wait=60):
+                out.print(f"{one.name}: {decisions.catch_up(warehouse, until.date())} operations are not posted")
+        return ended
+
+    for_each(connection, None, None, work)
+
+
+@cli.command("rebuild-ledger")
+@CONNECTION
+def rebuild_ledger(connection: str | None) -> None:
+    """Fill the ledger from Finmap, after its file was lost.
+
+    A sync with an empty ledger does it by itself.
+    """
+    from sitniks_finmap.automation import utc_now
+    from sitniks_finmap.readback import rebuild_ledger as rebuild
+    from sitniks_finmap.run import ConnectionRun, open_warehouse
+
+    def work(one: Connection, days: tuple[date, date]) -> bool:
+        own = ConnectionRun(one, open_warehouse(one))
+        with own.warehouse.run(wait=60):
+            found = rebuild(own, one.start_date, days[1], utc_now())
+        out.print(f"{one.name}: {found} operations are in Finmap, and in the ledger now")
+        return True
+
+    for_each(connection, None, None, work)
+
+
+@cli.command()
+@click.option("--connection", metavar="NAME", help="Of which connection; may be left out when there is one.")
+@click.option("--run", "run_id", metavar="RUN", help="What this run created (its ID in the UI, or its beginning).")
+@FROM
+@TO
+@click.option("--force", is_flag=True, help="Also what a person edited in Finmap.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rollback(
+    connection: str | None, run_id: str | None, first: datetime | None, last: datetime | None, force: bool, yes: bool
+) -> None:
+    """Take out of Finmap what a run created; ask first.
+
+    What is taken out is not sent again by a sync; `approve --recreate` brings it back.
+    """
+    from sitniks_finmap import decisions
+    from sitniks_finmap.report import print_rollback
+    from sitniks_finmap.run import ConnectionRun, open_warehouse
+
+    if bool(run_id) == bool(first and last):
+        raise click.UsageError("say either --run RUN, or --from DAY and --to DAY")
+    own = ConnectionRun(one := one_connection(connection), open_warehouse(one), "rollback")
+    with own.warehouse.run(wait=60):
+        planned = decisions.plan_rollback(
+            own.warehouse,
+            run_id=run_id,
+            first_day=first.date() if first else None,
+            last_day=last.date() if last else None,
+            force=force,
+        )
+        if print_rollback(out, one, planned) and (yes or click.confirm("Delete these operations in Finmap?")):
+            show_progress()
+            out.print(str(decisions.roll_back(own)))
 
 
 @cli.command()
@@ -139,6 +268,27 @@ def sandbox(port: int, live: float, days: int, seed: int) -> None:
     serve_sandbox(out, port=port, live=live or None, days=days, seed=seed)
 
 
+def decide_for(decision: str, name: str | None, day: datetime | None, transaction: str | None, recreate: bool) -> None:
+    from sitniks_finmap.automation import utc_now
+    from sitniks_finmap.decisions import decide
+    from sitniks_finmap.run import open_warehouse
+
+    for one in choose(name):
+        warehouse = open_warehouse(one)
+        if warehouse.exists():
+            with warehouse.run(wait=60):
+                decided = decide(
+                    warehouse,
+                    decision,
+                    utc_now(),
+                    day=day.date() if day else None,
+                    transaction=transaction,
+                    recreate=recreate,
+                )
+            done = "approved; the next sync does it" if decision == "approve" else "dismissed"
+            out.print(f"{one.name}: {decided} {done}")
+
+
 def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> bool:
     """One Dagster job for one connection; says why when it fails."""
     from sitniks_finmap.launch import instance, run_job
@@ -155,7 +305,7 @@ def days_waiting(connection: Connection) -> tuple[date, date] | None:
     from sitniks_finmap.automation import days_due, utc_now
     from sitniks_finmap.run import open_warehouse
 
-    return days_due(open_warehouse(connection), utc_now() + timedelta(days=1))
+    return days_due(open_warehouse(connection), utc_now())
 
 
 def for_each(name: str | None, first: datetime | None, last: datetime | None, work) -> None:
@@ -171,14 +321,20 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
             failed = True
     for connection in choose(name):
         now = utc_now()
-        days = days_to_sync(connection, open_warehouse(connection), now)
-        days = (first.date() if first else days[0], last.date() if last else days[1])
-        if not connection.start_date <= days[0] <= days[1] <= today(connection, now):
-            raise click.UsageError(
-                f"{connection.name}: days run from start_date {connection.start_date} to today "
-                f"{today(connection, now)}, not {days[0]} to {days[1]}"
-            )
-        failed |= not work(connection, days)
+        try:
+            days = days_to_sync(connection, open_warehouse(connection), now)
+            days = (first.date() if first else days[0], last.date() if last else days[1])
+            if not connection.start_date <= days[0] <= days[1] <= today(connection, now):
+                raise ConfigurationError(
+                    f"{connection.name}: days run from start_date {connection.start_date} to today "
+                    f"{today(connection, now)}, not {days[0]} to {days[1]}"
+                )
+            failed |= not work(connection, days)
+        except (ConfigurationError, WarehouseError) as wrong:
+            if name:
+                raise
+            out.print(f"{MARKS['wrong']} {escaped(str(wrong))}")
+            failed = True
     sys.exit(1 if failed else 0)
 
 
@@ -224,6 +380,6 @@ def main() -> None:
     except click.ClickException as wrong:
         wrong.show()
         sys.exit(2)
-    except ConfigurationError as wrong:
+    except (ConfigurationError, WarehouseError) as wrong:
         click.echo(f"Error: {wrong}", err=True)
         sys.exit(2)

@@ -121,10 +121,31 @@ class Connection(BaseModel):
     )
     sync_every: Duration = Field(timedelta(hours=1), description="How often everything recent is synced.")
     retry_every: Duration = Field(timedelta(minutes=15), description="How often failed operations are tried.")
+    full_resync_every: Duration = Field(
+        timedelta(days=7), description="How often the whole history is read again, a month at a time."
+    )
     lookback_days: int = Field(7, ge=0, le=366, description="Recent days that every sync reads again.")
     deliver_minutes: int = Field(
         45, ge=1, le=1440, description="How long a run of a sensor delivers before it leaves the rest to the next."
     )
+    on_change: Literal["update", "ask", "keep"] = Field(
+        "update", description="What happens in Finmap when a transaction changed in Sitniks."
+    )
+    on_delete: Literal["withdraw", "ask", "keep"] = Field(
+        "ask", description="What happens in Finmap when a transaction is gone from Sitniks."
+    )
+    max_change_share: float = Field(
+        0.2, ge=0, le=1,
+        description="A run that would change or withdraw more than this share of at least 20 operations waits for "
+        "`approve`, whatever the two settings above: a broken source looks like that.",
+    )  # fmt: skip
+    first_import: Literal["post", "review"] = Field(
+        "post", description="`review` holds the operations of the first import for `approve`."
+    )
+    final_order_statuses: list[Name] = Field(
+        [], description="Titles of the order statuses that never move again. When given, orders in any other status "
+        "are read again beyond `lookback_days`.",
+    )  # fmt: skip
     sitniks_url: BaseUrl = Field("https://crm.sitniks.com/open-api", description="Base of the Sitniks API.")
     finmap_url: BaseUrl = Field("https://api.finmap.online/v2.2", description="Base of the Finmap API.")
     sitniks_requests_per_second: float = Field(1.0, ge=0, le=1000, description="Rate for the key; 0 = no limit.")
@@ -208,7 +229,24 @@ def load_connections(path: Path | None = None) -> tuple[list[Connection], list[W
     for name, table in tables.items():
         read = read_connection(name, table)
         (right if isinstance(read, Connection) else wrong).append(read)  # type: ignore[arg-type]
-    return right, wrong
+    return _each_company_once(right, wrong)
+
+
+def _each_company_once(
+    right: list[Connection], wrong: list[WrongConnection]
+) -> tuple[list[Connection], list[WrongConnection]]:
+    """Two names for the same pair of keys would post everything twice: only the first of them is right."""
+    first: dict[tuple[str, str], str] = {}
+    unique: list[Connection] = []
+    for connection in right:
+        pair = (os.environ.get(connection.sitniks_key_env, ""), os.environ.get(connection.finmap_key_env, ""))
+        if all(pair) and pair in first:
+            why = f"{connection.name}: has the same two keys as {first[pair]}; everything would be posted twice"
+            wrong.append(WrongConnection(connection.name, why))
+            continue
+        first[pair] = connection.name
+        unique.append(connection)
+    return unique, wrong
 
 
 def read_connection(name: str, table: Any) -> Connection | WrongConnection:

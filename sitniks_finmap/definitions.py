@@ -11,6 +11,7 @@ from sitniks_finmap.alerts import checks_alert, failed_run_alert  # noqa: E402
 from sitniks_finmap.assets.checks import asset_checks  # noqa: E402
 from sitniks_finmap.assets.deliver import deliver_assets  # noqa: E402
 from sitniks_finmap.assets.extract import extract_assets  # noqa: E402
+from sitniks_finmap.assets.reconcile import reconcile_assets  # noqa: E402
 from sitniks_finmap.assets.transform import transform_assets  # noqa: E402
 from sitniks_finmap.automation import connection_jobs, connection_sensors  # noqa: E402
 from sitniks_finmap.connections import Connection, WrongConnection, load_connections  # noqa: E402
@@ -20,7 +21,12 @@ from sitniks_finmap.run import run_resource  # noqa: E402
 
 def connection_definitions(connection: Connection) -> dg.Definitions:
     """Everything of one connection."""
-    assets = [*extract_assets(connection), *transform_assets(connection), *deliver_assets(connection)]
+    assets = [
+        *extract_assets(connection),
+        *transform_assets(connection),
+        *deliver_assets(connection),
+        *reconcile_assets(connection),
+    ]
     return dg.Definitions(
         assets=assets,
         asset_checks=asset_checks(connection),

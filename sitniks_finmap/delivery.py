@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from typing import Any
 
 import duckdb
 
-from sitniks_finmap.finmap import Content, Finmap, Outcome, Write
-from sitniks_finmap.http import ApiError, KeyRefused, Refused, Unavailable
+from sitniks_finmap.finmap import Finmap, Operation, Outcome
+from sitniks_finmap.http import KeyRefused, Refused, Unavailable
+from sitniks_finmap.settlement import Planned, Settled, Settler
 from sitniks_finmap.warehouse import Warehouse, insert_rows, sql
 
 log = logging.getLogger(__name__)
@@ -22,37 +21,7 @@ QUEUED = 100  # so that the senders have work while results are committed
 CHUNK = 1000
 COMMIT_EVERY = 0.5  # seconds of work that a kill may cost
 REPORT_EVERY = 2.0
-VERIFY_AFTER = timedelta(minutes=10)  # what Finmap stored and does not show by then is sent again
 UNANSWERED_IN_A_ROW = 8  # then Finmap is down, and asking on helps nobody
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One row of the plan."""
-
-    action: str
-    external_id: str
-    transaction_id: str
-    generation: int
-    day: date
-    type: str
-    amount: Decimal
-    occurred_at: datetime
-    account: str
-    category: str | None
-    tag: str | None
-    comment: str
-    content_hash: str
-    attempts: int
-    sent_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Settled:
-    """How a planned row ended: its new row in the ledger, and every write that it took."""
-
-    ledger: dict[str, Any]
-    writes: list[Write]
 
 
 @dataclass
@@ -78,17 +47,36 @@ class Delivery:
 
 
 def make_plan(
-    con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime, *, every_failed: bool
+    con: duckdb.DuckDBPyConnection,
+    first_day: date,
+    last_day: date,
+    now: datetime,
+    *,
+    every_failed: bool,
+    table: str = "plan",
 ) -> int:
-    """Writes the table `plan` for these days; `every_failed` takes up failed ones that are not due yet too."""
+    """Writes the plan of these days into the table `plan`, or a temporary one; returns how many rows of it go.
+
+    `every_failed` takes up failed operations that are not due yet as well.
+    """
+    con.execute(
+        """
+        insert into held_import
+        select timezone(timezone, $1::timestamptz)::date from settings
+        where first_import = 'review'
+            and not exists (from held_import) and not exists (from finmap_upload where state <> 'dismissed')
+        """,
+        [now],
+    )
     con.execute(
         "create or replace temp table this_delivery as select $1::date as first_day, $2::date as last_day, "
         "$3::timestamptz as planned_at, $4::boolean as every_failed",
         [first_day, last_day, now, every_failed],
     )
-    con.execute(sql("plan"))
-    (planned,) = con.execute("select count(*) from plan").fetchone() or (0,)
-    return planned
+    kind = "table" if table == "plan" else "temp table"
+    con.execute(f"create or replace {kind} {table} as {sql('plan')}")
+    (going,) = con.execute(f"select count(*) from {table} where standing = 'go'").fetchone() or (0,)
+    return going
 
 
 class Courier:
@@ -108,9 +96,6 @@ class Courier:
         self.retry_every = retry_every
         self.run_id = run_id
         self.now = now
-        self.tags: dict[str, str] = {}
-        self.refused_tags: dict[str, str] = {}  # label → why Finmap did not make it
-        self.key_refused: KeyRefused | None = None
 
     def deliver(
         self, first_day: date, last_day: date, *, minutes: float | None = None, every_failed: bool = True
@@ -120,29 +105,51 @@ class Courier:
         Raises KeyRefused, or Unavailable when Finmap stopped answering; what was done until then is committed.
         """
         deadline = None if minutes is None else time.monotonic() + minutes * 60
-        self.key_refused = None
         with self.warehouse.transaction() as con:
-            delivery = Delivery(make_plan(con, first_day, last_day, self.now(), every_failed=every_failed))
-            labels = [row[0] for row in con.execute("select distinct tag from plan where tag is not null").fetchall()]
-        self._prepare_tags(labels)
-        self._apply(delivery, deadline)
+            make_plan(con, first_day, last_day, self.now(), every_failed=every_failed)
+        return self.carry_out(deadline)
+
+    def carry_out(self, deadline: float | None = None) -> Delivery:
+        """Carries out what goes of the table `plan`, until the deadline (monotonic). Raises as `deliver`."""
+        with self.warehouse.transaction() as con:
+            (going,) = con.execute("select count(*) from plan where standing = 'go'").fetchone() or (0,)
+            labels = con.execute(
+                "select tag from plan where standing = 'go' and action not in ('withdraw', 'rollback') "
+                "and tag is not null group by all"
+            ).fetchall()
+        delivery = Delivery(going)
+        tags, refused_tags = self._tags([label for (label,) in labels])
+        settler = Settler(
+            self.finmap, tags, refused_tags, retry_every=self.retry_every, run_id=self.run_id, now=self.now
+        )
+        self._apply(settler, delivery, deadline)
         return delivery
 
-    def _prepare_tags(self, labels: list[str]) -> None:
-        """Each label has a tag in Finmap: made once, and a 409 means that somebody was first."""
-        if not labels:
-            return
-        self.tags = {tag.label: tag.id for tag in self.finmap.tags()}
-        missing = [label for label in labels if label not in self.tags]
+    def _tags(self, labels: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """The IDs of the tags with these labels, and why Finmap did not make one.
+
+        A missing tag is made once; a 409 means that somebody was first.
+        """
+        tags: dict[str, str] = {}
+        refused: dict[str, str] = {}
+        if labels:
+            tags = self._tags_by_label(labels)
+        missing = [label for label in labels if label not in tags]
         for label in missing:
             try:
                 self.finmap.create_tag(label)
-            except Refused as refused:
-                self.refused_tags[label] = str(refused)
+            except Refused as why:
+                refused[label] = str(why)
         if missing:
-            self.tags = {tag.label: tag.id for tag in self.finmap.tags()}
+            tags = self._tags_by_label(labels)
+        return tags, refused
 
-    def _apply(self, delivery: Delivery, deadline: float | None) -> None:
+    def _tags_by_label(self, labels: list[str]) -> dict[str, str]:
+        # Finmap may take "instagram" and "Instagram" for one label.
+        there = {tag.label.strip().casefold(): tag.id for tag in self.finmap.tags()}
+        return {label: there[label.strip().casefold()] for label in labels if label.strip().casefold() in there}
+
+    def _apply(self, settler: Settler, delivery: Delivery, deadline: float | None) -> None:
         progress = Progress(self.warehouse.connection, delivery)
         unanswered = 0
         settled: list[Settled] = []
@@ -154,7 +161,7 @@ class Courier:
                 try:
                     while True:
                         while len(in_flight) < QUEUED and (row := next(rows, None)):
-                            in_flight.add(pool.submit(self.settle, row))
+                            in_flight.add(pool.submit(settler.settle, row))
                         if not in_flight or (deadline and time.monotonic() > deadline):
                             break
                         done, in_flight = wait(in_flight, return_when=FIRST_COMPLETED)
@@ -184,11 +191,12 @@ class Courier:
         while True:
             with self.warehouse.transaction() as con:
                 rows = con.execute(
-                    f"select {columns} from plan where position > $1 order by position limit $2",
+                    f"select position, {columns} from plan where position > $1 and standing = 'go' "
+                    "order by position limit $2",
                     [position, CHUNK],
                 ).fetchall()
-            yield from (Planned(*row) for row in rows)
-            position += len(rows)
+            yield from (Planned(*row[1:]) for row in rows)
+            position = rows[-1][0] if rows else position
             if len(rows) < CHUNK:
                 return
 
@@ -197,111 +205,28 @@ class Courier:
             return
         writes = [asdict(write) | {"run_id": self.run_id} for one in settled for write in one.writes]
         with self.warehouse.transaction() as con:
-            insert_rows(con, "finmap_upload", [one.ledger for one in settled], replacing=True)
+            insert_rows(con, "finmap_upload", [row for one in settled for row in one.ledger], replacing=True)
             insert_rows(con, "finmap_requests", writes)
+            keep_seen(con, [operation for one in settled for operation in one.seen], self.now())
         for one in settled:
-            delivery.states[one.ledger["state"]] = delivery.states.get(one.ledger["state"], 0) + 1
+            delivery.states[one.state] = delivery.states.get(one.state, 0) + 1
         delivery.writes += len(writes)
         settled.clear()
 
-    # -- One row of the plan. No DuckDB here: this runs in several threads, and the network is awaited. --
-
-    def settle(self, planned: Planned) -> Settled:
-        """Brings one operation to Finmap, or finds out how it stands. Raises KeyRefused."""
-        writes: list[Write] = []
-        if self.key_refused:  # to another request of this delivery: no further one is sent
-            raise self.key_refused
-        if planned.tag and planned.tag not in self.tags:
-            return self._failed(planned, writes, self.refused_tags.get(planned.tag, "Finmap has no such tag"))
-        try:
-            if planned.action == "verify":
-                return self._look_up(planned, writes, absent=self._create)
-            return self._create(planned, writes)
-        except KeyRefused as refused:
-            self.key_refused = refused
-            raise
-        except ApiError as error:
-            return self._failed(planned, writes, f"the outcome is unknown: {error}")
-
-    def _create(self, planned: Planned, writes: list[Write]) -> Settled:
-        write = self.finmap.create(planned.external_id, self._wanted(planned))
-        writes.append(write)
-        match write.outcome:
-            case Outcome.APPLIED:
-                return self._settled(planned, writes, "sent")
-            case Outcome.ACCEPTED:
-                return self._accepted(planned, writes)
-            case Outcome.REFUSED:
-                return self._settled(planned, writes, "rejected", last_error=write.error)
-            case Outcome.ERROR:
-                return self._failed(planned, writes, write.error)
-            case Outcome.EXISTS:
-                # Stored by an earlier attempt and not shown yet; or, once that was waited for, deleted by a person.
-                hidden = self._accepted if planned.action == "create" else self._hidden
-                return self._look_up(planned, writes, absent=hidden)
-        return self._look_up(planned, writes, absent=lambda row, done: self._failed(row, done, write.error))
-
-    def _look_up(
-        self, planned: Planned, writes: list[Write], *, absent: Callable[[Planned, list[Write]], Settled]
-    ) -> Settled:
-        """Settles an operation by what Finmap shows: equal is delivered, different is patched."""
-        found = self.finmap.details(planned.external_id)
-        if found is None:
-            return absent(planned, writes)
-        if found.content.type != planned.type:
-            return self._failed(planned, writes, f"Finmap has it as {found.content.type}; delete it there")
-        changes = found.content.differences(self._wanted(planned))
-        if not changes:
-            return self._settled(planned, writes, "verified")
-        write = self.finmap.update(planned.external_id, planned.type, changes)
-        writes.append(write)
-        match write.outcome:
-            case Outcome.APPLIED:
-                return self._settled(planned, writes, "sent")
-            case Outcome.ACCEPTED:
-                return self._accepted(planned, writes)
-            case Outcome.REFUSED:
-                return self._settled(planned, writes, "rejected", last_error=write.error)
-        return self._failed(planned, writes, write.error)
-
-    def _wanted(self, planned: Planned) -> Content:
-        return Content(
-            type=planned.type,
-            amount=planned.amount,
-            occurred_at=planned.occurred_at,
-            account=planned.account,
-            category=planned.category,
-            tag=self.tags[planned.tag] if planned.tag else None,
-            comment=planned.comment,
-        )
-
-    def _accepted(self, planned: Planned, writes: list[Write]) -> Settled:
-        return self._settled(planned, writes, "sent", next_attempt_at=self.now() + VERIFY_AFTER)
-
-    def _hidden(self, planned: Planned, writes: list[Write]) -> Settled:
-        return self._failed(planned, writes, "Finmap says that it exists but does not show it; was it deleted there?")
-
-    def _failed(self, planned: Planned, writes: list[Write], error: str | None) -> Settled:
-        due = self.now() + self.retry_every
-        return self._settled(planned, writes, "failed", last_error=error, next_attempt_at=due)
-
-    def _settled(self, planned: Planned, writes: list[Write], state: str, **more: Any) -> Settled:
-        now = self.now()
-        ledger = asdict(planned) | {
-            "state": state,
-            "attempts": planned.attempts + 1,
-            "last_error": None,
-            "next_attempt_at": None,
-            "sent_at": planned.sent_at or (now if state in ("sent", "verified") else None),
-            "verified_at": now if state == "verified" else None,
-            "run_id": self.run_id,
-        }
-        del ledger["action"]
-        return Settled(ledger | more, writes)
-
 
 def _unanswered(settled: Settled) -> bool:
-    return bool(settled.writes) and settled.writes[-1].outcome is Outcome.UNKNOWN
+    return settled.state == "failed" and (not settled.writes or settled.writes[-1].outcome is Outcome.UNKNOWN)
+
+
+def keep_seen(con: duckdb.DuckDBPyConnection, operations: list[Operation], at: datetime) -> None:
+    """Writes down operations as Finmap showed them just now."""
+    ids = [operation.external_id for operation in operations]
+    con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [ids])
+    insert_rows(
+        con,
+        "finmap_operations",
+        [asdict(o.content) | {"external_id": o.external_id, "operation_id": o.id, "read_at": at} for o in operations],
+    )
 
 
 class Progress:

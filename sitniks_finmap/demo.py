@@ -29,12 +29,12 @@ from sitniks_finmap.sandbox.serve import serve
 from sitniks_finmap.summary import finmap_side, summarize
 from sitniks_finmap.warehouse import private_folder
 
-NAME = "sitniks_user_1"
+NAME = "sandbox_shop"
 SHIPPED = Path(__file__).parent / "sandbox" / "connections.toml"
 
 
 def run_demo(out: Console, *, days: int, seed: int) -> bool:
-    """Runs `sitniks_user_1_sync` against the sandbox; True when Finmap ends up with just what Sitniks has."""
+    """Runs `sandbox_shop_sync` against the sandbox; True when Finmap ends up with just what Sitniks has."""
     started = time.monotonic()
     connection = _connection()
     last_day = today(connection, utc_now())
@@ -69,7 +69,7 @@ def serve_sandbox(out: Console, *, port: int, live: float | None, days: int, see
 
 
 def _connection() -> Connection:
-    """The shipped connection: the project's, while it still talks to this machine, else the package's own copy."""
+    """The shipped connection: the project's, while it talks to this machine, else the package's own copy."""
     shipped, _ = load_connections(SHIPPED)
     try:
         mine = {connection.name: connection for connection in load_connections()[0]}
@@ -77,7 +77,7 @@ def _connection() -> Connection:
         mine = {}
     if NAME in mine and mine[NAME].sitniks_url == shipped[0].sitniks_url:
         return mine[NAME]
-    # A real shop has taken the name, or there is no file: nothing of it may be touched by a demo.
+    # The project has no such table (any more), or it is somebody's: then nothing of it is touched.
     os.environ["SITNIKS_FINMAP_CONNECTIONS"] = str(SHIPPED)
     os.environ["SITNIKS_FINMAP_DATA"] = str(data_folder() / "demo")
     return shipped[0]

@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
     APPLIED = "applied"  # "Processed now"
     ACCEPTED = "accepted"  # "Stored" or queued: not visible yet
-    ERROR = "error"  # 201 and "Error"
+    ERROR = "error"  # 201 and "Error", or a refusal that is not about the record
     EXISTS = "exists"  # 409: something has this externalId; not that it is what we wanted
     REFUSED = "refused"  # 400: about the record
     UNKNOWN = "unknown"  # no usable answer: it may or may not be applied
@@ -74,6 +74,7 @@ class Operation:
 
     external_id: str
     content: Content
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,11 @@ class Finmap:
         path = f"/operations/{type}/byExternalId/{quote(external_id, safe='')}"
         return self._write("PATCH", path, external_id, _json(_body(type, changes)))
 
+    def delete(self, external_id: str, type: str) -> Write:
+        """Deletes an operation. One that is not there answers 400: REFUSED."""
+        path = f"/operations/{type}/byExternalId/{quote(external_id, safe='')}"
+        return self._write("DELETE", path, external_id, None)
+
     def details(self, external_id: str) -> Operation | None:
         """The operation with this key, or None when Finmap shows none. Raises ApiError."""
         reply = self.api.read("GET", "/operations/details", params={"externalId": external_id})
@@ -133,15 +139,20 @@ class Finmap:
         found = [row for row in self._rows(reply) if row.get("externalId") == external_id]
         return read_operation(found[0]) if found else None
 
-    def operations(self, start: datetime, end: datetime, accounts: list[str]) -> Iterator[dict[str, Any]]:
-        """Every operation of these accounts dated from `start` to `end`, as Finmap's rows. Raises ApiError."""
-        # Never `select`: it cannot return externalId. `total` counts the whole company, so a short page ends it.
-        filters = {"startDate": _milliseconds(start), "endDate": _milliseconds(end), "accountIds": accounts}
+    def operations(self, start: datetime, end: datetime, prefix: str) -> Iterator[Operation]:
+        """Every operation dated from `start` to `end` whose externalId begins with `prefix`. Raises ApiError.
+
+        Of every account and kind, for a person may have moved one; and never by `select`, which cannot return
+        externalId. `total` counts the whole company, so a short page ends the list.
+        """
+        window = {"startDate": _milliseconds(start), "endDate": _milliseconds(end)}
         offset = 0
         while True:
-            body = filters | {"field": "date", "desc": True, "limit": LIST_PAGE, "offset": offset}
+            body = window | {"field": "date", "desc": True, "limit": LIST_PAGE, "offset": offset}
             rows = self._rows(self.api.read("POST", "/operations/list", data=_json(body)))
-            yield from rows
+            for row in rows:
+                if str(row.get("externalId") or "").startswith(prefix):
+                    yield read_operation(row)
             offset += len(rows)
             if len(rows) < LIST_PAGE:
                 return
@@ -154,11 +165,11 @@ class Finmap:
 
     def _rows(self, reply: Reply) -> list[dict[str, Any]]:
         if reply.status not in (200, 201) or not isinstance(reply.body, dict):
-            raise Refused(f"Finmap answered {reply.status} to a look-up: {message_of(reply.body)}")
+            raise Refused(f"Finmap answered {reply.status} to a look-up")  # its message may quote the record
         rows = reply.body.get("list")
         if not isinstance(rows, list):
             raise Unavailable("Finmap answered a look-up without a list")
-        return rows
+        return [row for row in rows if isinstance(row, dict)]
 
     def _write(self, method: str, path: str, external_id: str, body: bytes | None) -> Write:
         """Sends a write once. Raises KeyRefused; every other end is an Outcome."""
@@ -204,6 +215,7 @@ def _operation(row: dict[str, Any]) -> Operation:
             tag=",".join(sorted(map(str, tags))) or None,
             comment=str(row.get("comment") or ""),
         ),
+        id=_reference(row.get("id")),
     )
 
 
@@ -215,7 +227,9 @@ def _outcome(reply: Reply) -> tuple[Outcome, str | None]:
     if reply.status == 409:
         return Outcome.EXISTS, message_of(reply.body) or None
     if reply.status >= 400:
-        return Outcome.REFUSED, f"{reply.status} {message_of(reply.body)}".strip()
+        # Only 400 and 422 are about the record; 404 or 405 may be a deployment of theirs, and pass.
+        outcome = Outcome.REFUSED if reply.status in (400, 422) else Outcome.ERROR
+        return outcome, f"{reply.status} {message_of(reply.body)}".strip()
     body = reply.body if isinstance(reply.body, dict) else {}
     match str(body.get("statusCode")), body.get("status"):
         case ("1", _) | (_, "Processed now"):

@@ -35,11 +35,13 @@ def delete_old_runs(context: dg.OpExecutionContext) -> int:
         statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
         created_before=datetime.now(UTC) - keep,
     )
-    records = context.instance.get_run_records(finished, limit=DELETED_AT_ONCE, ascending=True)
-    for record in records:
-        context.instance.delete_run(record.dagster_run.run_id)
-    context.log.info(f"deleted {len(records)} runs that were older than {keep.days} days")
-    return len(records)
+    deleted = 0
+    while records := context.instance.get_run_records(finished, limit=DELETED_AT_ONCE, ascending=True):
+        for record in records:
+            context.instance.delete_run(record.dagster_run.run_id)
+        deleted += len(records)
+    context.log.info(f"deleted {deleted} runs that were older than {keep.days} days")
+    return deleted
 
 
 @dg.job(description="Dagster keeps runs for ever; this deletes old ones.")

@@ -80,7 +80,7 @@ class Api:
         """
         attempts = Retrying(
             retry=retry_if_exception_type(Unavailable),
-            wait=wait_exponential_jitter(initial=0.5, max=30),
+            wait=wait_exponential_jitter(max=30),
             stop=stop_after_attempt(READ_ATTEMPTS),
             sleep=self.sleep,
             reraise=True,

@@ -62,7 +62,9 @@ def run_job(
 
     if not open_warehouse(connection).is_running():
         report_killed_runs(dagster, connection, utc_now())
-    job = connection_definitions(connection).resolve_job_def(f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}")
+    job = connection_definitions(connection).resolve_job_def(
+        f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}"
+    )
     result = job.execute_in_process(
         instance=dagster,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

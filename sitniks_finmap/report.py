@@ -19,11 +19,11 @@ from sitniks_finmap.summary import Summary, Sums, summarize
 SHOWN = 50
 
 
-def print_summary(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
-    """What a sync of these days came to."""
+def print_summary(out: Console, connection: Connection, first_day: date, last_day: date) -> bool:
+    """What a sync of these days came to; whether nothing failed."""
     found = summarize(open_warehouse(connection), first_day, last_day)
     if found is None:
-        return
+        return True
     out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}")
     out.print(f"  read       {found.transactions:,} transactions")
     out.print(f"  income     {money(found.wanted.income)}    expense {money(found.wanted.expense)}")
@@ -35,25 +35,79 @@ def print_summary(out: Console, connection: Connection, first_day: date, last_da
     for title, reasons in (("refused", found.refused), ("rejected", found.rejected)):
         for reason, count in reasons.items():
             out.print(f"  [yellow]{title:<10} {count}[/]: {escape(str(reason))}")
+    if found.waiting:
+        out.print(
+            f"  [yellow]waiting    {found.waiting:,}[/] for you: `sitniks-finmap preview`, then `approve` or `dismiss`"
+        )
+    return not (found.failed or found.refused)
 
 
 def print_plan(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
     """What a sync of these days would write, and nothing is written by this."""
     with open_warehouse(connection).transaction() as con:
-        planned = make_plan(con, first_day, last_day, utc_now(), every_failed=True)
+        # A temporary table: a run that is going on has its own plan.
+        make_plan(con, first_day, last_day, utc_now(), every_failed=True, table="previewed")
         sums = con.execute(
-            "select action, type, count(*), sum(amount) from plan group by all order by action, type"
+            "select standing, action, type, count(*), sum(amount) from previewed group by all order by all"
         ).fetchall()
-        rows = con.execute(
-            "select action, day, type, amount, comment, external_id from plan order by position limit $1", [SHOWN]
-        ).fetchall()
-    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {planned:,} writes")
-    for action, type, count, total in sums:
-        out.print(f"  {action} {count:,} {type}, {money(total)}")
-    for action, day, type, amount, comment, external_id in rows:
-        out.print(f"  {action} {day} {type:<7} {money(amount):>12}  [dim]{external_id}[/]  {escape(comment)}")
-    if planned > SHOWN:
-        out.print(f"  … and {planned - SHOWN:,} more; all are in the table `plan`")
+        total = sum(count for *_, count, _ in sums)
+        rows = con.execute(f"{PLAN_ROWS} limit $1", [SHOWN]).fetchall()
+    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {total:,} planned")
+    for standing, action, type, count, amount in sums:
+        out.print(f"  {STANDING[standing]}{action} {count:,} {type}, {money(amount)}")
+    for action, standing, why, day, type, amount, comment, external_id, changes in rows:
+        out.print(f"  {action} {day} {type:<7} {money(amount):>12}  [dim]{escape(external_id)}[/]  {escape(comment)}")
+        for field, before, after in changes:
+            out.print(f"      {field}: {escape(before or '–')} → {escape(after or '–')}")
+        if standing != "go":
+            out.print(f"      [yellow]{standing}: {escape(why)}[/]")
+    if total > SHOWN:
+        out.print(f"  … and {total - SHOWN:,} more; --json has them all")
+
+
+def plan_json(connection: Connection, first_day: date, last_day: date) -> list[dict[str, object]]:
+    """The plan for machines: one object for each planned action, money as text."""
+    with open_warehouse(connection).transaction() as con:
+        make_plan(con, first_day, last_day, utc_now(), every_failed=True, table="previewed")
+        rows = con.execute(PLAN_ROWS).fetchall()
+    names = ("action", "standing", "why", "day", "type", "amount", "comment", "external_id")
+    return [
+        {
+            "connection": connection.name,
+            **dict(zip(names, [str(one) if one is not None else None for one in row[:-1]], strict=True)),
+            "changes": [{"field": field, "before": before, "after": after} for field, before, after in row[-1]],
+        }
+        for row in rows
+    ]
+
+
+def print_rollback(out: Console, connection: Connection, planned: list[tuple]) -> bool:
+    """Shows what a rollback would delete; whether there is anything."""
+    going = [row for row in planned if row[0] == "go"]
+    out.print(f"[bold]{connection.name}[/]: {len(going):,} operations would be deleted in Finmap")
+    for standing, why, day, type, amount, external_id in planned[:SHOWN]:
+        note = "" if standing == "go" else f"  [yellow]left: {why}, use --force[/]"
+        out.print(f"  {day} {type:<7} {money(amount):>12}  [dim]{escape(external_id)}[/]{note}")
+    if len(planned) > SHOWN:
+        out.print(f"  … and {len(planned) - SHOWN:,} more")
+    return bool(going)
+
+
+STANDING = {"go": "", "waiting": "[yellow]waiting[/] ", "kept": "[dim]kept[/] "}
+PLAN_ROWS = """
+    select
+        action, standing, why, day, type, amount, comment, external_id,
+        if(was_hash is null or action in ('withdraw', 'rollback'), [], list_filter([
+            row('type', was_type, type),
+            row('amount', was_amount::varchar, amount::varchar),
+            row('date', was_occurred_at::varchar, occurred_at::varchar),
+            row('account', was_account, account),
+            row('category', was_category, category),
+            row('tag', was_tag, tag),
+            row('comment', was_comment, comment)
+        ], lambda change : change[2] is distinct from change[3])) as changes
+    from previewed order by position
+"""
 
 
 def print_status(out: Console) -> bool:
@@ -68,7 +122,17 @@ def print_status(out: Console) -> bool:
     for connection in right:
         found = summarize(open_warehouse(connection))
         trouble = connection.problem() or (found and _trouble(connection, found))
-        state = "needs you" if trouble else "never synced" if not found else "well" if found.well else "catching up"
+        state = (
+            "needs you"
+            if trouble
+            else "never synced"
+            if not found
+            else "well"
+            if found.well
+            else "catching up"
+            if found.backlog
+            else "some rejected"
+        )
         lines.append((connection.name, *_numbers(connection, found), state))
         troubles += [trouble] if trouble else []
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -90,6 +154,10 @@ def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
 def _trouble(connection: Connection, found: Summary) -> str | None:
     """What of a connection needs a human, or will be tried again; None when nothing does."""
     said = [f"Finmap refused {count}: {reason}" for reason, count in found.refused.items()]
+    if found.waiting:
+        said.append(f"{found.waiting} changes wait for `sitniks-finmap approve` or `dismiss` (see `preview`)")
+    if found.last_read and utc_now() - found.last_read > 2 * connection.sync_every:
+        said.append("nothing was read since then: is `dagster dev` or the daemon running, and does `doctor` say well?")
     if found.failed:
         said.append(f"{found.failed} failed and are tried again every {spoken(connection.retry_every)}")
     return f"{connection.name}: {'; '.join(said)}" if said else None

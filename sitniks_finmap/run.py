@@ -1,12 +1,13 @@
 """What one run of a connection works with: its clients and its warehouse, held under the connection's lock."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 
 import dagster as dg
+import duckdb
 
 from sitniks_finmap import finmap, sitniks
 from sitniks_finmap.connections import ConfigurationError, Connection, data_folder
@@ -23,6 +24,7 @@ class ConnectionRun:
     connection: Connection
     warehouse: Warehouse
     run_id: str | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @cached_property
     def sitniks(self) -> sitniks.Sitniks:
@@ -36,17 +38,24 @@ class ConnectionRun:
         """The instants around whole local days.
 
         Whether the API takes its bounds as inside or outside is not known: a millisecond before and the first
-        moment after are asked for as well, and each row then keeps its own day.
+        moment after are asked for as well, and each row then keeps its own day. The end is never later than now:
+        in a shop that sells while it is read the count of the list would not stand still.
         """
         start = datetime.combine(first_day, time.min, self.connection.zone)
         end = datetime.combine(last_day + timedelta(days=1), time.min, self.connection.zone)
-        return start - timedelta(milliseconds=1), end
+        return start - timedelta(milliseconds=1), max(min(end, self.now()), start)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
         """Turns what a person can mend into a Failure that says which connection it is and what to do."""
         try:
             yield
+        except duckdb.Error as error:
+            # Its text may quote a record.
+            raise dg.Failure(
+                f"{self.connection.name}: DuckDB failed ({type(error).__name__}); is the disk full, or a record huge?",
+                allow_retries=False,
+            ) from error
         except (ApiError, ConfigurationError, WarehouseError, sitniks.IncompleteRead) as error:
             message = str(error)
             if not message.startswith(self.connection.name):

@@ -62,12 +62,12 @@ class Sitniks:
         return self._read_whole("/orders", start, end)
 
     def order(self, order_id: str) -> Row | None:
-        """One order, or None when it is deleted (404)."""
+        """One order, or None when there is none: deleted (404), or an id that Sitniks does not take (400)."""
         reply = self.api.read("GET", f"/orders/{quote(order_id, safe='')}")
-        if reply.status == 404:
+        if reply.status in (400, 404, 422):
             return None
         if reply.status != 200 or not isinstance(reply.body, dict):
-            raise Refused(f"Sitniks answered {reply.status} to one order: {message_of(reply.body)}")
+            raise Refused(f"Sitniks answered {reply.status} to one order")
         return _row(*_whole_object(reply.text))
 
     def page(self, path: str, start: datetime, end: datetime, skip: int = 0) -> Page:

@@ -1,13 +1,13 @@
 """A connection in numbers, for people: what was read, what was delivered, what waits, whether both sides agree."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 
-from sitniks_finmap.finmap import read_operation
+from sitniks_finmap.readback import listed
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.warehouse import Warehouse
 
@@ -33,10 +33,11 @@ class Summary:
     refused: dict[str, int]  # Finmap's reason → how many
     rejected: dict[str, int]  # our reason → how many
     last_read: datetime | None
+    waiting: int  # planned changes that a person must decide
 
     @property
     def well(self) -> bool:
-        return not (self.failed or self.refused or self.backlog)
+        return not (self.failed or self.refused or self.backlog or self.waiting or self.rejected)
 
 
 def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: date | None = None) -> Summary | None:
@@ -55,22 +56,17 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
                 con, f"select last_error, count(*) from finmap_upload where state = 'rejected' and {DAYS}", days
             ),
             rejected=_counts(con, f"select reason, count(*) from rejected_transactions where {DAYS}", days),
+            waiting=_one(con, f"select count(*) from plan where standing = 'waiting' and {DAYS}", days),
             last_read=_one(con, "select max(read_at) from complete_reads where day <= $last and day >= $first", days),
         )  # fmt: skip
 
 
 def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
     """What Finmap itself has of this connection in these days, read from Finmap and not from our ledger."""
-    start = datetime.combine(first_day, time.min, run.connection.zone)
-    end = datetime.combine(last_day + timedelta(days=1), time.min, run.connection.zone) - timedelta(milliseconds=1)
-    with run.warehouse.transaction() as con:
-        accounts = [row[0] for row in con.execute("select distinct account from account_mapping").fetchall()]
     count, sums = 0, {"income": Decimal(0), "expense": Decimal(0)}
-    for row in run.finmap.operations(start, end, accounts):
-        operation = read_operation(row)
-        if operation.external_id.startswith(f"{run.connection.name}:"):
-            count += 1
-            sums[operation.content.type] += operation.content.amount
+    for operation in listed(run, first_day, last_day):
+        count += 1
+        sums[operation.content.type] += operation.content.amount
     return Sums(count, sums["income"], sums["expense"])
 
 
@@ -86,6 +82,7 @@ WANTED = f"""
 BACKLOG = """
     select count(*) from operations o left join finmap_upload l using (external_id)
     where l.external_id is null and o.day between $first and $last
+        and o.transaction_id not in (select transaction_id from finmap_upload)
 """
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Sandbox, Shop

@@ -57,6 +57,10 @@ TAMPERED = {
         # the same sum over all days, but on another one
         "update finmap_upload set day = '2025-01-14' where transaction_id = 'tx_1'",
     ],
+    "no_unexplained_difference": [
+        "insert into differences values ('2025-01-15', 'tx_1', 'u1:tx_1', 'amount', false, 'amount')",
+    ],
+    "nothing_waits_for_a_person": ["update plan set standing = 'waiting' where transaction_id = 'tx_1'"],
 }
 
 

@@ -9,7 +9,10 @@ import pytest
 
 from sitniks_finmap.connections import ConfigurationError, Connection
 
-TABLES = {"raw_sitniks_transactions", "raw_sitniks_orders", "operations", "finmap_upload"}
+TABLES = {
+    "raw_sitniks_transactions", "raw_sitniks_orders", "operations", "finmap_upload", "finmap_operations",
+    "reconciliation",
+}  # fmt: skip
 GOOD = 'start_date = 2025-01-15\nfinmap_account = "Каса"\n'
 
 
@@ -36,12 +39,18 @@ def test_a_connection_has_its_assets_checks_jobs_and_sensors_under_its_own_name(
 
     assets = {name: spec for name, spec in specs(definitions).items() if name.startswith("u1/")}
     assert set(assets) == {f"u1/{table}" for table in TABLES}
-    assert Counter(spec.group_name for spec in assets.values()) == {"extract": 2, "transform": 1, "deliver": 1}
+    assert Counter(spec.group_name for spec in assets.values()) == {
+        "extract": 2,
+        "transform": 1,
+        "deliver": 1,
+        "reconcile": 2,
+    }
     assert all(spec.description for spec in assets.values())
     assert {check.name for check in repository.asset_checks_defs_by_key} >= {"transaction_ids_are_unique"}
     assert {job.name for job in repository.get_all_jobs() if job.name.startswith("u1_")} == {"u1_sync", "u1_deliver"}
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
-    assert sensors.keys() == {"u1_sync_sensor", "u1_retry_sensor", "failed_run_alert", "checks_alert"}
+    own = {"u1_sync_sensor", "u1_retry_sensor", "u1_full_sync_sensor"}
+    assert sensors.keys() == {*own, "failed_run_alert", "checks_alert"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors.values())
     assert (sensors["u1_sync_sensor"].job_name, sensors["u1_retry_sensor"].job_name) == ("u1_sync", "u1_deliver")
     assert [schedule.name for schedule in repository.schedule_defs] == ["housekeeping_schedule"]
@@ -55,6 +64,8 @@ def test_data_goes_one_way(project: Path, connection: Connection) -> None:
     assert upstream["u1/raw_sitniks_orders"] == {"u1/raw_sitniks_transactions"}
     assert upstream["u1/operations"] == {"u1/raw_sitniks_transactions", "u1/raw_sitniks_orders"}
     assert upstream["u1/finmap_upload"] == {"u1/operations"}
+    assert upstream["u1/finmap_operations"] == {"u1/finmap_upload"}
+    assert upstream["u1/reconciliation"] == {"u1/finmap_operations", "u1/operations"}
 
 
 def test_the_days_are_local_and_today_is_one_of_them(project: Path, connect: Callable[..., Connection]) -> None:

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.assets.extract import store
+from sitniks_finmap.assets.extract import keep_settings, store
 from sitniks_finmap.assets.transform import derive, keep_directory, read_directory
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.connections import Connection, choose
 from sitniks_finmap.delivery import IN_FLIGHT, UNANSWERED_IN_A_ROW, Courier, Delivery
 from sitniks_finmap.http import ApiError, KeyRefused, Unavailable
 from sitniks_finmap.run import ConnectionRun, open_warehouse
@@ -68,6 +68,7 @@ def want(warehouse: Warehouse, shop: Shop, *rows: dict[str, Any]) -> None:
         operation["content_hash"] = str(sorted((name, str(value)) for name, value in operation.items()))
         written.append(operation)
     with warehouse.transaction() as con:
+        keep_settings(con, choose(warehouse.connection)[0])
         for operation in written:
             con.execute("delete from operations where transaction_id = $1", [operation["transaction_id"]])
         insert_rows(con, "operations", written)
@@ -420,7 +421,7 @@ def test_a_409_whose_operation_differs_is_patched_and_only_in_what_differs(
     assert (operation["sum"], operation["comment"]) == (Decimal(1500), "Оплата за замовлення #123")
 
 
-def test_a_409_whose_operation_has_the_other_direction_is_left_to_a_person(
+def test_a_409_whose_operation_has_the_other_direction_is_replaced_by_the_next_delivery(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
 ) -> None:
     want(warehouse, shop, {"transaction_id": "tx_1"})
@@ -429,9 +430,10 @@ def test_a_409_whose_operation_has_the_other_direction_is_left_to_a_person(
     want(warehouse, shop, {"transaction_id": "tx_1", "type": "expense"})
     sandbox.forget_requests()
 
-    assert deliver(courier).states == {"failed": 1}
-    assert only_row(warehouse)["last_error"] == "Finmap has it as income; delete it there"
+    assert deliver(courier).states == {"verified": 1}  # the ledger learns what is there
     assert [request.status for request in writes(sandbox)] == [409]
+    assert deliver(courier).states == {"sent": 1}
+    assert [(row["externalId"], row["type"]) for row in shop.operations()] == [("u1:tx_1:2", "expense")]
 
 
 def test_a_409_for_what_a_person_deleted_in_finmap_says_so(
@@ -446,6 +448,12 @@ def test_a_409_for_what_a_person_deleted_in_finmap_says_so(
     clock.forward(600)
     assert deliver(courier).states == {"failed": 1}
     assert "was it deleted there?" in only_row(warehouse)["last_error"]
+    for _ in range(8):
+        clock.forward(1000)
+        deliver(courier)
+    assert only_row(warehouse)["state"] == "deleted"
+    clock.forward(1000)
+    assert deliver(courier).planned == 0  # a person decides
 
 
 def test_a_400_rejects_the_record_with_finmaps_reason_and_stops_no_other(
@@ -465,12 +473,13 @@ def test_a_rejected_record_is_not_sent_again_until_it_changes(
     want(warehouse, shop, {"transaction_id": "tx_1", "account": "0" * 24})
     deliver(courier)
     clock.forward(86400)
-    assert deliver(courier).planned == 0
+    assert deliver(courier, every_failed=False).planned == 0
+    assert deliver(courier).states == {"rejected": 1}  # a person may have mended the account in Finmap
 
     want(warehouse, shop, {"transaction_id": "tx_1"})
     assert deliver(courier).states == {"sent": 1}
     assert live(shop) == {"u1:tx_1": 1}
-    assert only_row(warehouse)["attempts"] == 2
+    assert only_row(warehouse)["attempts"] == 3
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -562,9 +571,9 @@ def test_what_finmap_did_not_apply_has_failed_and_comes_with_the_next_delivery(
 def test_a_write_that_finmap_applies_only_after_we_looked_is_not_doubled(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sitniks_finmap.http.TIMEOUT", (5.0, 0.15))
+    monkeypatch.setattr("sitniks_finmap.http.TIMEOUT", (5.0, 0.5))
     want(warehouse, shop, {"transaction_id": "tx_1"})
-    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.4))
+    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=1.2))
     assert deliver(courier).states == {"failed": 1}
     assert live(shop) == {}
 
@@ -576,9 +585,9 @@ def test_a_write_that_finmap_applies_only_after_we_looked_is_not_doubled(
 def test_a_write_that_was_overtaken_by_its_own_retry_is_not_doubled(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sitniks_finmap.http.TIMEOUT", (5.0, 0.15))
+    monkeypatch.setattr("sitniks_finmap.http.TIMEOUT", (5.0, 0.5))
     want(warehouse, shop, {"transaction_id": "tx_1"})
-    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.4))
+    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=1.2))
     deliver(courier)
     deliver(courier)
     until(lambda: all(request.status for request in writes(sandbox)))

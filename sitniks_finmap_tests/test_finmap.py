@@ -143,7 +143,7 @@ def test_an_update_says_only_what_changes(finmap: Finmap, shop: Shop, sandbox: S
             Outcome.REFUSED,
             "400 date: too early; amount: neg",
         ),
-        (404, {"message": "Not found"}, Outcome.REFUSED, "404 Not found"),
+        (404, {"message": "Not found"}, Outcome.ERROR, "404 Not found"),
         (201, {}, Outcome.UNKNOWN, "without a status that we know"),
         (201, [], Outcome.UNKNOWN, "without a status that we know"),
         (201, "", Outcome.UNKNOWN, "without a status that we know"),
@@ -233,9 +233,13 @@ def test_a_list_is_read_to_its_end_in_pages_of_a_hundred(finmap: Finmap, shop: S
     finmap.create("u1:elsewhere", content(shop, account=shop.accounts[1]["id"]))
     sandbox.forget_requests()
 
-    rows = list(finmap.operations(NOON, NOON + timedelta(hours=1), [shop.accounts[0]["id"]]))
+    finmap.create("other:tx_1", content(shop))
+    sandbox.forget_requests()
 
-    assert sorted(row["externalId"] for row in rows) == sorted(f"u1:tx_{n}" for n in range(205))
+    rows = list(finmap.operations(NOON, NOON + timedelta(hours=1), "u1:"))
+
+    # Of every account: a person may have moved one.
+    assert sorted(row.external_id for row in rows) == sorted([*(f"u1:tx_{n}" for n in range(205)), "u1:elsewhere"])
     bodies = [json.loads(request.body) for request in sandbox.requests("finmap")]
     assert [(body["offset"], body["limit"]) for body in bodies] == [(0, 100), (100, 100), (200, 100)]
     assert not any("select" in body for body in bodies)  # it cannot return externalId

@@ -70,7 +70,7 @@ def test_a_sync_delivers_and_each_day_gets_its_own_numbers_without_personal_data
     with duckdb.connect(warehouse.read_path, read_only=True) as con:  # what people open
         assert con.execute("select state, count(*) from finmap_upload group by all order by all").fetchall() == [
             ("failed", 1),
-            ("sent", 4),
+            ("verified", 4),
         ]
 
     # A run that a person starts takes up what failed, at once; then nothing is left to do.

@@ -65,7 +65,7 @@ class Stage:
         self.derive()
 
     def derive(self, day: date = DAY) -> None:
-        derive(self.con, day, day)
+        derive(self.con, day, day, datetime(2200, 1, 1, tzinfo=UTC))
 
     def clear(self) -> None:
         for table in ("raw_sitniks_transactions", "raw_sitniks_orders", "operations", "rejected_transactions"):

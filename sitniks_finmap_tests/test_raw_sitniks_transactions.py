@@ -168,6 +168,8 @@ def stamp(instant: datetime, style: str) -> str:
 def test_the_local_day_of_any_instant_is_the_one_that_python_finds(run: ConnectionRun) -> None:
     styles = st.sampled_from(["utc", "offset", "compact offset", "naive"])
     fields = st.sampled_from(["createdAt", "date"])
+    run.connection = run.connection.model_copy(update={"start_date": date(1995, 1, 1)})
+    run.now = lambda: datetime(2099, 1, 1, tzinfo=UTC)
     with run.warehouse.transaction() as con:
 
         @settings(BATCHES, max_examples=15)

@@ -56,8 +56,8 @@ def test_each_reason_is_said_so_that_a_person_understands_it(stage: Stage) -> No
         {"n": 27, "id": 27, "date": SOUND["date"], "amount": "10000000000000000"},
         {"n": 28, "id": 28, **SOUND, "currency": "USD"},
         {"n": 29, "id": 29, **SOUND, "currencyId": {"title": "EUR"}},
-        {"n": 30, "id": 30, "amount": 100, "date": "2014-06-01T10:00:00.000Z"},
-        {"n": 31, "id": 31, "amount": 100, "date": "2036-06-01 10:00:00"},
+        {"n": 30, "id": 30, "amount": 100, "date": "2014-06-01T10:00:00.000Z", "createdAt": "2025-01-15T10:00:00Z"},
+        {"n": 31, "id": 31, "amount": 100, "date": "2036-06-01 10:00:00", "createdAt": "2025-01-15T10:00:00Z"},
     ]
     assert reasons(stage, *payloads) == [
         "no id",

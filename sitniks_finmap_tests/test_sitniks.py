@@ -46,6 +46,9 @@ def ids(rows: list[Row]) -> set[str]:
     return {row.id for row in rows}
 
 
+FAR = datetime(2200, 1, 1, tzinfo=UTC)  # no bound is cut at now
+
+
 # -- Pages and bounds --
 
 
@@ -98,7 +101,7 @@ def test_the_bounds_of_local_days_hold_every_moment_of_them_and_no_other(first: 
     settings = {"name": "u1", "start_date": date(2015, 1, 1), "finmap_account": "Каса"}
     connection = Connection.model_validate(settings)
     last = first + timedelta(days=days)
-    start, end = ConnectionRun(connection, cast(Any, None)).bounds(first, last)
+    start, end = ConnectionRun(connection, cast(Any, None), now=lambda: FAR).bounds(first, last)
     inside = start.astimezone(UTC) + timedelta(milliseconds=1)
     assert inside.astimezone(KYIV).date() == first
     assert start.astimezone(UTC).astimezone(KYIV).date() == first - timedelta(days=1)
@@ -418,8 +421,15 @@ def test_any_order_id_stays_one_part_of_the_path(order_id: str, client: Sitniks,
 
 
 def test_an_order_that_is_refused_or_no_object_is_not_taken_for_deleted(client: Sitniks, sandbox: Sandbox) -> None:
-    sandbox.fault(Fault("status", "sitniks", status=400, body='{"message": "bad"}'))
+    sandbox.fault(Fault("status", "sitniks", status=405, body='{"message": "bad"}'))
     sandbox.fault(Fault("status", "sitniks", status=200, body="[]"))
     for _ in range(2):
         with pytest.raises(Refused):
             client.order("991")
+
+
+def test_an_order_id_that_sitniks_does_not_take_is_an_order_that_is_not_there(
+    client: Sitniks, sandbox: Sandbox
+) -> None:
+    sandbox.fault(Fault("status", "sitniks", status=400, body='{"message": "id must be a number"}'))
+    assert client.order("manual") is None

@@ -14,7 +14,10 @@ import pytest
 from sitniks_finmap import warehouse as module
 from sitniks_finmap.warehouse import Busy, Warehouse, WarehouseError, insert_rows, private_folder
 
-ROW = "insert into settings values ('u1', 'Europe/Kyiv', ['description'], false)"
+ROW = (
+    "insert into settings values ('u1', 'Europe/Kyiv', ['description'], false, 'update', 'ask', 0.2, 'post', "
+    "'2025-01-10', 'https://sitniks', 'https://finmap', null)"
+)
 
 
 def mode(path: Path) -> str:

@@ -54,7 +54,9 @@ CHECKS = [
         "Every live transaction is an operation or rejected with a reason, never both and never neither.",
         """
         select count(*) filter (known is distinct from 1) as wrong, count(*) as live_transactions
-        from (select transaction_id from latest_transactions where gone_at is null)
+        from (
+            select transaction_id from latest_transactions, settings where gone_at is null and day >= start_date
+        )
         left join (
             select transaction_id, count(*) as known
             from (select transaction_id from operations union all select transaction_id from rejected_transactions)
@@ -74,29 +76,60 @@ CHECKS = [
             count(*) filter (l.state = 'rejected') as rejected_by_finmap,
             count(*) filter (l.state is null) as backlog
         from operations o
-        left join finmap_upload l using (external_id)
+        left join current_uploads l using (transaction_id)
         """,
     ),
     Check(
         "finmap_upload",
         "ledger_equals_operations_by_day",
-        "For each day what was delivered has the sums of its operations, to the kopiyka.",
+        "What was delivered has, day by day, the sums of its operations to the kopiyka, but for what is planned.",
         """
+        with delivered as (
+            select
+                l.*,
+                l.content_hash is not distinct from o.content_hash or l.rebuilt or p.transaction_id is null as judged
+            from current_uploads l
+            left join operations o using (transaction_id)
+            left join (from plan where action in ('update', 'replace', 'withdraw')) p using (transaction_id)
+            where l.state in ('sent', 'verified')
+        )
         select count(*) filter (should <> has) as wrong, coalesce(sum(abs(should - has)), 0) as difference
         from (
             select day, sum(should) as should, sum(has) as has
             from (
                 select o.day, if(o.type = 'expense', -o.amount, o.amount) as should, 0 as has
                 from operations o
-                semi join (from finmap_upload where state in ('sent', 'verified')) using (external_id)
+                semi join (from delivered where judged) using (transaction_id)
                 union all
                 select day, 0, if(type = 'expense', -amount, amount)
-                from finmap_upload
-                where state in ('sent', 'verified')
+                from delivered
+                where judged
             )
             group by all
         )
         """,
+    ),
+    Check(
+        "reconciliation",
+        "no_unexplained_difference",
+        "Every difference between Sitniks and Finmap has a reason that a person knows or decides.",
+        """
+        select
+            count(*) filter (not explained) as wrong,
+            count(*) filter (kind = 'missing') as missing,
+            count(*) filter (kind = 'unexpected') as unexpected,
+            count(*) filter (not explained and kind not in ('missing', 'unexpected')) as different,
+            count(*) filter (explained) as explained,
+            coalesce(sum(f.amount) filter (not explained and kind = 'unexpected'), 0) as difference
+        from differences d
+        left join (select external_id, sum(amount) as amount from finmap_operations group by all) f using (external_id)
+        """,
+    ),
+    Check(
+        "reconciliation",
+        "nothing_waits_for_a_person",
+        "No planned change waits for `sitniks-finmap approve` or `dismiss`.",
+        "select count(*) filter (standing = 'waiting') as wrong from plan",
     ),
 ]
 

@@ -1,13 +1,16 @@
 """operations → plan → finmap_upload."""
 
 import logging
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 
 import dagster as dg
 
 from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.delivery import Courier
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.delivery import Courier, Delivery
+from sitniks_finmap.readback import rebuild_ledger
+from sitniks_finmap.run import ConnectionRun, today
 
 log = logging.getLogger(__name__)
 
@@ -24,19 +27,36 @@ def deliver_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     )
     def finmap_upload(context: dg.AssetExecutionContext, config: DeliverConfig) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
-        courier = Courier(
-            run.warehouse, run.finmap, retry_every=connection.retry_every, run_id=run.run_id
-        )  # fmt: skip
         with run.explained():
             # A run that a person started tries every failed operation at once, a sensor's only what is due.
-            delivery = courier.deliver(
-                *chosen_days(context), minutes=config.minutes, every_failed=config.minutes is None
-            )
-            log.info(f"{connection.name}: {delivery}")
+            deliver(run, *chosen_days(context), minutes=config.minutes, every_failed=config.minutes is None)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, TOTALS, PREVIEW)
 
     return [finmap_upload]
+
+
+def deliver(
+    run: ConnectionRun,
+    first_day: date,
+    last_day: date,
+    *,
+    minutes: float | None = None,
+    every_failed: bool = True,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Delivery:
+    """Brings these days to Finmap. An empty ledger is first filled with what Finmap has of this connection."""
+    with run.warehouse.transaction() as con:
+        (known,) = con.execute("select count(*) from finmap_upload").fetchone() or (0,)
+    if not known:
+        # The file may be new because the old one was lost; without this, a second generation could be sent as a first.
+        found = rebuild_ledger(run, run.connection.start_date, today(run.connection, now()), now())
+        if found:
+            log.info("%s: %d operations are in Finmap already", run.connection.name, found)
+    courier = Courier(run.warehouse, run.finmap, retry_every=run.connection.retry_every, run_id=run.run_id, now=now)
+    delivery = courier.deliver(first_day, last_day, minutes=minutes, every_failed=every_failed)
+    log.info("%s: %s", run.connection.name, delivery)
+    return delivery
 
 
 TOTALS = """

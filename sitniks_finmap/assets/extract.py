@@ -1,7 +1,7 @@
 """Sitniks → raw_sitniks_transactions, raw_sitniks_orders."""
 
 import logging
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import dagster as dg
@@ -12,9 +12,11 @@ from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sitniks import Row
-from sitniks_finmap.warehouse import insert_rows, replace_table, sql
+from sitniks_finmap.warehouse import WarehouseError, insert_rows, replace_table, sql
 
 log = logging.getLogger(__name__)
+
+OPEN_ORDERS = 200  # looked at again in one run, beyond the window
 
 Resource = Literal["transactions", "orders"]
 
@@ -25,11 +27,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
         with run.explained():
-            for first, last in months(first_day, last_day):
-                rows = run.sitniks.transactions(*run.bounds(first, last))
-                with run.warehouse.transaction() as con:
-                    store(con, run, "transactions", rows, first, last)
-                log.info(f"{connection.name}: {len(rows)} transactions from {first} to {last}")
+            read_transactions(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, totals("transactions"), PREVIEW)
 
@@ -38,41 +36,125 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
         with run.explained():
-            asked: set[str] = set()
-            for first, last in months(first_day, last_day):
-                rows = run.sitniks.orders(*run.bounds(first, last))
-                with run.warehouse.transaction() as con:
-                    store(con, run, "orders", rows, first, last)
-                    others = orders_referred_to(con, first, last) - asked - {row.id for row in rows}
-                asked |= others | {row.id for row in rows}
-                fetch_orders(run, others, first)
-                log.info(f"{connection.name}: {len(rows)} orders, {len(others)} by id, {first} to {last}")
+            read_orders(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, totals("orders"), ORDERS_PREVIEW)
 
     return [raw_sitniks_transactions, raw_sitniks_orders]
 
 
+def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> None:
+    """Reads the transactions of these days, a month at a time, each kept as soon as it is whole."""
+    for first, last in months(first_day, last_day):
+        begun = run.now()
+        rows = run.sitniks.transactions(*run.bounds(first, last))
+        missing = transactions_missing(run, rows, first, last, begun)
+        if missing:
+            # Gone from one complete read; it counts as gone when a second one does not have it either.
+            begun = run.now()
+            rows = run.sitniks.transactions(*run.bounds(first, last))
+            missing &= transactions_missing(run, rows, first, last, begun)
+        with run.warehouse.transaction() as con:
+            store(con, run, "transactions", rows, first, last, begun)
+            con.execute(
+                "update raw_sitniks_transactions set gone_at = $1 "
+                "where list_contains($2::varchar[], transaction_id) and gone_at is null "
+                "and (transaction_id, version) in (select (transaction_id, version) from latest_transactions)",
+                [run.now(), sorted(missing)],
+            )
+        gone = f", {len(missing)} gone" if missing else ""
+        log.info("%s: %d transactions from %s to %s%s", run.connection.name, len(rows), first, last, gone)
+
+
+def transactions_missing(run: ConnectionRun, rows: list[Row], first: date, last: date, begun: datetime) -> set[str]:
+    """The live transactions of these days, up to `begun`, that are not among the rows of a complete read."""
+    if not run.warehouse.exists():
+        return set()
+    with run.warehouse.transaction() as con:
+        known = con.execute(
+            """
+            select transaction_id
+            from latest_transactions
+            cross join settings s
+            where gone_at is null and day between $1 and $2
+                and coalesce(
+                    instant_of(text_of(json_extract(payload, '$.createdAt')), s.timezone),
+                    instant_of(text_of(json_extract(payload, '$.date')), s.timezone),
+                    $3
+                ) < $3
+            """,
+            [first, last, begun],
+        ).fetchall()
+    return {transaction_id for (transaction_id,) in known} - {row.id for row in rows}
+
+
+def read_orders(run: ConnectionRun, first_day: date, last_day: date) -> None:
+    """Reads the orders of these days, and by id those that transactions refer to or that are still open."""
+    asked: set[str] = set()
+    for first, last in months(first_day, last_day):
+        begun = run.now()
+        rows = run.sitniks.orders(*run.bounds(first, last))
+        with run.warehouse.transaction() as con:
+            store(con, run, "orders", rows, first, last, begun)
+            others = orders_referred_to(con, first, last) - asked - {row.id for row in rows}
+        asked |= others | {row.id for row in rows}
+        fetch_orders(run, others, first)
+        log.info("%s: %d orders, %d by id, %s to %s", run.connection.name, len(rows), len(others), first, last)
+    if run.connection.final_order_statuses:
+        with run.warehouse.transaction() as con:
+            still_open = open_orders(con, run.connection.final_order_statuses) - asked
+        fetch_orders(run, still_open, first_day)
+
+
+def open_orders(con: duckdb.DuckDBPyConnection, final_statuses: list[str]) -> set[str]:
+    """The orders of operations whose status may still move, those first that were not looked at for longest."""
+    rows = con.execute(
+        """
+        select distinct o.order_key, order_read.last_seen_at
+        from operations o
+        left join latest_orders order_read on order_read.order_id = o.order_key
+        where o.order_key is not null and order_read.gone_at is null
+            and not list_contains($1::varchar[], coalesce(o.order_status, ''))
+        order by order_read.last_seen_at nulls first, o.order_key
+        limit $2
+        """,
+        [final_statuses, OPEN_ORDERS],
+    ).fetchall()
+    return {order_id for order_id, _ in rows}
+
+
 def store(
-    con: duckdb.DuckDBPyConnection, run: ConnectionRun, resource: Resource, rows: list[Row], first: date, last: date
+    con: duckdb.DuckDBPyConnection,
+    run: ConnectionRun,
+    resource: Resource,
+    rows: list[Row],
+    first: date,
+    last: date,
+    begun: datetime | None = None,
 ) -> None:
-    """Keeps the rows of one complete read of these days: new or changed ones as a new version."""
+    """Keeps the rows of one complete read of these days, begun then: new or changed ones as a new version."""
     keep_settings(con, run.connection)
-    read_at = datetime.now(UTC)
-    store_rows(con, run, resource, rows, first, read_at)
+    read_at = begun or run.now()
+    store_rows(con, run, resource, rows, first, last, read_at)
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     read = [{"resource": resource, "day": day, "read_at": read_at, "run_id": run.run_id} for day in days]
     insert_rows(con, "complete_reads", read, replacing=True)
 
 
 def store_rows(
-    con: duckdb.DuckDBPyConnection, run: ConnectionRun, resource: Resource, rows: list[Row], day: date, at: datetime
+    con: duckdb.DuckDBPyConnection,
+    run: ConnectionRun,
+    resource: Resource,
+    rows: list[Row],
+    first: date,
+    last: date,
+    at: datetime,
 ) -> None:
-    """Keeps rows; one without a date of its own is put on `day`."""
+    """Keeps rows; one without a usable date of its own is put on `first`."""
     con.execute(
-        "create or replace temp table this_read as select $1::date as first_day, $2::timestamptz as read_at, "
-        "$3::varchar as run_id",
-        [day, at, run.run_id],
+        "create or replace temp table this_read as select $1::date as first_day, $2::date as last_day, "
+        "$3::timestamptz as read_at, $4::varchar as run_id",
+        [first, last, at, run.run_id],
     )
     frame = pd.DataFrame(
         {"id": [r.id for r in rows], "amount": [r.amount for r in rows], "text": [r.text for r in rows]}, dtype=object
@@ -86,13 +168,19 @@ def store_rows(
 
 
 def keep_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
-    row = {
-        "connection": connection.name,
-        "timezone": connection.timezone,
-        "comment_fields": connection.comment_fields,
-        "source_as_tag": connection.source_as_tag,
-    }
-    replace_table(con, "settings", [row])
+    """Writes down what the SQL needs to know. Raises WarehouseError when the file belongs to another company."""
+    kept = con.execute("select sitniks_url, finmap_url, meaning_hash from settings").fetchone()
+    if kept and kept[:2] != (connection.sitniks_url, connection.finmap_url):
+        raise WarehouseError(
+            f"{connection.name}: its DuckDB file was filled from {kept[0]} and {kept[1]}; give the new company a "
+            "connection with a name of its own, or move the file away"
+        )
+    fields = (
+        "timezone", "comment_fields", "source_as_tag", "on_change", "on_delete", "max_change_share", "first_import",
+        "start_date", "sitniks_url", "finmap_url",
+    )  # fmt: skip
+    row = {"connection": connection.name, **{name: getattr(connection, name) for name in fields}}
+    replace_table(con, "settings", [row | {"meaning_hash": kept[2] if kept else None}])
 
 
 def orders_referred_to(con: duckdb.DuckDBPyConnection, first: date, last: date) -> set[str]:
@@ -120,9 +208,9 @@ def fetch_orders(run: ConnectionRun, order_ids: set[str], day: date) -> None:
     while waiting:
         batch, waiting = waiting[:50], waiting[50:]
         found = {order_id: run.sitniks.order(order_id) for order_id in batch}
-        now = datetime.now(UTC)
+        now = run.now()
         with run.warehouse.transaction() as con:
-            store_rows(con, run, "orders", [row for row in found.values() if row], day, now)
+            store_rows(con, run, "orders", [row for row in found.values() if row], day, day, now)
             gone = [order_id for order_id, row in found.items() if row is None]
             con.execute(
                 "update raw_sitniks_orders set gone_at = $1 where list_contains($2, order_id) and gone_at is null",

@@ -2,7 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
 
@@ -25,10 +25,7 @@ def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
         with run.explained():
-            directory = read_directory(run.finmap, connection)
-            with run.warehouse.transaction() as con:
-                keep_directory(con, connection, directory)
-                derive(con, first_day, last_day)
+            derive_operations(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, TOTALS, PREVIEW)
 
@@ -83,13 +80,35 @@ def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
             for position, rule in enumerate(rules)
         ],
     )
-
-
-def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> None:
-    """Derives the operations of these days, and any others whose source changed since."""
     con.execute(
-        "create or replace temp table chosen_days as select $1::date as first_day, $2::date as last_day",
-        [first_day, last_day],
+        """
+        update settings set meaning_hash = md5(to_json([
+            timezone, comment_fields::varchar, source_as_tag::varchar, start_date::varchar,
+            (select coalesce(list(a order by a), [])::varchar from account_mapping a),
+            (select coalesce(list(c order by c), [])::varchar from category_mapping c),
+            (select list(r order by r)::varchar from classification_rules r)
+        ])::varchar)
+        """
+    )
+
+
+def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> None:
+    """Reads what Finmap has to refer to, and derives these days and whatever else changed since."""
+    directory = read_directory(run.finmap, run.connection)
+    with run.warehouse.transaction() as con:
+        keep_directory(con, run.connection, directory)
+        derive(con, first_day, last_day, run.now())
+
+
+def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime | None = None) -> None:
+    """Derives the operations of these days, and any others whose source or configuration changed since."""
+    con.execute(
+        """
+        create or replace temp table chosen_days as
+        select $1::date as first_day, $2::date as last_day, timezone(timezone, $3::timestamptz)::date as today
+        from settings
+        """,
+        [first_day, last_day, now or datetime.now(UTC)],
     )
     for table in ("derived_transactions", "operations", "rejected_transactions"):
         con.execute(sql(table))

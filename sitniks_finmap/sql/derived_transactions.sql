@@ -1,22 +1,21 @@
 -- One row is one live transaction with every field read out of its payload, and the reason why it cannot become an
--- operation, or null. Taken up: the transactions of the chosen days, and any other whose own version or whose
--- order's version is not the one it was derived from.
+-- operation, or null. Taken up: the transactions of the chosen days, those that are no operation yet, and any other
+-- whose own version, whose order's version or whose settings are not those it was derived from.
 create or replace temp table derived_transactions as
 with known as (
-    select transaction_id, raw_version, order_key, order_version from operations
-    union all
-    select transaction_id, raw_version, order_key, order_version from rejected_transactions
+    select transaction_id, raw_version, order_key, order_version, meaning_hash from operations
 ),
 orders as (
     select
         order_id,
         version,
+        last_seen_at as order_seen_at,
         text_of(f[1]) as order_number,
         coalesce(text_of(f[2]), text_of(f[3])) as status,
         coalesce(text_of(f[4]), text_of(f[5]), text_of(f[6])) as client,
         text_of(f[7]) as channel
     from (
-        select order_id, version, json_extract(payload, [
+        select order_id, version, last_seen_at, json_extract(payload, [
             '$.orderNumber', '$.status', '$.orderStatus',
             '$.client.fullname', '$.client.email', '$.client.id', '$.salesChannel'
         ]) as f
@@ -31,15 +30,18 @@ orders_by_number as (
     having count(*) = 1
 ),
 taken as (
-    select t.transaction_id, t.version, t.day, t.amount, t.payload
+    select t.transaction_id, t.version, t.day, t.amount, t.payload, t.last_seen_at
     from latest_transactions t
     left join known k using (transaction_id)
     left join orders o on o.order_id = k.order_key
     cross join chosen_days c
+    cross join settings s
     where t.gone_at is null
+        and t.day >= s.start_date
         and (
             t.day between c.first_day and c.last_day
             or k.transaction_id is null
+            or k.meaning_hash is distinct from s.meaning_hash
             or k.raw_version <> t.version
             or k.order_version is distinct from o.version
         )
@@ -65,6 +67,7 @@ read as (
     select
         transaction_id,
         version as raw_version,
+        last_seen_at,
         day,
         payload,
         amount as amount_as_written,
@@ -102,7 +105,10 @@ joined as (
         coalesce(r.counterparty, o.client) as counterparty,
         coalesce(r.source, o.channel) as source,
         coalesce(r.order_number, o.order_number) as order_number,
-        coalesce(r.order_status, o.status) as order_status,
+        -- The transaction tells the status of the moment when it was read; an order that was read later knows better.
+        if(
+            o.order_seen_at > r.last_seen_at, coalesce(o.status, r.order_status), coalesce(r.order_status, o.status)
+        ) as order_status,
         coalesce(r.referred_order, n.order_id) as order_key,
         o.version as order_version,
         coalesce(by_id.account, by_title.account, by_default.account) as account,
@@ -115,7 +121,7 @@ joined as (
     cross join (from account_mapping where settlement_account is null) by_default
 ),
 classified as (
-    select transaction_id, arg_min(r.classification, r.position) as classification
+    select transaction_id, arg_min(r.classification, r.position) as classification, min(r.position) as rule
     from joined j
     join classification_rules r
         on (r.sign is null or r.sign = j.type)
@@ -126,10 +132,14 @@ classified as (
 select
     j.*,
     k.classification,
+    k.rule,
+    c.today,
+    s.meaning_hash,
     case
         when json_type(j.payload) <> 'OBJECT' then 'not a readable record'
         when regexp_full_match(j.transaction_id, '\?[0-9a-f]{32}(-\d+)?') then 'no id'
         when j.occurred_at is null then 'no usable date'
+        when j.day > c.today then 'its day, ' || j.day || ', has not come yet'
         when j.exact_amount is null and regexp_full_match(bare_amount(j.amount_as_written), '[+-]?\d{1,3}([.,]\d{3})+')
             then 'amount that can be read in two ways: ' || left(j.amount_as_written, 40)
         when j.exact_amount is null then 'unreadable amount: ' || coalesce(left(j.amount_as_written, 40), 'none')
@@ -143,4 +153,6 @@ select
             then 'date ' || strftime(j.occurred_at, '%Y-%m-%d') || ' is outside what Finmap takes (2015 to 2036)'
     end as reason
 from joined j
+cross join chosen_days c
+cross join settings s
 left join classified k using (transaction_id);

@@ -41,6 +41,7 @@ select
     rounded_amount::decimal(18, 2) as amount,
     currency,
     classification,
+    rule,
     account,
     category,
     tag,
@@ -55,6 +56,7 @@ select
     raw_version,
     order_key,
     order_version,
+    meaning_hash,
     md5(to_json([
         type, rounded_amount::decimal(18, 2)::varchar, epoch_ms(occurred_at)::varchar, account, category, tag, comment
     ])::varchar) as content_hash

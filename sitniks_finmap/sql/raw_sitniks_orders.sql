@@ -5,8 +5,8 @@ select
     i.id as order_id,
     if(json_valid(i.text), i.text, to_json(i.text)::varchar) as payload,
     coalesce(
-        timezone(s.timezone, instant_of(text_of(stamps[1]), s.timezone))::date,
-        timezone(s.timezone, instant_of(text_of(stamps[2]), s.timezone))::date,
+        timezone(s.timezone, sensible(instant_of(text_of(stamps[1]), s.timezone)))::date,
+        timezone(s.timezone, sensible(instant_of(text_of(stamps[2]), s.timezone)))::date,
         latest.day,
         r.first_day
     ) as day,

@@ -5,11 +5,11 @@ select
     i.id as transaction_id,
     i.amount,
     if(json_valid(i.text), i.text, to_json(i.text)::varchar) as payload,
-    coalesce(
-        timezone(s.timezone, instant_of(text_of(stamps[1]), s.timezone))::date,
-        timezone(s.timezone, instant_of(text_of(stamps[2]), s.timezone))::date,
-        latest.day,
-        r.first_day
+    -- A stamp before the import or after today is not on the axis that the API filters by: it asked for neither.
+    if(
+        own.day between s.start_date - 1 and greatest(r.last_day, timezone(s.timezone, r.read_at)::date) + 1,
+        own.day,
+        coalesce(latest.day, r.first_day)
     ) as day,
     md5(i.text) as content_hash,
     latest.version as latest_version,
@@ -23,6 +23,12 @@ from (
 ) i
 cross join settings s
 cross join this_read r
+cross join lateral (
+    select coalesce(
+        timezone(s.timezone, sensible(instant_of(text_of(i.stamps[1]), s.timezone)))::date,
+        timezone(s.timezone, sensible(instant_of(text_of(i.stamps[2]), s.timezone)))::date
+    ) as day
+) own
 left join latest_transactions latest on latest.transaction_id = i.id;
 
 update raw_sitniks_transactions

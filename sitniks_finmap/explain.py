@@ -1,0 +1,108 @@
+"""Support's question in one screen: what happened to one transaction, and why the two sides differ if they do."""
+
+from rich.console import Console
+from rich.markup import escape
+
+from sitniks_finmap.http import ApiError
+from sitniks_finmap.run import ConnectionRun
+
+
+def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
+    """Prints every version, the operation and its rule, every write attempt, and what Finmap has now.
+
+    False when the transaction is not known.
+    """
+    with run.warehouse.transaction() as con:
+        con.execute(f"set timezone = '{run.connection.timezone}'")
+        found = {name: con.execute(query, [transaction_id]).fetchall() for name, query in QUERIES.items()}
+    if not found["versions"]:
+        out.print(f"{run.connection.name}: no transaction {escape(transaction_id)} was ever read")
+        return False
+    out.print(f"[bold]{run.connection.name}: transaction {escape(transaction_id)}[/]")
+    out.print("\n[bold]Sitniks said[/]")
+    for version, first, last, run_id, gone, payload in found["versions"]:
+        seen = f"version {version}, read {first} to {last}, run {(run_id or '–')[:8]}"
+        out.print(f"  {seen}{f', [yellow]gone since {gone}[/]' if gone else ''}\n    [dim]{escape(str(payload))}[/]")
+    out.print("\n[bold]so Finmap should have[/]")
+    for type, amount, when, account, classification, rule, comment in found["operation"]:
+        out.print(f"  {type} {amount} at {when} on {escape(account)}\n    {escape(comment)}")
+        out.print(f"    {classification}, by {rule}")
+    for (reason,) in found["rejected"]:
+        out.print(f"  [yellow]nothing: {escape(reason)}[/]")
+    if not found["operation"] and not found["rejected"]:
+        out.print("  nothing")
+    out.print("\n[bold]Finmap was told[/]")
+    for external_id, state, type, amount, attempts, error, due in found["ledger"]:
+        out.print(
+            f"  {escape(external_id)}: {state}, {type} {amount}, {attempts} attempts"
+            + (f", {escape(error)}" if error else "")
+            + (f", due again {due}" if due else "")
+        )
+    for when, method, path, status, outcome, took, error in found["writes"]:
+        said = f"{when} {method} {escape(path)} → {status or '–'} {outcome}, {took} ms"
+        out.print(f"    {said}{f', {escape(error)}' if error else ''}")
+    if not found["ledger"]:
+        out.print("  nothing")
+    out.print("\n[bold]Finmap has now[/]")
+    _print_finmap(out, run, [row[0] for row in found["ledger"]])
+    out.print("\n[bold]differences[/]")
+    for kind, explained, detail in found["differences"]:
+        out.print(f"  {kind}{'' if explained else ' [red](unexplained)[/]'}: {escape(detail or '')}")
+    for action, standing, why in found["plan"]:
+        out.print(f"  planned: {action}, {standing}{f' ({escape(why)})' if why else ''}")
+    if not found["differences"] and not found["plan"]:
+        out.print("  none")
+    return True
+
+
+def _print_finmap(out: Console, run: ConnectionRun, external_ids: list[str]) -> None:
+    for external_id in external_ids:
+        try:
+            operation = run.finmap.details(external_id)
+        except ApiError as error:
+            out.print(f"  [red]{escape(str(error))}[/]")
+            return
+        if operation is None:
+            out.print(f"  {escape(external_id)}: nothing")
+            continue
+        has = operation.content
+        when = has.occurred_at.astimezone(run.connection.zone).strftime("%Y-%m-%d %H:%M:%S")
+        out.print(f"  {escape(external_id)}: {has.type} {has.amount} at {when}\n    {escape(has.comment)}")
+    if not external_ids:
+        out.print("  nothing")
+
+
+QUERIES = {
+    "versions": """
+        select version, strftime(first_seen_at, '%Y-%m-%d %H:%M'), strftime(last_seen_at, '%Y-%m-%d %H:%M'), run_id,
+            strftime(gone_at, '%Y-%m-%d %H:%M'), payload
+        from raw_sitniks_transactions where transaction_id = $1 order by version
+    """,
+    "operation": """
+        select
+            o.type, o.amount, strftime(o.occurred_at, '%Y-%m-%d %H:%M:%S'), coalesce(a.label, o.account),
+            o.classification,
+            'rule ' || (r.position + 1) || coalesce(', sign ' || r.sign, '')
+                || if(len(r.sources) > 0, ', source has one of ' || array_to_string(r.sources, ' / '), '')
+                || if(len(r.descriptions) > 0, ', description has one of ', '')
+                || array_to_string(r.descriptions, ' / '),
+            o.comment
+        from operations o
+        left join finmap_accounts a using (account)
+        left join classification_rules r on r.position = o.rule
+        where o.transaction_id = $1
+    """,
+    "rejected": "select reason from rejected_transactions where transaction_id = $1",
+    "ledger": """
+        select external_id, state, type, amount, attempts, last_error, strftime(next_attempt_at, '%Y-%m-%d %H:%M')
+        from finmap_upload where transaction_id = $1 order by generation
+    """,
+    "writes": """
+        select strftime(requested_at, '%Y-%m-%d %H:%M:%S'), method, path, http_status, outcome, milliseconds, error
+        from finmap_requests
+        where external_id in (select external_id from finmap_upload where transaction_id = $1)
+        order by requested_at
+    """,
+    "differences": "select kind, explained, detail from differences where transaction_id = $1",
+    "plan": "select action, standing, why from plan where transaction_id = $1",
+}

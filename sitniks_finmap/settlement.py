@@ -1,0 +1,325 @@
+"""One row of the plan brought to Finmap: every write ends in a row of the ledger, every doubt in a look at Finmap."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sitniks_finmap.finmap import Content, Finmap, Operation, Outcome, Write
+from sitniks_finmap.http import ApiError, KeyRefused
+
+VERIFY_AFTER = timedelta(minutes=10)  # what Finmap stored and does not show by then is sent again
+HIDDEN_ATTEMPTS = 8
+PERSONS_FIELDS = ("category", "tag")  # a person owns them once they differ from what we wrote
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One row of the plan that may be carried out; `was_…` is what the ledger says that Finmap was told last."""
+
+    action: str
+    approved: bool
+    external_id: str
+    known_as: str | None
+    transaction_id: str
+    generation: int
+    day: date
+    type: str
+    amount: Decimal
+    occurred_at: datetime
+    account: str
+    category: str | None
+    tag: str | None
+    comment: str
+    content_hash: str
+    was_type: str | None
+    was_amount: Decimal | None
+    was_occurred_at: datetime | None
+    was_account: str | None
+    was_category: str | None
+    was_tag: str | None
+    was_comment: str | None
+    was_hash: str | None
+    state: str | None
+    attempts: int
+    sent_at: datetime | None
+    was_verified_at: datetime | None
+    kept_fields: list[str]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How a planned row ended: new rows of the ledger (the last one is the operation's), the writes it took, and
+    what Finmap showed meanwhile."""
+
+    ledger: list[dict[str, Any]]
+    writes: list[Write]
+    seen: list[Operation] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        return self.ledger[-1]["state"]
+
+
+class Settler:
+    """Carries out planned rows. Touches no DuckDB: it runs in several threads, and the network is awaited."""
+
+    def __init__(
+        self,
+        finmap: Finmap,
+        tags: dict[str, str],
+        refused_tags: dict[str, str] | None = None,
+        *,
+        retry_every: timedelta,
+        run_id: str | None,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.finmap = finmap
+        self.tags = tags  # label → ID
+        self.refused_tags = refused_tags or {}  # label → why Finmap did not make it
+        self.key_refused: KeyRefused | None = None
+        self.retry_every = retry_every
+        self.run_id = run_id
+        self.now = now
+
+    def settle(self, planned: Planned) -> Settled:
+        """Brings one operation to Finmap, or finds out how it stands. Raises KeyRefused."""
+        writes: list[Write] = []
+        steps = {
+            "create": self._create, "recreate": self._create, "verify": self._verify,
+            "update": self._update, "withdraw": self._withdraw, "replace": self._replace,
+            "rollback": self._roll_back,
+        }  # fmt: skip
+        if self.key_refused:  # to another request of this delivery: no further one is sent
+            raise self.key_refused
+        if planned.tag and planned.tag not in self.tags and planned.action not in ("withdraw", "rollback"):
+            return self._failed(planned, writes, self.refused_tags.get(planned.tag, "Finmap has no such tag"))
+        try:
+            return steps[planned.action](planned, writes)
+        except KeyRefused as refused:
+            self.key_refused = refused
+            raise
+        except ApiError as error:
+            return self._failed(planned, writes, f"the outcome is unknown: {error}")
+
+    # -- create --
+
+    def _create(self, planned: Planned, writes: list[Write]) -> Settled:
+        write = self.finmap.create(planned.external_id, self._wanted(planned))
+        writes.append(write)
+        match write.outcome:
+            case Outcome.APPLIED:
+                return self._delivered(planned, writes)
+            case Outcome.ACCEPTED:
+                return self._accepted(planned, writes)
+            case Outcome.REFUSED:
+                return self._refused(planned, writes, write.error)
+            case Outcome.ERROR:
+                return self._failed(planned, writes, write.error)
+        found = self.finmap.details(planned.external_id)
+        if found:
+            return self._settle_by(planned, writes, found)
+        if write.outcome is Outcome.EXISTS and planned.action != "verify":
+            # Stored by an earlier attempt and not shown yet.
+            return self._accepted(planned, writes)
+        if write.outcome is Outcome.EXISTS and planned.attempts >= HIDDEN_ATTEMPTS:
+            # It had hours to appear: somebody deleted it, and its key is not given twice.
+            return self._settled(planned, writes, "deleted", content=planned)
+        if write.outcome is Outcome.EXISTS:
+            why = "Finmap says that it exists but does not show it; was it deleted there?"
+            return self._failed(planned, writes, why)
+        return self._failed(planned, writes, write.error)
+
+    # -- verify, update --
+
+    def _verify(self, planned: Planned, writes: list[Write]) -> Settled:
+        found = self.finmap.details(planned.external_id)
+        return self._settle_by(planned, writes, found) if found else self._create(planned, writes)
+
+    def _update(self, planned: Planned, writes: list[Write]) -> Settled:
+        found = self.finmap.details(planned.external_id)
+        if found:
+            return self._settle_by(planned, writes, found)
+        if planned.was_verified_at is None:
+            return self._create(planned, writes)  # accepted once, and never seen: the key makes a second one safe
+        return self._settled(planned, writes, "deleted", content=self._was(planned))
+
+    def _settle_by(self, planned: Planned, writes: list[Write], found: Operation) -> Settled:
+        """Settles an operation by what Finmap shows: equal is delivered, different is patched, a person's edit kept."""
+        wanted = self._wanted(planned)
+        if found.content.type != wanted.type:
+            # Its sign has turned since: the ledger learns what is there, and the next plan replaces it.
+            return self._settled(planned, writes, "verified", content=found.content, content_hash="", seen=[found])
+        base = self._was_content(planned) if planned.was_verified_at else None
+        changes, conflicts, stay = three_way(base, found.content, wanted, planned.kept_fields)
+        if conflicts and not planned.approved:
+            return self._kept(planned, writes, f"a person changed {', '.join(conflicts)} in Finmap", found)
+        if not changes:
+            return self._settled(planned, writes, "verified", seen=[found], kept_fields=stay)
+        write = self.finmap.update(planned.external_id, planned.type, changes)
+        writes.append(write)
+        match write.outcome:
+            case Outcome.APPLIED:
+                return self._delivered(planned, writes, kept_fields=stay)
+            case Outcome.ACCEPTED:
+                return self._accepted(planned, writes, kept_fields=stay)
+            case Outcome.REFUSED:
+                return self._refused(planned, writes, write.error)
+        return self._failed(planned, writes, write.error)
+
+    # -- withdraw, replace --
+
+    def _roll_back(self, planned: Planned, writes: list[Write]) -> Settled:
+        return self._withdraw(planned, writes, ends_as="dismissed")
+
+    def _withdraw(self, planned: Planned, writes: list[Write], ends_as: str = "withdrawn") -> Settled:
+        known_as = planned.known_as or planned.external_id
+        found = self.finmap.details(known_as)
+        if found is None:
+            return self._settled(planned, writes, ends_as, content=self._was(planned))
+        base = self._was_content(planned) if planned.was_verified_at else None
+        if base and edited(base, found.content) and not planned.approved:
+            return self._kept(planned, writes, "a person edited it in Finmap", found)
+        write = self.finmap.delete(known_as, found.content.type)
+        writes.append(write)
+        if write.outcome in (Outcome.APPLIED, Outcome.ACCEPTED) or self.finmap.details(known_as) is None:
+            return self._settled(planned, writes, ends_as, content=self._was(planned))
+        return self._failed(planned, writes, write.error)
+
+    def _replace(self, planned: Planned, writes: list[Write]) -> Settled:
+        """Deletes the old generation and creates the next: Finmap cannot turn an income into an expense."""
+        old = self._withdraw(planned, writes)
+        if old.state != "withdrawn":
+            return old
+        new = self._create(
+            replace(
+                planned,
+                action="create",
+                known_as=None,
+                was_hash=None,
+                sent_at=None,
+                was_verified_at=None,
+                kept_fields=[],
+            ),
+            writes,
+        )
+        return Settled(old.ledger + new.ledger, writes, new.seen)
+
+    # -- what the ledger says afterwards --
+
+    def _delivered(self, planned: Planned, writes: list[Write], **more: Any) -> Settled:
+        return self._settled(planned, writes, "sent", **more)
+
+    def _accepted(self, planned: Planned, writes: list[Write], **more: Any) -> Settled:
+        return self._settled(planned, writes, "sent", next_attempt_at=self.now() + VERIFY_AFTER, **more)
+
+    def _refused(self, planned: Planned, writes: list[Write], error: str | None) -> Settled:
+        content = self._was(planned) if planned.sent_at else planned
+        return self._settled(
+            planned, writes, "rejected", content=content, last_error=error, refused_hash=planned.content_hash
+        )
+
+    def _failed(self, planned: Planned, writes: list[Write], error: str | None) -> Settled:
+        content = self._was(planned) if planned.sent_at else planned
+        due = self.now() + self.retry_every
+        return self._settled(planned, writes, "failed", content=content, last_error=error, next_attempt_at=due)
+
+    def _kept(self, planned: Planned, writes: list[Write], why: str, found: Operation) -> Settled:
+        """Nothing was written; the next plan waits for a person."""
+        return self._settled(
+            planned, writes, "verified", content=self._was(planned), last_error=why, seen=[found],
+            verified_at=planned.was_verified_at,
+        )  # fmt: skip
+
+    def _settled(
+        self,
+        planned: Planned,
+        writes: list[Write],
+        state: str,
+        *,
+        content: "Planned | Was | Content | None" = None,
+        seen: list[Operation] | None = None,
+        **more: Any,
+    ) -> Settled:
+        now = self.now()
+        content = content or planned
+        was = isinstance(content, Was)
+        ledger = {
+            "external_id": (planned.known_as or planned.external_id) if was else planned.external_id,
+            "transaction_id": planned.transaction_id,
+            "generation": planned.generation - (1 if was and planned.action == "replace" else 0),
+            "day": planned.day,
+            "state": state,
+            **{name: getattr(content, name) for name in CONTENT},
+            "tag": planned.tag if isinstance(content, Content) else content.tag,
+            "content_hash": getattr(content, "content_hash", ""),
+            "refused_hash": None,
+            "kept_fields": planned.kept_fields,
+            "rebuilt": False,
+            "attempts": planned.attempts + 1,
+            "last_error": None,
+            "next_attempt_at": None,
+            "sent_at": planned.sent_at or (now if state in ("sent", "verified") else None),
+            "verified_at": now if state == "verified" else None,
+            "run_id": self.run_id,
+        }
+        return Settled([ledger | more], writes, seen or [])
+
+    def _wanted(self, planned: Planned) -> Content:
+        tag = self.tags[planned.tag] if planned.tag else None
+        return Content(**{name: getattr(planned, name) for name in CONTENT if name != "tag"}, tag=tag)
+
+    def _was(self, planned: Planned) -> "Was | Planned":
+        """What the ledger said before; of an operation that it did not know, what was wanted."""
+        if planned.was_hash is None:
+            return planned
+        return Was(**{name: getattr(planned, f"was_{name}") for name in CONTENT}, content_hash=planned.was_hash)
+
+    def _was_content(self, planned: Planned) -> Content | None:
+        was = self._was(planned)
+        if not isinstance(was, Was):
+            return None
+        tag = self.tags.get(was.tag, was.tag) if was.tag else None
+        return Content(**{name: getattr(was, name) for name in CONTENT if name != "tag"}, tag=tag)
+
+
+@dataclass(frozen=True)
+class Was:
+    """The content that the ledger has, with the label of its tag."""
+
+    type: str
+    amount: Decimal
+    occurred_at: datetime
+    account: str
+    category: str | None
+    tag: str | None
+    comment: str
+    content_hash: str
+
+
+CONTENT = [field.name for field in fields(Content)]
+
+
+def three_way(
+    base: Content | None, theirs: Content, wanted: Content, kept: list[str]
+) -> tuple[dict[str, Any], list[str], list[str]]:
+    """What to patch, which fields both a person and Sitniks changed, and which are a person's and stay.
+
+    `base` is what we wrote last and saw in Finmap, `theirs` what Finmap has now. Without a base (not seen since the
+    last write) only the fields `kept` then are known to be a person's. A field that a person changed is not patched,
+    unless Sitniks changed it as well and a person approves; a category or tag that a person changed is theirs.
+    """
+    changes = theirs.differences(wanted)
+    if base is None:
+        persons, conflicts = set(kept) & changes.keys(), []
+    else:
+        persons = {name for name in changes if getattr(theirs, name) != getattr(base, name)}
+        conflicts = [n for n in persons if n not in PERSONS_FIELDS and getattr(base, n) != getattr(wanted, n)]
+    stay = sorted(persons - set(conflicts))
+    return {name: value for name, value in changes.items() if name not in stay}, sorted(conflicts), stay
+
+
+def edited(base: Content, theirs: Content) -> bool:
+    """Whether anything that we wrote is not as we wrote it."""
+    return bool(theirs.differences(base))
