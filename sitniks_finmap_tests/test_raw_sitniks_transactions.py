@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sitniks_finmap import sitniks
 from sitniks_finmap.assets import months
-from sitniks_finmap.assets.extract import extract_assets, store
+from sitniks_finmap.assets.extract import extract_assets, read_orders, read_transactions, store
 from sitniks_finmap.automation import days_to_sync, first_unread_day, range_tags
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.http import Unavailable
@@ -43,22 +43,27 @@ def patient(connection: Connection) -> ConnectionRun:
     return run
 
 
-def extract(run: ConnectionRun, first: date, last: date, *, orders: bool = False) -> dg.ExecuteInProcessResult:
-    """One Dagster run over these days: of the transactions, and with `orders` of both raw assets."""
+def extract(run: ConnectionRun, first: date, last: date, *, orders: bool = False) -> str | None:
+    """Reads the transactions of these days, with `orders` also the orders. What a failure says, or None."""
+    try:
+        with run.explained():
+            read_transactions(run, first, last)
+            if orders:
+                read_orders(run, first, last)
+    except dg.Failure as failure:
+        return failure.description
+    return None
+
+
+def materialize(run: ConnectionRun, first: date, last: date) -> dg.ExecuteInProcessResult:
+    """The same as one Dagster run of both assets."""
     return dg.materialize(
-        extract_assets(run.connection)[: 1 + orders],
+        extract_assets(run.connection),
         resources={run.connection.name: run},
         tags=range_tags(first, last),
         run_config=QUIET,
         raise_on_error=False,
     )
-
-
-def failure(result: dg.ExecuteInProcessResult) -> str:
-    """What the failed step of a run says to people."""
-    [event] = result.get_step_failure_events()
-    assert event.step_failure_data.user_failure_data
-    return str(event.step_failure_data.user_failure_data.description)
 
 
 def rows(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
@@ -81,7 +86,7 @@ def keep(con: duckdb.DuckDBPyConnection, run: ConnectionRun, *kept: Row, day: da
 def test_a_transaction_is_kept_exactly_as_sitniks_answered_it(run: ConnectionRun, shop: Shop) -> None:
     text = '{"id":  "tx_1", "createdAt":"2025-01-15T10:00:00.000Z",\n\t"amount":1500.10, "x": [1.0, {"ї": "\\u0457"}]}'
     shop.put_transaction(text)
-    assert extract(run, DAY, DAY).success
+    assert extract(run, DAY, DAY) is None
     assert rows(
         run.warehouse, "select transaction_id, version, day, amount, payload::varchar, run_id, gone_at "
         "from raw_sitniks_transactions",
@@ -125,7 +130,7 @@ def test_one_that_was_gone_and_is_seen_again_lives_as_a_new_version(run: Connect
 def test_rows_that_are_not_even_objects_are_kept_too(run: ConnectionRun, sandbox: Sandbox) -> None:
     body = '{"data": [null, "x", [1], {"amount": NaN}, {"id": "\\ud800"}], "count": 5}'
     sandbox.fault(Fault("status", "sitniks", status=200, body=body))
-    assert extract(run, DAY, DAY).success
+    assert extract(run, DAY, DAY) is None
     assert rows(run.warehouse, "select count(*), min(day), max(day) from raw_sitniks_transactions") == [(5, DAY, DAY)]
 
 
@@ -275,7 +280,7 @@ def complete(warehouse: Warehouse, resource: str) -> list[tuple[date, date, int]
 def test_a_range_is_read_in_windows_of_a_month_with_bounds_around_local_days(
     run: ConnectionRun, shop: Shop, sandbox: Sandbox
 ) -> None:
-    assert extract(run, date(2025, 2, 27), date(2025, 4, 2), orders=True).success
+    assert extract(run, date(2025, 2, 27), date(2025, 4, 2), orders=True) is None
     asked = [(r.parameters["createdAtFrom"], r.parameters["createdAtTo"]) for r in sandbox.requests(path="/transact")]
     assert asked == [
         ("2025-02-26T21:59:59.999Z", "2025-02-28T22:00:00.000Z"),
@@ -290,7 +295,7 @@ def test_what_lies_on_a_bound_is_read_once_and_on_its_own_day(run: ConnectionRun
     for name, at in (("before", "2025-01-14T21:59:59.999Z"), ("first", "2025-01-14T22:00:00.000Z"),
                      ("last", "2025-01-15T21:59:59.999Z"), ("after", "2025-01-15T22:00:00.000Z")):  # fmt: skip
         shop.put_transaction({"id": name, "createdAt": at, "amount": 1})
-    assert extract(run, DAY, DAY).success
+    assert extract(run, DAY, DAY) is None
     found = dict(rows(run.warehouse, "select transaction_id, day from raw_sitniks_transactions"))
     assert found == {"before": date(2025, 1, 14), "first": DAY, "last": DAY, "after": date(2025, 1, 16)}
 
@@ -313,7 +318,7 @@ def test_an_import_that_dies_keeps_the_windows_that_it_finished(
 ) -> None:
     fill_windows(shop)
     die_in_window(import_run, "transactions", 3, monkeypatch)
-    assert failure(extract(import_run, FIRST, LAST)) == "u1: Sitniks did not answer"
+    assert str(extract(import_run, FIRST, LAST)) == "u1: Sitniks did not answer"
     assert complete(import_run.warehouse, "transactions") == [(FIRST, date(2025, 2, 28), 29)]
     assert rows(
         import_run.warehouse, "select day, count(*) from raw_sitniks_transactions group by all order by day"
@@ -339,9 +344,9 @@ def test_an_import_that_died_among_the_orders_goes_on_at_the_window_where_it_die
     fill_windows(shop)
     with monkeypatch.context() as death:
         die_in_window(import_run, "orders", 3, death)
-        assert not extract(import_run, FIRST, LAST, orders=True).success
+        assert extract(import_run, FIRST, LAST, orders=True)
     assert first_unread_day(import_run.connection, import_run.warehouse, LAST) == date(2025, 3, 1)
-    assert extract(import_run, date(2025, 3, 1), LAST, orders=True).success
+    assert extract(import_run, date(2025, 3, 1), LAST, orders=True) is None
     assert first_unread_day(import_run.connection, import_run.warehouse, LAST) == LAST
     assert rows(import_run.warehouse, "select count(*) from latest_transactions") == [(9,)]
 
@@ -400,7 +405,7 @@ def test_a_read_that_is_not_whole_fails_its_partition_and_never_looks_like_no_tr
 ) -> None:
     shop.put_transactions([{"id": n, "createdAt": "2025-01-15T10:00:00.000Z", "amount": n} for n in range(120)])
     sandbox.fault(Fault(api="sitniks", times=None, **fault))
-    assert failure(extract(run, DAY, DAY)).startswith("u1: Sitniks")
+    assert str(extract(run, DAY, DAY)).startswith("u1: Sitniks")
     assert rows(run.warehouse, "select count(*) from complete_reads") == [(0,)]
     assert rows(run.warehouse, "select count(*) from raw_sitniks_transactions") == [(0,)]
 
@@ -409,7 +414,7 @@ def test_what_passes_ends_in_a_whole_read(run: ConnectionRun, shop: Shop, sandbo
     shop.put_transactions([{"id": n, "createdAt": "2025-01-15T10:00:00.000Z", "amount": n} for n in range(120)])
     for kind in ("page_shift", "html", "truncated", "page_repeat", "total_instead_of_count", "named_array"):
         sandbox.fault(Fault(kind, "sitniks", after=1))
-    assert extract(run, DAY, DAY).success
+    assert extract(run, DAY, DAY) is None
     assert complete(run.warehouse, "transactions") == [(DAY, DAY, 1)]
     assert rows(run.warehouse, "select count(distinct transaction_id) from raw_sitniks_transactions") == [(120,)]
 
@@ -419,7 +424,7 @@ def test_what_a_failure_says_names_the_connection_the_list_and_what_was_seen(
 ) -> None:
     shop.put_transaction({"id": 1, "createdAt": "2025-01-15T10:00:00.000Z", "counterparty": "Іваненко"})
     sandbox.fault(Fault("count_lies", "sitniks", times=None))
-    said = failure(extract(run, DAY, DAY))
+    said = str(extract(run, DAY, DAY))
     assert said.startswith("u1: Sitniks' list /transactions was read 3 times and never whole: 1 distinct rows")
     assert "counts 2" in said
     assert "Іваненко" not in said
@@ -444,18 +449,33 @@ def test_nobody_waits_for_the_warehouse_while_the_network_is_awaited(
             answers.append(reader.pipe.recv())
 
     import_run.sitniks.api.limiter = cast(Any, Meanwhile())
-    assert extract(import_run, FIRST, LAST, orders=True).success
+    assert extract(import_run, FIRST, LAST, orders=True) is None
     reader.pipe.send(False)
     assert len(answers) == 3 + 3 + 3  # windows of transactions, windows of orders, orders by id
     assert set(answers) == {"read"}
+
+
+def test_in_dagster_a_read_that_is_not_whole_fails_the_run_and_nothing_follows_it(
+    run: ConnectionRun, shop: Shop, sandbox: Sandbox
+) -> None:
+    shop.put_transaction({"id": 1, "createdAt": "2025-01-15T10:00:00.000Z", "amount": 1})
+    sandbox.fault(Fault("count_lies", "sitniks", times=None))
+    result = materialize(run, DAY, DAY)
+    assert not result.success
+    [event] = result.get_step_failure_events()
+    assert event.step_failure_data.user_failure_data
+    assert str(event.step_failure_data.user_failure_data.description).startswith("u1: Sitniks' list /transactions")
+    assert result.get_asset_materialization_events() == []
+    assert sandbox.requests(path="/orders") == []
 
 
 def test_each_day_has_its_own_numbers_in_dagster(run: ConnectionRun, shop: Shop) -> None:
     for day, count in ((15, 2), (16, 0), (17, 1)):
         for n in range(count):
             shop.put_transaction({"id": f"{day}-{n}", "createdAt": f"2025-01-{day}T10:00:00Z", "amount": 1})
-    result = extract(run, DAY, date(2025, 1, 17))
+    result = materialize(run, DAY, date(2025, 1, 17))
     found = {}
+    assert result.success
     for event in result.asset_materializations_for_node("u1__raw_sitniks_transactions"):
         found[event.partition] = event.metadata["rows"].value
     assert found == {"2025-01-15": 2, "2025-01-16": 0, "2025-01-17": 1}

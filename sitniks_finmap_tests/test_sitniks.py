@@ -178,6 +178,7 @@ def test_every_known_shape_of_a_list_is_read(
     expected = fill(shop, ROWS)
     sandbox.fault(Fault(kind, "sitniks", times=times, after=page))
     assert ids(client.transactions(START, END)) == expected
+    assert len(sandbox.requests()) == 3, "its count was not believed"
 
 
 def test_a_short_page_never_looks_like_no_transactions(client: Sitniks, shop: Shop, sandbox: Sandbox) -> None:
@@ -314,6 +315,13 @@ def test_without_a_count_two_reads_that_agree_are_the_proof(wrapped: bool, clien
 def test_without_a_count_a_short_page_is_not_the_end(client: Sitniks, sandbox: Sandbox) -> None:
     answers(sandbox, *[page(*range(20)), page(*range(20, 40)), page(*range(40, 45)), []] * 2)
     assert len(client.transactions(START, END)) == 45
+
+
+def test_pages_that_are_shorter_than_asked_for_leave_no_gap(client: Sitniks, sandbox: Sandbox) -> None:
+    pages = [page(*range(20)), page(*range(20, 40)), page(*range(40, 45))]
+    answers(sandbox, *({"data": one, "count": 45} for one in pages))
+    assert len(client.transactions(START, END)) == 45
+    assert [request.parameters["skip"] for request in sandbox.requests()] == ["0", "20", "40"]
 
 
 def test_without_a_count_reads_that_differ_are_not_taken(client: Sitniks, sandbox: Sandbox) -> None:
