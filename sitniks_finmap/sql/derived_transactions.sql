@@ -9,13 +9,12 @@ orders as (
     select
         order_id,
         version,
-        last_seen_at as order_seen_at,
         text_of(f[1]) as order_number,
         coalesce(text_of(f[2]), text_of(f[3])) as status,
         coalesce(text_of(f[4]), text_of(f[5]), text_of(f[6])) as client,
         text_of(f[7]) as channel
     from (
-        select order_id, version, last_seen_at, json_extract(payload, [
+        select order_id, version, json_extract(payload, [
             '$.orderNumber', '$.status', '$.orderStatus',
             '$.client.fullname', '$.client.email', '$.client.id', '$.salesChannel'
         ]) as f
@@ -30,7 +29,7 @@ orders_by_number as (
     having count(*) = 1
 ),
 taken as (
-    select t.transaction_id, t.version, t.day, t.amount, t.payload, t.last_seen_at
+    select t.transaction_id, t.version, t.day, t.amount, t.payload
     from latest_transactions t
     left join known k using (transaction_id)
     left join orders o on o.order_id = k.order_key
@@ -67,7 +66,6 @@ read as (
     select
         transaction_id,
         version as raw_version,
-        last_seen_at,
         day,
         payload,
         amount as amount_as_written,
@@ -105,10 +103,7 @@ joined as (
         coalesce(r.counterparty, o.client) as counterparty,
         coalesce(r.source, o.channel) as source,
         coalesce(r.order_number, o.order_number) as order_number,
-        -- The transaction tells the status of the moment when it was read; an order that was read later knows better.
-        if(
-            o.order_seen_at > r.last_seen_at, coalesce(o.status, r.order_status), coalesce(r.order_status, o.status)
-        ) as order_status,
+        coalesce(r.order_status, o.status) as order_status,
         coalesce(r.referred_order, n.order_id) as order_key,
         o.version as order_version,
         coalesce(by_id.account, by_title.account, by_default.account) as account,
