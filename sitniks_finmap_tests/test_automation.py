@@ -370,6 +370,16 @@ def test_when_nothing_is_due_the_next_look_is_after_15_minutes(
     retry.launches()
 
 
+def test_a_sync_that_is_due_goes_before_a_retry_and_a_recent_one_does_not(
+    sensor: Callable[[Which], Sensor], dagster: dg.DagsterInstance, warehouse: Warehouse, shop: Shop, clock: Clock
+) -> None:
+    want(warehouse, shop, {})
+    add_run(dagster, "u1", dg.DagsterRunStatus.SUCCESS, clock.now - timedelta(minutes=59))
+    sensor("retry").launches()
+    clock.forward(120)
+    assert sensor("retry").waits() == "A sync is due and goes first: it brings what is new."
+
+
 @pytest.fixture
 def finmap(connection: Connection) -> Finmap:
     return connect_finmap(connection, sleep=lambda seconds: None)

@@ -16,10 +16,10 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sandbox import Shop
 from sitniks_finmap.sandbox.transaction_shapes import malformed
-from sitniks_finmap_tests.test_operations import DAY, SOUND, Stage, connection_with, stage
+from sitniks_finmap_tests.test_operations import DAY, SOUND, Stage, connection_with, stage, staging
 from sitniks_finmap_tests.test_raw_sitniks_transactions import BATCHES, QUIET
 
-__all__ = ["stage"]  # the fixture
+__all__ = ["stage", "staging"]  # fixtures
 
 FIRST, LAST = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=n) for n in (1420070400000, 2091365243872))
 
@@ -169,8 +169,12 @@ def test_what_is_rejected_keeps_its_payload_and_its_day(stage: Stage) -> None:
 
 def test_a_reason_is_short_whatever_was_written(stage: Stage) -> None:
     long = "9" * 5000
-    assert all(len(one) < 100 for one in reasons(stage, {"n": 1, "id": 1, **SOUND, "amount": long},
-                                                 {"n": 2, "id": 2, **SOUND, "currency": long}))  # fmt: skip
+    amounts = [long, "1" + ",000" * 2000, "0." + "1" * 5000, "сто " * 2000, "1." + "0" * 5000 + "1"]
+    payloads = [{"n": n, "id": n, **SOUND, "amount": amount} for n, amount in enumerate(amounts)]
+    payloads.append({"n": 9, "id": 9, **SOUND, "currency": long})
+    stage.put(*payloads)
+    assert all(len(reason) < 100 for reason in stage.reasons().values())
+    assert len(stage.reasons()) >= len(payloads) - 1  # the last amount may be read as 1
 
 
 def test_what_cannot_be_understood_stops_no_run(connection: Connection, run: ConnectionRun, shop: Shop) -> None:
