@@ -69,18 +69,15 @@ def open_warehouse(connection: Connection) -> Warehouse:
 
 def run_resource(connection: Connection) -> dg.ResourceDefinition:
     """The Dagster resource of a connection: one for the whole run, so that the lock is held from its first step to
-    its last, and the read copy is published when it ends, however it ends.
+    its last.
     """
 
     @dg.resource(description=f"The clients and the warehouse of {connection.name}, under its lock.")
     def connection_run(context: dg.InitResourceContext) -> Iterator[ConnectionRun]:
-        run = ConnectionRun(connection, open_warehouse(connection), context.run_id)
+        run_id = context.run.run_id if context.run else None
+        run = ConnectionRun(connection, open_warehouse(connection), run_id)
         with run.explained(), run.warehouse.run(wait=LOCK_WAIT):
-            try:
-                yield run
-            finally:
-                if run.warehouse.exists():
-                    run.warehouse.publish()
+            yield run
 
     return connection_run
 

@@ -3,9 +3,11 @@
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +19,7 @@ from filelock import FileLock, Timeout
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 OPEN_DEADLINE = 30.0  # seconds to wait for another process's transaction; ours take milliseconds
 SETTINGS: dict[str, Any] = {
     "memory_limit": "256MB",  # spills to disk beyond; a hundred connections share one machine
@@ -25,10 +27,25 @@ SETTINGS: dict[str, Any] = {
     "preserve_insertion_order": False,
     "autoinstall_known_extensions": False,
 }
+STORAGE_VERSION = "v1.5.0"
+# How DuckDB says that a file's bytes are wrong; anything else keeps the file as it is.
+DAMAGE = re.compile(
+    "not a valid DuckDB database|Corrupt (database|WAL) file|Could not read enough bytes|replaying WAL file|checksum"
+)
+HINDRANCES = {
+    "No space left on device": "the disk is full; free some space",
+    "File too large": "the file may not grow; raise the limit of this user or volume",
+    "Read-only file system": "the file system is read-only; remount it",
+    "Permission denied": "this user may not write it; give the files back to the user that runs the syncs",
+}
 
 
 class WarehouseError(Exception):
     """The DuckDB file cannot be used; the message says why and what to do."""
+
+
+class Damaged(WarehouseError):
+    """The DuckDB file could not be read; it was set aside, and the next run goes on without it."""
 
 
 class Busy(WarehouseError):
@@ -78,19 +95,36 @@ class Warehouse:
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection inside one transaction: committed at the end, rolled back by an exception, always closed.
 
-        Raises WarehouseError when the file stays busy, is damaged, or is of a newer version.
+        Raises WarehouseError when the file stays busy, cannot be written, or is of a newer version, and Damaged.
         """
-        con = self._open()
+        with self._opened() as con:
+            try:
+                con.begin()
+                yield con
+                con.commit()
+            except BaseException:
+                with suppress(duckdb.Error):
+                    con.rollback()
+                raise
+
+    @contextmanager
+    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        opened = _identity(self.path)
         try:
-            con.begin()
-            yield con
-            con.commit()
-        except BaseException:
-            with suppress(duckdb.Error):
-                con.rollback()
+            con = self._open()
+            opened = opened or _identity(self.path)
+            try:
+                yield con
+            finally:
+                con.close()
+        except duckdb.Error as error:
+            if DAMAGE.search(str(error)):
+                raise Damaged(self._set_aside(opened, str(error))) from None
+            for sign, remedy in HINDRANCES.items():
+                if sign in str(error):
+                    why = f"{self.connection}: {self.path} cannot be written: {remedy}. What was committed is safe"
+                    raise WarehouseError(why) from None
             raise
-        finally:
-            con.close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         new = not self.path.exists()
@@ -98,9 +132,11 @@ class Warehouse:
         deadline = time.monotonic() + OPEN_DEADLINE
         while True:
             try:
-                con = duckdb.connect(self.path, config=SETTINGS | {"storage_compatibility_version": "v1.5.0"})
+                con = duckdb.connect(self.path, config=SETTINGS | {"storage_compatibility_version": STORAGE_VERSION})
                 break
             except duckdb.Error as error:
+                if DAMAGE.search(str(error)) or any(sign in str(error) for sign in HINDRANCES):
+                    raise
                 # The lock of another process; anything else that keeps the file shut does not pass by itself.
                 if "set lock on file" not in str(error) or time.monotonic() > deadline:
                     raise WarehouseError(
@@ -119,37 +155,73 @@ class Warehouse:
         con.execute("set timezone = 'UTC'")
         if new:
             self.path.chmod(0o600)
-        if not con.execute("select 1 from duckdb_tables() where table_name = 'schema_version'").fetchone():
-            con.begin()
-            con.execute(sql("schema"))
-            con.commit()
-        (version,) = con.execute("select max(version) from schema_version").fetchone() or (0,)
+        version = version_of(con)
         if version > SCHEMA_VERSION:
             raise WarehouseError(
                 f"{self.connection}: {self.path} was written by a newer sitniks_finmap (schema {version}, this one "
                 f"knows {SCHEMA_VERSION}); upgrade this installation"
             )
+        if version < SCHEMA_VERSION:
+            migrate(con, version)
+
+    def _set_aside(self, opened: int | None, why: str) -> str:
+        """Moves a damaged file away, never over another one, and puts what can be had in its place; tells it.
+
+        A damaged log (`.wal`) holds at most the last transaction: without it the file is as before that one. For a
+        damaged file the read copy steps in, if it can be read whole. `opened` is the file that was found damaged:
+        where another process has replaced it since, nothing is moved.
+        """
+        log_path = self.path.with_name(self.path.name + ".wal")
+        only_log = "WAL" in why
+        aside = f"{self.connection}.damaged-{datetime.now():%Y%m%d-%H%M%S-%f}"  # noqa: DTZ005
+        instead = "Another process has done so already"
+        if _identity(self.path) == opened:
+            for path in (log_path,) if only_log else (log_path, self.path):
+                if path.exists():
+                    path.rename(path.with_name(path.name.replace(self.connection, aside, 1)))
+            instead = "Without its log it is as before the last transaction" if only_log else self._restore()
+        what = log_path if only_log else self.path
+        said = (
+            f"{self.connection}: {what} was damaged and is kept as {aside}.*. {instead}. Nothing is sent twice: the "
+            "next run finds what Finmap has by its keys"
+        )
+        log.error("%s. DuckDB said: %s", said, why.splitlines()[0])
+        return said
+
+    def _restore(self) -> str:
+        """Makes the file from the read copy, which proves the copy readable; says what was done."""
+        nothing = "There was no copy to take its place: the next run reads everything again"
+        if not self.read_path.exists():
+            return nothing
+        made = datetime.fromtimestamp(self.read_path.stat().st_mtime)  # noqa: DTZ006
+        fresh = self.path.with_suffix(".fresh")
+        fresh.unlink(missing_ok=True)
+        try:
+            with duckdb.connect(config=SETTINGS) as con:
+                con.execute(f'attach {quoted(self.read_path)} as "read copy" (read_only)')
+                copy_database(con, "read copy", fresh)
+        except duckdb.Error:
+            fresh.unlink(missing_ok=True)
+            return nothing
+        os.replace(fresh, self.path)
+        return f"The read copy of {made:%Y-%m-%d %H:%M} took its place"
 
     def publish(self) -> None:
         """Puts a fresh copy at `read_path`, at once and whole: what people, BI tools and `sql` open."""
         private_folder(self.read_path.parent)
         fresh = self.read_path.with_suffix(".fresh")
         fresh.unlink(missing_ok=True)
-        con = self._open()
-        try:
+        with self._opened() as con:
             (database,) = con.execute("select current_database()").fetchone() or ("",)
-            path = fresh.as_posix().replace("'", "''")
-            con.execute(f"attach '{path}' as \"read copy\" (storage_version 'v1.5.0')")
-            con.execute(f'copy from database "{database}" to "read copy"')
-            con.execute('detach "read copy"')
-        finally:
-            con.close()
-        fresh.chmod(0o600)
+            copy_database(con, database, fresh)
         os.replace(fresh, self.read_path)
 
     @contextmanager
     def run(self, wait: float) -> Iterator[None]:
-        """Holds the connection for one run; a kill releases it. Raises Busy when it stays held for `wait` seconds."""
+        """Holds the connection for one run, and publishes the read copy at its end, however it ends.
+
+        A kill releases the connection. Raises Busy when it stays held for `wait` seconds.
+        """
         private_folder(self.path.parent)
         lock = FileLock(self.lock_path, mode=0o600)
         try:
@@ -165,7 +237,14 @@ class Warehouse:
         try:
             yield
         finally:
-            lock.release()
+            try:
+                if self.exists():
+                    self.publish()
+            except (WarehouseError, duckdb.Error, OSError) as error:
+                # The run ends as it ended; people see the copy before this one.
+                log.error("%s: the read copy could not be made anew: %s", self.connection, error)
+            finally:
+                lock.release()
 
     def is_running(self) -> bool:
         """Whether a run holds the connection at this moment, in any process."""
@@ -178,6 +257,43 @@ class Warehouse:
             return True
         lock.release()
         return False
+
+
+def version_of(con: duckdb.DuckDBPyConnection) -> int:
+    """The version of an open warehouse; 0 of a new file."""
+    try:
+        return (con.execute("select max(version) from schema_version").fetchone() or (0,))[0]
+    except duckdb.CatalogException:
+        return 0
+
+
+def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Brings a warehouse to SCHEMA_VERSION in one transaction: all of it, or none after a kill."""
+    steps = ["schema"] if version == 0 else [f"migrations/{n}" for n in range(version + 1, SCHEMA_VERSION + 1)]
+    con.begin()
+    for step in (*steps, "views"):
+        con.execute(sql(step))
+    con.execute("insert into schema_version values ($1)", [SCHEMA_VERSION])
+    con.commit()
+
+
+def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path) -> None:
+    """Copies all of an attached database into a new private file."""
+    con.execute(f"attach {quoted(path)} as \"the copy\" (storage_version '{STORAGE_VERSION}')")
+    con.execute(f'copy from database "{database}" to "the copy"')
+    con.execute('detach "the copy"')
+    path.chmod(0o600)
+
+
+def quoted(path: Path) -> str:
+    return "'" + path.as_posix().replace("'", "''") + "'"
+
+
+def _identity(path: Path) -> int | None:
+    """Which file lies there, or None."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_ino
+    return None
 
 
 def private_folder(folder: Path) -> None:

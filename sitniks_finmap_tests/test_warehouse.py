@@ -175,29 +175,6 @@ def test_a_file_that_stays_held_is_said_with_the_connection_and_what_to_do(
         other.process.join(10)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(lambda whole: b"not a database", id="text"),
-        pytest.param(lambda whole: b"", id="empty"),
-        pytest.param(lambda whole: whole[: len(whole) // 2], id="cut short"),
-        pytest.param(lambda whole: whole[:9000] + b"x" * 1000 + whole[10_000:], id="a block overwritten"),
-        pytest.param(lambda whole: whole[:4096] + b"x" * 8192 + whole[12_288:], id="both headers overwritten"),
-    ],
-)
-def test_a_damaged_file_is_said_at_once_and_is_not_overwritten(project: Path, damage: Callable[[bytes], bytes]) -> None:
-    warehouse = Warehouse(project / "data", "u1")
-    with warehouse.transaction() as con:
-        con.execute(ROW)
-    warehouse.path.write_bytes(damage(warehouse.path.read_bytes()))
-    before = warehouse.path.read_bytes()
-    begun = time.monotonic()
-    with pytest.raises(WarehouseError, match=r"^u1: "), warehouse.transaction():
-        pass
-    assert time.monotonic() - begun < module.OPEN_DEADLINE / 2
-    assert warehouse.path.read_bytes() == before
-
-
 def test_a_file_of_a_newer_version_is_not_touched(project: Path) -> None:
     warehouse = Warehouse(project / "data", "u1")
     with warehouse.transaction() as con:

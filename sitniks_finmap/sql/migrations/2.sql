@@ -1,0 +1,1 @@
+-- Version 2: views and macros stand in a file of their own; no table changed.

@@ -1,0 +1,311 @@
+"""What a warehouse does when its file, its disk or its version is not as it should be: says so, and loses nothing."""
+
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from sitniks_finmap import warehouse as module
+from sitniks_finmap.assets.reconcile import reconcile
+from sitniks_finmap.assets.transform import derive_operations
+from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.warehouse import SCHEMA_VERSION, Damaged, Warehouse, WarehouseError
+from sitniks_finmap_tests.test_finmap_upload import transaction
+from sitniks_finmap_tests.test_simulation import sync
+from sitniks_finmap_tests.test_warehouse import ROW, count
+
+SCHEMAS = Path(__file__).parent / "schemas"
+
+Damage = Callable[[bytes], bytes]
+DAMAGES = [
+    pytest.param(lambda whole: b"not a database", id="text"),
+    pytest.param(lambda whole: b"", id="empty"),
+    pytest.param(lambda whole: whole[: len(whole) // 2], id="cut short"),
+    pytest.param(lambda whole: whole[:100], id="only a beginning"),
+    pytest.param(lambda whole: whole[:9000] + b"x" * 1000 + whole[10_000:], id="a block overwritten"),
+    pytest.param(lambda whole: whole[:4096] + b"x" * 8192 + whole[12_288:], id="both headers overwritten"),
+]
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["sitniks_finmap_tests.test_warehouse_damage"])
+
+
+def in_another_process(function: Callable[..., None], *arguments: object) -> str | None:
+    """What the function sends from a process of its own, or None when it ends without a word."""
+    ours, theirs = processes.Pipe(duplex=False)
+    process = processes.Process(target=function, args=(theirs, *arguments))
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv() if ours.poll(60) else None
+    except EOFError:
+        return None
+    finally:
+        process.join(60)
+
+
+@pytest.fixture
+def filled(project: Path) -> Warehouse:
+    warehouse = Warehouse(project / "data", "u1")
+    with warehouse.transaction() as con:
+        con.execute(ROW)
+    return warehouse
+
+
+def damage(path: Path, how: Damage) -> bytes:
+    path.write_bytes(how(path.read_bytes()))
+    return path.read_bytes()
+
+
+def aside(warehouse: Warehouse) -> dict[str, bytes]:
+    """What was set aside: the end of the name → the content."""
+    found = warehouse.path.parent.glob("u1.damaged-*")
+    return {path.name.partition(".duckdb")[2]: path.read_bytes() for path in found}
+
+
+# -- Damaged bytes --
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_file_is_set_aside_and_the_read_copy_takes_its_place(filled: Warehouse, how: Damage) -> None:
+    filled.publish()
+    before = damage(filled.path, how)
+    with pytest.raises(Damaged, match=r"^u1: .*is kept as u1\.damaged-.*The read copy of 20"), filled.transaction():
+        pass
+    assert aside(filled) == {"": before}
+    with filled.transaction() as con:
+        assert count(con) == 1
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_without_a_copy_that_can_be_read_the_next_run_begins_anew(filled: Warehouse, how: Damage) -> None:
+    filled.publish()
+    before = damage(filled.path, how)
+    damage(filled.read_path, how)
+    with pytest.raises(Damaged, match="the next run reads everything again"), filled.transaction():
+        pass
+    assert aside(filled) == {"": before}
+    with filled.transaction() as con:
+        assert count(con) == 0
+
+
+def test_damage_that_shows_only_in_the_middle_of_a_read_is_found_too(filled: Warehouse) -> None:
+    with filled.transaction() as con:
+        con.execute(
+            "insert into decisions select uuid()::varchar, '', uuid()::varchar, 'approve', now() from range(20000)"
+        )
+    filled.publish()
+    size = filled.path.stat().st_size
+    damage(filled.path, lambda whole: whole[: size - 200_000] + bytes(200_000))
+    with pytest.raises(Damaged), filled.transaction() as con:
+        con.execute("select max(subject) from decisions").fetchall()
+    with filled.transaction() as con:
+        assert count(con, "decisions") == 20_000
+
+
+def leave_a_log(said: Pipe, path: Path) -> None:
+    con = duckdb.connect(path)
+    con.execute("set wal_autocheckpoint = '1GB'")
+    con.execute("pragma disable_checkpoint_on_shutdown")
+    con.execute("insert into decisions select uuid()::varchar, '', '', 'dismiss', now() from range(5000)")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_damaged_log_costs_the_last_transaction_and_no_more(filled: Warehouse) -> None:
+    assert in_another_process(leave_a_log, filled.path) is None
+    log = filled.path.with_name("u1.duckdb.wal")
+    half = log.stat().st_size // 2
+    before = damage(log, lambda whole: whole[:half] + b"x" * 64 + whole[half + 64 :])
+    said = r"u1\.duckdb\.wal was damaged .*as before the last transaction"
+    with pytest.raises(Damaged, match=said), filled.transaction():
+        pass
+    assert aside(filled) == {".wal": before}
+    with filled.transaction() as con:
+        assert (count(con), count(con, "decisions")) == (1, 0)
+
+
+def test_a_log_that_a_kill_left_behind_is_taken_in(filled: Warehouse) -> None:
+    in_another_process(leave_a_log, filled.path)
+    with filled.transaction() as con:
+        assert count(con, "decisions") == 5000
+
+
+def test_a_file_that_another_process_has_replaced_meanwhile_stays_where_it_is(filled: Warehouse) -> None:
+    filled.publish()
+    damage(filled.path, lambda whole: b"")
+    said = filled._set_aside(0, "not a valid DuckDB database")
+    assert "Another process has done so already" in said
+    assert aside(filled) == {}
+
+
+def test_after_damage_the_next_sync_goes_on_and_doubles_nothing(
+    run: ConnectionRun, shop: Shop, sandbox: Sandbox
+) -> None:
+    days = run.connection.start_date, run.connection.start_date
+    shop.put_transactions([transaction(n, days[0], amount=100 + n) for n in range(20)])
+    sync(run, *days)
+    run.warehouse.publish()
+    shop.put_transactions([transaction(n, days[0], amount=100 + n) for n in range(20, 30)])
+    sync(run, *days)  # not in the copy
+    damage(run.warehouse.path, lambda whole: b"")
+    with pytest.raises(Damaged):
+        sync(run, *days)
+    sync(run, *days)
+    sums = sorted(operation["sum"] for operation in shop.operations())
+    assert sums == [100 + n for n in range(30)]
+    with run.warehouse.transaction() as con:
+        assert con.execute("from differences").fetchall() == []
+
+
+# -- The disk --
+
+
+def write_with_little_room(said: Pipe, folder: Path, bytes_more: int) -> None:
+    """Writes until the file may not grow: to a program that is as a full disk, and needs no disk."""
+    warehouse = Warehouse(folder, "u1")
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    most = warehouse.path.stat().st_size + bytes_more
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    try:
+        with warehouse.transaction() as con:
+            con.execute(
+                "insert into decisions select uuid()::varchar, '', uuid()::varchar, 'approve', now() from range(100000)"
+            )
+        said.send("written")
+    except WarehouseError as error:
+        said.send(str(error))
+
+
+def test_a_disk_without_room_is_said_and_what_was_committed_stays(filled: Warehouse) -> None:
+    before = filled.path.read_bytes()
+    said = in_another_process(write_with_little_room, filled.path.parent, 500_000)
+    assert said
+    assert said.startswith("u1: ")
+    assert "cannot be written" in said
+    assert filled.path.read_bytes()[:4096] == before[:4096]
+    with filled.transaction() as con:
+        assert (count(con), count(con, "decisions")) == (1, 0)
+    assert aside(filled) == {}
+
+
+def write_as_nobody(said: Pipe, folder: Path) -> None:
+    os.setuid(65534)
+    try:
+        with Warehouse(folder, "u1").transaction() as con:
+            con.execute(ROW)
+        said.send("written")
+    except WarehouseError as error:
+        said.send(str(error))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_file_that_this_user_may_not_write_is_said_and_not_set_aside(filled: Warehouse) -> None:
+    for folder in (filled.path.parent, *filled.path.parents):
+        if folder.stat().st_uid == os.geteuid() and "pytest" in str(folder):
+            folder.chmod(0o755)
+    filled.path.chmod(0o444)
+    said = in_another_process(write_as_nobody, filled.path.parent)
+    assert said
+    assert said.startswith("u1: ")
+    assert "this user may not write it" in said
+    assert aside(filled) == {}
+
+
+def test_a_copy_that_cannot_be_made_is_no_reason_for_a_run_to_fail(
+    filled: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled.read_path.parent.write_text("in the way of the folder")
+    with filled.run(wait=0):
+        pass
+    assert "u1: the read copy could not be made anew" in caplog.text
+    assert not filled.is_running()
+
+
+# -- Versions --
+
+
+def as_of(version: int, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with duckdb.connect(path) as con:
+        con.execute((SCHEMAS / f"{version}.sql").read_text("utf-8"))
+
+
+def catalog(con: duckdb.DuckDBPyConnection) -> list[tuple]:
+    """Every table, column, default, constraint, comment, view and macro of a file."""
+    return con.execute(
+        """
+        select table_name, column_name, data_type, is_nullable::varchar, column_default, comment
+        from duckdb_columns() where not internal
+        union all
+        select table_name, constraint_text, '', '', '', '' from duckdb_constraints()
+        union all
+        select table_name, '', '', '', '', comment from duckdb_tables() where not internal
+        union all
+        select view_name, sql, '', '', '', '' from duckdb_views() where not internal
+        union all
+        select function_name, macro_definition, parameters::varchar, '', '', '' from duckdb_functions()
+        where not internal
+        order by all
+        """
+    ).fetchall()
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_file_of_each_released_version_becomes_as_a_new_one_is(project: Path, version: int) -> None:
+    old, new = Warehouse(project / "old", "u1"), Warehouse(project / "new", "u1")
+    as_of(version, old.path)
+    with old.transaction() as con:
+        migrated = catalog(con)
+        assert con.execute("select max(version) from schema_version").fetchone() == (SCHEMA_VERSION,)
+    with new.transaction() as con:
+        assert migrated == catalog(con)
+
+
+def migrate_and_die(said: Pipe, folder: Path) -> None:
+    """Dies in the middle of the migration: after its last step, before the commit."""
+    step = module.sql
+
+    def dying(name: str) -> str:
+        if name == "views":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(name)
+
+    module.sql = dying  # type: ignore[assignment]
+    with Warehouse(folder, "u1").transaction():
+        said.send("migrated")
+
+
+def test_a_migration_that_is_killed_has_not_happened_and_is_done_by_the_next(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    as_of(1, warehouse.path)
+    with duckdb.connect(warehouse.path) as con:
+        con.execute(ROW)
+        before = catalog(con)
+    assert in_another_process(migrate_and_die, warehouse.path.parent) is None
+    with duckdb.connect(warehouse.path) as con:
+        assert catalog(con) == before
+    with warehouse.transaction() as con:
+        assert (count(con), count(con, "schema_version")) == (1, 2)
+
+
+def test_the_data_of_the_first_version_is_delivered_on(run: ConnectionRun, shop: Shop) -> None:
+    """A warehouse filled under version 1 loses nothing by the migration, and nothing is written again."""
+    day = run.connection.start_date
+    shop.put_transactions([transaction(n, day, amount=100 + n) for n in range(5)])
+    sync(run, day, day)
+    with run.warehouse.transaction() as con:
+        con.execute("delete from schema_version where version > 1")
+        con.execute("insert into schema_version values (1)")
+        con.execute("drop view current_uploads")
+    derive_operations(run, day, day)
+    with run.warehouse.transaction() as con:
+        reconcile(con, day, day, run.now())
+        assert con.execute("select count(*) from current_uploads where state = 'verified'").fetchone() == (5,)
+        assert con.execute("from plan").fetchall() == []
