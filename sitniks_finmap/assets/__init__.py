@@ -52,23 +52,27 @@ def months(first_day: date, last_day: date) -> Iterator[tuple[date, date]]:
 
 
 def add_day_metadata(
-    context: dg.AssetExecutionContext, con: duckdb.DuckDBPyConnection, totals: str, preview: str
+    context: dg.AssetExecutionContext, con: duckdb.DuckDBPyConnection, totals: str, **tables: str
 ) -> None:
-    """Gives each day of the run its own numbers (they plot over partitions) and a small table.
+    """Gives each day of the run its own numbers (they plot over partitions) and small tables.
 
-    Both queries take $first and $last and begin with a column `day`; the preview has no personal data.
+    All queries take $first and $last and begin with a column `day`; no table has personal data.
     """
     first_day, last_day = chosen_days(context)
     days = {"first": first_day, "last": last_day}
     numbers = con.execute(totals, days).df().set_index("day")
-    rows = con.execute(preview, days).df()
-    tables = {day: frame.drop(columns="day") for day, frame in rows.groupby("day")}
+    previews = {
+        name: {day: frame.drop(columns="day") for day, frame in con.execute(query, days).df().groupby("day")}
+        for name, query in tables.items()
+    }
     for key in context.partition_keys:
         day = pd.Timestamp(key)
         found = numbers.loc[day].to_dict() if day in numbers.index else dict.fromkeys(numbers.columns, 0)
         metadata: dict[str, Any] = {
             str(name): float(value) if str(name).endswith("_sum") else int(value) for name, value in found.items()
         }
-        if day in tables:
-            metadata["preview"] = dg.MetadataValue.md(str(tables[day].to_markdown(index=False, disable_numparse=True)))
+        for name, frames in previews.items():
+            if day in frames:
+                table = frames[day].to_markdown(index=False, disable_numparse=True)
+                metadata[name] = dg.MetadataValue.md(str(table))
         context.add_asset_metadata(metadata, partition_key=key)

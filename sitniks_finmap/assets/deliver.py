@@ -31,7 +31,7 @@ def deliver_assets(connection: Connection) -> list[dg.AssetsDefinition]:
             # A run that a person started tries every failed operation at once, a sensor's only what is due.
             deliver(run, *chosen_days(context), minutes=config.minutes, every_failed=config.minutes is None)
             with run.warehouse.transaction() as con:
-                add_day_metadata(context, con, TOTALS, PREVIEW)
+                add_day_metadata(context, con, TOTALS, plan=PLAN, preview=PREVIEW)
 
     return [finmap_upload]
 
@@ -66,12 +66,23 @@ TOTALS = """
         count(*) filter (l.state = 'failed') as failed,
         count(*) filter (l.state = 'rejected') as rejected_by_finmap,
         count(*) filter (l.state is null) as backlog,
+        count(*) filter (p.standing = 'waiting') as waiting,
         coalesce(sum(l.amount) filter (l.type = 'income' and l.state in ('sent', 'verified')), 0) as income_sum,
         coalesce(sum(l.amount) filter (l.type = 'expense' and l.state in ('sent', 'verified')), 0) as expense_sum
     from operations o
     full join finmap_upload l using (external_id)
+    left join plan p using (external_id)
     where coalesce(o.day, l.day) between $first and $last
     group by all
+"""
+PLAN = """
+    select
+        day, action, standing, coalesce(why, '') as why, count(*) as operations,
+        sum(coalesce(was_amount, 0))::varchar as amount_before, sum(amount)::varchar as amount_after,
+        any_value(transaction_id) as for_example
+    from plan where day between $first and $last
+    group by all
+    order by standing desc, action, why
 """
 PREVIEW = """
     select

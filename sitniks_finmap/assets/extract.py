@@ -29,7 +29,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         with run.explained():
             read_transactions(run, first_day, last_day)
             with run.warehouse.transaction() as con:
-                add_day_metadata(context, con, totals("transactions"), PREVIEW)
+                add_day_metadata(context, con, totals("transactions"), preview=PREVIEW)
 
     @described_asset(connection, "raw_sitniks_orders", "extract", {"python", "duckdb"}, deps=[raw_sitniks_transactions])
     def raw_sitniks_orders(context: dg.AssetExecutionContext) -> None:
@@ -38,7 +38,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         with run.explained():
             read_orders(run, first_day, last_day)
             with run.warehouse.transaction() as con:
-                add_day_metadata(context, con, totals("orders"), ORDERS_PREVIEW)
+                add_day_metadata(context, con, totals("orders"), preview=ORDERS_PREVIEW)
 
     return [raw_sitniks_transactions, raw_sitniks_orders]
 

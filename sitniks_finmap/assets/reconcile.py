@@ -22,7 +22,7 @@ def reconcile_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         with run.explained():
             read_back(run, *chosen_days(context), datetime.now(UTC))
             with run.warehouse.transaction() as con:
-                add_day_metadata(context, con, OPERATIONS_TOTALS, OPERATIONS_PREVIEW)
+                add_day_metadata(context, con, OPERATIONS_TOTALS, preview=OPERATIONS_PREVIEW)
 
     @described_asset(
         connection,
@@ -35,7 +35,7 @@ def reconcile_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         with run.explained(), run.warehouse.transaction() as con:
             reconcile(con, *chosen_days(context), datetime.now(UTC))
-            add_day_metadata(context, con, TOTALS, PREVIEW)
+            add_day_metadata(context, con, TOTALS, preview=PREVIEW)
 
     return [finmap_operations, reconciliation]
 

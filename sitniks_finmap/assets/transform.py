@@ -27,7 +27,7 @@ def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         with run.explained():
             derive_operations(run, first_day, last_day)
             with run.warehouse.transaction() as con:
-                add_day_metadata(context, con, TOTALS, PREVIEW)
+                add_day_metadata(context, con, TOTALS, preview=PREVIEW)
 
     return [operations]
 
