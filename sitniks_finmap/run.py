@@ -53,8 +53,8 @@ class ConnectionRun:
         except duckdb.Error as error:
             # Its text may quote a record.
             raise dg.Failure(
-                f"{self.connection.name}: DuckDB failed ({type(error).__name__}); nothing of this step was kept. A record "
-                "may be too large; the next sync tries again",
+                f"{self.connection.name}: DuckDB failed ({type(error).__name__}); nothing of this step was "
+                "kept. A record may be too large; the next sync tries again",
                 allow_retries=False,
             ) from error
         except (ApiError, ConfigurationError, WarehouseError, sitniks.IncompleteRead) as error:
