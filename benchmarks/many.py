@@ -80,7 +80,7 @@ def configure(folder: Path, names: list[str], served: Served) -> None:
     start = datetime.now(UTC).date() - timedelta(days=14)
     tables = [
         f'[{name}]\nstart_date = {start}\nfinmap_account = "Каса"\nsitniks_url = "{served.sitniks_url}"\n'
-        f'finmap_url = "{served.finmap_url}"\nsitniks_requests_per_second = 1\nfinmap_requests_per_second = 5\n'
+        f'finmap_url = "{served.finmap_url}"\n'
         for name in names
     ]
     (folder / "connections.toml").write_text("\n".join(tables), "utf-8")

@@ -59,24 +59,16 @@ def sql(name: str) -> str:
 
 
 @cache
-def columns(table: str) -> list[tuple[str, str, str]]:
-    """Name, type and meaning of each column of a table, as the schema documents them."""
+def documented() -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
+    """Table → what one row of it is, and name, type and meaning of each column, as the schema documents them."""
     with duckdb.connect() as con:
         con.execute(sql("schema"))
-        return con.execute(
-            "select column_name, data_type, coalesce(comment, '') from duckdb_columns() "
-            "where table_name = $1 order by column_index",
-            [table],
+        tables = con.execute("select table_name, coalesce(comment, '') from duckdb_tables()").fetchall()
+        columns = con.execute(
+            "select table_name, column_name, data_type, coalesce(comment, '') from duckdb_columns() "
+            "where not internal order by column_index"
         ).fetchall()
-
-
-@cache
-def meaning(table: str) -> str:
-    """What one row of a table is, as the schema documents it."""
-    with duckdb.connect() as con:
-        con.execute(sql("schema"))
-        found = con.execute("select comment from duckdb_tables() where table_name = $1", [table]).fetchone()
-    return found[0] if found else ""
+    return {table: (about, [row[1:] for row in columns if row[0] == table]) for table, about in tables}
 
 
 class Warehouse:

@@ -10,7 +10,7 @@ import duckdb
 import pandas as pd
 
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.warehouse import columns, meaning
+from sitniks_finmap.warehouse import documented
 
 
 def daily(connection: Connection) -> dg.DailyPartitionsDefinition:
@@ -26,7 +26,7 @@ def described_asset(connection: Connection, table: str, group: str, kinds: set[s
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=group,
         kinds=kinds,
-        description=meaning(table),
+        description=documented()[table][0],
         metadata={"dagster/column_schema": column_schema(table), "dagster/table_name": table},
         required_resource_keys={connection.name},
         **more,
@@ -35,7 +35,9 @@ def described_asset(connection: Connection, table: str, group: str, kinds: set[s
 
 @cache
 def column_schema(table: str) -> dg.TableSchema:
-    return dg.TableSchema([dg.TableColumn(name, type, description=about) for name, type, about in columns(table)])
+    return dg.TableSchema(
+        [dg.TableColumn(name, type, description=about) for name, type, about in documented()[table][1]]
+    )
 
 
 def chosen_days(context: dg.AssetExecutionContext) -> tuple[date, date]:
