@@ -11,6 +11,7 @@ from dotenv import dotenv_values
 
 from sitniks_finmap import __version__
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
+from sitniks_finmap.http import ApiError
 from sitniks_finmap.terminal import (
     MARKS,
     days_waiting,
@@ -289,3 +290,6 @@ def main() -> None:
     except (ConfigurationError, WarehouseError) as wrong:
         click.echo(f"Error: {wrong}", err=True)
         sys.exit(2)
+    except ApiError as wrong:
+        click.echo(f"Error: {wrong}", err=True)
+        sys.exit(1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 
 from sitniks_finmap.automation import range_tags, utc_now
 from sitniks_finmap.connections import Connection, data_folder
@@ -43,11 +44,22 @@ def prepare_home() -> Path:
     return home
 
 
+class RunsUnavailable(Exception):
+    """Dagster's database of runs cannot be read or written; the message says where it is and what to do."""
+
+
 @contextmanager
 def instance() -> Iterator[dg.DagsterInstance]:
-    prepare_home()
-    with dg.DagsterInstance.get() as found:
-        yield found
+    """The instance that the UI shows. Raises RunsUnavailable."""
+    home = prepare_home()
+    try:
+        with dg.DagsterInstance.get() as found:
+            yield found
+    except DBAPIError as error:
+        raise RunsUnavailable(
+            f"Dagster's database of runs in {home} cannot be used: {error.orig}. Stop what holds it, or free the disk, "
+            "then run again; what was read and delivered until now is kept"
+        ) from None
 
 
 def run_job(

@@ -9,6 +9,7 @@ from typing import Literal
 from rich.console import Console
 
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
+from sitniks_finmap.http import ApiError
 from sitniks_finmap.warehouse import WarehouseError
 
 out = Console(soft_wrap=True, highlight=False)
@@ -41,10 +42,14 @@ def decide_for(decision: str, name: str | None, day: datetime | None, transactio
 
 def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> bool:
     """One Dagster job for one connection; says why when it fails."""
-    from sitniks_finmap.launch import instance, run_job
+    from sitniks_finmap.launch import RunsUnavailable, instance, run_job
 
-    with instance() as dagster:
-        ended = run_job(dagster, connection, what, *days)
+    try:
+        with instance() as dagster:
+            ended = run_job(dagster, connection, what, *days)
+    except RunsUnavailable as why:
+        out.print(f"{MARKS['wrong']} {connection.name}: {escaped(str(why))}")
+        return False
     if not ended.success:
         out.print(f"{MARKS['wrong']} {escaped(ended.why)}")
     return ended.success
@@ -80,7 +85,7 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
                     f"{today(connection, now)}, not {days[0]} to {days[1]}"
                 )
             failed |= not work(connection, days)
-        except (ConfigurationError, WarehouseError) as wrong:
+        except (ConfigurationError, WarehouseError, ApiError) as wrong:
             if name:
                 raise
             out.print(f"{MARKS['wrong']} {escaped(str(wrong))}")
