@@ -13,6 +13,7 @@ import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
 from sitniks_finmap.automation import range_tags, utc_now
+from sitniks_finmap.connection_definitions import connection_definitions
 from sitniks_finmap.connections import Connection, data_folder
 from sitniks_finmap.housekeeping import report_killed_runs
 from sitniks_finmap.run import open_warehouse
@@ -70,8 +71,6 @@ def run_job(
     last_day: date,
 ) -> Run:
     """One run over these days, in this process; `stage` is the sync without its last step."""
-    from sitniks_finmap.definitions import connection_definitions  # not at the top: importing it loads every connection
-
     if not open_warehouse(connection).is_running():
         report_killed_runs(dagster, connection, utc_now())
     job = connection_definitions(connection).resolve_job_def(

@@ -7,6 +7,7 @@ import dagster as dg
 import duckdb
 
 from sitniks_finmap.automation import range_tags
+from sitniks_finmap.connection_definitions import connection_definitions
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.launch import run_job
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
@@ -87,8 +88,6 @@ def test_a_run_of_a_sensor_delivers_for_its_minutes_and_leaves_the_rest_as_backl
     project: Any, connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance,
     warehouse: Warehouse,
 ) -> None:  # fmt: skip
-    from sitniks_finmap.definitions import connection_definitions  # importing it loads connections.toml
-
     want(warehouse, shop, *({"transaction_id": f"tx_{n}"} for n in range(20)))
     sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.05, times=None))
     result = connection_definitions(connection).resolve_job_def("u1_deliver").execute_in_process(
