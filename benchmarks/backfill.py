@@ -47,9 +47,8 @@ def main() -> None:
         raise SystemExit(f"Finmap has {in_finmap} of {options.operations} operations")
     print(f"went on with {planned:,} of {options.operations:,} operations: {took:.0f} s; Finmap has each once")
     deviation = (said / took - 1) * 100 if said else float("nan")
-    print(
-        f"said after {options.ask_after:.0f} s: {said:.0f} s in all, {deviation:+.1f} %; aim {verdict(deviation, AIM_DEVIATION)}"
-    )
+    whole = f"said after {options.ask_after:.0f} s: {said:.0f} s in all"
+    print(f"{whole}, {deviation:+.1f} %; aim {verdict(deviation, AIM_DEVIATION)}")
     print(f"memory {memory:.0f} MB at the end, {growth:+.0f} MB since then; aim {verdict(growth, AIM_GROWTH)}")
 
 
