@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -80,20 +81,20 @@ class Warehouse:
 
         Raises WarehouseError when the file stays busy, is damaged, or is of a newer version.
         """
-        con = self._open()
-        try:
-            con.begin()
-            yield con
-            con.commit()
-        except BaseException:
-            with suppress(duckdb.Error):
-                con.rollback()
-            raise
-        finally:
-            con.close()
+        with private_files():
+            con = self._open()
+            try:
+                con.begin()
+                yield con
+                con.commit()
+            except BaseException:
+                with suppress(duckdb.Error):
+                    con.rollback()
+                raise
+            finally:
+                con.close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        new = not self.path.exists()
         private_folder(self.path.parent)
         deadline = time.monotonic() + OPEN_DEADLINE
         while True:
@@ -109,16 +110,14 @@ class Warehouse:
                     ) from None
                 time.sleep(random.uniform(0.01, 0.05))  # noqa: S311
         try:
-            self._prepare(con, new)
+            self._prepare(con)
         except BaseException:
             con.close()
             raise
         return con
 
-    def _prepare(self, con: duckdb.DuckDBPyConnection, new: bool) -> None:
+    def _prepare(self, con: duckdb.DuckDBPyConnection) -> None:
         con.execute("set timezone = 'UTC'")
-        if new:
-            self.path.chmod(0o600)
         if not con.execute("select 1 from duckdb_tables() where table_name = 'schema_version'").fetchone():
             con.begin()
             con.execute(sql("schema"))
@@ -135,16 +134,16 @@ class Warehouse:
         private_folder(self.read_path.parent)
         fresh = self.read_path.with_suffix(".fresh")
         fresh.unlink(missing_ok=True)
-        con = self._open()
-        try:
-            (database,) = con.execute("select current_database()").fetchone() or ("",)
-            path = fresh.as_posix().replace("'", "''")
-            con.execute(f"attach '{path}' as \"read copy\" (storage_version 'v1.5.0')")
-            con.execute(f'copy from database "{database}" to "read copy"')
-            con.execute('detach "read copy"')
-        finally:
-            con.close()
-        fresh.chmod(0o600)
+        with private_files():
+            con = self._open()
+            try:
+                (database,) = con.execute("select current_database()").fetchone() or ("",)
+                path = fresh.as_posix().replace("'", "''")
+                con.execute(f"attach '{path}' as \"read copy\" (storage_version 'v1.5.0')")
+                con.execute(f'copy from database "{database}" to "read copy"')
+                con.execute('detach "read copy"')
+            finally:
+                con.close()
         os.replace(fresh, self.read_path)
 
     @contextmanager
@@ -184,6 +183,26 @@ def private_folder(folder: Path) -> None:
     """Makes a folder that only its owner may enter; one that exists is left as it is."""
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)  # with parents=True the parents would be open to everybody
+
+
+_PRIVATE = threading.Lock()
+_private: list[int] = []  # the umask before, once for each thread that is inside
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Whatever is made meanwhile only its owner may read: DuckDB makes a file, its WAL and what it spills by itself,
+    and the folder may be open to others. The umask is the process's: the last thread that leaves restores it.
+    """
+    with _PRIVATE:
+        _private.append(_private[0] if _private else os.umask(0o077))
+    try:
+        yield
+    finally:
+        with _PRIVATE:
+            before = _private.pop()
+            if not _private:
+                os.umask(before)
 
 
 def insert_rows(
