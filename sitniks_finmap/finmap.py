@@ -143,19 +143,22 @@ class Finmap:
         """Every operation dated from `start` to `end` whose externalId begins with `prefix`. Raises ApiError.
 
         Of every account and kind, for a person may have moved one; and never by `select`, which cannot return
-        externalId. `total` counts the whole company, so a short page ends the list.
+        externalId. `total` counts the whole company and proves nothing, and a short page may be cut: the list ends
+        with a page that shows nothing new.
         """
         window = {"startDate": _milliseconds(start), "endDate": _milliseconds(end)}
         offset = 0
+        before: list[dict[str, Any]] = []
         while True:
             body = window | {"field": "date", "desc": True, "limit": LIST_PAGE, "offset": offset}
             rows = self._rows(self.api.read("POST", "/operations/list", data=_json(body)))
+            if not rows or rows == before:
+                return
             for row in rows:
                 if str(row.get("externalId") or "").startswith(prefix):
                     yield read_operation(row)
             offset += len(rows)
-            if len(rows) < LIST_PAGE:
-                return
+            before = rows
 
     def _directory(self, path: str) -> list[dict[str, Any]]:
         reply = self.api.read("GET", path)

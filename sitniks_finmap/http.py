@@ -1,6 +1,9 @@
 """One polite HTTP session to one API: rate, retries, time-outs, typed failures."""
 
+import http.client
+import io
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -11,14 +14,17 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from sitniks_finmap import __version__
 from sitniks_finmap.ratelimit import RateLimiter
 
 USER_AGENT = f"sitniks-finmap/{__version__}"  # a firewall answers 403 to Python's default
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds between two pieces of an answer
+ANSWER_WITHIN = 120.0  # seconds for a whole answer, head and body, however evenly it drips
 PAUSE_AFTER_429 = 70.0  # the key is blocked for about a minute, and no header says so
 LONGEST_PAUSE = 600.0
 READ_ATTEMPTS = 6
@@ -112,6 +118,8 @@ class Api:
         session = getattr(self._sessions, "session", None)
         if session is None:
             session = requests.Session()
+            session.mount("http://", _InTime())
+            session.mount("https://", _InTime())
             # Proxies are read once and .netrc never: it could replace our Authorization header.
             session.trust_env = False
             session.proxies.update(get_environ_proxies(self.base_url))
@@ -140,6 +148,57 @@ class Api:
         except (ValueError, RecursionError):
             raise Unavailable(f"{self.title} answered {status} with a body that is not whole JSON") from None
         return Reply(status, body, text)
+
+
+# -- A time-out for the whole answer: the one of requests begins anew with every piece of it. --
+
+
+class _Deadline(io.RawIOBase):
+    """The socket's stream, which may be read for ANSWER_WITHIN seconds."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._stream = sock.makefile("rb", buffering=0)
+        self._until = time.monotonic() + ANSWER_WITHIN
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        if left < (self._sock.gettimeout() or ANSWER_WITHIN):
+            self._sock.settimeout(left)
+        return self._stream.readinto(buffer)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, **more: Any) -> None:
+        super().__init__(sock, *arguments, **more)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Deadline(sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Answer
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _InTime(HTTPAdapter):
+    """Its connections, through a proxy as well, read their answers against a deadline."""
+
+    def get_connection_with_tls_context(self, *arguments: Any, **more: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*arguments, **more)
+        pool.ConnectionCls = _SecureConnection if pool.scheme == "https" else _Connection
+        return pool
 
 
 def _pause(retry_after: str | None) -> float:

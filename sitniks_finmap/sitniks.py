@@ -3,9 +3,10 @@
 import hashlib
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 PAGE_SIZE = 50  # more answers 400
 READ_ATTEMPTS = 3
+NAMELESS = re.compile(r"\?[0-9a-f]{32}")  # what stands for the id of a row that has none
 ARRAY_NAMES = ("data", "transactions", "orders", "items")
 
 
@@ -80,39 +82,86 @@ class Sitniks:
         return read_page(reply)
 
     def _read_whole(self, path: str, start: datetime, end: datetime) -> list[Row]:
-        rows: list[Row] = []
-        before = counted = None
+        read = before = None
         for _ in range(READ_ATTEMPTS):
-            rows, counts = self._collect(path, start, end)
+            read, before = self._collect(path, start, end), read
+            agree = before is not None and before.rows.keys() == read.rows.keys()
+            if read.counts == {read.size} and (agree or not read.doubtful):
+                return list(read.rows.values())
             # Without a count nothing in the answer proves it whole; two reads that agree are the next best proof.
-            if counts == {len(rows)} or (counts == {None} and len(rows) == before):
-                return rows
-            before = len(rows)
-            counted = " and ".join(str(count) for count in counts - {None})
-            log.info("%s: read %d rows of %s; reading again", path, len(rows), counted or "?")
-        seen = f"{len(rows)} distinct rows, but it counts {counted}" if counted else "no count"
+            if read.counts == {None} and agree:
+                return list(read.rows.values())
+            log.info("%s: read %d rows of %s; reading again", path, read.size, read.counted or "?")
+        seen = f"{read.size} distinct rows, but it counts {read.counted}" if read and read.counted else "no count"
         raise IncompleteRead(
             f"Sitniks' list {path} was read {READ_ATTEMPTS} times and never whole: {seen}. Nothing was changed for "
             "these days; the next sync reads them again"
         )
 
-    def _collect(self, path: str, start: datetime, end: datetime) -> tuple[list[Row], set[int | None]]:
-        """One pass over the list: distinct rows, and what its pages count.
-
-        More than one count says that the list changed meanwhile: a row that is deleted draws another over the edge
-        of a page, unseen. A full page is never the last, whatever it counts.
+    def _collect(self, path: str, start: datetime, end: datetime) -> "Pass":
+        """One pass over the list, to a page that brings nothing new. A full page is never the last, whatever it
+        counts.
         """
-        rows: dict[str, Row] = {}
-        counts: set[int | None] = set()
+        read = Pass()
         skip = 0
+        before: list[str] = []
         while True:
             page = self.page(path, start, end, skip)
-            known = len(rows)
-            rows.update(_told_apart(page.rows))
-            skip += len(page.rows)
-            counts.add(page.count)
-            if len(rows) == known or (page.count is not None and skip >= page.count and len(page.rows) < PAGE_SIZE):
-                return list(rows.values()), counts
+            texts = [row.text for row in page.rows]
+            new = read.add(page)
+            skip += len(texts)
+            ended = page.count is not None and skip >= page.count and len(texts) < PAGE_SIZE
+            if not new or ended or texts == before:
+                return read
+            before = texts
+
+
+class Pass:
+    """What one pass over a list brought: rows by key, and what its pages count.
+
+    More than one count says that the list changed meanwhile: a row that is deleted draws another over the edge of a
+    page, unseen.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.counts: set[int | None] = set()
+        self.doubtful = False  # an id-less row came on two pages: two rows, or one that a shift of the list repeated
+        self._nameless: Counter[str] = Counter()
+        self._records: dict[str, int] = {}  # how many records of one page have this id
+
+    @property
+    def size(self) -> int:
+        return sum(self._records.values())
+
+    @property
+    def counted(self) -> str:
+        return " and ".join(str(count) for count in self.counts - {None})
+
+    def add(self, page: Page) -> bool:
+        """Takes up a page; whether anything of it is new."""
+        known = len(self.rows)
+        self.counts.add(page.count)
+        self.doubtful |= any(row.id in self._nameless for row in page.rows)
+        of_page: dict[str, list[Row]] = {}
+        for row in page.rows:
+            key = row.id
+            if NAMELESS.fullmatch(row.id):
+                self._nameless[row.id] += 1
+                number = self._nameless[row.id]
+                key = row.id if number == 1 else f"{row.id}-{number}"
+            of_page.setdefault(key, []).append(row)
+        for key, records in of_page.items():
+            self.rows[key] = replace(_one_of(records), id=key)
+            self._records[key] = len(records)
+        return len(self.rows) > known
+
+
+def _one_of(records: list[Row]) -> Row:
+    """The records that one page shows under one id: which of them holds nobody can say, unless they are equal."""
+    first = records[0]
+    texts = dict.fromkeys(record.text for record in records)
+    return first if len(texts) == 1 else Row(first.id, None, first.order_id, f"[{', '.join(texts)}]")
 
 
 def connect(connection: Connection, **options: Any) -> Sitniks:
@@ -190,16 +239,6 @@ def _id(value: Any) -> str | None:
 
 def _nameless(text: str) -> str:
     return "?" + hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-
-
-def _told_apart(rows: list[Row]) -> dict[str, Row]:
-    """Rows by id; nameless rows with the same text on one page are as many rows as there are."""
-    seen: Counter[str] = Counter()
-    told: dict[str, Row] = {}
-    for row in rows:
-        seen[row.id] += row.id.startswith("?")
-        told[row.id if seen[row.id] < 2 else f"{row.id}-{seen[row.id]}"] = row
-    return told
 
 
 def _utc(moment: datetime) -> str:

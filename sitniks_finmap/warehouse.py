@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -103,12 +104,13 @@ class Warehouse:
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
         opened = _identity(self.path)
         try:
-            con = self._open()
-            opened = opened or _identity(self.path)
-            try:
-                yield con
-            finally:
-                con.close()
+            with private_files():
+                con = self._open()
+                try:
+                    opened = opened or _identity(self.path)
+                    yield con
+                finally:
+                    con.close()
         except duckdb.Error as error:
             if DAMAGE.search(str(error)):
                 raise Damaged(self._set_aside(opened, str(error))) from None
@@ -119,7 +121,6 @@ class Warehouse:
             raise
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        new = not self.path.exists()
         private_folder(self.path.parent)
         deadline = time.monotonic() + OPEN_DEADLINE
         while True:
@@ -137,16 +138,14 @@ class Warehouse:
                     ) from None
                 time.sleep(random.uniform(0.01, 0.05))  # noqa: S311
         try:
-            self._prepare(con, new)
+            self._prepare(con)
         except BaseException:
             con.close()
             raise
         return con
 
-    def _prepare(self, con: duckdb.DuckDBPyConnection, new: bool) -> None:
+    def _prepare(self, con: duckdb.DuckDBPyConnection) -> None:
         con.execute("set timezone = 'UTC'")
-        if new:
-            self.path.chmod(0o600)
         version = version_of(con)
         if version > SCHEMA_VERSION:
             raise WarehouseError(
@@ -189,7 +188,7 @@ class Warehouse:
         fresh = self.path.with_suffix(".fresh")
         fresh.unlink(missing_ok=True)
         try:
-            with duckdb.connect(config=SETTINGS) as con:
+            with private_files(), duckdb.connect(config=SETTINGS) as con:
                 con.execute(f'attach {quoted(self.read_path)} as "read copy" (read_only)')
                 copy_database(con, "read copy", fresh)
         except duckdb.Error:
@@ -274,7 +273,6 @@ def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path) -> 
     con.execute(f"attach {quoted(path)} as \"the copy\" (storage_version '{STORAGE_VERSION}')")
     con.execute(f'copy from database "{database}" to "the copy"')
     con.execute('detach "the copy"')
-    path.chmod(0o600)
 
 
 def quoted(path: Path) -> str:
@@ -292,6 +290,26 @@ def private_folder(folder: Path) -> None:
     """Makes a folder that only its owner may enter; one that exists is left as it is."""
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)  # with parents=True the parents would be open to everybody
+
+
+_PRIVATE = threading.Lock()
+_private: list[int] = []  # the umask before, once for each thread that is inside
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Whatever is made meanwhile only its owner may read: DuckDB makes a file, its WAL and what it spills by itself,
+    and the folder may be open to others. The umask is the process's: the last thread that leaves restores it.
+    """
+    with _PRIVATE:
+        _private.append(_private[0] if _private else os.umask(0o077))
+    try:
+        yield
+    finally:
+        with _PRIVATE:
+            before = _private.pop()
+            if not _private:
+                os.umask(before)
 
 
 def insert_rows(

@@ -241,8 +241,23 @@ def test_a_list_is_read_to_its_end_in_pages_of_a_hundred(finmap: Finmap, shop: S
     # Of every account: a person may have moved one.
     assert sorted(row.external_id for row in rows) == sorted([*(f"u1:tx_{n}" for n in range(205)), "u1:elsewhere"])
     bodies = [json.loads(request.body) for request in sandbox.requests("finmap")]
-    assert [(body["offset"], body["limit"]) for body in bodies] == [(0, 100), (100, 100), (200, 100)]
+    assert [(body["offset"], body["limit"]) for body in bodies] == [(0, 100), (100, 100), (200, 100), (207, 100)]
     assert not any("select" in body for body in bodies)  # it cannot return externalId
+
+
+def test_a_page_that_is_cut_short_is_not_taken_for_the_end(finmap: Finmap, shop: Shop, sandbox: Sandbox) -> None:
+    """`total` counts the whole company: nothing but an empty page says that nothing follows."""
+    for n in range(130):
+        finmap.create(f"u1:tx_{n}", content(shop))
+    sandbox.fault(Fault("page_short", "finmap", delta=40))
+    assert len(list(finmap.operations(NOON, NOON, "u1:"))) == 130
+
+
+def test_a_list_that_repeats_its_page_for_ever_is_left(finmap: Finmap, sandbox: Sandbox) -> None:
+    row = {"externalId": "u1:tx_1", "type": "income", "sum": 1, "date": 1736942400000}
+    body = json.dumps({"list": [row], "total": 1})
+    sandbox.fault(Fault("status", "finmap", path="/operations/list", status=200, body=body, times=None))
+    assert len(list(finmap.operations(NOON, NOON, "u1:"))) == 1
 
 
 def test_the_directories_are_read(finmap: Finmap, shop: Shop) -> None:

@@ -1,6 +1,7 @@
 """One polite HTTP session: what is tried again, what stops, what is said, and that no key is ever in it."""
 
 import logging
+import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -198,6 +199,26 @@ def test_an_answer_that_does_not_come_in_time_is_not_waited_for(
     with pytest.raises(Unavailable, match="did not answer"):
         api.send("GET", PATH)
     assert api.read("GET", PATH).status == 200
+
+
+@pytest.mark.parametrize("kind", ["drip", "drip_head"])
+def test_an_answer_that_drips_without_an_end_is_given_up_and_the_next_one_has_its_own_time(
+    kind: str, api: Api, fault: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece comes within the time-out of requests; the whole would take a minute."""
+    monkeypatch.setattr(http, "ANSWER_WITHIN", 0.3)
+    fault(kind, times=2, seconds=60)
+    begun = time.monotonic()
+    with pytest.raises(Unavailable, match="did not answer"):
+        api.send("GET", PATH)
+    assert 0.3 <= time.monotonic() - begun < 5
+    assert api.read("GET", PATH).status == 200
+
+
+@pytest.mark.parametrize("kind", ["drip", "drip_head"])
+def test_an_answer_that_drips_to_its_end_is_whole(kind: str, api: Api, fault: Callable[..., None]) -> None:
+    fault(kind, seconds=0.2)
+    assert api.send("GET", PATH).body == {"data": [], "count": 0}
 
 
 def test_nobody_listening_is_said(sandbox: Sandbox, api: Api) -> None:

@@ -1,5 +1,6 @@
 """rejected_transactions: what cannot become an operation is set aside with a reason, and stops nothing else."""
 
+import json
 import random
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -9,12 +10,13 @@ import dagster as dg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.assets.extract import extract_assets
-from sitniks_finmap.assets.transform import transform_assets
+from sitniks_finmap.assets.checks import CHECKS
+from sitniks_finmap.assets.extract import extract_assets, read_transactions
+from sitniks_finmap.assets.transform import derive_operations, transform_assets
 from sitniks_finmap.automation import range_tags
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun
-from sitniks_finmap.sandbox import Shop
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sandbox.transaction_shapes import malformed
 from sitniks_finmap_tests.test_operations import DAY, SOUND, Stage, connection_with, stage, staging
 from sitniks_finmap_tests.test_raw_sitniks_transactions import BATCHES, QUIET
@@ -88,6 +90,23 @@ def test_each_reason_is_said_so_that_a_person_understands_it(stage: Stage) -> No
 def test_what_is_no_object_or_no_json_is_set_aside(stage: Stage) -> None:
     broken = ["null", "5", '"x"', "[1]", "[]", r'{"id": "half", "description": "\ud800"}', r'{"id": "\ud800"}']
     assert reasons(stage, *broken) == ["not a readable record"] * len(broken)
+
+
+def test_each_of_several_equal_rows_without_an_id_is_set_aside_and_holds_nothing_up(
+    run: ConnectionRun, sandbox: Sandbox
+) -> None:
+    rows = [{"id": "sound", **SOUND}, *[SOUND] * 3, {"id": 5, **SOUND}, {"id": "5", **SOUND, "amount": 7}]
+    body = json.dumps({"data": rows, "count": len(rows)})
+    for _ in range(2):  # and again, when they are known already
+        sandbox.fault(Fault("status", "sitniks", path="/transactions", status=200, body=body))
+        read_transactions(run, DAY, DAY)
+        derive_operations(run, DAY, DAY)
+        with run.warehouse.transaction() as con:
+            assert con.execute("select transaction_id from operations").fetchall() == [("sound",)]
+            reasons = con.execute("select reason, count(*) from rejected_transactions group by all order by 2")
+            assert reasons.fetchall() == [("several records that differ have this id", 1), ("no id", 3)]
+            promises = [con.execute(one.wrong).fetchall()[0][0] for one in CHECKS if one.table == "operations"]
+            assert promises == [0, 0, 0]
 
 
 def test_the_hryvnia_has_several_names(stage: Stage) -> None:

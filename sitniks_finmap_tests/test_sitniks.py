@@ -391,8 +391,49 @@ def test_rows_without_an_id_are_told_apart_and_none_is_lost(client: Sitniks, san
     rows = [{"amount": 1}, {"amount": 1}, {"amount": 2}, {"id": None, "amount": 1}, {"id": " "}, {"id": [1]}, 5, None]
     answers(sandbox, {"data": rows, "count": len(rows)})
     found = client.transactions(START, END)
-    assert len(found) == len(rows)
+    assert len(ids(found)) == len(rows)
     assert all(row.id.startswith("?") for row in found)
+
+
+def test_equal_rows_without_an_id_on_two_pages_are_as_many_as_there_are(client: Sitniks, sandbox: Sandbox) -> None:
+    """A shifted list would show such a row twice as well: a second read must show the same."""
+    pages: list[Any] = [{"data": [{"amount": 1}] * 50, "count": 53}, {"data": [{"amount": 1}] * 3, "count": 53}]
+    answers(sandbox, *pages, *pages)
+    assert len(ids(client.transactions(START, END))) == 53
+    assert len(sandbox.requests()) == 4
+
+
+@pytest.mark.parametrize("count", [100, None])
+def test_a_page_without_ids_that_comes_twice_does_not_hide_the_page_it_replaced(
+    count: int | None, client: Sitniks, sandbox: Sandbox
+) -> None:
+    first, second = [{"amount": n} for n in range(50)], page(*range(50))
+    passes = [[first, first], [first, second, []], [first, second, []]]
+    answers(sandbox, *({"data": one, "count": count} for pages in passes for one in pages))
+    found = ids(client.transactions(START, END))
+    assert {str(n) for n in range(50)} < found
+    assert len(found) == 100
+
+
+def test_a_list_that_repeats_a_page_without_ids_for_ever_is_never_taken(client: Sitniks, sandbox: Sandbox) -> None:
+    body = json.dumps({"data": [{"amount": n} for n in range(50)], "count": 120})
+    sandbox.fault(Fault("status", "sitniks", status=200, body=body, times=None))
+    with pytest.raises(IncompleteRead):
+        client.transactions(START, END)
+
+
+def test_records_of_one_page_with_one_id_are_one_row_and_say_so_where_they_differ(
+    client: Sitniks, sandbox: Sandbox
+) -> None:
+    same = [{"id": 1, "amount": 5}, {"id": 1, "amount": 5}]
+    differ = [{"id": "2", "amount": 5}, {"id": 2, "amount": 6}]
+    answers(sandbox, {"data": [*same, *differ, {"id": 3, "amount": 7}], "count": 5})
+    found = {row.id: (row.text, row.amount) for row in client.transactions(START, END)}
+    assert found == {
+        "1": ('{"id": 1, "amount": 5}', "5"),
+        "2": ('[{"id": "2", "amount": 5}, {"id": 2, "amount": 6}]', None),
+        "3": ('{"id": 3, "amount": 7}', "7"),
+    }
 
 
 def test_an_id_that_no_database_can_hold_is_known_by_its_text() -> None:

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from sitniks_finmap import warehouse as module
-from sitniks_finmap.warehouse import Busy, Warehouse, WarehouseError, insert_rows, private_folder
+from sitniks_finmap.warehouse import Busy, Warehouse, WarehouseError, insert_rows, private_files, private_folder
 
 ROW = (
     "insert into settings values ('u1', 'Europe/Kyiv', ['description'], false, 'update', 'ask', 0.2, 'post', "
@@ -84,6 +84,29 @@ def test_files_are_private_and_so_is_a_new_folder(project: Path) -> None:
     files = {path.relative_to(project / "data").as_posix(): mode(path) for path in (project / "data").rglob("*")}
     assert files == {"u1.duckdb": "0o600", "u1.lock": "0o600", "read": "0o700", "read/u1.duckdb": "0o600"}
     assert mode(project / "data") == "0o700"
+
+
+def test_in_a_folder_that_is_open_to_others_no_file_ever_is(project: Path) -> None:
+    """Its WAL and what DuckDB spills to disk neither; also when another that was inside leaves."""
+    data = project / "data"
+    data.mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        warehouse = Warehouse(data, "u1")
+        with warehouse.transaction() as con:
+            with private_files():
+                con.execute(ROW)
+            con.execute("set memory_limit = '40MB'")
+            con.execute("create temp table big as select range, md5(range::varchar) from range(1000000)")
+            con.execute("commit")
+            files = {path.relative_to(data).as_posix(): mode(path) for path in data.rglob("*")}
+            con.execute("begin")
+        assert {"u1.duckdb", "u1.duckdb.wal", "u1.duckdb.tmp"} < files.keys()
+        assert {mode for name, mode in files.items() if name != "u1.duckdb.tmp"} == {"0o600"}
+        assert files["u1.duckdb.tmp"] == "0o700"
+        assert os.umask(0o022) == 0o022  # as it was before
+    finally:
+        os.umask(before)
 
 
 def test_every_folder_that_is_made_on_the_way_is_private(project: Path) -> None:

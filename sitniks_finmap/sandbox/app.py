@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -68,18 +69,18 @@ class Journal:
 
 
 class Application:
-    """`drop` closes the connection that a scope came over."""
+    """`transport_of` finds the connection that a scope came over, None when it is closed already."""
 
     def __init__(
         self, keys: Mapping[tuple[Api, str], Shop], faults: Faults, journal: Journal,
-        clock: Callable[[], datetime], drop: Callable[[dict[str, Any]], None],
+        clock: Callable[[], datetime], transport_of: Callable[[dict[str, Any]], asyncio.Transport | None],
         control: Callable[[str, str, bytes], Answer],
     ):  # fmt: skip
         self._keys = keys
         self._faults = faults
         self._journal = journal
         self._clock = clock
-        self._drop = drop
+        self._transport_of = transport_of
         self._control = control
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -149,12 +150,29 @@ class Application:
             await _send(send, answer)
         elif kind == "drip" and fault:
             await _drip(send, answer, fault.seconds)
+        elif kind == "drip_head" and fault:
+            await self._drip_head(scope, answer, fault.seconds)
+            await self._hang_up(scope, receive)
         else:
             await _send(send, answer)
 
+    async def _drip_head(self, scope: dict[str, Any], answer: Answer, seconds: float) -> None:
+        """Past the server, which would send the head at once."""
+        lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+        lines += [f"{name.decode()}: {value.decode()}" for name, value in _headers(answer)]
+        head = ("\r\n".join([*lines, "connection: close"]) + "\r\n\r\n").encode()
+        begin = time.monotonic()
+        for place in range(len(head)):
+            await asyncio.sleep(max(0.0, begin + seconds * (place + 1) / len(head) - time.monotonic()))
+            transport = self._transport_of(scope)
+            if transport is None:
+                return
+            transport.write(head[place : place + 1] if place + 1 < len(head) else head[place:] + answer.body)
+
     async def _hang_up(self, scope: dict[str, Any], receive: Receive) -> None:
         """Close the connection, and stay until the server has noticed: else it would answer for us."""
-        self._drop(scope)
+        if transport := self._transport_of(scope):
+            transport.close()
         while (await receive())["type"] != "http.disconnect":
             pass
 
@@ -196,13 +214,16 @@ async def _whole_body(receive: Receive) -> bytes:
     return body
 
 
-async def _start(send: Send, answer: Answer) -> None:
+def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
     headers = [
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
     ]
-    headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    return headers + [(name.lower().encode(), value.encode()) for name, value in answer.headers]
+
+
+async def _start(send: Send, answer: Answer) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
 
 
 async def _send(send: Send, answer: Answer, part: bytes | None = None) -> None:

@@ -23,6 +23,7 @@ FaultKind = Literal[
     "slow",  # wait `seconds`, then apply and answer
     "slow_after",  # apply, then wait `seconds`, then answer
     "drip",  # the body comes byte by byte over `seconds`
+    "drip_head",  # the status line and the headers do; then the body, and the connection closes
     "truncated",  # half the body; with `full_length` under the Content-Length of the whole
     # Finmap's creations
     "stored",  # "Stored"/2; visible after `seconds`; with `conflict` its externalId is taken at once
@@ -31,8 +32,9 @@ FaultKind = Literal[
     "error_201",  # "Error"/3 under HTTP 201, nothing is applied
     # Sitniks' lists of transactions and orders
     "page_shift",  # as if a row had been added at the top since the page before; the first page stays
+    "page_skip",  # as if a row at the top had been deleted since the page before; the first page stays
     "page_repeat",  # the page before, again
-    "page_short",  # the last `delta` rows of the page are missing, `count` is right
+    "page_short",  # the last `delta` rows of the page are missing, `count` is right; also of Finmap's list
     "count_lies",  # `count` + `delta`
     "total_instead_of_count",
     "named_array",  # the array is called "transactions" or "orders" instead of "data"
@@ -43,6 +45,7 @@ CREATIONS: frozenset[FaultKind] = frozenset({"stored", "stored_lost", "queued", 
 LISTS: frozenset[FaultKind] = frozenset(
     {
         "page_shift",
+        "page_skip",
         "page_repeat",
         "page_short",
         "count_lies",
@@ -52,7 +55,7 @@ LISTS: frozenset[FaultKind] = frozenset(
     }
 )
 CREATION_PATHS = ("/operations/income", "/operations/expense", "/operations/transfer")
-LIST_PATHS = ("/transactions", "/orders")
+LIST_PATHS: dict[Api, tuple[str, ...]] = {"sitniks": ("/transactions", "/orders"), "finmap": ("/operations/list",)}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -83,7 +86,8 @@ class Fault:
     full_length: bool = False
 
     def __post_init__(self) -> None:
-        if (self.kind in CREATIONS and self.api != "finmap") or (self.kind in LISTS and self.api != "sitniks"):
+        of_sitniks = self.kind in LISTS and self.kind != "page_short"
+        if (self.kind in CREATIONS and self.api != "finmap") or (of_sitniks and self.api != "sitniks"):
             raise ValueError(f"{self.kind} is not a fault of {self.api}")
 
     def matches(self, api: Api, method: str, path: str, shop: str | None) -> bool:
@@ -91,7 +95,7 @@ class Fault:
             return False
         if self.kind in CREATIONS and not (method == "POST" and path in CREATION_PATHS):
             return False
-        if self.kind in LISTS and not (method == "GET" and path in LIST_PATHS):
+        if self.kind in LISTS and path not in LIST_PATHS[api]:
             return False
         return path.startswith((self.path or "").removeprefix(BASES[api]))
 

@@ -135,6 +135,8 @@ def _list(request: Request, shop: Shop) -> Answer:
     wanted = read_model(request, OperationFilter)
     order = ("newest" if wanted.desc else "oldest") + ("_day" if wanted.field == "startOfDay" else "")
     found = shop.ledger.page(order, _page_parameters(wanted), request.now)
+    if request.fault and request.fault.kind == "page_short":
+        found = found[: max(0, len(found) - request.fault.delta)]
     texts = [shop.ledger.text(operation) for operation in found]
     if wanted.select is not None:
         texts = [selected(text, list(wanted.select)) for text in texts]

@@ -70,7 +70,7 @@ class Sandbox:
         """Returns when connections are accepted. Raises OSError if the port is taken."""
         connections = _Connections()
         application = Application(
-            self._keys, self._faults, self._journal, lambda: self._clock(), connections.drop, self._control
+            self._keys, self._faults, self._journal, lambda: self._clock(), connections.transport_of, self._control
         )
         self._server = _Server(application, connections, self._wanted_port)
         self._server.start()
@@ -155,10 +155,8 @@ class _Connections:
         for transport in list(self.open.values()):
             transport.abort()
 
-    def drop(self, scope: dict[str, Any]) -> None:
-        transport = self.open.get(tuple(scope["client"]))
-        if transport:
-            transport.close()
+    def transport_of(self, scope: dict[str, Any]) -> asyncio.Transport | None:
+        return self.open.get(tuple(scope["client"]))
 
     def protocol(self) -> type[asyncio.Protocol]:
         """uvicorn's HTTP protocol, which also says which connections are open."""

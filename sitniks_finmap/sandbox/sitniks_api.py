@@ -90,6 +90,8 @@ def _wall_time(parameters: dict[str, str], name: str, default: int) -> int:
 def _faulty_skip(fault: Fault | None, limit: int, skip: int) -> int:
     if fault and fault.kind == "page_shift":
         return max(0, skip - 1)
+    if fault and fault.kind == "page_skip":
+        return skip + 1 if skip else 0
     if fault and fault.kind == "page_repeat":
         return max(0, skip - limit)
     return skip
@@ -104,6 +106,8 @@ def _page(bodies: list[str], count: int, name: RowList, fault: Fault | None) -> 
         count += delta
     elif kind == "page_shift":
         count += 1
+    elif kind == "page_skip":
+        count -= 1
     elif kind == "ids_as_strings":
         bodies = [_with_text_ids(body) for body in bodies]
     array = name if kind == "named_array" else "data"

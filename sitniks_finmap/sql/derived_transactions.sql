@@ -131,6 +131,8 @@ select
     c.today,
     s.meaning_hash,
     case
+        when json_type(j.payload) = 'ARRAY' and not starts_with(j.transaction_id, '?')
+            then 'several records that differ have this id'
         when json_type(j.payload) <> 'OBJECT' then 'not a readable record'
         when regexp_full_match(j.transaction_id, '\?[0-9a-f]{32}(-\d+)?') then 'no id'
         when j.occurred_at is null then 'no usable date'

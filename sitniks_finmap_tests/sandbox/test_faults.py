@@ -148,6 +148,15 @@ def test_a_dripping_body_is_whole_in_the_end(client: Client) -> None:
     assert time.monotonic() - begin >= 0.2
 
 
+def test_a_dripping_head_is_whole_in_the_end(client: Client) -> None:
+    client.sandbox.fault(Fault("drip_head", "finmap", seconds=0.2))
+    begin = time.monotonic()
+    answer = client.income()
+    assert (answer.status_code, answer.json()["statusCode"]) == (201, "1")
+    assert time.monotonic() - begin >= 0.2
+    assert client.details()
+
+
 def test_a_truncated_body_is_no_json(client: Client) -> None:
     client.sandbox.fault(Fault("truncated", "finmap"))
     answer = client.income()
@@ -179,6 +188,13 @@ def test_a_page_may_be_shifted_by_a_row_that_came_in(ten: Client) -> None:
     assert ten.page(limit=4, skip=8) == ([2, 1], 10)
 
 
+def test_a_page_may_skip_a_row_because_one_was_deleted(ten: Client) -> None:
+    ten.sandbox.fault(Fault("page_skip", "sitniks", after=1))
+    assert ten.page(limit=4) == ([10, 9, 8, 7], 10)
+    assert ten.page(limit=4, skip=4) == ([5, 4, 3, 2], 9)
+    assert ten.page(limit=4, skip=8) == ([2, 1], 10)
+
+
 def test_a_page_may_come_twice(ten: Client) -> None:
     ten.sandbox.fault(Fault("page_repeat", "sitniks", after=1))
     assert ten.page(limit=4)[0] == ten.page(limit=4, skip=4)[0]
@@ -187,6 +203,14 @@ def test_a_page_may_come_twice(ten: Client) -> None:
 def test_a_page_may_be_short_while_the_count_is_right(ten: Client) -> None:
     ten.sandbox.fault(Fault("page_short", "sitniks", delta=2))
     assert ten.page(limit=4) == ([10, 9], 10)
+
+
+def test_a_page_of_finmaps_list_may_be_short(client: Client) -> None:
+    client.sandbox.fault(Fault("page_short", "finmap", delta=1))
+    for number in range(3):
+        client.income(f"x:{number}")
+    assert len(client.listed()) == 2
+    assert len(client.listed()) == 3
 
 
 @pytest.mark.parametrize("delta", [1, -3])
@@ -246,7 +270,7 @@ def test_the_same_seed_gives_the_same_bad_luck(client: Client) -> None:
     assert set(luck(1)) == {200, 500}
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "stored", "api": "sitniks"}, {"kind": "page_short", "api": "finmap"}])
+@pytest.mark.parametrize("wrong", [{"kind": "stored", "api": "sitniks"}, {"kind": "page_shift", "api": "finmap"}])
 def test_a_fault_of_the_other_api_is_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match="is not a fault of"):
         Fault(**wrong)
