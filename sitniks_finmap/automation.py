@@ -9,6 +9,7 @@ import dagster as dg
 from sitniks_finmap.assets.deliver import DeliverConfig
 from sitniks_finmap.connections import Connection, spoken
 from sitniks_finmap.delivery import make_plan
+from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.housekeeping import report_killed_runs
 from sitniks_finmap.run import open_warehouse, today
 from sitniks_finmap.warehouse import Warehouse
@@ -72,6 +73,7 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
         first_day, last_day = days_to_sync(connection, warehouse, moment)
         if first_day > last_day:
             return dg.SkipReason(f"The import begins on {connection.start_date}.")
+        failpoint("cursor_advanced")
         return dg.SensorResult(
             run_requests=[_request(connection, "sync", first_day, last_day, moment)],
             cursor=moment.isoformat(),
@@ -99,6 +101,7 @@ def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[
             return dg.SensorResult(
                 skip_reason=dg.SkipReason("Nothing failed, nothing waits."), cursor=moment.isoformat()
             )
+        failpoint("cursor_advanced")
         return dg.SensorResult(run_requests=[_request(connection, "deliver", *days, moment)], cursor=moment.isoformat())
 
     @dg.sensor(

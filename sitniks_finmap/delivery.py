@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
+from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Finmap, Operation, Outcome
 from sitniks_finmap.http import KeyRefused, Refused, Unavailable
 from sitniks_finmap.settlement import Planned, Settled, Settler
@@ -107,6 +108,7 @@ class Courier:
         deadline = None if minutes is None else time.monotonic() + minutes * 60
         with self.warehouse.transaction() as con:
             make_plan(con, first_day, last_day, self.now(), every_failed=every_failed)
+        failpoint("plan_written")
         return self.carry_out(deadline)
 
     def carry_out(self, deadline: float | None = None) -> Delivery:
@@ -208,6 +210,7 @@ class Courier:
             insert_rows(con, "finmap_upload", [row for one in settled for row in one.ledger], replacing=True)
             insert_rows(con, "finmap_requests", writes)
             keep_seen(con, [operation for one in settled for operation in one.seen], self.now())
+        failpoint("results_committed")
         for one in settled:
             delivery.states[one.state] = delivery.states.get(one.state, 0) + 1
         delivery.writes += len(writes)

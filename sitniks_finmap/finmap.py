@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.http import Api, Refused, Reply, Unavailable, message_of
 from sitniks_finmap.ratelimit import RateLimiter
 
@@ -178,12 +179,14 @@ class Finmap:
         """Sends a write once. Raises KeyRefused; every other end is an Outcome."""
         requested_at, started = datetime.now(UTC), time.monotonic()
         status, error = None, None
+        failpoint("request_ready")
         try:
             reply = self.api.write(method, path, body)
             status = reply.status
             outcome, error = _outcome(reply)
         except Unavailable as unavailable:
             outcome, error = Outcome.UNKNOWN, str(unavailable)
+        failpoint("reply_received")
         took = round((time.monotonic() - started) * 1000)
         return Write(requested_at, external_id, method, path, status, outcome, took, error)
 

@@ -5,6 +5,7 @@ from datetime import date, datetime, time, timedelta
 from urllib.parse import unquote
 
 from sitniks_finmap.delivery import keep_seen
+from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Operation
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.settlement import VERIFY_AFTER
@@ -35,6 +36,7 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
             """,
             [first_day, last_day, now, LOOK_UPS],
         ).fetchall()
+    failpoint("read_back_committed")
     found = {external_id: run.finmap.details(external_id) for external_id, _ in hidden}
     with run.warehouse.transaction() as con:
         keep_seen(con, [operation for operation in found.values() if operation], now)
@@ -65,6 +67,7 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
             """,
             [now],
         )
+    failpoint("read_back_committed")
     return len(operations) + len(found) - len(gone)
 
 
@@ -78,6 +81,7 @@ def rebuild_ledger(run: ConnectionRun, first_day: date, last_day: date, now: dat
     with run.warehouse.transaction() as con:
         keep_seen(con, operations, now)
         insert_rows(con, "finmap_upload", rows, replacing=True)
+    failpoint("ledger_rebuilt")
     return len(rows)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.http import Api, Refused, Reply, Unavailable, message_of
 from sitniks_finmap.ratelimit import RateLimiter
 
@@ -79,6 +80,7 @@ class Sitniks:
         reply = self.api.read("GET", path, params={"limit": PAGE_SIZE, "skip": skip, **window})
         if reply.status != 200:
             raise Refused(f"Sitniks answered {reply.status} to {path}: {message_of(reply.body)}")
+        failpoint("page_fetched")
         return read_page(reply)
 
     def _read_whole(self, path: str, start: datetime, end: datetime) -> list[Row]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset, months
 from sitniks_finmap.connections import Connection
+from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sitniks import Row
 from sitniks_finmap.warehouse import WarehouseError, insert_rows, replace_table, sql
@@ -62,6 +63,7 @@ def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> No
                 "and (transaction_id, version) in (select (transaction_id, version) from latest_transactions)",
                 [run.now(), sorted(missing)],
             )
+        failpoint("window_committed")
         gone = f", {len(missing)} gone" if missing else ""
         log.info("%s: %d transactions from %s to %s%s", run.connection.name, len(rows), first, last, gone)
 
@@ -97,6 +99,7 @@ def read_orders(run: ConnectionRun, first_day: date, last_day: date) -> None:
         with run.warehouse.transaction() as con:
             store(con, run, "orders", rows, first, last, begun)
             others = orders_referred_to(con, first, last) - asked - {row.id for row in rows}
+        failpoint("orders_committed")
         asked |= others | {row.id for row in rows}
         fetch_orders(run, others, first)
         log.info("%s: %d orders, %d by id, %s to %s", run.connection.name, len(rows), len(others), first, last)
@@ -216,6 +219,7 @@ def fetch_orders(run: ConnectionRun, order_ids: set[str], day: date) -> None:
                 "update raw_sitniks_orders set gone_at = $1 where list_contains($2, order_id) and gone_at is null",
                 [now, gone],
             )
+        failpoint("orders_committed")
 
 
 def totals(resource: Resource) -> str:

@@ -12,6 +12,7 @@ import duckdb
 from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.assets.extract import keep_settings
 from sitniks_finmap.connections import ConfigurationError, Connection, Rule
+from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Account, Finmap, Label
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.warehouse import replace_table, sql
@@ -98,6 +99,7 @@ def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> No
     with run.warehouse.transaction() as con:
         keep_directory(con, run.connection, directory)
         derive(con, first_day, last_day, run.now())
+    failpoint("operations_derived")
 
 
 def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime | None = None) -> None:

@@ -1,0 +1,63 @@
+"""Named points at which a test ends the process as a kill would: SITNIKS_FINMAP_FAILPOINT=<name>:<passing>.
+
+Each point is a durable boundary: something has just become so. Two lie just before: `request_ready` before a write is
+sent, `cursor_advanced` before Dagster keeps what the sensor answered.
+"""
+
+import os
+import threading
+
+VARIABLE = "SITNIKS_FINMAP_FAILPOINT"
+KILLED = 137  # what a shell reports of a process that SIGKILL ended
+NAMES = (
+    "page_fetched",
+    "window_committed",
+    "orders_committed",
+    "operations_derived",
+    "ledger_rebuilt",
+    "plan_written",
+    "request_ready",
+    "reply_received",
+    "results_committed",
+    "read_back_committed",
+    "cursor_advanced",
+)
+
+
+class Failpoint:
+    """Ends the process at the n-th passing of one point, whichever thread passes it."""
+
+    def __init__(self, setting: str) -> None:
+        self.name, _, passing = setting.partition(":")
+        if self.name not in NAMES or not passing.isdecimal() or int(passing) < 1:
+            raise ValueError(
+                f"{VARIABLE}={setting}: it must be <name>:<passing, from 1>; the names are {', '.join(NAMES)}"
+            )
+        self.left = int(passing)
+        self.lock = threading.Lock()
+
+    def passed(self, name: str) -> None:
+        if name != self.name:
+            return
+        with self.lock:
+            self.left -= 1
+            if self.left == 0:
+                os._exit(KILLED)
+
+
+_armed: Failpoint | None = None
+
+
+def arm(setting: str | None) -> None:
+    """Raises ValueError for a setting that names no point."""
+    global _armed
+    _armed = Failpoint(setting) if setting else None
+
+
+def failpoint(name: str) -> None:
+    """Says that the process passed a point; without the variable it does nothing."""
+    if _armed:
+        _armed.passed(name)
+
+
+arm(os.environ.get(VARIABLE))
