@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -116,27 +116,33 @@ class Courier:
         with self.warehouse.transaction() as con:
             (going,) = con.execute("select count(*) from plan where standing = 'go'").fetchone() or (0,)
             labels = con.execute(
-                "select tag from plan where standing = 'go' and action not in ('withdraw', 'rollback') "
-                "and tag is not null group by all"
+                """
+                select tag, bool_or(wanted) from (
+                    select tag, action not in ('withdraw', 'rollback') as wanted from plan where standing = 'go'
+                    union all
+                    select was_tag, false from plan where standing = 'go'
+                ) where tag is not null group by all
+                """
             ).fetchall()
         delivery = Delivery(going)
-        tags, refused_tags = self._tags([label for (label,) in labels])
+        tags, refused_tags = self._tags(dict(labels))
         settler = Settler(
             self.finmap, tags, refused_tags, retry_every=self.retry_every, run_id=self.run_id, now=self.now
         )
         self._apply(settler, delivery, deadline)
         return delivery
 
-    def _tags(self, labels: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    def _tags(self, labels: dict[str, bool]) -> tuple[dict[str, str], dict[str, str]]:
         """The IDs of the tags with these labels, and why Finmap did not make one.
 
-        A missing tag is made once; a 409 means that somebody was first.
+        A missing tag is made once where it is wanted (true), and not where it was written before; a 409 means that
+        somebody was first.
         """
         tags: dict[str, str] = {}
         refused: dict[str, str] = {}
         if labels:
             tags = self._tags_by_label(labels)
-        missing = [label for label in labels if label not in tags]
+        missing = [label for label, wanted in labels.items() if wanted and label not in tags]
         for label in missing:
             try:
                 self.finmap.create_tag(label)
@@ -146,7 +152,7 @@ class Courier:
             tags = self._tags_by_label(labels)
         return tags, refused
 
-    def _tags_by_label(self, labels: list[str]) -> dict[str, str]:
+    def _tags_by_label(self, labels: Iterable[str]) -> dict[str, str]:
         # Finmap may take "instagram" and "Instagram" for one label.
         there = {tag.label.strip().casefold(): tag.id for tag in self.finmap.tags()}
         return {label: there[label.strip().casefold()] for label in labels if label.strip().casefold() in there}

@@ -12,6 +12,8 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap_tests.books import START, Books
+from sitniks_finmap_tests.sandbox.clients import Clock
 
 SHARED_APIS = Path(__file__).parents[2] / "shared" / "apis"
 
@@ -75,6 +77,19 @@ def warehouse(connection: Connection) -> Warehouse:
 def run(connection: Connection, warehouse: Warehouse) -> ConnectionRun:
     """The clients and the warehouse of the connection, without Dagster."""
     return ConnectionRun(connection, warehouse, "test-run")
+
+
+@pytest.fixture
+def keep_books(connect: Callable[..., Connection], sandbox: Sandbox) -> Callable[..., Books]:
+    """Books of the shop "demo" under these settings, on a clock that only a test and a sync move."""
+    clock = Clock()
+    sandbox._clock = clock
+    return lambda **settings: Books(sandbox, sandbox.shop(), connect(start_date=START, **settings), clock)
+
+
+@pytest.fixture
+def books(keep_books: Callable[..., Books]) -> Books:
+    return keep_books()
 
 
 @pytest.fixture

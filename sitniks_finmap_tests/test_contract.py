@@ -20,6 +20,7 @@ from sitniks_finmap.delivery import Courier
 from sitniks_finmap.finmap import Content
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Fault, RecordedRequest, Sandbox, Shop, seed_shop
+from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.conftest import SHARED_APIS
 from sitniks_finmap_tests.test_delivery import NOON, forget, stage, writes
 
@@ -227,22 +228,27 @@ def test_each_kind_of_transaction_becomes_exactly_the_request_in_golden(
     stage(run, date(2025, 1, 14), date(2025, 1, 16))
     Courier(run.warehouse, run.finmap, retry_every=timedelta(minutes=15)).deliver(date(2025, 1, 14), date(2025, 1, 16))
 
-    ids = {entry["id"]: entry["label"] for entry in [*shop.accounts, *shop.tags(), *categories(run)]}
-    sent = {}
-    for one in writes(sandbox):
-        body = exact(one.body)
-        for name in ("accountToId", "accountFromId", "categoryId"):
-            if name in body:
-                body[name] = f"<{ids[body[name]]}>"
-        if "tagIds" in body:
-            body["tagIds"] = [f"<{ids[tag]}>" for tag in body["tagIds"]]
-        sent[body["externalId"]] = {"method": one.method, "path": one.path, "body": body}
-
+    sent = {one["body"]["externalId"]: one for one in told(run, shop, writes(sandbox))}
     wanted = [exact(path.read_text("utf-8"))["request"] for path in sorted(GOLDEN.glob("*.json"))]
     assert len(wanted) == len(files) > 10
     for request_wanted in wanted:
         assert sent.pop(request_wanted["body"]["externalId"], None) == request_wanted
     assert sent == {}
+
+
+def told(run: ConnectionRun, shop: Shop, requests: list[RecordedRequest]) -> list[dict[str, Any]]:
+    """Requests as golden/ has them: numbers as they are written, and labels for IDs."""
+    ids = {entry["id"]: entry["label"] for entry in [*shop.accounts, *shop.tags(), *categories(run)]}
+    found = []
+    for one in requests:
+        body = exact(one.body) if one.body else None
+        for name in ("accountToId", "accountFromId", "categoryId"):
+            if body and name in body:
+                body[name] = f"<{ids[body[name]]}>"
+        if body and "tagIds" in body:
+            body["tagIds"] = [f"<{ids[tag]}>" for tag in body["tagIds"]]
+        found.append({"method": one.method, "path": one.path, "body": body})
+    return found
 
 
 def categories(run: ConnectionRun) -> list[dict[str, str]]:
@@ -255,3 +261,50 @@ def test_golden_holds_both_shapes_of_sitniks_both_directions_and_every_way_to_wr
     assert {"date" in one for one in transactions} == {"createdAt" in one for one in transactions} == {True, False}
     assert {type(one["amount"]) for one in transactions} == {int, Decimal, str}
     assert {one["request"]["path"] for one in golden().values()} == {"/operations/income", "/operations/expense"}
+
+
+# -- The exact requests of each kind of change -------------------------------------------------------------------
+
+
+def test_each_kind_of_change_becomes_exactly_the_requests_in_golden(
+    keep_books: Callable[..., Books], shop: Shop, request: pytest.FixtureRequest
+) -> None:
+    """A file of golden/changes: a transaction (and its order) before and after (null = gone), and the requests."""
+    for kind, label in [("income", "Продажі"), ("expense", "Повернення клієнтам"), ("expense", "Комісії")]:
+        shop.add_category("income" if kind == "income" else "expense", label)
+    books = keep_books(
+        source_as_tag=True,
+        on_delete="withdraw",
+        max_change_share=1.0,
+        accounts={"7": "ФОП"},
+        categories={"social_sale": "Продажі", "refund": "Повернення клієнтам", "marketplace_commission": "Комісії"},
+    )
+    texts = [path.read_text("utf-8") for path in sorted((GOLDEN / "changes").glob("*.json"))]
+    changes = [json.loads(text, parse_float=Decimal) for text in texts]
+    for change in changes:
+        shop.put_transaction(change["before"])
+        if "order_before" in change:
+            shop.put_order(change["order_before"])
+    books.sync()
+    assert all(one.method == "POST" for one in books.written())
+    for change in changes:
+        if change["after"]:
+            shop.put_transaction(change["after"])
+        else:
+            shop.delete_transaction(change["before"]["id"])
+        if "order_after" in change:
+            shop.put_order(change["order_after"])
+    books.sync()
+
+    sent = books.written()
+    wanted = [one for text in texts for one in exact(text)["requests"]]
+    assert sorted(told(books.run, shop, sent), key=str) == sorted(wanted, key=str)
+    if DOCUMENT.exists():
+        contract = request.getfixturevalue("contract")
+        assert {one.path: contract.problems(one) for one in sent if contract.problems(one)} == {}
+    # What was there is deleted before what takes its place is created.
+    turned = [one.method for one in sent if one.path.endswith("tx_11") or '"u1:tx_11:2"' in one.body]
+    assert turned == ["DELETE", "POST"]
+    books.written()
+    books.sync()
+    assert books.written() == []

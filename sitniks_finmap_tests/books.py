@@ -1,0 +1,173 @@
+"""A shop's books over time: managers in Sitniks, an accountant in Finmap, our sync between them, without Dagster."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from sitniks_finmap.assets.deliver import deliver
+from sitniks_finmap.assets.extract import read_orders, read_transactions
+from sitniks_finmap.assets.reconcile import reconcile
+from sitniks_finmap.assets.transform import derive_operations
+from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.decisions import decide
+from sitniks_finmap.delivery import Delivery, make_plan
+from sitniks_finmap.readback import read_back
+from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.sandbox import RecordedRequest, Sandbox, Shop
+from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap_tests.sandbox.clients import Clock
+
+START = date(2026, 3, 1)
+TODAY = date(2026, 3, 10)  # noon, UTC, on the sandbox's clock
+DAY = date(2026, 3, 9)  # of a transaction, unless a test says otherwise
+
+
+class OpenWarehouse(Warehouse):
+    """Stays open from one transaction to the next: to open the file takes longer than most of what a test does."""
+
+    con: duckdb.DuckDBPyConnection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self.con = self.con or self._open()
+        self.con.begin()
+        try:
+            yield self.con
+            self.con.commit()
+        except BaseException:
+            self.con.rollback()
+            raise
+
+    def lose(self) -> None:
+        """The file is deleted."""
+        if self.con:
+            self.con.close()
+            self.con = None
+        self.path.unlink()
+
+
+class Books:
+    """One connection of one shop on one clock. A transaction is known by its number: 1 is tx_1 and u1:tx_1."""
+
+    def __init__(self, sandbox: Sandbox, shop: Shop, connection: Connection, clock: Clock) -> None:
+        self.sandbox = sandbox
+        self.shop = shop
+        self.clock = clock
+        self.warehouse = OpenWarehouse(data_folder(), connection.name)
+        self.configure(connection)
+
+    def configure(self, connection: Connection) -> None:
+        """The connection as it is written now; the warehouse stays."""
+        self.run = ConnectionRun(connection, self.warehouse, "test-run", self.clock)
+        self.run.finmap.api.sleep = self.run.sitniks.api.sleep = lambda seconds: None
+
+    # -- people --
+
+    def sell(self, number: int, amount: Any = "100.00", *, at: datetime | None = None, **more: Any) -> None:
+        """A manager writes a transaction in Sitniks, or corrects the one with this number."""
+        at = at or datetime(DAY.year, DAY.month, DAY.day, 10, tzinfo=UTC)
+        row = {"id": f"tx_{number}", "createdAt": stamp(at), "amount": amount, "description": f"Оплата {number}"}
+        self.shop.put_transaction(row | more)
+
+    def sell_many(self, count: int, **more: Any) -> None:
+        for number in range(1, count + 1):
+            self.sell(number, **more)
+
+    def unsell(self, number: int) -> None:
+        assert self.shop.delete_transaction(f"tx_{number}")
+
+    def put_order(self, number: int, status: str, on: date = DAY) -> None:
+        at = datetime(on.year, on.month, on.day, 9, tzinfo=UTC)
+        self.shop.put_order({"id": number, "orderNumber": number, "createdAt": stamp(at), "status": {"title": status}})
+
+    def edit(self, number: int, generation: int = 1, **fields: Any) -> None:
+        """An accountant edits an operation in Finmap."""
+        self.shop.edit_operation(key(number, generation), **fields)
+
+    def throw_out(self, number: int, generation: int = 1) -> None:
+        """An accountant deletes an operation in Finmap."""
+        self.shop.delete_operation(key(number, generation))
+
+    # -- the product --
+
+    def read(self, first: date = START, last: date = TODAY) -> None:
+        """Sitniks → operations."""
+        read_transactions(self.run, first, last)
+        read_orders(self.run, first, last)
+        derive_operations(self.run, first, last)
+
+    def deliver(self, first: date = START, last: date = TODAY, **options: Any) -> Delivery:
+        return deliver(self.run, first, last, now=self.clock, **options)
+
+    def look(self, first: date = START, last: date = TODAY) -> None:
+        """Finmap → finmap_operations, differences, reconciliation."""
+        read_back(self.run, first, last, self.clock())
+        with self.warehouse.transaction() as con:
+            reconcile(con, first, last, self.clock())
+
+    def sync(self, first: date = START, last: date = TODAY) -> Delivery:
+        """A whole sync; the next one is an hour later."""
+        self.read(first, last)
+        delivery = self.deliver(first, last)
+        self.look(first, last)
+        self.clock.forward(3600)
+        return delivery
+
+    def decide(self, decision: str, **what: Any) -> int:
+        """A person decides; a minute passes."""
+        self.clock.forward(60)
+        return decide(self.warehouse, decision, self.clock(), **what)
+
+    # -- what there is --
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.warehouse.transaction() as con:
+            return con.execute(query, values).fetchall()
+
+    def plan(self, **options: Any) -> list[tuple[str, str, str]]:
+        """What a sync would do: (transaction, action, standing)."""
+        return [row[:3] for row in self.reasons(**options)]
+
+    def reasons(self, every_failed: bool = True) -> list[tuple[str, str, str, str | None]]:
+        """What a sync would do, and why it waits: (transaction, action, standing, why)."""
+        with self.warehouse.transaction() as con:
+            make_plan(con, START, TODAY, self.clock(), every_failed=every_failed, table="previewed")
+            query = "select transaction_id, action, standing, why from previewed order by transaction_id"
+            return con.execute(query).fetchall()
+
+    def states(self) -> dict[str, str]:
+        """The state of each externalId in the ledger, without the connection's name."""
+        return dict(self.rows("select substr(external_id, 4), state from finmap_upload order by external_id"))
+
+    def differences(self) -> list[tuple[str, str, bool]]:
+        return self.rows("select transaction_id, kind, explained from differences order by transaction_id")
+
+    def finmap(self) -> dict[str, dict[str, Any]]:
+        """What Finmap has, by externalId without the connection's name."""
+        return {row["externalId"].removeprefix("u1:"): row for row in self.shop.operations()}
+
+    def sums(self) -> dict[str, Decimal]:
+        """The signed sum of each operation that Finmap has."""
+        return {name: row["sum"] if row["type"] == "income" else -row["sum"] for name, row in self.finmap().items()}
+
+    def written(self) -> list[RecordedRequest]:
+        """The writes that reached Finmap since this was asked last."""
+        seen = self.sandbox.requests("finmap", path="/operations")
+        self.sandbox.forget_requests()
+        return [one for one in seen if one.method in ("POST", "PATCH", "DELETE") and one.path != "/operations/list"]
+
+
+def key(number: int, generation: int = 1) -> str:
+    return f"u1:tx_{number}" + (f":{generation}" if generation > 1 else "")
+
+
+def stamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def days_ago(days: int, hour: int = 10) -> datetime:
+    return datetime(TODAY.year, TODAY.month, TODAY.day, hour, tzinfo=UTC) - timedelta(days=days)
