@@ -5,7 +5,8 @@ from typing import Any
 
 from sitniks_finmap.delivery import Courier, Delivery, make_plan
 from sitniks_finmap.run import ConnectionRun
-from sitniks_finmap.warehouse import Warehouse, sql
+from sitniks_finmap.schema import sql
+from sitniks_finmap.warehouse import Warehouse
 
 CAUGHT_UP = "seen before the first import, by catch-up"
 

@@ -12,8 +12,9 @@ import duckdb
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Finmap, Operation, Outcome
 from sitniks_finmap.http import KeyRefused, Refused, Unavailable
+from sitniks_finmap.schema import sql
 from sitniks_finmap.settlement import Planned, Settled, Settler
-from sitniks_finmap.warehouse import Warehouse, insert_rows, sql
+from sitniks_finmap.warehouse import Warehouse, insert_rows
 
 log = logging.getLogger(__name__)
 

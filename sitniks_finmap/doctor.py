@@ -11,8 +11,8 @@ from sitniks_finmap.assets.transform import category_mapping, find_account, read
 from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection
 from sitniks_finmap.http import ApiError, KeyRefused
 from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.schema import sql
 from sitniks_finmap.sitniks import Page
-from sitniks_finmap.warehouse import sql
 
 Verdict = Literal["well", "look", "wrong"]
 RECENT = timedelta(days=30)

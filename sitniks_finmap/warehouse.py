@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,10 @@ import duckdb
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from sitniks_finmap.schema import SCHEMA_VERSION, migrate, version_of
+
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
 OPEN_DEADLINE = 30.0  # seconds to wait for another process's transaction; ours take milliseconds
 SETTINGS: dict[str, Any] = {
     "memory_limit": "256MB",  # spills to disk beyond; a hundred connections share one machine
@@ -29,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "autoinstall_known_extensions": False,
 }
 STORAGE_VERSION = "v1.5.0"
+OPENING = threading.Lock()
 # How DuckDB says that a file's bytes are wrong; anything else keeps the file as it is.
 DAMAGE = re.compile(
     "not a valid DuckDB database|Corrupt (database|WAL) file|Could not read enough bytes|replaying WAL file|checksum"
@@ -51,25 +51,6 @@ class Damaged(WarehouseError):
 
 class Busy(WarehouseError):
     """Another run of the same connection is going on."""
-
-
-@cache
-def sql(name: str) -> str:
-    """The text of sql/<name>.sql."""
-    return files("sitniks_finmap").joinpath("sql", f"{name}.sql").read_text("utf-8")
-
-
-@cache
-def documented() -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
-    """Table → what one row of it is, and name, type and meaning of each column, as the schema documents them."""
-    with duckdb.connect() as con:
-        con.execute(sql("schema"))
-        tables = con.execute("select table_name, coalesce(comment, '') from duckdb_tables()").fetchall()
-        columns = con.execute(
-            "select table_name, column_name, data_type, coalesce(comment, '') from duckdb_columns() "
-            "where not internal order by column_index"
-        ).fetchall()
-    return {table: (about, [row[1:] for row in columns if row[0] == table]) for table, about in tables}
 
 
 class Warehouse:
@@ -125,7 +106,11 @@ class Warehouse:
         deadline = time.monotonic() + OPEN_DEADLINE
         while True:
             try:
-                con = duckdb.connect(self.path, config=SETTINGS | {"storage_compatibility_version": STORAGE_VERSION})
+                # One thread at a time: another one may find an instance that is not furnished yet (no pandas_scan).
+                with OPENING:
+                    con = duckdb.connect(
+                        self.path, config=SETTINGS | {"storage_compatibility_version": STORAGE_VERSION}
+                    )
                 break
             except duckdb.Error as error:
                 if DAMAGE.search(str(error)) or any(sign in str(error) for sign in HINDRANCES):
@@ -248,24 +233,6 @@ class Warehouse:
             return True
         lock.release()
         return False
-
-
-def version_of(con: duckdb.DuckDBPyConnection) -> int:
-    """The version of an open warehouse; 0 of a new file."""
-    try:
-        return (con.execute("select max(version) from schema_version").fetchone() or (0,))[0]
-    except duckdb.CatalogException:
-        return 0
-
-
-def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:
-    """Brings a warehouse to SCHEMA_VERSION in one transaction: all of it, or none after a kill."""
-    steps = ["schema"] if version == 0 else [f"migrations/{n}" for n in range(version + 1, SCHEMA_VERSION + 1)]
-    con.begin()
-    for step in (*steps, "views"):
-        con.execute(sql(step))
-    con.execute("insert into schema_version values ($1)", [SCHEMA_VERSION])
-    con.commit()
 
 
 def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sitniks_finmap import warehouse as module
+from sitniks_finmap import schema
 from sitniks_finmap.assets.reconcile import reconcile
 from sitniks_finmap.assets.transform import derive_operations
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
-from sitniks_finmap.warehouse import SCHEMA_VERSION, Damaged, Warehouse, WarehouseError
+from sitniks_finmap.schema import SCHEMA_VERSION
+from sitniks_finmap.warehouse import Damaged, Warehouse, WarehouseError
 from sitniks_finmap_tests.test_finmap_upload import transaction
 from sitniks_finmap_tests.test_simulation import sync
 from sitniks_finmap_tests.test_warehouse import ROW, count
@@ -270,14 +271,14 @@ def test_a_file_of_each_released_version_becomes_as_a_new_one_is(project: Path, 
 
 def migrate_and_die(said: Pipe, folder: Path) -> None:
     """Dies in the middle of the migration: after its last step, before the commit."""
-    step = module.sql
+    step = schema.sql
 
     def dying(name: str) -> str:
         if name == "views":
             os.kill(os.getpid(), signal.SIGKILL)
         return step(name)
 
-    module.sql = dying  # type: ignore[assignment]
+    schema.sql = dying  # type: ignore[assignment]
     with Warehouse(folder, "u1").transaction():
         said.send("migrated")
 

@@ -10,7 +10,7 @@ import duckdb
 import pandas as pd
 
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.warehouse import documented
+from sitniks_finmap.schema import documented
 
 
 def daily(connection: Connection) -> dg.DailyPartitionsDefinition:

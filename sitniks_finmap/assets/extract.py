@@ -12,8 +12,9 @@ from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.schema import sql
 from sitniks_finmap.sitniks import Row
-from sitniks_finmap.warehouse import WarehouseError, insert_rows, replace_table, sql
+from sitniks_finmap.warehouse import WarehouseError, insert_rows, replace_table
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.delivery import make_plan
 from sitniks_finmap.readback import read_back
 from sitniks_finmap.run import ConnectionRun
-from sitniks_finmap.warehouse import sql
+from sitniks_finmap.schema import sql
 
 
 def reconcile_assets(connection: Connection) -> list[dg.AssetsDefinition]:

@@ -15,7 +15,8 @@ from sitniks_finmap.connections import ConfigurationError, Connection, Rule
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Account, Finmap, Label
 from sitniks_finmap.run import ConnectionRun
-from sitniks_finmap.warehouse import replace_table, sql
+from sitniks_finmap.schema import sql
+from sitniks_finmap.warehouse import replace_table
 
 
 def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:

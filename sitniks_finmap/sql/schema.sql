@@ -1,5 +1,5 @@
 -- The tables of one connection's warehouse. Instants are timestamptz in UTC, days are dates in the connection's zone,
--- money is decimal(18, 2). A change here needs a step in migrations/ and a higher SCHEMA_VERSION in warehouse.py.
+-- money is decimal(18, 2). A change here needs a step in migrations/ and a higher SCHEMA_VERSION in schema.py.
 
 create table schema_version (version integer not null);
 

@@ -1,0 +1,45 @@
+"""The SQL of the warehouse: its tables as they are documented, their versions, and each step of the way as a file."""
+
+from functools import cache
+from importlib.resources import files
+
+import duckdb
+
+SCHEMA_VERSION = 2
+
+
+@cache
+def sql(name: str) -> str:
+    """The text of sql/<name>.sql."""
+    return files("sitniks_finmap").joinpath("sql", f"{name}.sql").read_text("utf-8")
+
+
+@cache
+def documented() -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
+    """Table → what one row of it is, and name, type and meaning of each column, as the schema documents them."""
+    with duckdb.connect() as con:
+        con.execute(sql("schema"))
+        tables = con.execute("select table_name, coalesce(comment, '') from duckdb_tables()").fetchall()
+        columns = con.execute(
+            "select table_name, column_name, data_type, coalesce(comment, '') from duckdb_columns() "
+            "where not internal order by column_index"
+        ).fetchall()
+    return {table: (about, [row[1:] for row in columns if row[0] == table]) for table, about in tables}
+
+
+def version_of(con: duckdb.DuckDBPyConnection) -> int:
+    """The version of an open warehouse; 0 of a new file."""
+    try:
+        return (con.execute("select max(version) from schema_version").fetchone() or (0,))[0]
+    except duckdb.CatalogException:
+        return 0
+
+
+def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Brings a warehouse to SCHEMA_VERSION in one transaction: all of it, or none after a kill."""
+    steps = ["schema"] if version == 0 else [f"migrations/{n}" for n in range(version + 1, SCHEMA_VERSION + 1)]
+    con.begin()
+    for step in (*steps, "views"):
+        con.execute(sql(step))
+    con.execute("insert into schema_version values ($1)", [SCHEMA_VERSION])
+    con.commit()
