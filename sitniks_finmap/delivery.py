@@ -64,7 +64,7 @@ def make_plan(
     con.execute(
         """
         insert into held_import
-        select timezone(timezone, $1::timestamptz)::date from settings
+        select $1::timestamptz from settings
         where first_import = 'review'
             and not exists (from held_import) and not exists (from finmap_upload where state <> 'dismissed')
         """,
@@ -77,6 +77,11 @@ def make_plan(
     )
     kind = "table" if table == "plan" else "temp table"
     con.execute(f"create or replace {kind} {table} as {sql('plan')}")
+    if table == "plan":
+        con.execute(
+            "insert or ignore into held_changes select transaction_id, action, subject, why from plan "
+            "where standing = 'waiting' and caught"
+        )
     (going,) = con.execute(f"select count(*) from {table} where standing = 'go'").fetchone() or (0,)
     return going
 

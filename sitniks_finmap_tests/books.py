@@ -33,7 +33,9 @@ class OpenWarehouse(Warehouse):
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        self.con = self.con or self._open()
+        if self.con is None:
+            self.con = self._open()
+            self.con.execute("pragma disable_optimizer")  # to plan a query takes longer than to run it on a few rows
         self.con.begin()
         try:
             yield self.con
@@ -95,9 +97,10 @@ class Books:
     # -- the product --
 
     def read(self, first: date = START, last: date = TODAY) -> None:
-        """Sitniks → operations."""
+        """Sitniks → operations; of a shop that has orders these too."""
         read_transactions(self.run, first, last)
-        read_orders(self.run, first, last)
+        if self.shop.orders():
+            read_orders(self.run, first, last)
         derive_operations(self.run, first, last)
 
     def deliver(self, first: date = START, last: date = TODAY, **options: Any) -> Delivery:

@@ -34,6 +34,10 @@ with subjects as (
         l.state in ('sent', 'verified', 'failed', 'rejected') and l.sent_at is not null as delivered,
         (l.state not in ('failed', 'sent') or l.next_attempt_at is null or l.next_attempt_at <= d.planned_at) as due,
         d.every_failed,
+        r.reason as rejected,
+        -- Not in the warehouse is not gone: after the file was lost, a day may not have been read yet.
+        l.transaction_id in (select transaction_id from raw_sitniks_transactions)
+            or l.day in (select day from complete_reads where resource = 'transactions') as ever_read,
         f.external_id is not null and (
             f.type <> l.type or f.amount <> l.amount or f.occurred_at <> l.occurred_at
             or f.account <> l.account or f.comment <> l.comment
@@ -56,13 +60,15 @@ with subjects as (
     full join current_uploads l on l.transaction_id = o.transaction_id
     cross join this_delivery d
     left join finmap_operations f on f.external_id = l.external_id and l.verified_at is not null
+    left join rejected_transactions r on r.transaction_id = l.transaction_id
     where coalesce(o.day, l.day) between d.first_day and d.last_day
 ),
 actions as (
     select
         *,
         case
-            when content_hash is null then if(delivered or (state = 'failed' and sent_at is null), 'withdraw', null)
+            when content_hash is null
+                then if(ever_read and (delivered or (state = 'failed' and sent_at is null)), 'withdraw', null)
             when state is null then 'create'
             when state = 'withdrawn' then 'create'
             when state = 'deleted' then 'recreate'
@@ -83,7 +89,7 @@ judged as (
             -- An order that moves on is everyday life; a broken source changes more than that.
             a.action = 'update' and a.type = a.was_type and a.amount = a.was_amount and a.occurred_at = a.was_occurred_at
             and a.account = a.was_account
-            and regexp_replace(a.comment, '( \| )?Статус: [^|]*$', '') = regexp_replace(a.was_comment, '( \| )?Статус: [^|]*$', '')
+            and without_status(a.comment) = without_status(a.was_comment)
         ) as counts_as_change,
         if(a.action = 'withdraw', a.was_hash, a.content_hash) as subject,
         -- Finmap may never give a key twice: what comes back after a deletion takes the next generation.
@@ -94,54 +100,74 @@ judged as (
     where a.action is not null
         and (a.due or (a.every_failed and a.state = 'failed') or a.action in ('update', 'replace', 'withdraw') and a.state = 'sent')
 ),
+decided as (
+    select j.*, p.decision
+    from judged j
+    left join (
+        select transaction_id, action, subject, arg_max(decision, decided_at) as decision from decisions group by all
+    ) p
+        on p.transaction_id = j.transaction_id and p.action = j.action and p.subject = j.subject
+),
 catch as (
     select
         (select count(*) from subjects where delivered) as known,
-        (select count(*) from judged where counts_as_change) as changes
+        (select count(*) from decided where counts_as_change and decision is null) as changes
+),
+weighed as (
+    select
+        d.*,
+        d.counts_as_change and c.known >= 20 and c.changes > s.max_change_share * c.known as caught,
+        c.changes || ' of ' || c.known || ' operations would change at once' as caught_why
+    from decided d
+    cross join catch c
+    cross join settings s
 )
 select
     row_number() over (order by coalesce(j.occurred_at, j.was_occurred_at) desc, j.transaction_id) as position,
     j.action,
     case
-        when p.decision = 'approve' then 'go'
-        when p.decision = 'dismiss' then 'kept'
+        when j.decision = 'approve' then 'go'
+        when j.decision = 'dismiss' then 'kept'
         when j.action = 'verify' then 'go'
         when j.action = 'create' and j.occurred_at > d.planned_at then 'kept'
-        when j.action = 'create' and h.until_day is not null and j.day <= h.until_day and j.state is null then 'waiting'
+        when j.action = 'create' and j.occurred_at <= h.held_until and j.state is null then 'waiting'
         when j.action = 'create' then 'go'
         when j.action = 'recreate' then if(j.state = 'dismissed', 'kept', 'waiting')
         when j.action in ('update', 'replace') and s.on_change = 'keep' then 'kept'
         when j.action = 'withdraw' and s.on_delete = 'keep' then 'kept'
-        when j.counts_as_change and c.known >= 20 and c.changes > s.max_change_share * c.known then 'waiting'
+        when j.caught or k.why is not null then 'waiting'
         when len(j.conflicts) > 0 then 'waiting'
         when j.rebuilt and j.action <> 'verify' then 'waiting'
         when j.edited and j.action in ('replace', 'withdraw') then 'waiting'
+        when j.action = 'withdraw' and j.rejected is not null then 'waiting'
         when j.action in ('update', 'replace') and s.on_change = 'ask' then 'waiting'
         when j.action = 'withdraw' and s.on_delete = 'ask' then 'waiting'
         else 'go'
     end as standing,
     case
-        when p.decision = 'approve' then 'approved'
-        when p.decision = 'dismiss' then 'dismissed by a person'
+        when j.decision = 'approve' then 'approved'
+        when j.decision = 'dismiss' then 'dismissed by a person'
         when j.action = 'verify' then null
         when j.action = 'create' and j.occurred_at > d.planned_at then 'its moment has not come yet'
-        when j.action = 'create' and h.until_day is not null and j.day <= h.until_day and j.state is null
+        when j.action = 'create' and j.occurred_at <= h.held_until and j.state is null
             then 'the first import is held for review'
         when j.action = 'create' then null
         when j.action = 'recreate'
             then if(j.state = 'dismissed', 'taken out by a rollback', 'a person deleted it in Finmap')
         when j.action in ('update', 'replace') and s.on_change = 'keep' then 'on_change is keep'
         when j.action = 'withdraw' and s.on_delete = 'keep' then 'on_delete is keep'
-        when j.counts_as_change and c.known >= 20 and c.changes > s.max_change_share * c.known
-            then c.changes || ' of ' || c.known || ' operations would change at once'
+        when j.caught then j.caught_why
+        when k.why is not null then k.why
         when len(j.conflicts) > 0 then 'a person changed in Finmap what also changed in Sitniks: '
             || array_to_string(j.conflicts, ', ')
         when j.rebuilt and j.action <> 'verify' then 'the ledger was rebuilt: who changed it is not known'
         when j.edited and j.action in ('replace', 'withdraw') then 'a person edited it in Finmap'
+        when j.action = 'withdraw' and j.rejected is not null
+            then 'Sitniks has it, but as it is now it cannot become an operation: ' || j.rejected
         when j.action in ('update', 'replace') and s.on_change = 'ask' then 'on_change is ask'
         when j.action = 'withdraw' and s.on_delete = 'ask' then 'gone from Sitniks, and on_delete is ask'
     end as why,
-    coalesce(p.decision = 'approve', false) as approved,
+    coalesce(j.decision = 'approve', false) as approved,
     j.transaction_id,
     if(j.anew, j.first_external_id || ':' || (j.generation + 1), coalesce(j.known_as, j.first_external_id)) as external_id,
     coalesce(j.generation, 1) + if(j.anew, 1, 0) as generation,
@@ -164,17 +190,15 @@ select
     j.was_comment,
     if(j.unknown_yet, null, j.was_hash) as was_hash,
     j.subject,
+    j.decision,
+    j.caught,
     j.state,
     j.attempts,
     if(j.unknown_yet, null, j.sent_at) as sent_at,
     if(j.unknown_yet, null, j.was_verified_at) as was_verified_at,
     if(j.unknown_yet or j.kept_fields is null, [], j.kept_fields) as kept_fields
-from judged j
+from weighed j
 cross join settings s
-cross join catch c
 cross join this_delivery d
 left join held_import h on true
-left join (
-    select transaction_id, action, subject, arg_max(decision, decided_at) as decision from decisions group by all
-) p
-    on p.transaction_id = j.transaction_id and p.action = j.action and p.subject = j.subject
+left join held_changes k on k.transaction_id = j.transaction_id and k.action = j.action and k.subject = j.subject

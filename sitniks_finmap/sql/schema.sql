@@ -291,8 +291,17 @@ create table decisions (
     decided_at timestamptz not null
 );
 
--- One row, once a first import is held for review: operations up to this day wait for approve.
-create table held_import (until_day date not null);
+-- One row, once a first import is held for review: operations up to this moment wait for approve.
+create table held_import (held_until timestamptz not null);
+
+-- One row is one planned change that was too many at once: it waits for approve, whatever else is planned with it.
+create table held_changes (
+    transaction_id varchar not null,
+    action varchar not null,
+    subject varchar not null,
+    why varchar not null,
+    primary key (transaction_id, action, subject)
+);
 
 -- What a sync has still to do; made anew by each, from sql/plan.sql.
 create table plan (transaction_id varchar, action varchar, standing varchar, why varchar, day date);

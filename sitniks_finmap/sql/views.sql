@@ -69,6 +69,11 @@ create or replace macro amount_of(written, is_text) as try_cast(
     as decimal(38, 18)
 );
 
+-- A comment without the status of the order.
+create or replace macro without_status(comment) as regexp_replace(
+    comment, ' \| Статус: [^|]*$|Статус: [^|]* \| |^Статус: [^|]*$', ''
+);
+
 -- A text of at most `most` characters: cut at a word, the cut shown by an ellipsis.
 create or replace macro cut_at_word(text, most) as if(
     length(text) <= most, text, left(regexp_replace(left(text, most), ' \S*$', ''), most - 1) || '…'

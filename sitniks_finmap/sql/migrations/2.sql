@@ -1,1 +1,14 @@
--- Version 2: views and macros stand in a file of their own; no table changed.
+-- Version 2: what the safety catch held stays held, and a first import is held up to a moment and not a day.
+create table held_changes (
+    transaction_id varchar not null,
+    action varchar not null,
+    subject varchar not null,
+    why varchar not null,
+    primary key (transaction_id, action, subject)
+);
+
+alter table held_import rename to held_days;
+create table held_import (held_until timestamptz not null);
+insert into held_import
+select timezone(s.timezone, h.until_day + interval 1 day) from held_days h cross join settings s;
+drop table held_days;
