@@ -155,7 +155,7 @@ def _trouble(connection: Connection, found: Summary) -> str | None:
     """What of a connection needs a human, or will be tried again; None when nothing does."""
     said = [f"Finmap refused {count}: {reason}" for reason, count in found.refused.items()]
     if found.waiting:
-        said.append(f"{found.waiting} changes wait for `sitniks-finmap approve` or `dismiss` (see `preview`)")
+        said.append(f"waiting for `sitniks-finmap approve` or `dismiss` (see `preview`): {found.waiting}")
     if found.last_read and utc_now() - found.last_read > 2 * connection.sync_every:
         said.append("nothing was read since then: is `dagster dev` or the daemon running, and does `doctor` say well?")
     if found.failed:
