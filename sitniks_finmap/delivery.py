@@ -12,6 +12,7 @@ import duckdb
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Finmap, Operation, Outcome
 from sitniks_finmap.http import KeyRefused, Refused, Unavailable
+from sitniks_finmap.progress import Progress
 from sitniks_finmap.schema import sql
 from sitniks_finmap.settlement import Planned, Settled, Settler
 from sitniks_finmap.warehouse import Warehouse, insert_rows
@@ -22,7 +23,6 @@ IN_FLIGHT = 4
 QUEUED = 100  # so that the senders have work while results are committed
 CHUNK = 1000
 COMMIT_EVERY = 0.5  # seconds of work that a kill may cost
-REPORT_EVERY = 2.0
 UNANSWERED_IN_A_ROW = 8  # then Finmap is down, and asking on helps nobody
 
 
@@ -164,7 +164,7 @@ class Courier:
         return {label: there[label.strip().casefold()] for label in labels if label.strip().casefold() in there}
 
     def _apply(self, settler: Settler, delivery: Delivery, deadline: float | None) -> None:
-        progress = Progress(self.warehouse.connection, delivery)
+        progress = Progress(f"{self.warehouse.connection}: delivered")
         unanswered = 0
         settled: list[Settled] = []
         committed = time.monotonic()
@@ -188,7 +188,7 @@ class Courier:
                         if time.monotonic() - committed > COMMIT_EVERY:
                             self._commit(delivery, settled)
                             committed = time.monotonic()
-                            progress.report()
+                            progress.report(delivery.done, delivery.planned)
                         if unanswered >= UNANSWERED_IN_A_ROW:
                             raise Unavailable("Finmap stopped answering; what is left is delivered by the next run")
                 finally:
@@ -242,24 +242,3 @@ def keep_seen(con: duckdb.DuckDBPyConnection, operations: list[Operation], at: d
         "finmap_operations",
         [asdict(o.content) | {"external_id": o.external_id, "operation_id": o.id, "read_at": at} for o in operations],
     )
-
-
-class Progress:
-    """Says every few seconds how far a delivery is, how fast, and how long it will take."""
-
-    def __init__(self, connection: str, delivery: Delivery) -> None:
-        self.connection = connection
-        self.delivery = delivery
-        self.started = self.reported = time.monotonic()
-
-    def report(self) -> None:
-        now = time.monotonic()
-        if now - self.reported < REPORT_EVERY:
-            return
-        self.reported = now
-        rate = self.delivery.done / (now - self.started)
-        left = timedelta(seconds=round(self.delivery.backlog / rate)) if rate else "?"
-        log.info(
-            "%s: delivered %d of %d, %.1f/s, about %s left",
-            self.connection, self.delivery.done, self.delivery.planned, rate, left,
-        )  # fmt: skip

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from sitniks_finmap.connections import Connection, data_folder
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.http import Api, Refused, Reply, Unavailable, message_of
+from sitniks_finmap.progress import Progress
 from sitniks_finmap.ratelimit import RateLimiter
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class Sitniks:
         counts.
         """
         read = Pass()
+        progress = Progress(f"{path}: read")
         skip = 0
         before: list[str] = []
         while True:
@@ -112,6 +114,7 @@ class Sitniks:
             texts = [row.text for row in page.rows]
             new = read.add(page)
             skip += len(texts)
+            progress.report(skip, page.count)
             ended = page.count is not None and skip >= page.count and len(texts) < PAGE_SIZE
             if not new or ended or texts == before:
                 return read
