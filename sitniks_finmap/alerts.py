@@ -34,9 +34,17 @@ def send(title: str, body: str) -> bool:
     return sent
 
 
+def connection_of(run: dg.DagsterRun) -> str | None:
+    """Whose run it is: by its tag, or by its assets where a person pressed Materialize."""
+    if tagged := run.tags.get("connection"):
+        return tagged
+    names = {key.path[0] for key in run.asset_selection or ()}
+    return names.pop() if len(names) == 1 else None
+
+
 def earlier_runs(instance: dg.DagsterInstance, run: dg.DagsterRun, job: str | None = None) -> list[dg.DagsterRun]:
     """The runs of the same connection, or of one job of it, that finished before this one, newest first."""
-    same = dg.RunsFilter(tags={"connection": run.tags["connection"]}, statuses=FINISHED, job_name=job)
+    same = dg.RunsFilter(tags={"connection": connection_of(run) or ""}, statuses=FINISHED, job_name=job)
     runs = [record.dagster_run for record in instance.get_run_records(same, limit=EARLIER)]
     ids = [one.run_id for one in runs]
     return runs[ids.index(run.run_id) + 1 :] if run.run_id in ids else runs
@@ -69,16 +77,15 @@ def check_results(instance: dg.DagsterInstance, *runs: dg.DagsterRun) -> dict[st
 )
 def failed_run_alert(context: dg.RunFailureSensorContext) -> None:
     run = context.dagster_run
-    if "connection" not in run.tags:
-        return
-    if failed_before(context.instance, run):
+    connection = connection_of(run)
+    if connection is None or failed_before(context.instance, run):
         return
     reasons = [event.event_specific_data for event in context.get_step_failure_events()]
     said = "; ".join(
         str(getattr(getattr(reason, "user_failure_data", None), "description", None) or "") for reason in reasons
     )
     send(
-        f"{run.tags['connection']}: the sync failed",
+        f"{connection}: the sync failed",
         f"{said or context.failure_event.message or ''}\nRun {run.run_id} in the Dagster UI tells more. "
         "It is tried again by itself; a message follows when it succeeds.",
     )  # fmt: skip
@@ -92,9 +99,9 @@ def failed_run_alert(context: dg.RunFailureSensorContext) -> None:
 )
 def checks_alert(context: dg.RunStatusSensorContext) -> None:
     run = context.dagster_run
-    if "connection" not in run.tags:
+    connection = connection_of(run)
+    if connection is None:
         return
-    connection = run.tags["connection"]
     # A delivery or a preview evaluates some of the checks only: the others stand as they were last seen.
     was = check_results(context.instance, *earlier_runs(context.instance, run))
     now = was | check_results(context.instance, run)

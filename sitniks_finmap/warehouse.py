@@ -26,6 +26,7 @@ SETTINGS: dict[str, Any] = {
     "threads": 2,
     "preserve_insertion_order": False,
     "autoinstall_known_extensions": False,
+    "enable_progress_bar": False,  # it would be drawn into what `--json` prints
 }
 STORAGE_VERSION = "v1.5.0"
 OPENING = threading.Lock()

@@ -168,6 +168,11 @@ def test_a_run_that_belongs_to_no_connection_is_nobodys_alert(floor: Floor) -> N
     assert floor.run("housekeeping", tags={}, checks={UPLOAD: False}) == []
 
 
+def test_a_run_that_a_person_started_at_an_asset_is_told_of_too(floor: Floor) -> None:
+    """It has no tag: its assets, here of the connection "table", say whose it is."""
+    assert floor.run(why="table: Finmap did not answer", tags={}, only="table") == ["table: the sync failed"]
+
+
 # -- Checks that fail --------------------------------------------------------------------------------------------
 
 
