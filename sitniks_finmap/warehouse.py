@@ -26,7 +26,6 @@ SETTINGS: dict[str, Any] = {
     "threads": 2,
     "preserve_insertion_order": False,
     "autoinstall_known_extensions": False,
-    "enable_progress_bar": False,  # it would be drawn into what `--json` prints
 }
 STORAGE_VERSION = "v1.5.0"
 OPENING = threading.Lock()
@@ -131,7 +130,7 @@ class Warehouse:
         return con
 
     def _prepare(self, con: duckdb.DuckDBPyConnection) -> None:
-        con.execute("set timezone = 'UTC'")
+        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")  # the bar would be drawn into --json
         version = version_of(con)
         if version > SCHEMA_VERSION:
             raise WarehouseError(
