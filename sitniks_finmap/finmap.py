@@ -210,11 +210,14 @@ def read_operation(row: dict[str, Any]) -> Operation:
 def _operation(row: dict[str, Any]) -> Operation:
     type = str(row.get("type"))
     tags = [tag for tag in row.get("tagIds") or [] if tag != "empty"]
+    amount = Decimal(str(row.get("sum"))).quantize(Decimal("0.01"))
+    if amount.is_nan():
+        raise ValueError("no number")
     return Operation(
         external_id=str(row.get("externalId") or ""),
         content=Content(
             type=type,
-            amount=Decimal(str(row.get("sum"))).quantize(Decimal("0.01")),
+            amount=amount,
             occurred_at=EPOCH + timedelta(milliseconds=int(row["date"])),
             account=str(row.get(ACCOUNT_FIELD.get(type, "accountFromId")) or ""),
             category=_reference(row.get("categoryId")),

@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import re
 import socket
 import threading
 import time
@@ -131,7 +132,7 @@ class Api:
         status = response.status_code
         if served := _http_date(response.headers.get("Date")):
             self.clock_ahead = served - datetime.now(UTC)
-        text = response.content.decode("utf-8", "replace")
+        text = response.content.decode("utf-8-sig", "replace")
         if status == 429:
             self.limiter.pause(_pause(response.headers.get("Retry-After")))
             raise Limited(f"{self.title} answered 429: the rate limit of the key is used up")
@@ -144,10 +145,56 @@ class Api:
         if status >= 500 or status < 200 or 300 <= status < 400:
             raise Unavailable(f"{self.title} answered {status}")
         try:
-            body = json.loads(text, parse_float=Decimal) if text else None
+            return read_json(status, text)
         except (ValueError, RecursionError):
             raise Unavailable(f"{self.title} answered {status} with a body that is not whole JSON") from None
-        return Reply(status, body, text)
+
+
+# -- JSON: one absurd value in a page must not make the page unreadable, or one record would stop a connection. --
+
+DEEPEST = 50  # nobody's data is nested deeper
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def read_json(status: int, text: str) -> Reply:
+    """Raises ValueError or RecursionError for what is not JSON."""
+    if not text:
+        return Reply(status, None, text)
+    try:
+        return Reply(status, _DECODER.decode(text), text)
+    except RecursionError:
+        text = _shallow(text)
+        return Reply(status, _DECODER.decode(text), text)
+
+
+def _shallow(text: str) -> str:
+    """The text with null in the place of whatever is nested deeper than DEEPEST."""
+    kept: list[str] = []
+    at = depth = 0
+    for token in _TOKEN.finditer(text):
+        if token[0][0] in "[{":
+            depth += 1
+            if depth == DEEPEST + 1:
+                kept.append(text[at : token.start()] + "null")
+        elif token[0][0] in "]}":
+            if depth == DEEPEST + 1:
+                at = token.end()
+            depth -= 1
+    return "".join(kept) + text[at:]
+
+
+def _whole(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) < 1000 else Decimal(digits)  # Python refuses to read an int of 4,300 digits
+
+
+def _decimal(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except ArithmeticError:  # an exponent of twenty digits
+        return Decimal("Infinity")
+
+
+_DECODER = json.JSONDecoder(parse_float=_decimal, parse_int=_whole, strict=False)
 
 
 # -- A time-out for the whole answer: the one of requests begins anew with every piece of it. --

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 PAGE_SIZE = 50  # more answers 400
 READ_ATTEMPTS = 3
+LARGEST_RECORD = 100_000  # characters; a transaction has a thousand
+LONGEST_ID = 1000
 NAMELESS = re.compile(r"\?[0-9a-f]{32}")  # what stands for the id of a row that has none
 ARRAY_NAMES = ("data", "transactions", "orders", "items")
 
@@ -37,7 +39,10 @@ class Written(str):
 
 @dataclass(frozen=True)
 class Row:
-    """One object of a list, verbatim, with what must be known of it before SQL sees it."""
+    """One object of a list, verbatim, with what must be known of it before SQL sees it.
+
+    Of a record of a megabyte, which no memory limit holds a hundred times, the text is the beginning, as a JSON string.
+    """
 
     id: str  # Sitniks' id; `?` and a hash of the text where there is none
     amount: str | None  # the `amount` as written, when it is a number or a text
@@ -193,7 +198,7 @@ def read_page(reply: Reply) -> Page:
 
 # -- Verbatim rows: json.loads would turn 1500.00 into a float, and nothing would bring the digits back. --
 
-_DECODER = json.JSONDecoder(parse_float=Written, parse_int=Written, parse_constant=Written)
+_DECODER = json.JSONDecoder(parse_float=Written, parse_int=Written, parse_constant=Written, strict=False)
 
 
 def _skip_blank(text: str, at: int) -> int:
@@ -227,6 +232,10 @@ def _whole_object(text: str) -> tuple[str, Any]:
 
 
 def _row(text: str, row: Any) -> Row:
+    if len(text) > LARGEST_RECORD:
+        id = _id(row.get("id")) if isinstance(row, dict) else None
+        kept = f"{text[:1000]}… ({len(text)} characters, {_nameless(text)})".encode(errors="replace").decode()
+        return Row(id or _nameless(text), None, None, json.dumps(kept, ensure_ascii=False))
     if not isinstance(row, dict):
         return Row(_nameless(text), None, None, text)
     order = row.get("order")
@@ -238,7 +247,7 @@ def _row(text: str, row: Any) -> Row:
 
 def _id(value: Any) -> str | None:
     """An id that is a number or a text, as text; 12348 and "12348" are one id."""
-    usable = isinstance(value, str) and value.strip() and value.encode(errors="ignore").decode() == value
+    usable = isinstance(value, str) and value.strip() and len(value) <= LONGEST_ID and value.encode(errors="ignore").decode() == value
     return str(value) if usable else None
 
 

@@ -202,7 +202,7 @@ def test_a_look_up_that_makes_no_sense_is_no_proof_of_absence(finmap: Finmap, sa
 
 
 @pytest.mark.parametrize("field", ["sum", "date"])
-@pytest.mark.parametrize("value", [None, "вчора", {}])
+@pytest.mark.parametrize("value", [None, "вчора", {}, "NaN", Decimal("Infinity")])
 def test_an_operation_that_cannot_be_read_is_refused_and_its_content_is_not_told(field: str, value: Any) -> None:
     row = {"externalId": "u1:tx_1", "type": "income", "sum": 5, "date": 1736942400000, "comment": "Клієнт 70001"}
     with pytest.raises(Refused) as refused:

@@ -93,6 +93,26 @@ def test_numbers_arrive_exactly_and_the_text_as_it_came(api: Api, shop: Shop) ->
     assert reply.body["data"][0]["sum"] == Decimal("0.30000000000000004")
 
 
+@pytest.mark.parametrize(
+    ("absurd", "read"),
+    [
+        pytest.param("1" * 9999, Decimal("1" * 9999), id="ten thousand digits"),
+        pytest.param("1e99999999999999999999", Decimal("Infinity"), id="an exponent of twenty digits"),
+        pytest.param('"a\nb\tc\x00"', "a\nb\tc\x00", id="raw control characters"),
+        pytest.param("[" * 20_000 + '"]"' + "]" * 20_000, ..., id="nested ten thousand times"),
+        pytest.param('{"a":' * 20_000 + r'"\\\""' + "}" * 20_000, ..., id="objects in objects"),
+    ],
+)
+def test_an_absurd_value_does_not_make_the_rest_unreadable(
+    absurd: str, read: Any, api: Api, fault: Callable[..., None]
+) -> None:
+    fault("status", status=200, body=f'\ufeff{{"data": [{{"id": 1, "x": {absurd}, "y": "]["}}, {{"id": 2}}], "count": 2}}')
+    body = api.read("GET", PATH).body
+    first, second = body["data"]
+    assert (first["id"], first["y"], second, body["count"]) == (1, "][", {"id": 2}, 2)
+    assert read is ... or first["x"] == read
+
+
 def test_query_values_are_percent_encoded(api: Api, sandbox: Sandbox) -> None:
     assert api.read("GET", PATH, params={"createdAtFrom": "вчора"}).status == 400
     assert sandbox.requests()[-1].query.isascii()
@@ -148,6 +168,7 @@ TROUBLE = [
     pytest.param({"kind": "html_403"}, "answered 403 with a web page", id="HTML with 403"),
     pytest.param({"kind": "status", "status": 200, "body": "OK"}, "not whole JSON", id="200 without JSON"),
     pytest.param({"kind": "status", "status": 200, "body": "[" * 9999}, "not whole JSON", id="nested without end"),
+    pytest.param({"kind": "status", "status": 200, "body": "[" * 99 + "]" * 98}, "not whole JSON", id="an end short"),
     pytest.param({"kind": "status", "status": 301}, "answered 301", id="redirect"),
 ]  # fmt: skip
 

@@ -240,7 +240,7 @@ def test_objects_that_are_none_or_something_else_leave_the_rest_readable(stage: 
 
 # -- Amounts and the sign --
 
-cents = st.integers(1, 10**18 - 1)  # up to 16 digits before the point
+cents = st.integers(1, 10**15 - 1)  # up to 13 digits before the point
 
 
 def grouped(amount: Decimal, thousands: str, point: str) -> str:

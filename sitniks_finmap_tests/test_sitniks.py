@@ -444,6 +444,18 @@ def test_an_id_that_no_database_can_hold_is_known_by_its_text() -> None:
         (row.id + (row.amount or "") + row.text).encode()
 
 
+def test_of_a_huge_record_the_beginning_is_kept_and_every_change_is_seen() -> None:
+    fields = f'"amount": 5, "x": "{"я" * 2_000_000}'
+    first, changed, nameless = rows_of(f'{{"id": 7, {fields}"}}', f'{{"id": 7, {fields}!"}}', f'{{{fields}"}}')
+    assert (first.id, first.amount, changed.id) == ("7", None, "7")
+    assert first.text != changed.text
+    assert nameless.id.startswith("?")
+    kept = json.loads(first.text)
+    assert kept.startswith('{"id": 7, "amount": 5')
+    assert f"({len(fields) + 12} characters, ?" in kept
+    assert len(kept) < 1100
+
+
 def test_the_order_of_a_transaction_is_known_by_either_field() -> None:
     found = rows_of('{"id":1,"orderId":7}', '{"id":2,"order":{"id":"8"}}', '{"id":3,"order":5}', '{"id":4}')
     assert [row.order_id for row in found] == ["7", "8", None, None]

@@ -19,6 +19,8 @@ from sitniks_finmap.warehouse import WarehouseError, insert_rows, replace_table
 log = logging.getLogger(__name__)
 
 OPEN_ORDERS = 200  # looked at again in one run, beyond the window
+# What no order is called is not asked for: to an address that it cannot read a server answers with a web page.
+ORDER_ID = r"[\p{L}\p{N}_-][\p{L}\p{N}_.:-]{0,63}"
 
 Resource = Literal["transactions", "orders"]
 
@@ -77,14 +79,15 @@ def transactions_missing(run: ConnectionRun, rows: list[Row], first: date, last:
         known = con.execute(
             """
             select transaction_id
-            from latest_transactions
+            from (
+                select transaction_id, json_extract(payload, ['$.createdAt', '$.date']) as stamps
+                from latest_transactions
+                where gone_at is null and day between $1 and $2
+            )
             cross join settings s
-            where gone_at is null and day between $1 and $2
-                and coalesce(
-                    instant_of(text_of(json_extract(payload, '$.createdAt')), s.timezone),
-                    instant_of(text_of(json_extract(payload, '$.date')), s.timezone),
-                    $3
-                ) < $3
+            where coalesce(
+                instant_of(text_of(stamps[1]), s.timezone), instant_of(text_of(stamps[2]), s.timezone), $3
+            ) < $3
             """,
             [first, last, begun],
         ).fetchall()
@@ -117,12 +120,12 @@ def open_orders(con: duckdb.DuckDBPyConnection, final_statuses: list[str]) -> se
         select distinct o.order_key, order_read.last_seen_at
         from operations o
         left join latest_orders order_read on order_read.order_id = o.order_key
-        where o.order_key is not null and order_read.gone_at is null
+        where regexp_full_match(o.order_key, $3) and order_read.gone_at is null
             and not list_contains($1::varchar[], coalesce(o.order_status, ''))
         order by order_read.last_seen_at nulls first, o.order_key
         limit $2
         """,
-        [final_statuses, OPEN_ORDERS],
+        [final_statuses, OPEN_ORDERS, ORDER_ID],
     ).fetchall()
     return {order_id for order_id, _ in rows}
 
@@ -197,11 +200,12 @@ def orders_referred_to(con: duckdb.DuckDBPyConnection, first: date, last: date) 
             from latest_transactions
             where day between $1 and $2 and gone_at is null
         )
-        where coalesce(text_of(f[3]), text_of(f[4])) is null and order_id is not null
+        where coalesce(text_of(f[3]), text_of(f[4])) is null
+            and regexp_full_match(order_id, $3)
         except
         select order_id from latest_orders where gone_at is not null
         """,
-        [first, last],
+        [first, last, ORDER_ID],
     ).fetchall()
     return {row[0] for row in rows}
 

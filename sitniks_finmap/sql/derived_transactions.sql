@@ -1,3 +1,6 @@
+-- The beginning of something unreadable, on one line, for a reason. It comes last, after ": ", so that it can be left out.
+create or replace temp macro shown(written) as left(regexp_replace(written, '[\p{C}\p{Z}]+', ' ', 'g'), 40);
+
 -- One row is one live transaction with every field read out of its payload, and the reason why it cannot become an
 -- operation, or null. Taken up: the transactions of the chosen days, those that are no operation yet, and any other
 -- whose own version, whose order's version or whose settings are not those it was derived from.
@@ -135,17 +138,22 @@ select
             then 'several records that differ have this id'
         when json_type(j.payload) <> 'OBJECT' then 'not a readable record'
         when regexp_full_match(j.transaction_id, '\?[0-9a-f]{32}(-\d+)?') then 'no id'
+        when length(url_encode(j.transaction_id)) > 300 then 'its id is too long'
+        when len(json_keys(j.payload)) > len(list_distinct(json_keys(j.payload))) then 'a field stands twice in it'
         when j.occurred_at is null then 'no usable date'
         when j.day > c.today then 'its day, ' || j.day || ', has not come yet'
         when j.exact_amount is null and regexp_full_match(bare_amount(j.amount_as_written), '[+-]?\d{1,3}([.,]\d{3})+')
-            then 'amount that can be read in two ways: ' || left(j.amount_as_written, 40)
-        when j.exact_amount is null then 'unreadable amount: ' || coalesce(left(j.amount_as_written, 40), 'none')
+            then 'amount that can be read in two ways: ' || shown(j.amount_as_written)
+        when j.exact_amount is null then 'unreadable amount: ' || coalesce(shown(j.amount_as_written), 'none')
         when abs(abs(j.exact_amount) - j.rounded_amount) > 0.00000001 then 'amount with more than two decimals: '
-            || left(j.amount_as_written, 40)
+            || shown(j.amount_as_written)
         when j.rounded_amount = 0 then 'amount is zero'
-        when j.rounded_amount >= 10000000000000000 then 'amount is too large: ' || left(j.amount_as_written, 40)
+        -- From here on a JavaScript number, which Finmap has, does not hold every kopiyka.
+        when j.rounded_amount >= 10000000000000 then 'amount is too large: ' || shown(j.amount_as_written)
+        when j.currency <> j.account_currency and regexp_full_match(j.currency, '[A-Z]{3}')
+            then 'currency ' || j.currency || ', but the Finmap account is in ' || j.account_currency
         when j.currency <> j.account_currency
-            then 'currency ' || left(j.currency, 20) || ', but the Finmap account is in ' || j.account_currency
+            then 'unknown currency, and the Finmap account is in ' || j.account_currency || ': ' || shown(j.currency)
         when epoch_ms(j.occurred_at) not between 1420070400000 and 2091365243872
             then 'date ' || strftime(j.occurred_at, '%Y-%m-%d') || ' is outside what Finmap takes (2015 to 2036)'
     end as reason

@@ -32,7 +32,7 @@ create or replace macro text_of(value) as nullif(trim(regexp_replace(regexp_repl
         when 'UBIGINT' then json_extract_string(value, '$')
         when 'DOUBLE' then json_extract_string(value, '$')
     end,
-    '[\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}]', '', 'g'),
+    '[\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}]', '', 'g'),
     '[\p{Cc}\p{Z}]+', ' ', 'g')), '');
 
 -- A stamp as an instant; one without a zone is local time of the given zone, a bare day its first moment.

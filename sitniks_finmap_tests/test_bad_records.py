@@ -1,0 +1,371 @@
+"""Bad records: any JSON in any field of a transaction and of an order, all the way from Sitniks to Finmap.
+
+They come as raw text over real HTTP, for JSON has things that no Python value has: NaN, numbers of a thousand digits,
+half a surrogate pair, one field twice. What they must become is worked out here a second time, with `decimal` alone.
+"""
+
+import json
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from sitniks_finmap.assets.checks import CHECKS
+from sitniks_finmap.assets.extract import read_orders, read_transactions
+from sitniks_finmap.assets.transform import derive_operations
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.delivery import Courier
+from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.warehouse import sql
+
+DAY = date(2025, 1, 15)
+FAR = datetime(2040, 1, 1, tzinfo=UTC)  # when nothing is planned any more
+BATCH = 160  # bad records in one list, beside two sound ones and one of a megabyte
+RECORDS = int(os.environ.get("FUZZ_RECORDS", "10000"))
+SOUND = {
+    "date": '"2025-01-15T08:30:00.000Z"', "amount": "1500.50", "description": '"Оплата"', "source": '"Instagram"',
+}  # fmt: skip
+TABLES = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations", "rejected_transactions", "finmap_upload")
+
+# -- JSON texts --
+
+NASTY = [
+    "'; drop table operations; --", "$1", "%s%n{0}${x}", "<script>alert(1)</script>", "[red]", "[/red][link=x]", ":boom:",
+    "\x00", "a\x00b", "\x1b[31m", "\r\n\t", "\u2028\u2029", "\u202eabc\u202c", "\u200f\u061c", "\ufeff", "👩‍👩‍👧", "e\u0301" * 40,
+    "𝟙𝟚", "=1+1", "../../etc/passwd", "C:\\", '"', "\\", "null", "NaN", "?", "?" + "0" * 32, " ", "", "Іваненко | Джерело: X",
+    "a" * 999, "слово " * 300, "x" * 5000,
+]  # fmt: skip
+AMOUNTS = [
+    "0", "-0", "0.00", "1e2", "1.5E+2", "1E-2", "1e400", "-1e400", "1e-400", "1e99999999999999999999", "0.1" + "0" * 60,
+    "0.30000000000000004", "100.12000000999", "100.125", "9" * 5000, "9" * 38 + ".99", "9999999999999999.99",
+    "10000000000000000", "123456789012345678901234567890.12", "NaN", "Infinity", "-Infinity", "true", "false", "null",
+    '"1 500,00"', '"1.500,00"', '"1,500"', '"1.500"', '"1,500.00"', '"−100"', '"+5"', '" 12 "', '"1\u00a0500"', '"12 50"',
+    '"1e2"', '"1e400"', '"0x10"', '"١٢٣"', '"12,3456"', '"1_000"', '"5."', '".5"', '"5 грн"', '"NaN"', '"--5"', '""', "[1]", "[]",
+    '{"value": 5}', '{"title": "5"}',
+]  # fmt: skip
+DATES = [
+    '"2025-01-15"', '"2025-01-15 10:30"', '"2025-01-15T10:30:00,5+02:00"', '"2025-02-30"', '"0001-01-01T00:00:00Z"',
+    '"9999-12-31T23:59:59.999Z"', '"2036-04-08T23:00:00Z"', '"2014-12-31T23:59:59.999Z"', '"15.01.2025"', '"01/15/2025"',
+    '"Wed, 15 Jan 2025 10:00:00 GMT"', '"2025-W03-3"', '"20250115"', '"2025-01-15T25:00:00Z"', '"2025-01-15T10:00:00+99:00"',
+    '"2025-03-30 03:30:00"', '"2025-10-26 03:30:00"', '"-2025-01-15"', '"infinity"', '"now"', '"epoch"', "1736935200",
+    "1736935200000", "null", "[]", '"２０２５-01-15"',
+]  # fmt: skip
+DEEP = ["[" * 3000 + "]" * 3000, '{"a":' * 400 + "1" + "}" * 400]
+WILD = [
+    *DEEP,
+    "null", "true", "false", "[]", "{}", "[null]", '{"title": null}', '{"name": {"name": 1}}', '{"id": 5}', r'"\ud800"',
+    r'"\udfff\ud800"', r'"x\u0000y"', r'"\u202e"', "NaN", "-Infinity",
+    '{"title": "a", "title": "b"}', '{"fullname": "x", "email": [1], "id": 9}', '{"": ""}', '"\n\t"',
+]  # fmt: skip
+FIELDS = [
+    "id", "date", "createdAt", "amount", "description", "comment", "counterparty", "client", "source", "salesChannel", "order",
+    "orderNumber", "orderId", "paymentMethod", "settlementAccount", "settlementAccountId", "delivery", "orderStatus",
+    "currency", "currencyId", "x", "", "__proto__", "$.amount", "amount'",
+]  # fmt: skip
+
+
+def quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+strings = st.one_of(st.sampled_from(NASTY), st.text(max_size=12)).map(quoted)
+numbers = st.one_of(
+    st.decimals(allow_nan=False, allow_infinity=False).map(str),
+    st.decimals("-99999999", "99999999", places=2).map(str),
+    st.integers().map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+)
+anything = st.one_of(strings, numbers, st.sampled_from(WILD), st.sampled_from(AMOUNTS), st.sampled_from(DATES))
+values = {
+    "amount": st.one_of(st.sampled_from(AMOUNTS), numbers, numbers.map(quoted), anything),
+    "date": st.one_of(st.sampled_from(DATES), anything),
+    "createdAt": st.one_of(st.sampled_from(DATES), anything),
+    "currency": st.one_of(st.sampled_from(['"UAH"', '"uah"', '"USD"', '"грн"', '"₴"']), anything),
+    "client": st.one_of(anything, anything.map(lambda one: f'{{"fullname": {one}, "phone": "+380"}}')),
+    "order": st.one_of(anything, anything.map(lambda one: f'{{"id": {one}, "status": {one}, "client": {{"id": {one}}}}}')),
+}  # fmt: skip
+bad_fields = st.lists(
+    st.sampled_from(FIELDS).flatmap(lambda name: values.get(name, anything).map(lambda value: (name, value))),
+    min_size=1, max_size=3,
+)  # fmt: skip
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Callable[[int], list[str]]:
+    """The texts of one bad record, or of one that comes twice, given a number that no other has."""
+    fields, left_out = draw(bad_fields), draw(st.sampled_from([None] * 8 + ["date", "amount", "id", "description"]))
+    doubled = draw(st.sampled_from([None] * 12 + ["equal", "different", "field"]))
+
+    def texts(number: int) -> list[str]:
+        pairs = {name: value for name, value in {"id": f'"r{number}"', **SOUND}.items() if name != left_out}
+        for name, value in fields:
+            pairs[name] = identity(value, number) if name == "id" else value
+        written = [f"{quoted(name)}: {value}" for name, value in pairs.items()]
+        if doubled == "field":
+            written.append('"amount": 7')
+        text = "{" + ", ".join(written) + "}"
+        return [text] + {"equal": [text], "different": ["{" + ", ".join([*written, '"y": 1']) + "}"]}.get(doubled or "", [])
+
+    return texts
+
+
+def identity(value: str, number: int) -> str:
+    """An id like this value, and like no other."""
+    if value.startswith('"') and not re.search(r"\\ud", value):
+        return f'{value[:-1]}{number}"'
+    return value if value[0] in 'ntf[{"' else f"-{number}.0E{len(value)}"
+
+
+orders = st.lists(
+    st.tuples(st.sampled_from(["id", "orderNumber", "status", "client", "salesChannel", "createdAt", "x"]), anything),
+    min_size=1, max_size=3,
+).map(lambda fields: "{" + ", ".join(f"{quoted(name)}: {value}" for name, value in fields) + "}")  # fmt: skip
+
+
+# -- What they must become, by `decimal` alone --
+
+
+class Digits(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+@dataclass
+class Reading:
+    """A record's text as Python reads it, the first of two equal fields."""
+
+    fields: dict[str, Any]
+    doubled: bool
+
+
+def read(text: str) -> Reading:
+    doubled = False
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal doubled
+        doubled = len({name for name, _ in found}) < len(found)  # the outermost object comes last
+        return dict(reversed(found))
+
+    for one in DEEP:
+        text = text.replace(one, "null")
+    parsed = json.loads(
+        text, parse_int=Digits, parse_float=Digits, parse_constant=Digits, strict=False, object_pairs_hook=pairs
+    )
+    return Reading(parsed, doubled)
+
+
+def possible_amounts(written: Any) -> set[Decimal]:
+    """Everything that this could mean, signed; of a number, itself."""
+    text = unicodedata.normalize("NFC", str(written)).replace("−", "-")
+    bare = "".join(letter for letter in text if not unicodedata.category(letter).startswith("Z") and letter not in "\t\r\n")
+    found = set()
+    for one in {bare, bare.replace(",", "."), bare.replace(",", ""), bare.replace(".", "").replace(",", ".")}:
+        if re.fullmatch(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", one, re.ASCII):
+            found.add(Decimal(one))
+    return found
+
+
+def clean(text: str) -> str | None:
+    """One line, without control characters and the marks that turn the direction; None when nothing is left."""
+    marks = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    kept = "".join(letter for letter in text if letter not in marks)
+    spaced = "".join(" " if unicodedata.category(one) == "Cc" or unicodedata.category(one)[0] == "Z" else one for one in kept)
+    return re.sub(" +", " ", spaced).strip(" ") or None
+
+
+def check_operation(row: dict[str, Any], reading: Reading) -> None:
+    written = reading.fields["amount"]
+    signed = row["amount"] if row["type"] == "income" else -row["amount"]
+    assert any(abs(one - signed) <= Decimal("1e-8") for one in possible_amounts(written)), (written, signed)
+    assert row["amount"] > 0
+    comment = row["comment"]
+    assert len(comment) <= 1000
+    assert not [one for one in comment if unicodedata.category(one) in ("Cc", "Zl", "Zp", "Cs")], comment
+    said = [reading.fields.get(name) for name in ("description", "comment")]
+    if all(type(one) is str or one is None for one in said):
+        assert row["description"] == next((one for one in map(clean, filter(None, said)) if one), None)
+
+
+PLAIN_MONEY = re.compile(r"-?(0|[1-9]\d{0,12})(\.\d{1,2})?")
+
+
+def must_be_accepted(number: int, reading: Reading) -> bool:
+    """Whether nothing but the amount is unusual about it, and that is plain money."""
+    rest = {"id": f"r{number}", **{name: json.loads(value) for name, value in SOUND.items() if name != "amount"}}
+    amount = reading.fields.get("amount")
+    return (
+        not reading.doubled
+        and {name: reading.fields.get(name) for name in rest} == rest
+        and reading.fields.keys() == {"amount", *rest}
+        and isinstance(amount, Digits)
+        and PLAIN_MONEY.fullmatch(amount) is not None
+        and Decimal(amount) != 0
+    )
+
+
+# -- The way --
+
+
+class Way:
+    """One connection whose Sitniks answers with pages of raw text."""
+
+    def __init__(self, run: ConnectionRun, sandbox: Sandbox) -> None:
+        self.run = run
+        self.sandbox = sandbox
+        self.numbers = 0
+        self.seen = {"records": 0, "operations": 0, "rejected": 0}
+        self.reasons: Counter[str] = Counter()
+        self.expected: dict[str, tuple[Any, ...]] = {}
+        run.now = lambda: datetime(2030, 1, 1, tzinfo=UTC)
+
+    def serve(self, path: str, texts: list[str]) -> None:
+        """The list in pages of 50; a full page is followed by another, if an empty one."""
+        for start in range(0, len(texts) + 1, 50):
+            page = ", ".join(texts[start : start + 50])
+            body = f'{{"data": [{page}], "count": {len(texts)}}}'
+            self.sandbox.fault(Fault("status", "sitniks", path=path, status=200, body=body))
+
+    def go(self, bad: list[Callable[[int], list[str]]], bad_orders: list[str]) -> None:
+        """One page after another from Sitniks to Finmap; an opening of the warehouse costs more than a record."""
+        self.sandbox.clear_faults()
+        self.sandbox.forget_requests()
+        first = self.numbers + 1
+        texts = {first + n: one(first + n) for n, one in enumerate(bad)}
+        self.numbers += len(bad) + 1
+        texts[self.numbers] = [record(self.numbers, {FIELDS[first % len(FIELDS)]: quoted("мегабайт " * 100_000)})]
+        sound = {f"s{self.numbers}-{n}": {"id": f'"s{self.numbers}-{n}"', **SOUND} for n in range(2)}
+        # Records with one id stand on one page, as a list that does not shift shows them: pairs first.
+        page = [text for pair in sorted(texts.values(), key=len, reverse=True) for text in pair]
+        page += [record(self.numbers, one) for one in sound.values()]
+        for _ in range(2):  # a row without an id that stands on two pages wants a second look
+            self.serve("/transactions", page)
+        self.serve("/orders", bad_orders)
+        read_transactions(self.run, DAY, DAY)
+        read_orders(self.run, DAY, DAY)
+        derive_operations(self.run, DAY, DAY)
+        assert {one.fault for one in self.sandbox.requests("sitniks", path="/transactions")} == {"status"}
+        courier = Courier(self.run.warehouse, self.run.finmap, retry_every=timedelta(0), now=lambda: FAR)
+        delivery = courier.deliver(date(2010, 1, 1), date(2040, 1, 1))
+        with self.run.warehouse.transaction() as con:
+            self.check(con, texts, sound)
+            refused = rows(con, "select state, amount, comment, last_error from finmap_upload where state <> 'sent'")
+            assert refused == []
+            assert delivery.states == {"sent": delivery.planned}
+            derived = rows(con, "from operations")
+            assert delivery.planned == len(derived)
+            for row in derived:
+                self.expected[row["external_id"]] = (row["type"], row["amount"], row["occurred_at"], row["comment"])
+            for table in TABLES:
+                con.execute(f"delete from {table}")
+        self.seen["operations"] += len(derived)
+
+    def check(
+        self, con: duckdb.DuckDBPyConnection, texts: dict[int, list[str]], sound: dict[str, dict[str, str]]
+    ) -> None:
+        operations = {row["transaction_id"]: row for row in rows(con, "from operations")}
+        rejected = {row["transaction_id"]: row["reason"] for row in rows(con, "from rejected_transactions")}
+        live = [row["transaction_id"] for row in rows(con, "from latest_transactions where gone_at is null")]
+        assert len(live) == len(set(live))
+        assert operations.keys() | rejected.keys() == set(live)
+        assert not operations.keys() & rejected.keys()
+        equal = sum(len(pair) == 2 and pair[0] == pair[1] for pair in texts.values())
+        assert len(live) >= len(texts) + len(sound) - equal
+        for reason in rejected.values():
+            assert 0 < len(reason) < 140
+            assert not [one for one in reason if unicodedata.category(one) in ("Cc", "Zl", "Zp")], reason
+            self.reasons[re.split(r":|\d|currency", reason)[0]] += 1
+        for one in sound:
+            row = operations[one]
+            assert (row["type"], row["amount"], row["comment"]) == (
+                "income", Decimal("1500.50"), "Оплата | Джерело: Instagram",
+            )  # fmt: skip
+            assert row["occurred_at"] == datetime(2025, 1, 15, 8, 30, tzinfo=UTC)
+        for number, pair in texts.items():
+            reading = read(pair[0])
+            row = operations.get(f"r{number}")
+            if row:
+                assert not reading.doubled
+                assert len(set(pair)) == 1, "which of two is right, nobody knows"
+                check_operation(row, reading)
+            elif len(pair) == 1:
+                assert not must_be_accepted(number, reading), (pair[0], rejected.get(f"r{number}"))
+        for promise in (one for one in CHECKS if one.table == "operations"):
+            assert rows(con, promise.wrong)[0]["wrong"] == 0, promise.name
+        self.seen["records"] += sum(map(len, texts.values()))
+        self.seen["rejected"] += len(rejected)
+
+    def check_finmap(self, shop: Shop) -> None:
+        """Finmap has just what was derived, to the letter; and the tables are those of the schema."""
+        found = {
+            row["externalId"]: (
+                row["type"], row["sum"], datetime.fromtimestamp(row["date"] / 1000, UTC), row["comment"],
+            )
+            for row in shop.operations()
+        }  # fmt: skip
+        assert found == self.expected
+        with self.run.warehouse.transaction() as con, duckdb.connect() as fresh:
+            fresh.execute(sql("schema"))
+            tables = "select table_name, estimated_size * 0 from duckdb_tables() where table_name <> 'plan' order by 1"
+            assert con.execute(tables).fetchall() == fresh.execute(tables).fetchall()
+
+
+def record(number: int, fields: dict[str, str]) -> str:
+    """The text of a sound record with these fields."""
+    pairs = {"id": f'"r{number}"', **SOUND, **fields}
+    if fields.get("id", "").startswith('"мега'):
+        pairs["id"] = f'{fields["id"][:-1]}{number}"'
+    return "{" + ", ".join(f"{quoted(name)}: {value}" for name, value in pairs.items()) + "}"
+
+
+def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    found = con.execute(query)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+
+
+@pytest.fixture
+def connection(connect: Callable[..., Connection]) -> Connection:
+    return connect(start_date=date(2015, 1, 1))
+
+
+@pytest.fixture
+def way(run: ConnectionRun, sandbox: Sandbox) -> Way:
+    return Way(run, sandbox)
+
+
+def fuzz(way: Way, shop: Shop, batches: int, size: int = BATCH) -> None:
+    @settings(
+        max_examples=batches, deadline=None, phases=[Phase.generate], database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(st.lists(records(), min_size=size, max_size=size), st.lists(orders, max_size=4))
+    def batch(bad: list[Callable[[int], list[str]]], bad_orders: list[str]) -> None:
+        way.go(bad, bad_orders)
+
+    batch()
+    way.check_finmap(shop)
+    print(way.seen, dict(way.reasons))  # noqa: T201
+
+
+def test_whatever_a_record_holds_it_is_an_operation_or_rejected_and_finmap_takes_every_operation(
+    way: Way, shop: Shop
+) -> None:
+    fuzz(way, shop, batches=3, size=100)
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(600)
+def test_ten_thousand_bad_records(way: Way, shop: Shop) -> None:
+    fuzz(way, shop, RECORDS // BATCH + 1)
