@@ -219,6 +219,9 @@ class Courier:
             insert_rows(con, "finmap_upload", [row for one in settled for row in one.ledger], replacing=True)
             insert_rows(con, "finmap_requests", writes)
             keep_seen(con, [operation for one in settled for operation in one.seen], self.now())
+            done = [one.ledger[-1]["transaction_id"] for one in settled if one.state not in ("failed", "rejected")]
+            for table in ("decisions", "held_changes"):  # each is for once
+                con.execute(f"delete from {table} where list_contains($1::varchar[], transaction_id)", [done])
         for one in settled:
             delivery.states[one.state] = delivery.states.get(one.state, 0) + 1
         delivery.writes += len(writes)

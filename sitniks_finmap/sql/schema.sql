@@ -283,7 +283,7 @@ create table differences (
 comment on table differences is 'One row is one record in which the two sides differ. An explained one has a reason that a person knows or decides; an unexplained one is a defect.';
 
 -- One row is one decision of a person about one planned action (approve or dismiss) and about nothing else; the last
--- one holds.
+-- one holds, until anything is carried out about the transaction.
 create table decisions (
     transaction_id varchar not null,
     action varchar not null,
