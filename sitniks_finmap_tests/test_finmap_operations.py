@@ -177,8 +177,9 @@ def test_a_field_that_a_person_changed_is_never_overwritten(edited: Books, seen:
     theirs = {name: row[FIELDS[field]] for field, (name, row) in zip([*EDITS, *EDITS], persons(edited), strict=True)}
     if seen:
         edited.sync()
-    for number, change in enumerate([{"description": "Доплата"}, {"amount": "5.00"}, {"amount": "5.00"}, {}], 1):
-        edited.sell(number, **{"amount": "100.00", **change})  # another field than the person's
+    others: list[dict[str, Any]] = [{"description": "Доплата"}, {"amount": "5.00"}, {"amount": "5.00"}, {}]
+    for number, change in enumerate(others, 1):  # another field than the person's
+        edited.sell(number, **change)
     for number, (_, change) in enumerate(EDITS.values(), 11):
         edited.sell(number, **change)  # the very field
     edited.sync()
