@@ -23,7 +23,8 @@ def decide(
     """Approves or dismisses what waits: all of it, of one day, or of one transaction; returns how many.
 
     To create again what a person deleted in Finmap is decided by `recreate` alone, and by naming the transaction.
-    Each decision is about the planned action as it is now: when the transaction changes again, it waits again.
+    Each decision is about the planned action as it is now: when the transaction changes again, it waits again. Until
+    it is carried out it may be turned round, by naming the transaction.
     """
     with warehouse.transaction() as con:
         make_plan(con, date.min, date.max, now, every_failed=True)
@@ -32,7 +33,11 @@ def decide(
             insert into decisions
             select transaction_id, action, subject, $decision, $now
             from plan
-            where (standing = 'waiting' or (standing = 'kept' and action = 'recreate'))
+            where (
+                    standing = 'waiting'
+                    or (standing = 'kept' and action = 'recreate')
+                    or (decision <> $decision and $transaction::varchar is not null)
+                )
                 and ($day::date is null or day = $day::date)
                 and ($transaction::varchar is null or transaction_id = $transaction)
                 and (action = 'recreate') = ($recreate or (action = 'recreate' and $dismissed))
@@ -47,6 +52,7 @@ def decide(
                 "dismissed": decision == "dismiss" and transaction is not None,
             },
         ).fetchall()
+        make_plan(con, date.min, date.max, now, every_failed=True)  # so that nobody is told that it still waits
     return len(decided)
 
 

@@ -75,6 +75,8 @@ def make_plan(
         "$3::timestamptz as planned_at, $4::boolean as every_failed",
         [first_day, last_day, now, every_failed],
     )
+    if table == "plan":
+        con.execute(ADOPT)
     kind = "table" if table == "plan" else "temp table"
     con.execute(f"create or replace {kind} {table} as {sql('plan')}")
     if table == "plan":
@@ -84,6 +86,23 @@ def make_plan(
         )
     (going,) = con.execute(f"select count(*) from {table} where standing = 'go'").fetchone() or (0,)
     return going
+
+
+# What a rebuilt ledger has in common with its operation is known again: it needs no person when it changes later.
+ADOPT = """
+    update finmap_upload
+    set content_hash = o.content_hash, category = o.category, tag = o.tag, rebuilt = false
+    from operations o
+    where finmap_upload.rebuilt
+        and (finmap_upload.transaction_id, generation) in (select (transaction_id, generation) from current_uploads)
+        and o.transaction_id = finmap_upload.transaction_id
+        and o.type = finmap_upload.type
+        and o.amount = finmap_upload.amount
+        and o.occurred_at = finmap_upload.occurred_at
+        and o.account = finmap_upload.account
+        and o.comment = finmap_upload.comment
+        and (o.category is null or o.category = finmap_upload.category)
+"""
 
 
 class Courier:
@@ -222,6 +241,9 @@ class Courier:
             insert_rows(con, "finmap_upload", [row for one in settled for row in one.ledger], replacing=True)
             insert_rows(con, "finmap_requests", writes)
             keep_seen(con, [operation for one in settled for operation in one.seen], self.now())
+            done = [one.ledger[-1]["transaction_id"] for one in settled if one.state not in ("failed", "rejected")]
+            for table in ("decisions", "held_changes"):  # each is for once
+                con.execute(f"delete from {table} where list_contains($1::varchar[], transaction_id)", [done])
         failpoint("results_committed")
         for one in settled:
             delivery.states[one.state] = delivery.states.get(one.state, 0) + 1

@@ -28,7 +28,7 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
         keep_seen(con, operations, now)
         hidden = con.execute(
             """
-            select l.external_id, l.verified_at is not null
+            select l.external_id
             from finmap_upload l
             anti join finmap_operations f on f.external_id = l.external_id and f.read_at = $3
             where l.state in ('sent', 'verified') and l.day between $1 and $2
@@ -37,12 +37,12 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
             [first_day, last_day, now, LOOK_UPS],
         ).fetchall()
     failpoint("read_back_committed")
-    found = {external_id: run.finmap.details(external_id) for external_id, _ in hidden}
+    found = {external_id: run.finmap.details(external_id) for (external_id,) in hidden}
     with run.warehouse.transaction() as con:
         keep_seen(con, [operation for operation in found.values() if operation], now)
         gone = [external_id for external_id, operation in found.items() if operation is None]
         con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [gone])
-        # Seen there once and not any more: a person deleted it. Never seen: it is given its time, then sent again.
+        # Seen there once and not any more: a person deleted it. Never seen: it is given its time, then looked up.
         con.execute(
             "update finmap_upload set state = 'deleted' "
             "where list_contains($1::varchar[], external_id) and state = 'verified'",
@@ -101,7 +101,7 @@ def window(run: ConnectionRun, first_day: date, last_day: date) -> tuple[datetim
 
 def _ledger_row(run: ConnectionRun, operation: Operation, now: datetime) -> dict[str, object] | None:
     parts = operation.external_id.split(":")
-    if len(parts) not in (2, 3) or (len(parts) == 3 and not parts[2].isdigit()):
+    if len(parts) not in (2, 3) or not parts[1] or (len(parts) == 3 and not parts[2].isdigit()):
         return None
     content = operation.content
     return {

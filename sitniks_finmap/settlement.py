@@ -45,7 +45,13 @@ class Planned:
     attempts: int
     sent_at: datetime | None
     was_verified_at: datetime | None
+    was_applied_at: datetime | None
     kept_fields: list[str]
+
+    @property
+    def was_there(self) -> bool:
+        """Whether Finmap is known to have had it as the ledger says: what differs since, a person did."""
+        return self.was_verified_at is not None or self.was_applied_at is not None
 
 
 @dataclass(frozen=True)
@@ -134,16 +140,15 @@ class Settler:
     # -- verify, update --
 
     def _verify(self, planned: Planned, writes: list[Write]) -> Settled:
-        found = self.finmap.details(planned.external_id)
-        return self._settle_by(planned, writes, found) if found else self._create(planned, writes)
+        return self._update(planned, writes)
 
     def _update(self, planned: Planned, writes: list[Write]) -> Settled:
         found = self.finmap.details(planned.external_id)
         if found:
             return self._settle_by(planned, writes, found)
-        if planned.was_verified_at is None:
-            return self._create(planned, writes)  # accepted once, and never seen: the key makes a second one safe
-        return self._settled(planned, writes, "deleted", content=self._was(planned))
+        if planned.was_there:
+            return self._settled(planned, writes, "deleted", content=self._was(planned))
+        return self._create(planned, writes)  # accepted once, and never there: the key makes a second one safe
 
     def _settle_by(self, planned: Planned, writes: list[Write], found: Operation) -> Settled:
         """Settles an operation by what Finmap shows: equal is delivered, different is patched, a person's edit kept."""
@@ -151,10 +156,10 @@ class Settler:
         if found.content.type != wanted.type:
             # Its sign has turned since: the ledger learns what is there, and the next plan replaces it.
             return self._settled(planned, writes, "verified", content=found.content, content_hash="", seen=[found])
-        base = self._was_content(planned) if planned.was_verified_at else None
+        base = self._was_content(planned) if planned.was_there else None
         changes, conflicts, stay = three_way(base, found.content, wanted, planned.kept_fields)
         if conflicts and not planned.approved:
-            return self._kept(planned, writes, f"a person changed {', '.join(conflicts)} in Finmap", found)
+            return self._kept(planned, writes, f"a person changed {', '.join(conflicts)} in Finmap", found, stay)
         if not changes:
             return self._settled(planned, writes, "verified", seen=[found], kept_fields=stay)
         write = self.finmap.update(planned.external_id, planned.type, changes)
@@ -165,8 +170,8 @@ class Settler:
             case Outcome.ACCEPTED:
                 return self._accepted(planned, writes, kept_fields=stay)
             case Outcome.REFUSED:
-                return self._refused(planned, writes, write.error)
-        return self._failed(planned, writes, write.error)
+                return self._refused(planned, writes, write.error, kept_fields=stay)
+        return self._failed(planned, writes, write.error, kept_fields=stay)
 
     # -- withdraw, replace --
 
@@ -178,9 +183,9 @@ class Settler:
         found = self.finmap.details(known_as)
         if found is None:
             return self._settled(planned, writes, ends_as, content=self._was(planned))
-        base = self._was_content(planned) if planned.was_verified_at else None
-        if base and edited(base, found.content) and not planned.approved:
-            return self._kept(planned, writes, "a person edited it in Finmap", found)
+        base = self._was_content(planned) if planned.was_there else None
+        if base and (edited := sorted(found.content.differences(base))) and not planned.approved:
+            return self._kept(planned, writes, "a person edited it in Finmap", found, edited)
         write = self.finmap.delete(known_as, found.content.type)
         writes.append(write)
         if write.outcome in (Outcome.APPLIED, Outcome.ACCEPTED) or self.finmap.details(known_as) is None:
@@ -188,7 +193,13 @@ class Settler:
         return self._failed(planned, writes, write.error)
 
     def _replace(self, planned: Planned, writes: list[Write]) -> Settled:
-        """Deletes the old generation and creates the next: Finmap cannot turn an income into an expense."""
+        """Deletes the old generation and creates the next: Finmap cannot turn an income into an expense.
+
+        When Finmap has neither, a person deleted it, unless an attempt of ours failed that may have done it.
+        """
+        in_doubt = planned.state == "failed" or not planned.was_there
+        if not in_doubt and not any(map(self.finmap.details, (planned.known_as or "", planned.external_id))):
+            return self._settled(planned, writes, "deleted", content=self._was(planned))
         old = self._withdraw(planned, writes)
         if old.state != "withdrawn":
             return old
@@ -200,6 +211,7 @@ class Settler:
                 was_hash=None,
                 sent_at=None,
                 was_verified_at=None,
+                was_applied_at=None,
                 kept_fields=[],
             ),
             writes,
@@ -209,27 +221,30 @@ class Settler:
     # -- what the ledger says afterwards --
 
     def _delivered(self, planned: Planned, writes: list[Write], **more: Any) -> Settled:
-        return self._settled(planned, writes, "sent", **more)
+        return self._settled(planned, writes, "sent", applied_at=self.now(), **more)
 
     def _accepted(self, planned: Planned, writes: list[Write], **more: Any) -> Settled:
         return self._settled(planned, writes, "sent", next_attempt_at=self.now() + VERIFY_AFTER, **more)
 
-    def _refused(self, planned: Planned, writes: list[Write], error: str | None) -> Settled:
-        content = self._was(planned) if planned.sent_at else planned
-        return self._settled(
-            planned, writes, "rejected", content=content, last_error=error, refused_hash=planned.content_hash
-        )
+    def _refused(self, planned: Planned, writes: list[Write], error: str | None, **more: Any) -> Settled:
+        return self._as_before(planned, writes, "rejected", last_error=error, refused_hash=planned.content_hash, **more)
 
-    def _failed(self, planned: Planned, writes: list[Write], error: str | None) -> Settled:
-        content = self._was(planned) if planned.sent_at else planned
+    def _failed(self, planned: Planned, writes: list[Write], error: str | None, **more: Any) -> Settled:
         due = self.now() + self.retry_every
-        return self._settled(planned, writes, "failed", content=content, last_error=error, next_attempt_at=due)
+        return self._as_before(planned, writes, "failed", last_error=error, next_attempt_at=due, **more)
 
-    def _kept(self, planned: Planned, writes: list[Write], why: str, found: Operation) -> Settled:
+    def _as_before(self, planned: Planned, writes: list[Write], state: str, **more: Any) -> Settled:
+        """What was delivered before still stands, and what a person does to it meanwhile is still told from it."""
+        return self._settled(
+            planned, writes, state, content=self._was(planned) if planned.sent_at else planned,
+            verified_at=planned.was_verified_at, applied_at=planned.was_applied_at, **more,
+        )  # fmt: skip
+
+    def _kept(self, planned: Planned, writes: list[Write], why: str, found: Operation, stay: list[str]) -> Settled:
         """Nothing was written; the next plan waits for a person."""
         return self._settled(
             planned, writes, "verified", content=self._was(planned), last_error=why, seen=[found],
-            verified_at=planned.was_verified_at,
+            verified_at=planned.was_verified_at or planned.was_applied_at, kept_fields=stay,
         )  # fmt: skip
 
     def _settled(
@@ -261,6 +276,7 @@ class Settler:
             "last_error": None,
             "next_attempt_at": None,
             "sent_at": planned.sent_at or (now if state in ("sent", "verified") else None),
+            "applied_at": None,
             "verified_at": now if state == "verified" else None,
             "run_id": self.run_id,
         }
@@ -306,9 +322,10 @@ def three_way(
 ) -> tuple[dict[str, Any], list[str], list[str]]:
     """What to patch, which fields both a person and Sitniks changed, and which are a person's and stay.
 
-    `base` is what we wrote last and saw in Finmap, `theirs` what Finmap has now. Without a base (not seen since the
-    last write) only the fields `kept` then are known to be a person's. A field that a person changed is not patched,
-    unless Sitniks changed it as well and a person approves; a category or tag that a person changed is theirs.
+    `base` is what Finmap had after our last write, `theirs` what it has now. Without a base (the last write was only
+    accepted, and not seen since) only the fields `kept` then are known to be a person's. A field that a person changed
+    is not patched, unless Sitniks changed it as well and a person approves; a category or tag that a person changed
+    is theirs.
     """
     changes = theirs.differences(wanted)
     if base is None:
@@ -318,8 +335,3 @@ def three_way(
         conflicts = [n for n in persons if n not in PERSONS_FIELDS and getattr(base, n) != getattr(wanted, n)]
     stay = sorted(persons - set(conflicts))
     return {name: value for name, value in changes.items() if name not in stay}, sorted(conflicts), stay
-
-
-def edited(base: Content, theirs: Content) -> bool:
-    """Whether anything that we wrote is not as we wrote it."""
-    return bool(theirs.differences(base))

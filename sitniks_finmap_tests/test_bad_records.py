@@ -115,7 +115,9 @@ def records(draw: st.DrawFn) -> Callable[[int], list[str]]:
         if doubled == "field":
             written.append('"amount": 7')
         text = "{" + ", ".join(written) + "}"
-        return [text] + {"equal": [text], "different": ["{" + ", ".join([*written, '"y": 1']) + "}"]}.get(doubled or "", [])
+        return [text] + {"equal": [text], "different": ["{" + ", ".join([*written, '"y": 1']) + "}"]}.get(
+            doubled or "", []
+        )
 
     return texts
 
@@ -169,7 +171,9 @@ def read(text: str) -> Reading:
 def possible_amounts(written: Any) -> set[Decimal]:
     """Everything that this could mean, signed; of a number, itself."""
     text = unicodedata.normalize("NFC", str(written)).replace("−", "-")
-    bare = "".join(letter for letter in text if not unicodedata.category(letter).startswith("Z") and letter not in "\t\r\n")
+    bare = "".join(
+        letter for letter in text if not unicodedata.category(letter).startswith("Z") and letter not in "\t\r\n"
+    )
     found = set()
     for one in {bare, bare.replace(",", "."), bare.replace(",", ""), bare.replace(".", "").replace(",", ".")}:
         if re.fullmatch(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", one, re.ASCII):
@@ -181,7 +185,9 @@ def clean(text: str) -> str | None:
     """One line, without control characters and the marks that turn the direction; None when nothing is left."""
     marks = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
     kept = "".join(letter for letter in text if letter not in marks)
-    spaced = "".join(" " if unicodedata.category(one) == "Cc" or unicodedata.category(one)[0] == "Z" else one for one in kept)
+    spaced = "".join(
+        " " if unicodedata.category(one) == "Cc" or unicodedata.category(one)[0] == "Z" else one for one in kept
+    )
     return re.sub(" +", " ", spaced).strip(" ") or None
 
 

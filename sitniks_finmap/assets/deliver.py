@@ -45,9 +45,9 @@ def deliver(
     every_failed: bool = True,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Delivery:
-    """Brings these days to Finmap. An empty ledger is first filled with what Finmap has of this connection."""
+    """Brings these days to Finmap. A ledger that knows of nothing delivered is first filled from Finmap."""
     with run.warehouse.transaction() as con:
-        (known,) = con.execute("select count(*) from finmap_upload").fetchone() or (0,)
+        (known,) = con.execute("select count(*) from finmap_upload where state <> 'dismissed'").fetchone() or (0,)
     if not known:
         # The file may be new because the old one was lost; without this, a second generation could be sent as a first.
         found = rebuild_ledger(run, run.connection.start_date, today(run.connection, now()), now())

@@ -30,6 +30,7 @@ with subjects as (
         coalesce(l.attempts, 0) as attempts,
         l.sent_at,
         l.verified_at as was_verified_at,
+        l.applied_at as was_applied_at,
         l.next_attempt_at,
         l.state in ('sent', 'verified', 'failed', 'rejected') and l.sent_at is not null as delivered,
         (l.state not in ('failed', 'sent') or l.next_attempt_at is null or l.next_attempt_at <= d.planned_at) as due,
@@ -42,7 +43,7 @@ with subjects as (
             f.type <> l.type or f.amount <> l.amount or f.occurred_at <> l.occurred_at
             or f.account <> l.account or f.comment <> l.comment
             or (l.category is not null and f.category is distinct from l.category)
-        ) as edited,
+        ) or list_contains(l.kept_fields, 'tag') as edited,  -- labels here and IDs there: an attempt to write compared
         -- A rebuilt ledger knows no hash: it is compared field by field.
         if(
             l.rebuilt,
@@ -196,6 +197,7 @@ select
     j.attempts,
     if(j.unknown_yet, null, j.sent_at) as sent_at,
     if(j.unknown_yet, null, j.was_verified_at) as was_verified_at,
+    if(j.unknown_yet, null, j.was_applied_at) as was_applied_at,
     if(j.unknown_yet or j.kept_fields is null, [], j.kept_fields) as kept_fields
 from weighed j
 cross join settings s

@@ -32,6 +32,7 @@ select
     l.attempts,
     l.sent_at,
     l.verified_at as was_verified_at,
+    l.applied_at as was_applied_at,
     l.kept_fields
 from (
     select

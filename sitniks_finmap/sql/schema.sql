@@ -183,6 +183,7 @@ create table finmap_upload (
     last_error varchar,
     next_attempt_at timestamptz,
     sent_at timestamptz,
+    applied_at timestamptz,
     verified_at timestamptz,
     run_id varchar
 );
@@ -207,6 +208,7 @@ comment on column finmap_upload.attempts is 'How often it was tried.';
 comment on column finmap_upload.last_error is 'Why the last attempt did not succeed.';
 comment on column finmap_upload.next_attempt_at is 'When it is due again: a failed one is tried, one that Finmap only stored is looked up.';
 comment on column finmap_upload.sent_at is 'When Finmap accepted it.';
+comment on column finmap_upload.applied_at is 'When Finmap said that the last write is done, not only stored: from then on it is there.';
 comment on column finmap_upload.verified_at is 'When it was last seen in Finmap, equal.';
 comment on column finmap_upload.run_id is 'Dagster run of the last attempt.';
 
@@ -282,7 +284,7 @@ create table differences (
 comment on table differences is 'One row is one record in which the two sides differ. An explained one has a reason that a person knows or decides; an unexplained one is a defect.';
 
 -- One row is one decision of a person about one planned action (approve or dismiss) and about nothing else; the last
--- one holds.
+-- one holds, until anything is carried out about the transaction.
 create table decisions (
     transaction_id varchar not null,
     action varchar not null,

@@ -1,4 +1,5 @@
--- Version 2: what the safety catch held stays held, and a first import is held up to a moment and not a day.
+-- Version 2: what the safety catch held stays held, a first import is held up to a moment and not a day, and the ledger
+-- knows when a write was done.
 create table held_changes (
     transaction_id varchar not null,
     action varchar not null,
@@ -12,3 +13,7 @@ create table held_import (held_until timestamptz not null);
 insert into held_import
 select timezone(s.timezone, h.until_day + interval 1 day) from held_days h cross join settings s;
 drop table held_days;
+
+alter table finmap_upload add column applied_at timestamptz;
+comment on column finmap_upload.applied_at is 'When Finmap said that the last write is done, not only stored: from then on it is there.';
+update finmap_upload set applied_at = sent_at where state in ('sent', 'verified') and next_attempt_at is null;
