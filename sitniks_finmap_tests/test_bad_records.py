@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -27,7 +27,7 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.delivery import Courier
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.warehouse import sql
+from sitniks_finmap.schema import sql
 
 DAY = date(2025, 1, 15)
 FAR = datetime(2040, 1, 1, tzinfo=UTC)  # when nothing is planned any more

@@ -300,9 +300,18 @@ def put_back(warehouse: Warehouse, version: int) -> None:
     as_of(version, old)
     with duckdb.connect(old) as con:
         con.execute(f"attach '{warehouse.path}' as now (read_only)")
-        for (table,) in con.execute("select table_name from duckdb_tables() where database_name = 'u1'").fetchall():
-            if table not in ("schema_version", "plan", "held_import", "held_changes"):
-                con.execute(f"insert into {table} by name from now.{table}")
+        both = con.execute(
+            """
+            select o.table_name, string_agg(o.column_name, ', ')
+            from duckdb_columns() o
+            join duckdb_columns() n using (table_name, column_name)
+            where o.database_name = 'u1' and n.database_name = 'now' and o.table_name in (from duckdb_tables() select
+                table_name) and o.table_name not in ('schema_version', 'plan')
+            group by all
+            """
+        ).fetchall()
+        for table, columns in both:
+            con.execute(f"insert into {table} ({columns}) select {columns} from now.{table}")
         con.execute("detach now")
     os.replace(old, warehouse.path)
 
