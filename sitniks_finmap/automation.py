@@ -164,14 +164,14 @@ def days_to_read_again(connection: Connection, warehouse: Warehouse, now: dateti
         row = con.execute(
             """
             select min(day), least(max(day), last_day(min(day)))
-            from (select day, min(read_at) as read_at from complete_reads group by all)
+            from (select day, min(read_at) as read_at from complete_reads where day >= $2 group by all)
             where read_at < $1
             """,
-            [now - connection.full_resync_every],
+            [now - connection.full_resync_every, connection.start_date],
         ).fetchone()
     if not row or not row[0] or not row[0] < today(connection, now) - timedelta(connection.lookback_days):
         return None
-    return max(row[0], connection.start_date), row[1]
+    return row[0], row[1]
 
 
 def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:

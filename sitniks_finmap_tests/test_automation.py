@@ -21,7 +21,7 @@ from sitniks_finmap.warehouse import Warehouse, insert_rows
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.test_delivery import NOON, days_ago, ledger, live, want, writes
 
-Which = Literal["sync", "retry"]
+Which = Literal["sync", "retry", "full sync"]
 BOTH = pytest.mark.parametrize("which", ["sync", "retry"])
 RETRY = timedelta(minutes=15)
 
@@ -33,8 +33,8 @@ class Sensor:
         self.clock = clock
         self.instance = instance
         self.cursor: str | None = None
-        sync, retry, _ = connection_sensors(connection, now=clock)
-        self.definition = sync if which == "sync" else retry
+        sensors = connection_sensors(connection, now=clock)
+        self.definition = dict(zip(("sync", "retry", "full sync"), sensors, strict=True))[which]
 
     def tick(self) -> dg.RunRequest | str:
         """The run that it launches, or why it launches none."""
@@ -420,3 +420,77 @@ def test_failed_operations_are_retried_every_15_minutes_only_they_until_they_suc
     )
     assert set(live(shop).values()) == {1}
     assert len(live(shop)) == 9
+
+
+# -- The whole history, now and then -----------------------------------------------------------------------------
+
+NEW_YEAR = date(2026, 1, 1)
+
+
+def history(warehouse: Warehouse, first: date, last: date, days_ago: int) -> None:
+    read(warehouse, first, last, NOON - timedelta(days=days_ago))
+
+
+@pytest.fixture
+def full_sync(connect: Callable[..., Connection], dagster: dg.DagsterInstance, clock: Clock) -> Sensor:
+    return Sensor("full sync", connect(start_date=NEW_YEAR), dagster, clock)
+
+
+def test_after_seven_days_the_history_is_read_again_a_month_at_a_time(full_sync: Sensor, warehouse: Warehouse) -> None:
+    assert "All of the history was read within 7d" in full_sync.waits()  # nothing was read at all: that is the sync's
+    history(warehouse, NEW_YEAR, date(2026, 3, 10), days_ago=7)
+    assert "All of the history was read within 7d" in full_sync.waits()
+    full_sync.clock.forward(1)
+    launched = []
+    while isinstance(request := full_sync.tick(), dg.RunRequest):
+        assert request.job_name is None  # the sensor's own job, the whole sync
+        first, last = (date.fromisoformat(request.tags[tag]) for tag in (RANGE_START, RANGE_END))
+        launched.append((first, last))
+        read(warehouse, first, last, full_sync.clock.now)
+        full_sync.clock.forward(300)
+    assert launched == [
+        (NEW_YEAR, date(2026, 1, 31)),
+        (date(2026, 2, 1), date(2026, 2, 28)),
+        (date(2026, 3, 1), date(2026, 3, 10)),
+    ]
+
+
+def test_recent_days_alone_are_no_reason_for_a_full_sync(full_sync: Sensor, warehouse: Warehouse) -> None:
+    history(warehouse, NEW_YEAR, date(2026, 3, 10), days_ago=1)
+    history(warehouse, date(2026, 3, 3), date(2026, 3, 10), days_ago=8)
+    assert "All of the history" in full_sync.waits()
+
+
+def test_a_month_that_failed_comes_again_and_one_of_which_only_one_list_was_read_too(
+    full_sync: Sensor, warehouse: Warehouse
+) -> None:
+    history(warehouse, NEW_YEAR, date(2026, 3, 10), days_ago=8)
+    assert full_sync.launches() == full_sync.launches() == ("2026-01-01", "2026-01-31")
+    with warehouse.transaction() as con:
+        con.execute("update complete_reads set read_at = $1 where resource = 'transactions'", [NOON])
+    assert full_sync.launches() == ("2026-01-01", "2026-01-31")
+
+
+def test_how_often_the_history_is_read_again_stands_in_the_configuration(
+    connect: Callable[..., Connection], dagster: dg.DagsterInstance, clock: Clock, warehouse: Warehouse
+) -> None:
+    history(warehouse, NEW_YEAR, date(2026, 3, 10), days_ago=2)
+    often = Sensor("full sync", connect(start_date=NEW_YEAR, full_resync_every="1d"), dagster, clock)
+    assert often.launches() == ("2026-01-01", "2026-01-31")
+
+
+def test_a_start_date_that_was_moved_ahead_does_not_stop_the_full_sync(
+    connect: Callable[..., Connection], dagster: dg.DagsterInstance, clock: Clock, warehouse: Warehouse
+) -> None:
+    history(warehouse, NEW_YEAR, date(2026, 3, 10), days_ago=8)
+    moved = Sensor("full sync", connect(start_date=date(2026, 2, 10)), dagster, clock)
+    assert moved.launches() == ("2026-02-10", "2026-02-28")
+
+
+def test_the_full_sync_lets_a_run_of_the_connection_finish(
+    full_sync: Sensor, warehouse: Warehouse, dagster: dg.DagsterInstance
+) -> None:
+    history(warehouse, NEW_YEAR, date(2026, 3, 10), days_ago=8)
+    with warehouse.run(wait=0):
+        assert "the history can wait" in full_sync.waits()
+    assert full_sync.launches() == ("2026-01-01", "2026-01-31")

@@ -72,9 +72,13 @@ def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> No
 
 
 def transactions_missing(run: ConnectionRun, rows: list[Row], first: date, last: date, begun: datetime) -> set[str]:
-    """The live transactions of these days, up to `begun`, that are not among the rows of a complete read."""
+    """The live transactions of these days, up to `begun`, that are not among the rows of a complete read.
+
+    Only what lies inside of the bounds that were asked for: in another time zone it was put on another day.
+    """
     if not run.warehouse.exists():
         return set()
+    start, end = run.bounds(first, last)
     with run.warehouse.transaction() as con:
         known = con.execute(
             """
@@ -84,12 +88,10 @@ def transactions_missing(run: ConnectionRun, rows: list[Row], first: date, last:
                 from latest_transactions
                 where gone_at is null and day between $1 and $2
             )
-            cross join settings s
-            where coalesce(
-                instant_of(text_of(stamps[1]), s.timezone), instant_of(text_of(stamps[2]), s.timezone), $3
-            ) < $3
+            where coalesce(instant_of(text_of(stamps[1]), $5), instant_of(text_of(stamps[2]), $5))
+                between $3 and $4 - interval 1 millisecond
             """,
-            [first, last, begun],
+            [first, last, start, min(end, begun), run.connection.timezone],
         ).fetchall()
     return {transaction_id for (transaction_id,) in known} - {row.id for row in rows}
 

@@ -1,0 +1,185 @@
+"""The command: what it prints and writes, its exit codes, and that the documents tell the same as the code."""
+
+import json
+import re
+import runpy
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner, Result
+
+from sitniks_finmap.assets.deliver import deliver
+from sitniks_finmap.assets.extract import read_orders, read_transactions
+from sitniks_finmap.assets.reconcile import reconcile
+from sitniks_finmap.assets.transform import derive_operations
+from sitniks_finmap.cli import cli, main
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.readback import read_back
+from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap_tests.test_delivery import writes
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def home(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are kept in memory: to make a new database for them takes seconds."""
+    monkeypatch.setattr("sitniks_finmap.launch.instance", lambda: nullcontext(dagster))
+    monkeypatch.setattr("sitniks_finmap.cli.show_progress", lambda: None)
+
+
+def command(*arguments: str, answer: str | None = None) -> Result:
+    return CliRunner().invoke(cli, arguments, input=answer)
+
+
+def exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    """As a shell sees it."""
+    monkeypatch.setattr("sys.argv", ["sitniks-finmap", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+# -- The documents -----------------------------------------------------------------------------------------------
+
+
+def table_of(readme: str) -> dict[str, str]:
+    rows = re.findall(r"^\| `sitniks-finmap ([a-z-]+)` \| (.+) \|$", (ROOT / readme).read_text("utf-8"), re.MULTILINE)
+    assert len(dict(rows)) == len(rows)
+    return dict(rows)
+
+
+def test_the_readmes_list_exactly_the_commands_that_help_lists() -> None:
+    text = command("--help").output
+    listed = re.findall(r"^  ([a-z-]+) {2,}(.+)$", text[text.index("Commands:") :], re.MULTILINE)
+    assert len(listed) == len(cli.commands)
+    assert table_of("README.md") == dict(listed)
+    assert list(table_of("README.md")) == list(table_of("README.uk.md"))
+
+
+def test_the_page_of_settings_is_the_one_that_the_code_makes() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_configuration.py"))["page"]()
+    assert (ROOT / "docs" / "configuration.md").read_text("utf-8") == made
+
+
+def test_every_command_explains_itself() -> None:
+    for name in cli.commands:
+        result = command(name, "--help")
+        assert (result.exit_code, result.output.startswith(f"Usage: cli {name} ")) == (0, True)
+
+
+# -- Preview, decide, sync ---------------------------------------------------------------------------------------
+
+TODAY = datetime.now(UTC).date()
+NOON = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC) - timedelta(days=2)
+
+
+def transaction(number: int, amount: str = "1500.00", **more: Any) -> dict[str, Any]:
+    at = NOON.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return {"id": f"tx_{number}", "createdAt": at, "amount": amount, "description": f"Оплата [{number}]", **more}
+
+
+@pytest.fixture
+def synced(connect: Callable[..., Connection], shop: Shop, home: None) -> ConnectionRun:
+    """Three operations that Finmap has; since then a correction, a turned sign, one that is gone and a new one."""
+    connection = connect(start_date=TODAY - timedelta(days=3), on_change="ask")
+    run = ConnectionRun(connection, open_warehouse(connection), "first-run")
+    shop.put_transactions([transaction(n) for n in (1, 2, 3)])
+    days: tuple[date, date] = (connection.start_date, TODAY)
+    read_transactions(run, *days)
+    read_orders(run, *days)
+    derive_operations(run, *days)
+    deliver(run, *days)
+    read_back(run, *days, datetime.now(UTC))
+    with run.warehouse.transaction() as con:
+        reconcile(con, *days, datetime.now(UTC))
+    shop.put_transactions([transaction(1, "1499.90"), transaction(2, "-1500.00"), transaction(4, "10.00")])
+    shop.delete_transaction("tx_3")
+    return run
+
+
+def test_preview_approve_sync_status(
+    synced: ConnectionRun, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.forget_requests()
+    before = shop.operations()
+    result = command("preview")
+    assert result.exit_code == 0, result.output
+    assert "4 planned" in result.output
+    assert re.search(r"waiting update 1 income, 1 499.90", result.output)
+    assert "amount: 1500.00 → 1499.90" in result.output
+    assert "type: income → expense" in result.output
+    assert "on_change is ask" in result.output
+    assert "u1:tx_4" in result.output
+    assert (writes(sandbox), shop.operations()) == ([], before)
+
+    with monkeypatch.context() as staged:
+        staged.setattr("sitniks_finmap.cli.run", lambda *what: True)  # it was read just now
+        result = command("preview", "--json")
+    assert result.exit_code == 0
+    plan = {row["external_id"]: row for row in json.loads(result.output)}
+    assert {name: (row["action"], row["standing"]) for name, row in plan.items()} == {
+        "u1:tx_1": ("update", "waiting"), "u1:tx_2:2": ("replace", "waiting"), "u1:tx_3": ("withdraw", "waiting"),
+        "u1:tx_4": ("create", "go"),
+    }  # fmt: skip
+    assert plan["u1:tx_1"]["changes"] == [{"field": "amount", "before": "1500.00", "after": "1499.90"}]
+    assert plan["u1:tx_4"]["amount"] == "10.00"
+    assert (writes(sandbox), shop.operations()) == ([], before)
+
+    assert command("approve", "--transaction", "tx_9").output.strip() == "u1: 0 approved; the next sync does it"
+    assert command("approve", "--transaction", "tx_1").output.strip() == "u1: 1 approved; the next sync does it"
+    assert command("dismiss", "--transaction", "tx_3").output.strip() == "u1: 1 dismissed"
+    assert writes(sandbox) == []
+    status = command("status")
+    assert status.exit_code == 1
+    assert "needs you" in status.output
+    assert "1 changes wait for `sitniks-finmap approve` or `dismiss`" in status.output
+
+    assert command("approve").output.strip() == "u1: 1 approved; the next sync does it"
+    result = command("sync")
+    assert result.exit_code == 0, result.output
+    has = {row["externalId"]: (row["type"], str(row["sum"])) for row in shop.operations()}
+    assert has == {
+        "u1:tx_1": ("income", "1499.9"), "u1:tx_2:2": ("expense", "1500"), "u1:tx_3": ("income", "1500"),
+        "u1:tx_4": ("income", "10"),
+    }  # fmt: skip
+    status = command("status")
+    assert (status.exit_code, status.output.split()[-1]) == (0, "well")
+
+
+def test_a_rollback_asks_first(synced: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
+    sandbox.forget_requests()
+    result = command("rollback", "--run", "first", answer="n\n")
+    assert result.exit_code == 0
+    assert "3 operations would be deleted in Finmap" in result.output
+    assert writes(sandbox) == []
+    result = command("rollback", "--run", "first", answer="y\n")
+    assert (result.exit_code, shop.operations()) == (0, []), result.output
+    assert "3 dismissed" in result.output
+
+
+def test_wrong_use_is_exit_code_2_and_one_line(synced: ConnectionRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert exit_code(monkeypatch, "rollback") == 2
+    assert exit_code(monkeypatch, "rollback", "--run", "x", "--from", "2026-01-01", "--to", "2026-01-01") == 2
+    assert exit_code(monkeypatch, "catch-up") == 2
+    assert exit_code(monkeypatch, "preview", "--connection", "nobody") == 2
+    assert exit_code(monkeypatch, "sync", "--connection", "u1", "--from", "2001-01-01") == 2
+    assert exit_code(monkeypatch, "frobnicate") == 2
+    assert exit_code(monkeypatch, "explain", "tx_404") == 1
+    assert exit_code(monkeypatch, "explain", "tx_1") == 0
+
+
+def test_a_preview_of_a_connection_that_cannot_be_read_is_exit_code_1_and_no_plan(
+    synced: ConnectionRun, shop: Shop
+) -> None:
+    shop.revoke("sitniks")
+    result = command("preview", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.output[result.output.rindex("[") :]) == []
+    assert "refused the key (401)" in result.output

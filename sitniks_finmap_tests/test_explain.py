@@ -1,0 +1,102 @@
+"""Support's question: what happened to one transaction, and why do the two sides differ?"""
+
+import re
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from sitniks_finmap.explain import explain
+from sitniks_finmap.sandbox import Fault
+from sitniks_finmap_tests.books import Books, days_ago
+
+Keep = Callable[..., Books]
+
+
+def told(books: Books, transaction: str) -> dict[str, str]:
+    """What is printed, by section."""
+    out = Console(file=StringIO(), soft_wrap=True, highlight=False)
+    assert explain(out, books.run, transaction)
+    assert isinstance(out.file, StringIO)
+    sections = re.split(r"\n\n(.+)\n", "\n\nhead\n" + out.file.getvalue())
+    return dict(zip(sections[1::2], sections[2::2], strict=True))
+
+
+def test_every_version_operation_rule_attempt_and_difference_is_told(keep_books: Keep) -> None:
+    books = keep_books(on_change="ask")
+    books.put_order(5, "Новий")
+    books.sell(1, orderId=5, source="Instagram")
+    books.sandbox.fault(Fault("drop_before", "finmap", method="POST", path="/operations/income"))
+    books.sync()
+    books.run.run_id = "second-run"
+    books.sync()
+    books.edit(1, amount="99.00")
+    books.sell(1, "120.00", orderId=5, source="Instagram")
+    books.sync()
+    said = told(books, "tx_1")
+
+    assert said["head"].strip() == "u1: transaction tx_1"
+    # In the connection's own time: 12:00 UTC is 14:00 in Kyiv in March.
+    first, second = re.findall(r"version .*", said["Sitniks said"])
+    assert first == "version 1, read 2026-03-10 14:00 to 2026-03-10 15:00, run test-run"
+    assert second == "version 2, read 2026-03-10 16:00 to 2026-03-10 16:00, run second-r"
+    assert '"amount": "100.00"' in said["Sitniks said"]
+    wanted = said["so Finmap should have"]
+    assert "income 120.00 at 2026-03-09 12:00:00 on Каса" in wanted
+    assert "Оплата 1 | Джерело: Instagram | Замовлення: №5 | Статус: Новий" in wanted
+    assert re.search(r"social_sale, by rule \d+, sign income, source has one of instagram / ", wanted)
+    ledger = said["Finmap was told"]
+    assert "u1:tx_1: verified, income 100.00, 2 attempts" in ledger
+    attempts = re.findall(r"(POST|PATCH|DELETE) (\S+) → (\S+) (\w+), \d+ ms", ledger)
+    assert attempts == [
+        ("POST", "/operations/income", "–", "unknown"),
+        ("POST", "/operations/income", "201", "applied"),
+    ]
+    assert "u1:tx_1: income 99.00 at 2026-03-09 12:00:00" in said["Finmap has now"]
+    conflict = "a person changed in Finmap what also changed in Sitniks: amount"
+    assert f"waiting: update: {conflict}" in said["differences"]
+    assert f"planned: update, waiting ({conflict})" in said["differences"]
+
+
+def test_what_was_replaced_withdrawn_or_refused_is_told_to_its_end(keep_books: Keep) -> None:
+    books = keep_books(on_delete="withdraw")
+    books.sell_many(3)
+    books.sandbox.fault(Fault("status", "finmap", method="POST", path="/operations/expense", status=400))
+    books.sync()
+    books.sell(1, "-50.00")
+    books.unsell(2)
+    books.sell(3, "сто")
+    books.sync()
+    said = told(books, "tx_1")
+    assert "u1:tx_1: withdrawn" in said["Finmap was told"]
+    assert "u1:tx_1:2: rejected, expense 50.00, " in said["Finmap was told"]
+    assert said["Finmap has now"].split() == ["u1:tx_1:", "nothing", "u1:tx_1:2:", "nothing"]
+    assert "refused by Finmap" in said["differences"]
+
+    said = told(books, "tx_2")
+    assert "gone since 2026-03-10 15:00" in said["Sitniks said"]
+    assert said["so Finmap should have"].strip() == "nothing"
+    assert re.search(r"DELETE /operations/income/byExternalId/u1%3Atx_2 → 200 applied", said["Finmap was told"])
+    assert said["differences"].strip() == "none"
+
+    said = told(books, "tx_3")
+    assert said["so Finmap should have"].strip() == "nothing: unreadable amount: сто"
+    assert "planned: withdraw, waiting" in said["differences"]
+
+
+def test_an_unknown_transaction_is_said_to_be_unknown(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    books.sell(1, at=days_ago(1))
+    books.sync()
+    out = Console(file=StringIO(), soft_wrap=True)
+    assert not explain(out, books.run, "tx_[1]")
+    assert out.file.getvalue().strip() == "u1: no transaction tx_[1] was ever read"  # type: ignore[attr-defined]
+
+
+def test_when_finmap_does_not_answer_the_rest_is_told_all_the_same(books: Books) -> None:
+    books.sell(1)
+    books.sync()
+    books.shop.revoke("finmap")
+    said = told(books, "tx_1")
+    assert "refused the key (401)" in said["Finmap has now"]
+    assert "u1:tx_1: verified" in said["Finmap was told"]

@@ -1,0 +1,296 @@
+"""What comes together over weeks: corrections, people and decisions in one transaction; settings that change; and what
+an hour without news costs."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sitniks_finmap.assets.checks import CHECKS
+from sitniks_finmap.decisions import catch_up, undo_catch_up
+from sitniks_finmap.sandbox import Fault
+from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago, stamp
+
+Keep = Callable[..., Books]
+EDIT = "перевірено бухгалтером"
+
+
+def broken(books: Books) -> list[str]:
+    """The promises about operations and the ledger that do not hold."""
+    with books.warehouse.transaction() as con:
+        return [check.name for check in CHECKS if (con.execute(check.wrong).fetchone() or (1,))[0]]
+
+
+# -- An hour without news ----------------------------------------------------------------------------------------
+
+
+def test_an_hour_without_news_writes_nothing_and_reads_the_window_once_on_each_side(keep_books: Keep) -> None:
+    books = keep_books()
+    for number in range(1, 121):
+        books.put_order(number, "Новий")
+        books.sell(number, at=days_ago(number % 3), orderId=number)
+    books.sync()
+    books.sandbox.forget_requests()
+
+    books.sync(TODAY - timedelta(days=7), TODAY)
+    asked = Counter(f"{one.api} {one.method} {one.path}" for one in books.sandbox.requests())
+    assert asked == {
+        "sitniks GET /transactions": 3,  # 120 in pages of 50
+        "sitniks GET /orders": 3,
+        "finmap GET /accounts": 1,
+        "finmap POST /operations/list": 2,  # the read-back, in pages of 100
+    }
+
+
+def test_edits_and_what_waits_for_a_person_cost_no_write_and_no_question_hour_after_hour(keep_books: Keep) -> None:
+    books = keep_books(on_change="ask")
+    books.sell_many(4)
+    books.sync()
+    books.edit(1, comment=EDIT)
+    books.throw_out(2)
+    books.sell(3, "1.00")
+    books.unsell(4)
+    books.sync()
+    books.sandbox.forget_requests()
+    books.sync()
+    asked = Counter(f"{one.api} {one.method} {one.path}" for one in books.sandbox.requests())
+    assert asked == {
+        "sitniks GET /transactions": 1,
+        "finmap GET /accounts": 1,
+        "finmap POST /operations/list": 1,
+    }
+
+
+# -- One transaction, everything ---------------------------------------------------------------------------------
+
+
+def test_an_edit_then_a_turned_sign_then_a_deletion_by_the_person(keep_books: Keep) -> None:
+    books = keep_books()
+    books.sell_many(2)
+    books.sync()
+    books.edit(1, comment=EDIT)
+    books.sell(1, "-100.00")
+    books.sync()
+    assert books.plan() == [("tx_1", "replace", "waiting")]
+    books.throw_out(1)
+    books.written()
+    assert books.decide("approve") == 1  # of the replacement, before anybody knew of the deletion
+    books.sync()
+    assert books.written() == []
+    assert books.plan() == [("tx_1", "recreate", "waiting")]
+    assert books.differences() == [("tx_1", "edited by a person", True)]
+    assert books.decide("approve", recreate=True) == 1
+    books.sync()
+    assert {name: str(amount) for name, amount in books.sums().items()} == {"tx_1:2": "-100", "tx_2": "100"}
+    assert (books.differences(), broken(books)) == ([], [])
+
+
+def test_a_sign_that_turns_twice_between_two_syncs_is_no_change(keep_books: Keep) -> None:
+    books = keep_books(on_change="ask")
+    books.sell(1)
+    books.sync()
+    books.sell(1, "-100.00")
+    books.sync()
+    books.sell(1)
+    books.written()
+    books.sync()
+    assert (books.plan(), books.written(), books.differences()) == ([], [], [])
+
+
+def test_a_sign_that_turns_again_after_each_sync_is_one_operation_each_time(books: Books) -> None:
+    for amount in ("100.00", "-100.00", "100.00", "-100.00"):
+        books.sell(1, amount)
+        books.sync()
+        assert [str(one) for one in books.sums().values()] == [str(int(float(amount)))]
+        assert books.differences() == []
+    assert list(books.finmap()) == ["tx_1:4"]
+
+
+def test_a_replacement_whose_second_half_failed_is_finished_and_not_doubled(books: Books) -> None:
+    books.sell_many(3)
+    books.sync()
+    books.sell_many(3, amount="-100.00")
+    for fault in ("error_201", "drop_after", "drop_before"):
+        books.sandbox.fault(Fault(fault, "finmap", method="POST", path="/operations/expense"))  # type: ignore[arg-type]
+    books.sync()
+    books.sync()
+    assert sorted(books.finmap()) == ["tx_1:2", "tx_2:2", "tx_3:2"]
+    assert (books.differences(), broken(books)) == ([], [])
+
+
+def test_a_replacement_whose_first_half_is_in_doubt_is_finished_and_not_doubled(books: Books) -> None:
+    books.sell_many(2)
+    books.sync()
+    books.sell_many(2, amount="-100.00")
+    books.sandbox.fault(Fault("drop_after", "finmap", method="DELETE", times=2))
+    books.sandbox.fault(Fault("status", "finmap", path="/operations/details", status=400, after=2, times=2))
+    books.sync()
+    books.sync()
+    books.sync()
+    assert sorted(books.finmap()) == ["tx_1:2", "tx_2:2"]
+    assert (books.differences(), broken(books)) == ([], [])
+
+
+def test_a_transaction_that_is_gone_and_comes_back_while_a_person_decides_is_as_it_was(books: Books) -> None:
+    books.sell(1)
+    books.sync()
+    books.unsell(1)
+    books.sync()
+    assert books.decide("approve") == 1
+    books.sell(1)  # it is back before the approval was carried out
+    books.written()
+    books.sync()
+    assert (books.plan(), books.written(), list(books.finmap())) == ([], [], ["tx_1"])
+
+
+def test_an_amount_that_a_person_and_sitniks_change_in_turns_is_never_overwritten_unasked(books: Books) -> None:
+    books.sell(1)
+    books.sync()
+    books.edit(1, amount="101.00")
+    books.sell(1, "102.00")
+    books.sync()
+    assert str(books.sums()["tx_1"]) == "101"
+    assert books.decide("approve") == 1
+    books.edit(1, amount="103.00")  # once more, before the approval was carried out: it was about this field
+    books.sync()
+    assert str(books.sums()["tx_1"]) == "102"
+    books.edit(1, amount="104.00")
+    books.sell(1, "105.00")
+    books.sync()
+    assert str(books.sums()["tx_1"]) == "104"
+    assert books.decide("dismiss") == 1
+    books.sync()
+    books.sell(1, "106.00")
+    books.sync()
+    assert str(books.sums()["tx_1"]) == "104"
+    assert books.plan() == [("tx_1", "update", "waiting")]
+
+
+def test_a_correction_of_what_was_caught_up_with_waits_for_undo(books: Books) -> None:
+    books.sell_many(2)
+    books.read()
+    catch_up(books.warehouse, TODAY)
+    books.sell(1, "-5.00")
+    books.put_order(2, "Виконано")
+    books.sell(2, orderId=2)
+    books.sync()
+    assert (books.written(), books.plan()) == ([], [])
+    undo_catch_up(books.warehouse)
+    books.sync()
+    assert {name: str(amount) for name, amount in books.sums().items()} == {"tx_1": "-5", "tx_2": "100"}
+
+
+def test_a_refused_correction_is_tried_again_when_it_changes_and_the_operation_stays_as_it_was(books: Books) -> None:
+    books.sell(1)
+    books.sync()
+    books.sell(1, "2.00")
+    books.sandbox.fault(Fault("status", "finmap", method="PATCH", status=400))
+    books.sync()
+    assert books.states() == {"tx_1": "rejected"}
+    assert books.plan(every_failed=False) == []
+    assert [kind for _, kind, _ in books.differences()] == ["waiting"]
+    books.sell(1, "3.00")
+    books.sync()
+    assert (str(books.sums()["tx_1"]), books.states(), books.differences()) == ("3", {"tx_1": "verified"}, [])
+
+
+# -- Settings that change ----------------------------------------------------------------------------------------
+
+
+def test_a_category_that_is_no_longer_configured_stays_where_it_is(keep_books: Keep) -> None:
+    books = keep_books()
+    sales = books.shop.add_category("income", "Продажі")["id"]
+    books.configure(keep_books(categories={"client_payment": "Продажі"}).run.connection)
+    books.sell_many(2)
+    books.sync()
+    books.configure(keep_books().run.connection)
+    books.written()
+    books.sync()
+    books.sell(1, "5.00")
+    books.sync()
+    assert [json.loads(one.body) for one in books.written()] == [{"amount": 5.0}]
+    assert {row["categoryId"] for row in books.finmap().values()} == {sales}
+    assert (books.plan(), books.differences()) == ([], [])
+
+
+def test_a_category_that_is_configured_later_is_put_on_every_operation_but_a_persons(keep_books: Keep) -> None:
+    books = keep_books()
+    sales, gifts = (books.shop.add_category("income", label)["id"] for label in ("Продажі", "Подарунки"))
+    books.sell_many(3)
+    books.sync()
+    books.edit(3, categoryId=gifts)
+    books.configure(keep_books(categories={"client_payment": "Продажі"}).run.connection)
+    books.sync()
+    has = {name: row["categoryId"] for name, row in books.finmap().items()}
+    assert has == {"tx_1": sales, "tx_2": sales, "tx_3": gifts}
+
+
+def test_new_settings_that_would_change_everything_wait_for_a_person(keep_books: Keep) -> None:
+    books = keep_books()
+    books.sell_many(20)
+    books.sync()
+    books.configure(keep_books(finmap_account="ФОП").run.connection)
+    books.written()
+    books.sync()
+    assert books.written() == []
+    assert Counter(standing for *_, standing in books.plan()) == {"waiting": 20}
+    books.configure(keep_books().run.connection)  # it was a mistake
+    books.sync()
+    assert (books.written(), books.plan(), books.differences()) == ([], [], [])
+
+
+def test_a_start_date_that_is_moved_ahead_withdraws_nothing(keep_books: Keep) -> None:
+    books = keep_books(on_delete="withdraw")
+    for days in (1, 8):
+        books.sell(days, at=days_ago(days))
+    books.sync()
+    connection = books.run.connection
+    books.configure(connection.model_copy(update={"start_date": DAY}))
+    books.written()
+    books.sync(DAY, TODAY)
+    assert (books.plan(), books.written(), len(books.finmap())) == ([], [], 2)
+    assert (books.differences(), broken(books)) == ([], [])
+
+
+def test_a_start_date_that_is_moved_back_imports_the_days_before(keep_books: Keep) -> None:
+    books = keep_books(first_import="review")
+    connection = books.run.connection
+    books.configure(connection.model_copy(update={"start_date": DAY}))
+    for days in (1, 8):
+        books.sell(days, at=days_ago(days))
+    books.sync(DAY, TODAY)
+    assert books.decide("approve") == 1
+    books.sync(DAY, TODAY)
+    books.configure(connection)
+    books.sync()
+    assert (list(books.finmap()), books.plan()) == (["tx_1"], [("tx_8", "create", "waiting")])
+
+
+def test_another_time_zone_takes_nothing_for_gone_and_moves_only_stamps_without_one(keep_books: Keep) -> None:
+    """22:30 UTC of the 2nd is the 3rd in Kyiv: after the change it lies outside of a window that begins on the 3rd."""
+    books = keep_books(on_delete="withdraw", max_change_share=1.0)
+    books.sell(1, at=datetime(2026, 3, 2, 22, 30, tzinfo=UTC))
+    books.sell(2, at=datetime(2026, 3, 3, 10, tzinfo=UTC))
+    books.sell(3, at=datetime(2026, 3, 3, 10, tzinfo=UTC), date="2026-03-03 12:00:00")
+    books.sync()
+    assert books.rows("select transaction_id, day from operations order by 1")[0] == ("tx_1", date(2026, 3, 3))
+    books.configure(books.run.connection.model_copy(update={"timezone": "UTC"}))
+    books.written()
+    books.sync(date(2026, 3, 3), TODAY)
+    moved: dict[str, Any] = {"date": 1772539200000}
+    assert [json.loads(one.body or "{}") for one in books.written()] == [moved]
+    books.sync(START, TODAY)
+    assert sorted(books.finmap()) == ["tx_1", "tx_2", "tx_3"]
+    assert (books.plan(), books.differences(), broken(books)) == ([], [], [])
+
+
+def test_a_transaction_that_moves_to_another_day_is_one_operation_on_that_day(keep_books: Keep) -> None:
+    books = keep_books()
+    books.sell(1, at=days_ago(3))
+    books.sync()
+    books.sell(1, at=days_ago(1), date=stamp(days_ago(1)))
+    books.sync()
+    assert (list(books.finmap()), books.plan(), books.differences()) == (["tx_1"], [], [])
+    query = "select day, sitniks_income_sum, finmap_income_sum from reconciliation"
+    assert books.rows(query) == [(days_ago(1).date(), 100, 100)]
