@@ -242,7 +242,12 @@ def _row(text: str, row: Any) -> Row:
 
 def _id(value: Any) -> str | None:
     """An id that is a number or a text, as text; 12348 and "12348" are one id."""
-    usable = isinstance(value, str) and value.strip() and len(value) <= LONGEST_ID and value.encode(errors="ignore").decode() == value
+    usable = (
+        isinstance(value, str)
+        and value.strip()
+        and len(value) <= LONGEST_ID
+        and value.encode(errors="ignore").decode() == value
+    )
     return str(value) if usable else None
 
 

@@ -106,7 +106,9 @@ def test_numbers_arrive_exactly_and_the_text_as_it_came(api: Api, shop: Shop) ->
 def test_an_absurd_value_does_not_make_the_rest_unreadable(
     absurd: str, read: Any, api: Api, fault: Callable[..., None]
 ) -> None:
-    fault("status", status=200, body=f'\ufeff{{"data": [{{"id": 1, "x": {absurd}, "y": "]["}}, {{"id": 2}}], "count": 2}}')
+    fault(
+        "status", status=200, body=f'\ufeff{{"data": [{{"id": 1, "x": {absurd}, "y": "]["}}, {{"id": 2}}], "count": 2}}'
+    )
     body = api.read("GET", PATH).body
     first, second = body["data"]
     assert (first["id"], first["y"], second, body["count"]) == (1, "][", {"id": 2}, 2)
