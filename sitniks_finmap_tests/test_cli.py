@@ -139,7 +139,7 @@ def test_preview_approve_sync_status(
     status = command("status")
     assert status.exit_code == 1
     assert "needs you" in status.output
-    assert "1 changes wait for `sitniks-finmap approve` or `dismiss`" in status.output
+    assert "waiting for `sitniks-finmap approve` or `dismiss` (see `preview`): 1" in status.output
 
     assert command("approve").output.strip() == "u1: 1 approved; the next sync does it"
     result = command("sync")

@@ -39,7 +39,7 @@ def test_an_hour_without_news_writes_nothing_and_reads_the_window_once_on_each_s
         "sitniks GET /transactions": 3,  # 120 in pages of 50
         "sitniks GET /orders": 3,
         "finmap GET /accounts": 1,
-        "finmap POST /operations/list": 2,  # the read-back, in pages of 100
+        "finmap POST /operations/list": 3,  # the read-back, in pages of 100 to one that shows nothing
     }
 
 
@@ -58,7 +58,7 @@ def test_edits_and_what_waits_for_a_person_cost_no_write_and_no_question_hour_af
     assert asked == {
         "sitniks GET /transactions": 1,
         "finmap GET /accounts": 1,
-        "finmap POST /operations/list": 1,
+        "finmap POST /operations/list": 2,
     }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+from tenacity import wait_none
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.delivery import Courier
@@ -361,12 +362,13 @@ def test_rule_7_a_refused_sitniks_key_fails_the_run_after_one_request_with_one_m
 
 def test_rule_8_neither_a_key_nor_a_customer_leaves_the_warehouse(
     connect: Callable[..., Connection], project: Path, shop: Shop, sandbox: Sandbox,
-    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Runs that go well and wrong; then everything that Dagster and the log wrote is searched, byte by byte.
 
     Every customer has a number from 880088001 on, whose digits no escaping changes.
     """
+    monkeypatch.setattr("sitniks_finmap.http.wait_exponential_jitter", lambda max: wait_none())
     connection = connect(source_as_tag=True)
     shop.put_transactions([transaction(n, DAY - timedelta(days=n % 3)) for n in range(1, 12)])
     shop.put_transaction(transaction(12, amount="сто від Клієнт 880088012"))
