@@ -4,6 +4,8 @@ They come as raw text over real HTTP, for JSON has things that no Python value h
 half a surrogate pair, one field twice. What they must become is worked out here a second time, with `decimal` alone.
 """
 
+# ruff: noqa: E501  (lists of bad values, not code)
+
 import json
 import os
 import re
