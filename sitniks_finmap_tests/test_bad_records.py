@@ -357,7 +357,7 @@ def way(run: ConnectionRun, sandbox: Sandbox) -> Way:
 def fuzz(way: Way, shop: Shop, batches: int, size: int = BATCH) -> None:
     @settings(
         max_examples=batches, deadline=None, phases=[Phase.generate], database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
     )  # fmt: skip
     @given(st.lists(records, min_size=size, max_size=size), st.lists(orders, max_size=4))
     def batch(bad: list[Callable[[int], list[str]]], bad_orders: list[str]) -> None:
