@@ -1,17 +1,17 @@
 """One row of the plan brought to Finmap: every write ends in a row of the ledger, every doubt in a look at Finmap."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from sitniks_finmap.comparison import CONTENT, Was, three_way
 from sitniks_finmap.finmap import Content, Finmap, Operation, Outcome, Write
 from sitniks_finmap.http import ApiError, KeyRefused
 
 VERIFY_AFTER = timedelta(minutes=10)  # what Finmap stored and does not show by then is sent again
 HIDDEN_ATTEMPTS = 8
-PERSONS_FIELDS = ("category", "tag")  # a person owns them once they differ from what we wrote
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class Settler:
         writes: list[Write],
         state: str,
         *,
-        content: "Planned | Was | Content | None" = None,
+        content: Planned | Was | Content | None = None,
         seen: list[Operation] | None = None,
         **more: Any,
     ) -> Settled:
@@ -286,7 +286,7 @@ class Settler:
         tag = self.tags[planned.tag] if planned.tag else None
         return Content(**{name: getattr(planned, name) for name in CONTENT if name != "tag"}, tag=tag)
 
-    def _was(self, planned: Planned) -> "Was | Planned":
+    def _was(self, planned: Planned) -> Was | Planned:
         """What the ledger said before; of an operation that it did not know, what was wanted."""
         if planned.was_hash is None:
             return planned
@@ -298,40 +298,3 @@ class Settler:
             return None
         tag = self.tags.get(was.tag, was.tag) if was.tag else None
         return Content(**{name: getattr(was, name) for name in CONTENT if name != "tag"}, tag=tag)
-
-
-@dataclass(frozen=True)
-class Was:
-    """The content that the ledger has, with the label of its tag."""
-
-    type: str
-    amount: Decimal
-    occurred_at: datetime
-    account: str
-    category: str | None
-    tag: str | None
-    comment: str
-    content_hash: str
-
-
-CONTENT = [field.name for field in fields(Content)]
-
-
-def three_way(
-    base: Content | None, theirs: Content, wanted: Content, kept: list[str]
-) -> tuple[dict[str, Any], list[str], list[str]]:
-    """What to patch, which fields both a person and Sitniks changed, and which are a person's and stay.
-
-    `base` is what Finmap had after our last write, `theirs` what it has now. Without a base (the last write was only
-    accepted, and not seen since) only the fields `kept` then are known to be a person's. A field that a person changed
-    is not patched, unless Sitniks changed it as well and a person approves; a category or tag that a person changed
-    is theirs.
-    """
-    changes = theirs.differences(wanted)
-    if base is None:
-        persons, conflicts = set(kept) & changes.keys(), []
-    else:
-        persons = {name for name in changes if getattr(theirs, name) != getattr(base, name)}
-        conflicts = [n for n in persons if n not in PERSONS_FIELDS and getattr(base, n) != getattr(wanted, n)]
-    stay = sorted(persons - set(conflicts))
-    return {name: value for name, value in changes.items() if name not in stay}, sorted(conflicts), stay
