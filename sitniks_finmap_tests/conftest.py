@@ -18,6 +18,11 @@ from sitniks_finmap_tests.sandbox.clients import Clock
 SHARED_APIS = Path(__file__).parents[2] / "shared" / "apis"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=300, help="how often the random kills kill (pytest -m kill)")
+    parser.addoption("--kill-seed", type=int, default=1, help="the seed of the random kills: the same is the same life")
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as sandbox:

@@ -1,0 +1,138 @@
+"""What a process that will be killed does: the whole way from Sitniks to Finmap, for one connection after the other."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sitniks_finmap import delivery, http, warehouse
+from sitniks_finmap.assets.deliver import deliver
+from sitniks_finmap.assets.extract import read_orders, read_transactions
+from sitniks_finmap.assets.reconcile import reconcile
+from sitniks_finmap.assets.transform import derive_operations
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.decisions import decide
+from sitniks_finmap.failpoint import arm
+from sitniks_finmap.http import ApiError
+from sitniks_finmap.readback import read_back
+from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap_tests.kill.phases import Phases
+from sitniks_finmap_tests.kill.wrong_deliveries import WRONG
+
+IMMEDIATELY = 0.0
+ONE_THREAD = {"threads": 1}  # of DuckDB: faster where rows are few, and many tests share the machine
+
+
+@dataclass(frozen=True)
+class Task:
+    """One life of the process.
+
+    With `forever` it syncs again and again until it is killed, saying in the shared file `phases` what it does.
+    """
+
+    connections: list[dict[str, Any]]
+    keys: dict[str, str]
+    data: str
+    now: str
+    first: str
+    last: str
+    failpoint: str | None = None
+    approve: bool = False
+    forever: bool = False
+    phases: str | None = None
+    delivery: str = "real"
+
+
+def live(message: dict[str, Any]) -> dict[str, Any]:
+    task = Task(**message)
+    os.environ |= task.keys | {"SITNIKS_FINMAP_DATA": task.data}
+    arm(task.failpoint)
+    delivery.COMMIT_EVERY = IMMEDIATELY  # so that a delivery of a few operations has several commits
+    warehouse.SETTINGS |= ONE_THREAD
+    phases = Phases(Path(task.phases)) if task.phases else None
+    if phases:
+        watch(phases)
+    now = datetime.fromisoformat(task.now)
+    while True:
+        answer = dict(sync_all(task, now, phases))
+        if not task.forever:
+            return answer
+        now += timedelta(seconds=1)
+
+
+def sync_all(task: Task, now: datetime, phases: Phases | None) -> Iterator[tuple[str, Any]]:
+    for settings in task.connections:
+        connection = Connection.model_validate(settings)
+        run = ConnectionRun(connection, open_warehouse(connection), "killed", now=lambda: now)
+        run.finmap.api.sleep = run.sitniks.api.sleep = lambda seconds: None
+        with run.warehouse.run(wait=0):
+            days = date.fromisoformat(task.first), date.fromisoformat(task.last)
+            yield connection.name, sync(run, *days, now, task, phases.enter if phases else lambda phase: None)
+
+
+def sync(
+    run: ConnectionRun, first: date, last: date, now: datetime, task: Task, enter: Callable[[str], None]
+) -> dict[str, Any]:
+    """The steps of the job `<connection>_sync`, without Dagster. What an API does not answer is left to the next."""
+    try:
+        enter("reading")
+        read_transactions(run, first, last)
+        read_orders(run, first, last)
+        enter("deriving")
+        derive_operations(run, first, last)
+        if task.approve:
+            decide(run.warehouse, "approve", now)
+        enter("delivering")
+        if task.delivery == "real":
+            deliver(run, first, last, now=lambda: now)
+            enter("reading back")
+            read_back(run, first, last, now)
+        else:
+            WRONG[task.delivery](run, now).deliver(first, last)
+        enter("reconciling")
+        with run.warehouse.transaction() as con:
+            reconcile(con, first, last, now)
+        if task.forever:
+            enter("publishing")
+            run.warehouse.publish()
+    except ApiError as error:
+        return {"error": str(error)}
+    finally:
+        enter("between")
+    return left_to_do(run.warehouse)
+
+
+def left_to_do(warehouse: Warehouse) -> dict[str, Any]:
+    """Whether all is quiet: nothing planned, nothing on its way, nothing that waits for a person or is unexplained."""
+    with warehouse.transaction() as con:
+        return {
+            what: [" ".join(map(str, row)) for row in con.execute(query).fetchall()]
+            for what, query in {
+                "to_do": "select action, external_id from plan where standing = 'go'",
+                "pending": "select state, external_id from finmap_upload where next_attempt_at is not null",
+                "waiting": "select action, external_id, why from plan where standing = 'waiting'",
+                "unexplained": "select kind, external_id, detail from differences where not explained",
+            }.items()
+        }
+
+
+def watch(phases: Phases) -> None:
+    """Every write to Finmap and every DuckDB transaction is counted while it goes on."""
+    write, transaction = http.Api.write, Warehouse.transaction
+
+    def watched_write(self: http.Api, *what: Any) -> Any:
+        with phases.during_write():
+            return write(self, *what)
+
+    @contextmanager
+    def watched_transaction(self: Warehouse) -> Iterator[Any]:
+        with phases.during_transaction(), transaction(self) as con:
+            yield con
+
+    http.Api.write = watched_write
+    watched: Callable[[Warehouse], AbstractContextManager[Any]] = watched_transaction
+    Warehouse.transaction = watched  # type: ignore[method-assign]
