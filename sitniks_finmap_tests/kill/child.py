@@ -133,6 +133,6 @@ def watch(phases: Phases) -> None:
         with phases.during_transaction(), transaction(self) as con:
             yield con
 
-    http.Api.write = watched_write
+    http.Api.write = watched_write  # pyright: ignore[reportAttributeAccessIssue]
     watched: Callable[[Warehouse], AbstractContextManager[Any]] = watched_transaction
     Warehouse.transaction = watched  # type: ignore[method-assign]
