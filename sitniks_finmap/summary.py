@@ -52,9 +52,7 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
             delivered=_one(con, f"{LEDGER} where state in ('sent', 'verified') and {DAYS}", days),
             failed=_one(con, f"{LEDGER} where state = 'failed' and {DAYS}", days),
             backlog=_one(con, BACKLOG, days),
-            refused=_counts(
-                con, f"select last_error, count(*) from finmap_upload where state = 'rejected' and {DAYS}", days
-            ),
+            refused=_counts(con, REFUSED, days),
             rejected=_counts(con, f"select reason, count(*) from rejected_transactions where {DAYS}", days),
             waiting=_one(con, f"select count(*) from plan where standing = 'waiting' and {DAYS}", days),
             last_read=_one(con, "select max(read_at) from complete_reads where day <= $last and day >= $first", days),
@@ -78,6 +76,10 @@ WANTED = f"""
         coalesce(sum(amount) filter (type = 'income'), 0),
         coalesce(sum(amount) filter (type = 'expense'), 0)
     from operations where {DAYS}
+"""
+REFUSED = f"""
+    select last_error, count(*) from current_uploads
+    where state = 'rejected' and {DAYS} and transaction_id in (select transaction_id from operations)
 """
 BACKLOG = """
     select count(*) from operations o left join finmap_upload l using (external_id)

@@ -10,6 +10,7 @@ from typing import Any
 from sitniks_finmap.assets.checks import CHECKS
 from sitniks_finmap.decisions import catch_up, undo_catch_up
 from sitniks_finmap.sandbox import Fault
+from sitniks_finmap.summary import summarize
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago, stamp
 
 Keep = Callable[..., Books]
@@ -193,6 +194,22 @@ def test_a_refused_correction_is_tried_again_when_it_changes_and_the_operation_s
     books.sell(1, "3.00")
     books.sync()
     assert (str(books.sums()["tx_1"]), books.states(), books.differences()) == ("3", {"tx_1": "verified"}, [])
+
+
+def test_what_finmap_refused_is_no_trouble_any_more_when_the_transaction_is_gone(books: Books) -> None:
+    books.sell_many(2)
+    books.sandbox.fault(Fault("status", "finmap", method="POST", path="/operations/income", status=400))
+    books.sync()
+    found = summarize(books.warehouse)
+    assert found
+    assert sum(found.refused.values()) == 1
+    (refused,) = (name for name, state in books.states().items() if state == "rejected")
+    books.unsell(int(refused.removeprefix("tx_")))
+    books.sync()
+    found = summarize(books.warehouse)
+    assert found
+    assert (found.refused, found.well) == ({}, True)
+    assert (books.plan(), books.differences()) == ([], [])
 
 
 # -- Settings that change ----------------------------------------------------------------------------------------
