@@ -357,8 +357,9 @@ def test_what_was_not_read_yet_after_the_file_was_lost_is_not_taken_for_gone(kee
 
 
 def test_a_ledger_is_rebuilt_from_our_own_keys_only_and_keeps_their_generation(books: Books) -> None:
-    books.sell(1, id="a:b/ї")
-    books.sync()
+    for amount in ("100.00", "-100.00"):
+        books.sell(1, amount, id="a:b/ї")
+        books.sync()
     account = books.shop.accounts[0]["id"]
     for number, foreign in enumerate(["u1:tx_9:x", "u1:", "u2:tx_9", "u1:a:2:3", "manual"]):
         body = {"externalId": foreign, "amount": number + 1, "accountToId": account, "date": 1773050400000}
@@ -368,8 +369,13 @@ def test_a_ledger_is_rebuilt_from_our_own_keys_only_and_keeps_their_generation(b
         con.execute("delete from finmap_upload")
     assert rebuild_ledger(books.run, START, TODAY, books.clock()) == 1
     assert books.rows("select transaction_id, generation, state, rebuilt from finmap_upload") == [
-        ("a:b/ї", 1, "verified", True)
+        ("a:b/ї", 2, "verified", True)
     ]
     with books.warehouse.transaction() as con:
         assert make_plan(con, START, TODAY, books.clock(), every_failed=True) == 0
     assert books.plan() == []
+    # A key is never used again.
+    books.sell(1, id="a:b/ї")
+    books.sync()
+    assert books.rows("select external_id from current_uploads") == [("u1:a%3Ab%2F%D1%97:3",)]
+    assert books.finmap()["a%3Ab%2F%D1%97:3"]["type"] == "income"
