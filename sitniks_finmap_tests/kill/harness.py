@@ -77,6 +77,7 @@ class Harness:
 
     def sync_until_quiet(self, *tills: Till, **more: Any) -> None:
         """Syncs these connections, or all, until nothing is left to do or on its way; nothing may be unexplained."""
+        answers: Any = None
         for _ in range(ROUNDS):
             self.clock.now += STORED_IS_LOOKED_UP_AFTER
             answers = self.sync(*tills, **more).values()

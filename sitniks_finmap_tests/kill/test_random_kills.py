@@ -116,8 +116,8 @@ def faults(seed: int) -> list[Fault]:
 def test_nothing_is_lost_or_doubled_however_often_the_process_is_killed(
     harness: Harness, part: int, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seed = request.config.getoption("--kill-seed") * PARTS + part
-    kills = request.config.getoption("--kills") // PARTS
+    option: Any = request.config.getoption
+    seed, kills = option("--kill-seed") * PARTS + part, option("--kills") // PARTS
     begun = time.monotonic()
     till = harness.connect(seed)
     for fault in faults(seed):

@@ -52,7 +52,7 @@ class Till:
             created = now - timedelta(seconds=self.rng.randrange(1, 60))
             identity = f"tx_{self.connection}_{self.number}"
             spent = self.rng.random() < 0.3 if expense is None else expense
-            row = {
+            row: dict[str, Any] = {
                 "id": identity,
                 "createdAt": f"{created:%Y-%m-%dT%H:%M:%S}.{self.rng.randrange(1000):03}Z",
                 "amount": self._amount(-1 if spent else 1),
