@@ -105,6 +105,24 @@ ADOPT = """
 """
 
 
+def mark_begun(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    """Writes down what is about to be deleted or changed: what a kill leaves half done is not taken for a person's."""
+    con.execute(
+        """
+        update finmap_upload
+        set deleting_at = if(p.action = 'update', finmap_upload.deleting_at, $1),
+            writing = if(p.action = 'update', struct_pack(
+                amount := p.amount, occurred_at := p.occurred_at, account := p.account, category := p.category,
+                tag := p.tag, comment := p.comment
+            ), finmap_upload.writing)
+        from plan p
+        where p.known_as = finmap_upload.external_id and p.standing = 'go'
+            and p.action in ('update', 'replace', 'withdraw')
+        """,
+        [now],
+    )
+
+
 class Courier:
     """Carries out the plan of one connection and keeps the ledger."""
 
@@ -139,6 +157,7 @@ class Courier:
     def carry_out(self, deadline: float | None = None) -> Delivery:
         """Carries out what goes of the table `plan`, until the deadline (monotonic). Raises as `deliver`."""
         with self.warehouse.transaction() as con:
+            mark_begun(con, self.now())
             (going,) = con.execute("select count(*) from plan where standing = 'go'").fetchone() or (0,)
             labels = con.execute(
                 """

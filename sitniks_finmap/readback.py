@@ -4,6 +4,9 @@ import logging
 from datetime import date, datetime, time, timedelta
 from urllib.parse import unquote
 
+import duckdb
+import pandas as pd
+
 from sitniks_finmap.delivery import keep_seen
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Operation
@@ -26,6 +29,7 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
         start, end = window(run, first_day, last_day)
         con.execute("delete from finmap_operations where occurred_at between $1 and $2", [start, end])
         keep_seen(con, operations, now)
+        adopt(con, run, operations, now)
         hidden = con.execute(
             """
             select l.external_id
@@ -44,7 +48,7 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
         con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [gone])
         # Seen there once and not any more: a person deleted it. Never seen: it is given its time, then looked up.
         con.execute(
-            "update finmap_upload set state = 'deleted' "
+            "update finmap_upload set state = if(deleting_at is null, 'deleted', 'withdrawn') "
             "where list_contains($1::varchar[], external_id) and state = 'verified'",
             [gone],
         )
@@ -69,6 +73,49 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
         )
     failpoint("read_back_committed")
     return len(operations) + len(found) - len(gone)
+
+
+def adopt(con: duckdb.DuckDBPyConnection, run: ConnectionRun, operations: list[Operation], now: datetime) -> None:
+    """Takes into the ledger what a run sent, or let be deleted, and was killed before it could write down how it ended.
+
+    Where the transaction is still as it was, the next delivery asks for the key and settles it. Where it is gone or its
+    sign turned meanwhile, nobody would ask: what Finmap shows is ours then, and the next plan deletes or replaces it.
+    """
+    unknown = con.execute(
+        """
+        select f.external_id
+        from finmap_operations f
+        left join finmap_upload l using (external_id)
+        where f.read_at = $1 and (l.external_id is null or l.state = 'withdrawn')
+        """,
+        [now],
+    ).fetchall()
+    ids = {external_id for (external_id,) in unknown}
+    rows = [row for one in operations if one.external_id in ids and (row := _ledger_row(run, one, now))]
+    if not rows:
+        return
+    frame = pd.DataFrame({name: [row[name] for row in rows] for name in ("transaction_id", "generation")})
+    con.register("shown", frame)
+    ours = con.execute(
+        """
+        select s.transaction_id, s.generation
+        from shown s
+        left join current_uploads l using (transaction_id)
+        left join operations o using (transaction_id)
+        where if(
+            l.transaction_id is null,
+            o.transaction_id is null and s.transaction_id in (select transaction_id from raw_sitniks_transactions),
+            s.generation >= l.generation
+        )
+        """
+    ).fetchall()
+    con.unregister("shown")
+    adopted = [
+        row | {"state": "sent", "rebuilt": False, "verified_at": None, "run_id": run.run_id}
+        for row in rows
+        if (row["transaction_id"], row["generation"]) in set(ours)
+    ]
+    insert_rows(con, "finmap_upload", adopted, replacing=True)
 
 
 def rebuild_ledger(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> int:

@@ -46,12 +46,18 @@ class Planned:
     sent_at: datetime | None
     was_verified_at: datetime | None
     was_applied_at: datetime | None
+    deleting_at: datetime | None
+    writing: dict[str, Any] | None
     kept_fields: list[str]
 
     @property
     def was_there(self) -> bool:
         """Whether Finmap is known to have had it as the ledger says: what differs since, a person did."""
         return self.was_verified_at is not None or self.was_applied_at is not None
+
+    def may_still_come(self, now: datetime) -> bool:
+        """Whether Finmap accepted it so lately that it may only not show it yet."""
+        return not self.was_there and self.sent_at is not None and now < self.sent_at + VERIFY_AFTER
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,8 @@ class Settler:
         found = self.finmap.details(planned.external_id)
         if found:
             return self._settle_by(planned, writes, found)
+        if planned.deleting_at:
+            return self._absent(planned, writes, "withdrawn")
         if planned.was_there:
             return self._settled(planned, writes, "deleted", content=self._was(planned))
         return self._create(planned, writes)  # accepted once, and never there: the key makes a second one safe
@@ -156,7 +164,7 @@ class Settler:
         if found.content.type != wanted.type:
             # Its sign has turned since: the ledger learns what is there, and the next plan replaces it.
             return self._settled(planned, writes, "verified", content=found.content, content_hash="", seen=[found])
-        base = self._was_content(planned) if planned.was_there else None
+        base = self._base(planned, found.content)
         changes, conflicts, stay = three_way(base, found.content, wanted, planned.kept_fields)
         if conflicts and not planned.approved:
             return self._kept(planned, writes, f"a person changed {', '.join(conflicts)} in Finmap", found, stay)
@@ -182,8 +190,8 @@ class Settler:
         known_as = planned.known_as or planned.external_id
         found = self.finmap.details(known_as)
         if found is None:
-            return self._settled(planned, writes, ends_as, content=self._was(planned))
-        base = self._was_content(planned) if planned.was_there else None
+            return self._absent(planned, writes, ends_as)
+        base = self._base(planned, found.content)
         if base and (edited := sorted(found.content.differences(base))) and not planned.approved:
             return self._kept(planned, writes, "a person edited it in Finmap", found, edited)
         write = self.finmap.delete(known_as, found.content.type)
@@ -195,27 +203,30 @@ class Settler:
     def _replace(self, planned: Planned, writes: list[Write]) -> Settled:
         """Deletes the old generation and creates the next: Finmap cannot turn an income into an expense.
 
-        When Finmap has neither, a person deleted it, unless an attempt of ours failed that may have done it.
+        When Finmap has neither, a person deleted it, unless an attempt of ours may have done it.
         """
-        in_doubt = planned.state == "failed" or not planned.was_there
-        if not in_doubt and not any(map(self.finmap.details, (planned.known_as or "", planned.external_id))):
-            return self._settled(planned, writes, "deleted", content=self._was(planned))
+        known_as = planned.known_as or planned.external_id
+        if not planned.deleting_at and self.finmap.details(known_as) is None:
+            if not planned.was_there:
+                # Accepted once, and never there: under its own key it cannot become two, whatever comes of it.
+                return self._create(
+                    replace(planned, action="create", external_id=known_as, generation=planned.generation - 1), writes
+                )
+            if self.finmap.details(planned.external_id) is None:
+                return self._settled(planned, writes, "deleted", content=self._was(planned))
         old = self._withdraw(planned, writes)
         if old.state != "withdrawn":
             return old
-        new = self._create(
-            replace(
-                planned,
-                action="create",
-                known_as=None,
-                was_hash=None,
-                sent_at=None,
-                was_verified_at=None,
-                was_applied_at=None,
-                kept_fields=[],
-            ),
-            writes,
-        )
+        anew = replace(
+            planned, action="create", known_as=None, was_hash=None, sent_at=None, was_verified_at=None,
+            was_applied_at=None, deleting_at=None, writing=None, kept_fields=[],
+        )  # fmt: skip
+        try:
+            new = self._create(anew, writes)
+        except KeyRefused:
+            raise
+        except ApiError as error:
+            new = self._failed(anew, writes, f"the outcome is unknown: {error}")
         return Settled(old.ledger + new.ledger, writes, new.seen)
 
     # -- what the ledger says afterwards --
@@ -224,14 +235,26 @@ class Settler:
         return self._settled(planned, writes, "sent", applied_at=self.now(), **more)
 
     def _accepted(self, planned: Planned, writes: list[Write], **more: Any) -> Settled:
-        return self._settled(planned, writes, "sent", next_attempt_at=self.now() + VERIFY_AFTER, **more)
+        now = self.now()
+        return self._settled(planned, writes, "sent", sent_at=now, next_attempt_at=now + VERIFY_AFTER, **more)
 
     def _refused(self, planned: Planned, writes: list[Write], error: str | None, **more: Any) -> Settled:
         return self._as_before(planned, writes, "rejected", last_error=error, refused_hash=planned.content_hash, **more)
 
     def _failed(self, planned: Planned, writes: list[Write], error: str | None, **more: Any) -> Settled:
         due = self.now() + self.retry_every
-        return self._as_before(planned, writes, "failed", last_error=error, next_attempt_at=due, **more)
+        return self._as_before(
+            planned, writes, "failed", last_error=error, next_attempt_at=due, **begun(planned, self.now()), **more
+        )
+
+    def _absent(self, planned: Planned, writes: list[Write], ends_as: str) -> Settled:
+        """It was to be deleted and is not there: it was deleted, or Finmap does not show it yet."""
+        if not planned.may_still_come(self.now()):
+            return self._settled(planned, writes, ends_as, content=self._was(planned))
+        return self._settled(
+            planned, writes, "sent", content=self._was(planned), deleting_at=planned.deleting_at,
+            next_attempt_at=self.now() + VERIFY_AFTER, last_error="waits until Finmap shows it, to delete it",
+        )  # fmt: skip
 
     def _as_before(self, planned: Planned, writes: list[Write], state: str, **more: Any) -> Settled:
         """What was delivered before still stands, and what a person does to it meanwhile is still told from it."""
@@ -277,6 +300,8 @@ class Settler:
             "next_attempt_at": None,
             "sent_at": planned.sent_at or (now if state in ("sent", "verified") else None),
             "applied_at": None,
+            "deleting_at": None,
+            "writing": None,
             "verified_at": now if state == "verified" else None,
             "run_id": self.run_id,
         }
@@ -292,9 +317,27 @@ class Settler:
             return planned
         return Was(**{name: getattr(planned, f"was_{name}") for name in CONTENT}, content_hash=planned.was_hash)
 
-    def _was_content(self, planned: Planned) -> Content | None:
+    def _base(self, planned: Planned, theirs: Content) -> Content | None:
+        """What Finmap had after our last write, if that is known. Of a write that may have been done or not, each
+        field as it was or as it was to be: what Finmap shows of these is ours."""
         was = self._was(planned)
-        if not isinstance(was, Was):
+        if not planned.was_there or not isinstance(was, Was):
             return None
-        tag = self.tags.get(was.tag, was.tag) if was.tag else None
-        return Content(**{name: getattr(was, name) for name in CONTENT if name != "tag"}, tag=tag)
+        base = Content(**{name: getattr(was, name) for name in CONTENT if name != "tag"}, tag=self._tag(was.tag))
+        written = dict(planned.writing or {})
+        written["tag"] = self._tag(written.get("tag"))
+        return replace(base, **{name: value for name, value in written.items() if value == getattr(theirs, name)})
+
+    def _tag(self, label: str | None) -> str | None:
+        return self.tags.get(label, label) if label else None
+
+
+def begun(planned: Planned, now: datetime) -> dict[str, Any]:
+    """What the ledger keeps of an attempt that may have been carried out or not."""
+    match planned.action:
+        case "withdraw" | "replace":
+            return {"deleting_at": now, "writing": planned.writing}
+        case "update":
+            written = {name: getattr(planned, name) for name in CONTENT if name != "type"}
+            return {"deleting_at": planned.deleting_at, "writing": written}
+    return {"deleting_at": planned.deleting_at, "writing": planned.writing}

@@ -23,6 +23,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-seed", type=int, default=1, help="the seed of the random kills: the same is the same life")
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What a test wants to have said (`record_property("said", …)`), from whichever process it ran in."""
+    for report in (one for ended in ("passed", "failed") for one in terminalreporter.stats.get(ended, [])):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == "said" and report.when == "call":
+                terminalreporter.write_line(value)
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as sandbox:

@@ -31,6 +31,8 @@ with subjects as (
         l.sent_at,
         l.verified_at as was_verified_at,
         l.applied_at as was_applied_at,
+        l.deleting_at,
+        l.writing,
         l.next_attempt_at,
         l.state in ('sent', 'verified', 'failed', 'rejected') and l.sent_at is not null as delivered,
         (l.state not in ('failed', 'sent') or l.next_attempt_at is null or l.next_attempt_at <= d.planned_at) as due,
@@ -60,7 +62,9 @@ with subjects as (
     from operations o
     full join current_uploads l on l.transaction_id = o.transaction_id
     cross join this_delivery d
-    left join finmap_operations f on f.external_id = l.external_id and l.verified_at is not null
+    -- Not of what a killed run may have changed: the attempt to write looks, and knows what we did.
+    left join finmap_operations f
+        on f.external_id = l.external_id and l.verified_at is not null and l.writing is null
     left join rejected_transactions r on r.transaction_id = l.transaction_id
     where coalesce(o.day, l.day) between d.first_day and d.last_day
 ),
@@ -75,11 +79,12 @@ actions as (
             when state = 'deleted' then 'recreate'
             when state = 'dismissed' then if(sent_at is null, null, 'recreate')
             when not delivered and content_hash is not distinct from refused_hash and not every_failed then null
-            when not delivered then 'create'
+            when not delivered then if(deleting_at is null, 'create', 'verify')
             when type <> was_type then 'replace'
             when changed and (content_hash is distinct from refused_hash or every_failed) then 'update'
             when state = 'sent' and next_attempt_at is not null then 'verify'
             when state = 'failed' then 'verify'
+            when deleting_at is not null then 'verify'
         end as action
     from subjects
 ),
@@ -198,6 +203,8 @@ select
     if(j.unknown_yet, null, j.sent_at) as sent_at,
     if(j.unknown_yet, null, j.was_verified_at) as was_verified_at,
     if(j.unknown_yet, null, j.was_applied_at) as was_applied_at,
+    if(j.unknown_yet, null, j.deleting_at) as deleting_at,
+    if(j.unknown_yet, null, j.writing) as writing,
     if(j.unknown_yet or j.kept_fields is null, [], j.kept_fields) as kept_fields
 from weighed j
 cross join settings s

@@ -33,6 +33,8 @@ select
     l.sent_at,
     l.verified_at as was_verified_at,
     l.applied_at as was_applied_at,
+    l.deleting_at,
+    l.writing,
     l.kept_fields
 from (
     select

@@ -184,6 +184,8 @@ create table finmap_upload (
     next_attempt_at timestamptz,
     sent_at timestamptz,
     applied_at timestamptz,
+    deleting_at timestamptz,
+    writing struct(amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, comment varchar),
     verified_at timestamptz,
     run_id varchar
 );
@@ -210,6 +212,8 @@ comment on column finmap_upload.next_attempt_at is 'When it is due again: a fail
 comment on column finmap_upload.sent_at is 'When Finmap accepted it.';
 comment on column finmap_upload.applied_at is 'When Finmap said that the last write is done, not only stored: from then on it is there.';
 comment on column finmap_upload.verified_at is 'When it was last seen in Finmap, equal.';
+comment on column finmap_upload.deleting_at is 'When a run set out to delete it and did not come to say how that ended: if it is not there, we did it and not a person.';
+comment on column finmap_upload.writing is 'What a run set out to change it to and did not come to say how that ended: what is there may be as it was, or as this.';
 comment on column finmap_upload.run_id is 'Dagster run of the last attempt.';
 
 create table finmap_requests (

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -69,9 +69,13 @@ def sync_all(task: Task, now: datetime, phases: Phases | None) -> Iterator[tuple
         connection = Connection.model_validate(settings)
         run = ConnectionRun(connection, open_warehouse(connection), "killed", now=lambda: now)
         run.finmap.api.sleep = run.sitniks.api.sleep = lambda seconds: None
+        days = date.fromisoformat(task.first), date.fromisoformat(task.last)
+        enter = phases.enter if phases else lambda phase: None
         with run.warehouse.run(wait=0):
-            days = date.fromisoformat(task.first), date.fromisoformat(task.last)
-            yield connection.name, sync(run, *days, now, task, phases.enter if phases else lambda phase: None)
+            answer = sync(run, *days, now, task, enter)
+            enter("publishing")
+        enter("between")
+        yield connection.name, answer
 
 
 def sync(
@@ -96,13 +100,8 @@ def sync(
         enter("reconciling")
         with run.warehouse.transaction() as con:
             reconcile(con, first, last, now)
-        if task.forever:
-            enter("publishing")
-            run.warehouse.publish()
     except ApiError as error:
         return {"error": str(error)}
-    finally:
-        enter("between")
     return left_to_do(run.warehouse)
 
 
@@ -133,6 +132,5 @@ def watch(phases: Phases) -> None:
         with phases.during_transaction(), transaction(self) as con:
             yield con
 
-    http.Api.write = watched_write  # pyright: ignore[reportAttributeAccessIssue]
-    watched: Callable[[Warehouse], AbstractContextManager[Any]] = watched_transaction
-    Warehouse.transaction = watched  # type: ignore[method-assign]
+    http.Api.write = watched_write  # type: ignore[method-assign]
+    Warehouse.transaction = watched_transaction  # type: ignore[method-assign]

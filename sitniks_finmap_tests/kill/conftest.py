@@ -34,4 +34,5 @@ def harness(sandbox: Sandbox, nursery: Nursery, clock: Clock, tmp_path: Path) ->
     sandbox.clear_faults()
     sandbox.forget_requests()
     yield Harness(sandbox, nursery, clock, tmp_path)
+    nursery.quiet()
     sandbox.clear_faults()

@@ -77,10 +77,10 @@ class Harness:
 
     def sync_until_quiet(self, *tills: Till, **more: Any) -> None:
         """Syncs these connections, or all, until nothing is left to do or on its way; nothing may be unexplained."""
-        answers = []
+        answers: Any = None
         for _ in range(ROUNDS):
             self.clock.now += STORED_IS_LOOKED_UP_AFTER
-            answers = list(self.sync(*tills, **more).values())
+            answers = self.sync(*tills, **more).values()
             if not any(one.get(what, ["?"]) for one in answers for what in ("to_do", "pending")):
                 assert [one for one in answers if one["waiting"] or one["unexplained"]] == []
                 return

@@ -5,6 +5,7 @@ The sandbox is not in it, for a process with threads must not fork: it stays wit
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -19,6 +20,7 @@ class Nursery:
     """The server, as the tests see it."""
 
     def __init__(self) -> None:
+        self._alive = 0
         # A library that starts threads when it is imported would make forking unsafe.
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._server = subprocess.Popen(  # noqa: S603
@@ -31,18 +33,26 @@ class Nursery:
         assert self._server.stdin
         self._server.stdin.write(json.dumps(task) + "\n")
         self._server.stdin.flush()
-        return self._read()["pid"]
+        self._alive = self._read()["pid"]
+        return self._alive
 
     def end(self) -> tuple[int, dict[str, Any]]:
         """Waits for the process: its exit code, negative for a signal, and what it answered."""
         answer: dict[str, Any] = {}
         while "code" not in (line := self._read()):
             answer |= line
+        self._alive = 0
         return line["code"], answer
 
     def run(self, task: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.begin(task)
         return self.end()
+
+    def quiet(self) -> None:
+        """Ends what a failed test left alive."""
+        if self._alive:
+            os.kill(self._alive, signal.SIGKILL)
+            self.end()
 
     def close(self) -> None:
         assert self._server.stdin

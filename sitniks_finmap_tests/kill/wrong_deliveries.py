@@ -21,39 +21,41 @@ class WrongDelivery:
 
     def __init__(self, run: ConnectionRun, now: datetime) -> None:
         self.now = now
-        finmap = run.finmap
-        self.courier = Courier(run.warehouse, finmap, retry_every=run.connection.retry_every, now=lambda: now)
-        self.settler = Settler(finmap, {}, retry_every=run.connection.retry_every, run_id=None, now=lambda: now)
+        self.finmap = run.finmap
+        self.courier = Courier(run.warehouse, run.finmap, retry_every=run.connection.retry_every, now=lambda: now)
+        self.settler = Settler(run.finmap, {}, retry_every=run.connection.retry_every, run_id=None, now=lambda: now)
 
     def deliver(self, first_day: date, last_day: date) -> None:
         with self.courier.warehouse.transaction() as con:
             make_plan(con, first_day, last_day, self.now, every_failed=True)
-        for planned in self.courier._planned():
-            self.send(planned)
+        self.carry_out(list(self.courier._planned()))
 
-    def send(self, planned: Planned) -> None:
+    def carry_out(self, plan: list[Planned]) -> None:
         raise NotImplementedError
 
-    def mark(self, planned: Planned) -> None:
-        settled = self.settler._settled(planned, [], "verified")
-        self.courier._commit(Delivery(), [settled])
+    def post(self, plan: list[Planned]) -> None:
+        for planned in plan:
+            self.finmap.create(planned.external_id, self.settler._wanted(planned))
+
+    def mark(self, plan: list[Planned]) -> None:
+        self.courier._commit(Delivery(), [self.settler._settled(planned, [], "verified") for planned in plan])
 
 
 class MarksFirst(WrongDelivery):
-    """Marks before it posts: a kill in between loses the operation."""
+    """Marks before it posts: a kill in between loses operations."""
 
-    def send(self, planned: Planned) -> None:
-        self.mark(planned)
-        self.settler.finmap.create(planned.external_id, self.settler._wanted(planned))
+    def carry_out(self, plan: list[Planned]) -> None:
+        self.mark(plan)
+        self.post(plan)
 
 
 class PostsWithoutKey(WrongDelivery):
-    """Posts, then marks, and no key says that Finmap has it already: a kill in between doubles it."""
+    """Posts, then marks, and no key says that Finmap has it already: a kill in between doubles operations."""
 
-    def send(self, planned: Planned) -> None:
-        finmap = self.settler.finmap
-        Keyless(finmap.api).create(planned.external_id, self.settler._wanted(planned))
-        self.mark(planned)
+    def carry_out(self, plan: list[Planned]) -> None:
+        self.finmap = Keyless(self.finmap.api)
+        self.post(plan)
+        self.mark(plan)
 
 
 WRONG = {"marks first": MarksFirst, "posts without a key": PostsWithoutKey}

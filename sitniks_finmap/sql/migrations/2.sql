@@ -1,5 +1,5 @@
 -- Version 2: what the safety catch held stays held, a first import is held up to a moment and not a day, and the ledger
--- knows when a write was done.
+-- knows when a write was done, and what a run that was killed may have deleted or changed.
 create table held_changes (
     transaction_id varchar not null,
     action varchar not null,
@@ -17,3 +17,7 @@ drop table held_days;
 alter table finmap_upload add column applied_at timestamptz;
 comment on column finmap_upload.applied_at is 'When Finmap said that the last write is done, not only stored: from then on it is there.';
 update finmap_upload set applied_at = sent_at where state in ('sent', 'verified') and next_attempt_at is null;
+alter table finmap_upload add column deleting_at timestamptz;
+comment on column finmap_upload.deleting_at is 'When a run set out to delete it and did not come to say how that ended: if it is not there, we did it and not a person.';
+alter table finmap_upload add column writing struct(amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, comment varchar);
+comment on column finmap_upload.writing is 'What a run set out to change it to and did not come to say how that ended: what is there may be as it was, or as this.';

@@ -1,0 +1,363 @@
+"""Every way in which bringing one transaction to Finmap can go, tried out: whatever Finmap does with each request, the
+process killed at any of them, and the transaction changed in between.
+
+Nothing is modelled but Finmap: the plan is sql/plan.sql, the decisions are the Settler's, the reading back is
+read_back. One world is one course of events; all worlds of a layer lie side by side in one warehouse.
+"""
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
+
+import duckdb
+
+from sitniks_finmap.assets.extract import keep_settings
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.delivery import make_plan, mark_begun
+from sitniks_finmap.finmap import Content, Finmap, Operation, Outcome, Write
+from sitniks_finmap.http import Unavailable
+from sitniks_finmap.readback import read_back
+from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.schema import migrate
+from sitniks_finmap.settlement import Planned, Settler
+from sitniks_finmap.warehouse import Warehouse, insert_rows
+
+START = datetime(2026, 3, 10, 12, tzinfo=UTC)
+APPEARS_AFTER = timedelta(minutes=5)  # what Finmap only stored
+SETTINGS: dict[str, Any] = {
+    "name": "m", "start_date": "2026-03-01", "finmap_account": "Каса", "sitniks_url": "https://sitniks.invalid",
+    "finmap_url": "https://finmap.invalid", "max_change_share": 1, "on_delete": "withdraw",
+}  # fmt: skip
+SOLD = Content("income", Decimal("100.00"), START - timedelta(hours=1), "account", None, None, "Оплата")
+LEDGER = (
+    "state", "type", "amount", "content_hash", "refused_hash", "generation", "sent_at", "verified_at", "applied_at",
+    "deleting_at", "next_attempt_at", "writing",
+)  # fmt: skip
+ONLY_WHETHER = ("verified_at", "applied_at", "deleting_at")
+
+
+class Killed(BaseException):
+    """The process is no more: nothing catches this."""
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One operation that Finmap holds; what it only stored is not shown before its time."""
+
+    content: Content
+    shown_from: datetime
+
+
+@dataclass
+class FakeFinmap:
+    """Finmap for one attempt: at each request one of several things happens, as `choices` says, then the first."""
+
+    holds: dict[str, Deed]  # by external ID, without the name of the world
+    used: set[str]  # those of what was deleted: they are not given twice
+    choices: list[int]
+    now: datetime
+    refusals: bool = False
+    steps: list[str] = field(default_factory=list)
+    options: list[int] = field(default_factory=list)
+    late: list[Callable[[], None]] = field(default_factory=list)  # applied after nobody waits for it any more
+
+    def create(self, external_id: str, content: Content) -> Write:
+        key = key_of(external_id)
+        if key in self.holds or key in self.used:
+            return self._write("create", Outcome.EXISTS, lambda: None)
+        now, later = Deed(content, self.now), Deed(content, self.now + APPEARS_AFTER)
+        return self._write("create", Outcome.APPLIED, lambda: self._hold(key, now), lambda: self._hold(key, later))
+
+    def update(self, external_id: str, type: str, changes: dict[str, Any]) -> Write:
+        deed = self._shown(external_id)
+        if deed is None or deed.content.type != type:
+            return self._write("update", Outcome.REFUSED, lambda: None)
+        changed = replace(deed, content=replace(deed.content, **changes))
+        return self._write("update", Outcome.APPLIED, lambda: self.holds.update({key_of(external_id): changed}))
+
+    def delete(self, external_id: str, type: str) -> Write:
+        deed = self._shown(external_id)
+        if deed is None or deed.content.type != type:
+            return self._write("delete", Outcome.REFUSED, lambda: None)
+        return self._write("delete", Outcome.APPLIED, lambda: self._drop(key_of(external_id)))
+
+    def details(self, external_id: str) -> Operation | None:
+        if self._choose("details", ["shown" if self._shown(external_id) else "not shown", "no answer"]) == "no answer":
+            raise Unavailable("Finmap did not answer")
+        deed = self._shown(external_id)
+        return Operation(external_id, deed.content) if deed else None
+
+    def _write(
+        self, what: str, answer: Outcome, apply: Callable[[], None], store: Callable[[], None] | None = None
+    ) -> Write:
+        does: dict[str, tuple[Outcome | None, Callable[[], None] | None]] = {
+            answer.value: (answer, apply),
+            "applied, reply lost": (Outcome.UNKNOWN, apply),
+            "dropped": (Outcome.UNKNOWN, None),
+            "killed before": (None, None),
+            "applied, killed after": (None, apply),
+        }
+        if self.refusals and what != "delete":
+            does["refused"] = (Outcome.REFUSED, None)
+        if store:
+            does |= {
+                "stored": (Outcome.ACCEPTED, store),
+                "stored and lost": (Outcome.ACCEPTED, None),
+                "stored, killed after": (None, store),
+                "error": (Outcome.ERROR, None),
+                "applied late": (Outcome.UNKNOWN, lambda: self.late.append(apply)),
+            }
+        outcome, effect = does[self._choose(what, list(does))]
+        if effect:
+            effect()
+        if outcome is None:
+            raise Killed
+        return Write(self.now, "", what, "", None, outcome, 0, None if outcome is Outcome.APPLIED else what)
+
+    def _choose(self, what: str, options: list[str]) -> str:
+        place = len(self.options)
+        self.options.append(len(options))
+        if place == len(self.choices):
+            self.choices.append(0)
+        self.steps.append(f"{what}: {options[self.choices[place]]}")
+        return options[self.choices[place]]
+
+    def _hold(self, key: str, deed: Deed) -> None:
+        if key not in self.holds and key not in self.used:
+            self.holds[key] = deed
+
+    def _drop(self, key: str) -> None:
+        del self.holds[key]
+        self.used.add(key)
+
+    def _shown(self, external_id: str) -> Deed | None:
+        deed = self.holds.get(key_of(external_id))
+        return deed if deed and deed.shown_from <= self.now else None
+
+
+@dataclass
+class World:
+    """One course of events up to now. External IDs are without the name of the world: "", ":2", ":3" …"""
+
+    source: Content | None
+    ledger: dict[str, dict[str, Any]] = field(default_factory=dict)
+    holds: dict[str, Deed] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    shown: dict[str, Content] = field(default_factory=dict)  # what was read back last
+    dead: bool = False  # its process was killed: nothing is read back in this layer
+    story: tuple[str, ...] = ()
+
+    def copy(self) -> "World":
+        return replace(
+            self, ledger=dict(self.ledger), holds=dict(self.holds), used=set(self.used), shown=dict(self.shown)
+        )
+
+    @property
+    def state(self) -> Hashable:
+        """What can still matter: two worlds with the same state have one future."""
+        ledger = tuple(
+            (key, *(row[name] is not None if name in ONLY_WHETHER else str(row[name]) for name in LEDGER))
+            for key, row in self.ledger.items()
+        )
+        return (
+            self.source, self.dead, ledger, tuple(self.holds.items()), tuple(sorted(self.used)),
+            tuple(self.shown.items()),
+        )  # fmt: skip
+
+
+class InMemory(Warehouse):
+    """A warehouse that stays open: thousands of worlds in a second."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("nowhere"), "m")
+        self.con = duckdb.connect()
+        self.con.execute("set timezone = 'UTC'")
+        migrate(self.con, 0)
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self.con.begin()
+        yield self.con
+        self.con.commit()
+
+
+class Edge(NamedTuple):
+    """One arrow of the picture: what the ledger said, what was done, what it said then."""
+
+    before: str
+    action: str
+    after: str
+
+
+class Model:
+    """All worlds of a layer, in one warehouse."""
+
+    def __init__(self, *, refusals: bool = False) -> None:
+        self.refusals = refusals  # whether Finmap may refuse what it is sent: it does so until that changes
+        self.warehouse = warehouse = InMemory()
+        self.connection = Connection.model_validate(SETTINGS)
+        self.edges: set[Edge] = set()
+        with warehouse.transaction() as con:
+            keep_settings(con, self.connection)
+            read = {"resource": "transactions", "day": START.date(), "read_at": START, "run_id": None}
+            insert_rows(con, "complete_reads", [read])
+
+    def sync(self, worlds: list[World], now: datetime, *, harm: bool) -> list[World]:
+        """Every course that one sync can take from each world; without `harm` the one in which all goes well."""
+        ended: list[World] = []
+        with self.warehouse.transaction() as con:
+            self._write_down(con, worlds)
+            make_plan(con, START.date(), START.date(), now, every_failed=True)
+            rows = self._begin(con, worlds, now)
+        planned = {number(row[4]): Planned(*row) for row in rows}
+        for place, world in enumerate(worlds):
+            ended += self._attempts(world, planned[place], place, now, harm) if place in planned else [world]
+        ended = distinct(ended)
+        self._read_back([world for world in ended if not world.dead], now + timedelta(seconds=1))
+        for world in ended:
+            world.dead = False
+        return distinct(ended)
+
+    def _begin(self, con: duckdb.DuckDBPyConnection, worlds: list[World], now: datetime) -> list[tuple[Any, ...]]:
+        mark_begun(con, now)
+        self._read_ledger(con, worlds)
+        columns = ", ".join(Planned.__dataclass_fields__)
+        return con.execute(f"select {columns} from plan where standing = 'go'").fetchall()
+
+    def _attempts(self, world: World, planned: Planned, place: int, now: datetime, harm: bool) -> Iterator[World]:
+        open_choices: list[list[int]] = [[]]
+        while open_choices:
+            choices = open_choices.pop()
+            given = len(choices)
+            after = world.copy()
+            finmap = FakeFinmap(after.holds, after.used, choices, now, self.refusals)
+            settler = Settler(cast(Finmap, finmap), {}, retry_every=timedelta(minutes=15), run_id=None, now=lambda: now)
+            settled = None
+            try:
+                settled = settler.settle(planned)
+                for row in settled.ledger:
+                    known = after.ledger.get(key_of(row["external_id"]))
+                    self.edges.add(Edge(known["state"] if known else "[*]", planned.action, row["state"]))
+                    after.ledger[key_of(row["external_id"])] = row
+                after.shown |= {key_of(one.external_id): one.content for one in settled.seen}
+            except Killed:
+                after.dead = True
+            for apply in finmap.late:
+                apply()
+            after.story += (f"{planned.action}: " + ", ".join(finmap.steps),)
+            assert len(after.holds) <= 1, ("two live operations", after.story, after.holds)
+            yield after
+            if harm:
+                if settled:
+                    yield replace(after.copy(), dead=True, story=(*after.story, "killed before it was read back"))
+                for step in range(given, len(finmap.options)):
+                    open_choices += [[*choices[:step], other] for other in range(1, finmap.options[step])]
+
+    def _read_back(self, worlds: list[World], now: datetime) -> None:
+        there = {one.external_id: one for one in shown(worlds, now)}
+        finmap = SimpleNamespace(operations=lambda start, end, prefix: there.values(), details=there.get)
+        run = ConnectionRun(self.connection, self.warehouse)
+        run.__dict__["finmap"] = finmap
+        with self.warehouse.transaction() as con:
+            self._write_down(con, worlds)
+        read_back(run, START.date(), START.date(), now)
+        before = [world.ledger for world in worlds]
+        with self.warehouse.transaction() as con:
+            self._read_ledger(con, worlds)
+        for was, world in zip(before, worlds, strict=True):
+            for key, row in world.ledger.items():
+                if (state := was[key]["state"] if key in was else "[*]") != row["state"]:
+                    self.edges.add(Edge(state, "read back", row["state"]))
+        for place, world in enumerate(worlds):
+            world.shown = {key: deed.content for key, deed in world.holds.items() if f"m:w{place}{key}" in there}
+
+    def left_to_do(self, worlds: list[World], now: datetime) -> list[tuple[Any, ...]]:
+        """What a plan would still do, or would ask a person about, and how it came to that."""
+        with self.warehouse.transaction() as con:
+            self._write_down(con, worlds)
+            make_plan(con, START.date(), START.date(), now, every_failed=True)
+            rows = con.execute("select transaction_id, action, standing, why from plan").fetchall()
+        return [(row[1:], worlds[number(row[0])].story) for row in rows]
+
+    def _write_down(self, con: duckdb.DuckDBPyConnection, worlds: list[World]) -> None:
+        for table in ("operations", "raw_sitniks_transactions", "finmap_upload", "finmap_operations", "held_changes"):
+            con.execute(f"delete from {table}")
+        insert_rows(con, "operations", [operation(n, one.source) for n, one in enumerate(worlds) if one.source])
+        insert_rows(con, "raw_sitniks_transactions", [raw(n, one.source is None) for n, one in enumerate(worlds)])
+        ledger = [
+            row | {"external_id": f"m:w{n}{key}", "transaction_id": f"w{n}"}
+            for n, one in enumerate(worlds)
+            for key, row in one.ledger.items()
+        ]
+        insert_rows(con, "finmap_upload", ledger)
+        seen = [
+            vars(content) | {"external_id": f"m:w{n}{key}", "read_at": START}
+            for n, one in enumerate(worlds)
+            for key, content in one.shown.items()
+        ]
+        insert_rows(con, "finmap_operations", seen)
+
+    def _read_ledger(self, con: duckdb.DuckDBPyConnection, worlds: list[World]) -> None:
+        for world in worlds:
+            world.ledger = {}
+        rows = con.execute("from finmap_upload order by generation")
+        names = [column[0] for column in rows.description]
+        for values in rows.fetchall():
+            row = dict(zip(names, values, strict=True))
+            worlds[number(row["transaction_id"])].ledger[key_of(row["external_id"])] = row
+
+
+def distinct(worlds: list[World]) -> list[World]:
+    """The shortest story of each state."""
+    return list({one.state: one for one in sorted(worlds, key=lambda world: -len(world.story))}.values())
+
+
+def changes(world: World) -> Iterator[World]:
+    """What may happen in Sitniks before the next sync."""
+    was = world.source
+    futures = {"nothing": was}
+    if was:
+        futures |= {
+            "edited": replace(was, amount=was.amount + 1),
+            "sign turned": replace(was, type="expense" if was.type == "income" else "income"),
+            "deleted": None,
+        }
+    else:
+        futures |= {"restored": SOLD, "restored, sign turned": replace(SOLD, type="expense")}
+    for what, source in futures.items():
+        yield replace(world.copy(), source=source, story=(*world.story, f"Sitniks: {what}"))
+
+
+def shown(worlds: list[World], now: datetime) -> Iterator[Operation]:
+    for place, world in enumerate(worlds):
+        for key, deed in world.holds.items():
+            if deed.shown_from <= now:
+                yield Operation(f"m:w{place}{key}", deed.content, f"id-{place}{key}")
+
+
+def operation(place: int, content: Content) -> dict[str, Any]:
+    return vars(content) | {
+        "transaction_id": f"w{place}", "external_id": f"m:w{place}", "day": START.date(), "currency": "UAH",
+        "classification": "sale", "raw_version": 1, "content_hash": f"{content.type} {content.amount}",
+    }  # fmt: skip
+
+
+def raw(place: int, gone: bool) -> dict[str, Any]:
+    return {
+        "transaction_id": f"w{place}", "version": 1, "day": START.date(), "amount": "100", "payload": "{}",
+        "content_hash": "", "first_seen_at": START, "last_seen_at": START, "gone_at": START if gone else None,
+    }  # fmt: skip
+
+
+def key_of(external_id: str) -> str:
+    """What follows the transaction in an external ID."""
+    return external_id[len("m:w") :].lstrip("0123456789")
+
+
+def number(transaction_id: str) -> int:
+    return int(transaction_id.removeprefix("w"))
