@@ -164,7 +164,7 @@ class Storm:
         self.shops = shops
 
     def faults(self) -> Iterator[Fault]:
-        for _ in range(self.rng.randint(6, 14)):
+        for _ in range(self.rng.randint(10, 24)):
             yield self.sitniks() if self.rng.random() < 0.5 else self.finmap()
 
     def sitniks(self) -> Fault:
@@ -276,6 +276,9 @@ def test_after_any_storm_finmap_has_each_transaction_once_with_its_content(
         for client, key in ((run.sitniks, shop.sitniks_key), (run.finmap, shop.finmap_key)):
             in_virtual_time(client.api, key, time, company, project / "limits-of-the-test")
         company.sell(70 + 45 * n)
+        for number in range(1, 61):
+            order = {"id": number, "createdAt": "2026-03-08T10:00:00.000Z", "status": {"title": "Новий"}}
+            shop.put_order(order | {"orderNumber": number})
         companies.append(company)
     storm = Storm(seed, names)
     outcomes: Counter[str] = Counter()
