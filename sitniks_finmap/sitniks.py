@@ -108,7 +108,8 @@ class Sitniks:
 
     def _collect(self, path: str, start: datetime, end: datetime) -> "Pass":
         """One pass over the list, to a page that brings nothing new. A full page is never the last, whatever it
-        counts.
+        counts. A page begins with the last row of the one before: when it does not, the list has shifted, which
+        its count does not tell when one row was deleted and another added.
         """
         read = Pass()
         progress = Progress(f"{path}: read")
@@ -118,12 +119,12 @@ class Sitniks:
             page = self.page(path, start, end, skip)
             texts = [row.text for row in page.rows]
             new = read.add(page)
-            skip += len(texts)
-            progress.report(skip, page.count)
-            ended = page.count is not None and skip >= page.count and len(texts) < PAGE_SIZE
+            seen = skip + len(texts)
+            progress.report(seen, page.count)
+            ended = page.count is not None and seen >= page.count and len(texts) < PAGE_SIZE
             if not new or ended or texts == before:
                 return read
-            before = texts
+            skip, before = seen - 1, texts
 
 
 class Pass:
@@ -136,7 +137,9 @@ class Pass:
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
         self.counts: set[int | None] = set()
-        self.doubtful = False  # an id-less row came on two pages: two rows, or one that a shift of the list repeated
+        # A page does not follow on the one before, or a row without an id came on two: then a second pass must agree.
+        self.doubtful = False
+        self._last: Row | None = None  # of the page before
         self._nameless: Counter[str] = Counter()
         self._records: dict[str, int] = {}  # how many records of one page have this id
 
@@ -152,9 +155,16 @@ class Pass:
         """Takes up a page; whether anything of it is new."""
         known = len(self.rows)
         self.counts.add(page.count)
-        self.doubtful |= any(row.id in self._nameless for row in page.rows)
+        rows = page.rows
+        if self._last:
+            follows = rows[:1] and rows[0].id == self._last.id
+            self.doubtful |= not follows
+            if follows and NAMELESS.fullmatch(rows[0].id):
+                rows = rows[1:]  # it is counted already
+        self._last = page.rows[-1] if page.rows else None
+        self.doubtful |= any(row.id in self._nameless for row in rows)
         of_page: dict[str, list[Row]] = {}
-        for row in page.rows:
+        for row in rows:
             key = row.id
             if NAMELESS.fullmatch(row.id):
                 self._nameless[row.id] += 1

@@ -4,8 +4,6 @@ They come as raw text over real HTTP, for JSON has things that no Python value h
 half a surrogate pair, one field twice. What they must become is worked out here a second time, with `decimal` alone.
 """
 
-# ruff: noqa: E501  (lists of bad values, not code)
-
 import json
 import os
 import re
@@ -37,43 +35,58 @@ FAR = datetime(2040, 1, 1, tzinfo=UTC)  # when nothing is planned any more
 BATCH = 240  # bad records in one list, beside two sound ones and one of a megabyte
 RECORDS = int(os.environ.get("FUZZ_RECORDS", "10000"))
 SOUND = {
-    "date": '"2025-01-15T08:30:00.000Z"', "amount": "1500.50", "description": '"Оплата"', "source": '"Instagram"',
+    "date": '"2025-01-15T08:30:00.000Z"', "amount": "1500.50", "description": '"Оплата"',
+    "source": '"Instagram"',
 }  # fmt: skip
 TABLES = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations", "rejected_transactions", "finmap_upload")
 
 # -- JSON texts --
 
 NASTY = [
-    "'; drop table operations; --", "$1", "%s%n{0}${x}", "<script>alert(1)</script>", "[red]", "[/red][link=x]", ":boom:",
-    "\x00", "a\x00b", "\x1b[31m", "\r\n\t", "\u2028\u2029", "\u202eabc\u202c", "\u200f\u061c", "\ufeff", "👩‍👩‍👧", "e\u0301" * 40,
-    "𝟙𝟚", "=1+1", "../../etc/passwd", "C:\\", '"', "\\", "null", "NaN", "?", "?" + "0" * 32, " ", "", "Іваненко | Джерело: X",
+    "'; drop table operations; --", "$1", "%s%n{0}${x}", "<script>alert(1)</script>", "[red]", "[/red][link=x]",
+    ":boom:",
+    "\x00", "a\x00b", "\x1b[31m", "\r\n\t", "\u2028\u2029", "\u202eabc\u202c", "\u200f\u061c", "\ufeff",
+    "👩‍👩‍👧", "e\u0301" * 40,
+    "𝟙𝟚", "=1+1", "../../etc/passwd", "C:\\", '"', "\\", "null", "NaN", "?", "?" + "0" * 32, " ", "",
+    "Іваненко | Джерело: X",
     "a" * 999, "слово " * 300, "x" * 5000,
 ]  # fmt: skip
 AMOUNTS = [
-    "0", "-0", "0.00", "1e2", "1.5E+2", "1E-2", "1e400", "-1e400", "1e-400", "1e99999999999999999999", "0.1" + "0" * 60,
+    "0", "-0", "0.00", "1e2", "1.5E+2", "1E-2", "1e400", "-1e400", "1e-400", "1e99999999999999999999",
+    "0.1" + "0" * 60,
     "0.30000000000000004", "100.12000000999", "100.125", "9" * 5000, "9" * 38 + ".99", "9999999999999999.99",
-    "10000000000000000", "123456789012345678901234567890.12", "NaN", "Infinity", "-Infinity", "true", "false", "null",
-    '"1 500,00"', '"1.500,00"', '"1,500"', '"1.500"', '"1,500.00"', '"−100"', '"+5"', '" 12 "', '"1\u00a0500"', '"12 50"',
-    '"1e2"', '"1e400"', '"0x10"', '"١٢٣"', '"12,3456"', '"1_000"', '"5."', '".5"', '"5 грн"', '"NaN"', '"--5"', '""', "[1]", "[]",
+    "10000000000000000", "123456789012345678901234567890.12", "NaN", "Infinity", "-Infinity", "true", "false",
+    "null",
+    '"1 500,00"', '"1.500,00"', '"1,500"', '"1.500"', '"1,500.00"', '"−100"', '"+5"', '" 12 "', '"1\u00a0500"',
+    '"12 50"',
+    '"1e2"', '"1e400"', '"0x10"', '"١٢٣"', '"12,3456"', '"1_000"', '"5."', '".5"', '"5 грн"', '"NaN"', '"--5"',
+    '""', "[1]", "[]",
     '{"value": 5}', '{"title": "5"}',
 ]  # fmt: skip
 DATES = [
-    '"2025-01-15"', '"2025-01-15 10:30"', '"2025-01-15T10:30:00,5+02:00"', '"2025-02-30"', '"0001-01-01T00:00:00Z"',
-    '"9999-12-31T23:59:59.999Z"', '"2036-04-08T23:00:00Z"', '"2014-12-31T23:59:59.999Z"', '"15.01.2025"', '"01/15/2025"',
-    '"Wed, 15 Jan 2025 10:00:00 GMT"', '"2025-W03-3"', '"20250115"', '"2025-01-15T25:00:00Z"', '"2025-01-15T10:00:00+99:00"',
-    '"2025-03-30 03:30:00"', '"2025-10-26 03:30:00"', '"-2025-01-15"', '"infinity"', '"now"', '"epoch"', "1736935200",
+    '"2025-01-15"', '"2025-01-15 10:30"', '"2025-01-15T10:30:00,5+02:00"', '"2025-02-30"',
+    '"0001-01-01T00:00:00Z"',
+    '"9999-12-31T23:59:59.999Z"', '"2036-04-08T23:00:00Z"', '"2014-12-31T23:59:59.999Z"', '"15.01.2025"',
+    '"01/15/2025"',
+    '"Wed, 15 Jan 2025 10:00:00 GMT"', '"2025-W03-3"', '"20250115"', '"2025-01-15T25:00:00Z"',
+    '"2025-01-15T10:00:00+99:00"',
+    '"2025-03-30 03:30:00"', '"2025-10-26 03:30:00"', '"-2025-01-15"', '"infinity"', '"now"', '"epoch"',
+    "1736935200",
     "1736935200000", "null", "[]", '"２０２５-01-15"',
 ]  # fmt: skip
 DEEP = ["[" * 3000 + "]" * 3000, '{"a":' * 400 + "1" + "}" * 400]
 WILD = [
     *DEEP,
-    "null", "true", "false", "[]", "{}", "[null]", '{"title": null}', '{"name": {"name": 1}}', '{"id": 5}', r'"\ud800"',
+    "null", "true", "false", "[]", "{}", "[null]", '{"title": null}', '{"name": {"name": 1}}',
+    '{"id": 5}', r'"\ud800"',
     r'"\udfff\ud800"', r'"x\u0000y"', r'"\u202e"', "NaN", "-Infinity",
     '{"title": "a", "title": "b"}', '{"fullname": "x", "email": [1], "id": 9}', '{"": ""}', '"\n\t"',
 ]  # fmt: skip
 FIELDS = [
-    "id", "date", "createdAt", "amount", "description", "comment", "counterparty", "client", "source", "salesChannel", "order",
-    "orderNumber", "orderId", "paymentMethod", "settlementAccount", "settlementAccountId", "delivery", "orderStatus",
+    "id", "date", "createdAt", "amount", "description", "comment", "counterparty", "client", "source",
+    "salesChannel", "order",
+    "orderNumber", "orderId", "paymentMethod", "settlementAccount", "settlementAccountId", "delivery",
+    "orderStatus",
     "currency", "currencyId", "x", "", "__proto__", "$.amount", "amount'",
 ]  # fmt: skip
 
@@ -96,7 +109,9 @@ values = {
     "createdAt": st.one_of(st.sampled_from(DATES), anything),
     "currency": st.one_of(st.sampled_from(['"UAH"', '"uah"', '"USD"', '"грн"', '"₴"']), anything),
     "client": st.one_of(anything, anything.map(lambda one: f'{{"fullname": {one}, "phone": "+380"}}')),
-    "order": st.one_of(anything, anything.map(lambda one: f'{{"id": {one}, "status": {one}, "client": {{"id": {one}}}}}')),
+    "order": st.one_of(
+        anything, anything.map(lambda one: f'{{"id": {one}, "status": {one}, "client": {{"id": {one}}}}}')
+    ),
 }  # fmt: skip
 bad_field = st.one_of([st.tuples(st.just(name), values.get(name, anything)) for name in FIELDS])
 oddities = st.sampled_from(

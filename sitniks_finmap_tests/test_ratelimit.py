@@ -3,9 +3,14 @@
 import heapq
 import itertools
 import stat
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -13,7 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sitniks_finmap.connections import Connection
 from sitniks_finmap.ratelimit import RateLimiter
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap_tests.test_delivery import until, writes
 from sitniks_finmap_tests.test_warehouse import Other, Pipe, processes
 
 KEY = "sk_live_4f9c2e7ab1"
@@ -251,3 +259,80 @@ def test_the_file_is_private_and_tells_nothing_of_the_key(project: Path) -> None
     assert oct(stat.S_IMODE(file.stat().st_mode)) == "0o600"
     assert KEY not in file.name
     assert KEY.encode() not in file.read_bytes()
+
+
+# -- Real processes, as the API sees them --
+
+RATE = 50.0
+JITTER = 8  # requests: what was sent on time may arrive 160 ms late, and those after it not
+
+ASKER = """
+import sys
+from sitniks_finmap import finmap
+from sitniks_finmap.connections import choose
+client = finmap.connect(choose(sys.argv[1])[0])
+print("ready", flush=True)
+while True:
+    client.accounts()
+"""
+
+
+@contextmanager
+def asking(name: str, project: Path) -> Iterator[None]:
+    """A process of this connection that always has work."""
+    command = [sys.executable, "-c", ASKER, name]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE) as process:  # noqa: S603
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"ready\n"
+            yield
+        finally:
+            process.kill()
+
+
+def most_in(window: float, moments: list[float]) -> int:
+    """How many there are at most in any window of this length."""
+    return max(bisect_left(moments, at + window) - place for place, at in enumerate(moments))
+
+
+@pytest.mark.chaos
+def test_two_connections_on_one_key_the_command_and_other_runs_never_exceed_its_rate_and_use_it(
+    connect: Callable[..., Connection], sandbox: Sandbox, shop: Shop, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two syncs from the command line and two other processes; in the middle one of them is told 429.
+
+    Counted where requests arrive: no window of one or five seconds holds more than the rate, one for its edge, and
+    JITTER.
+    """
+    sandbox.add_shop("other")
+    for name, tenant in (("u1", "demo"), ("u2", "other")):
+        connect(name, shop=tenant, start_date=date.today() - timedelta(days=1), finmap_requests_per_second=RATE)  # noqa: DTZ011
+        rows = [{"id": f"{name}-{n}", "amount": 100 + n} for n in range(60)]
+        at = datetime.now(UTC) - timedelta(minutes=5)
+        for row in rows:
+            sandbox.shop(tenant).put_transaction(row | {"createdAt": at.isoformat()}, at)
+    monkeypatch.setenv("U2_FINMAP_API_KEY", shop.finmap_key)
+    command = [sys.executable, "-c", "from sitniks_finmap.cli import main; main()", "sync", "--connection"]
+    with asking("u1", project), asking("u2", project):
+        sandbox.forget_requests()
+        syncs = [
+            subprocess.Popen([*command, name], cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+            for name in ("u1", "u2")
+        ]
+        until(lambda: len(writes(sandbox)) > 30, seconds=90)
+        sandbox.fault(Fault("status", "finmap", status=429, headers={"Retry-After": "2"}))
+        assert [sync.wait(90) for sync in syncs] == [0, 0]
+    assert len(shop.operations()) == 120
+
+    requests = sandbox.requests("finmap")
+    moments = [one.monotonic for one in requests]
+    [told] = [one.monotonic for one in requests if one.status == 429]
+    # What was on its way when the 429 was told still arrives; then nobody asks, and then all do again.
+    during = [at - told for at in moments if 0 < at - told < 2]
+    assert not [after for after in during if after > 0.25], during
+    assert len(during) <= 6
+    most = {seconds: most_in(seconds, moments) for seconds in (1.0, 5.0)}
+    used = len(moments) / (RATE * (moments[-1] - moments[0] - 2.0))
+    print(f"\n{len(moments)} requests, {used:.1%} of the rate used, at most {most} in so many seconds")  # noqa: T201
+    assert all(count <= RATE * seconds + 1 + JITTER for seconds, count in most.items()), most
+    assert used >= 0.9
