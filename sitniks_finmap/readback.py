@@ -105,7 +105,8 @@ def adopt(con: duckdb.DuckDBPyConnection, run: ConnectionRun, operations: list[O
         where if(
             l.transaction_id is null,
             o.transaction_id is null and s.transaction_id in (select transaction_id from raw_sitniks_transactions),
-            s.generation >= l.generation
+            (s.generation > l.generation and (l.deleting_at is not null or l.state in ('deleted', 'dismissed')))
+                or (s.generation >= l.generation and l.state = 'withdrawn')
         )
         """
     ).fetchall()

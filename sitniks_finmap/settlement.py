@@ -324,7 +324,9 @@ class Settler:
         if not planned.was_there or not isinstance(was, Was):
             return None
         base = Content(**{name: getattr(was, name) for name in CONTENT if name != "tag"}, tag=self._tag(was.tag))
-        written = dict(planned.writing or {})
+        if not planned.writing:
+            return base
+        written = dict(planned.writing)
         written["tag"] = self._tag(written.get("tag"))
         return replace(base, **{name: value for name, value in written.items() if value == getattr(theirs, name)})
 
