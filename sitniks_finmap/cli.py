@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 from dotenv import dotenv_values
+from rich.markup import escape
 
 from sitniks_finmap import __version__
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
@@ -16,7 +17,6 @@ from sitniks_finmap.terminal import (
     MARKS,
     days_waiting,
     decide_for,
-    escaped,
     for_each,
     one_connection,
     out,
@@ -69,7 +69,7 @@ def doctor(connection: str | None) -> None:
         out.print(f"[bold]{one.name}[/]")
         for finding in examine(one):
             sick |= finding.verdict == "wrong"
-            out.print(f"  {MARKS[finding.verdict]} {escaped(finding.what)}")
+            out.print(f"  {MARKS[finding.verdict]} {escape(finding.what)}")
     sys.exit(1 if sick else 0)
 
 

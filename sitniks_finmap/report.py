@@ -174,6 +174,7 @@ def read_only(query: str, connection: Connection) -> tuple[list[str], list[tuple
     with duckdb.connect(path, read_only=True) as con:
         con.execute(f"set timezone = '{connection.timezone}'")
         con.execute("set enable_external_access = false")
+        con.execute("set python_enable_replacements = false")  # a table's name is not a variable of this program
         con.execute("set lock_configuration = true")
         try:
             rows = con.execute(query).fetchall()

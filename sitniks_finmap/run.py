@@ -51,12 +51,12 @@ class ConnectionRun:
         try:
             yield
         except duckdb.Error as error:
-            # Its text may quote a record.
+            # Its text may quote a record, and Dagster keeps the cause of an error, too.
             raise dg.Failure(
                 f"{self.connection.name}: DuckDB failed ({type(error).__name__}); nothing of this step was "
                 "kept. A record may be too large; the next sync tries again",
                 allow_retries=False,
-            ) from error
+            ) from None
         except (ApiError, ConfigurationError, WarehouseError, sitniks.IncompleteRead) as error:
             message = str(error)
             if not message.startswith(self.connection.name):

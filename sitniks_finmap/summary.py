@@ -1,5 +1,7 @@
 """A connection in numbers, for people: what was read, what was delivered, what waits, whether both sides agree."""
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -52,8 +54,16 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
             delivered=_one(con, f"{LEDGER} where state in ('sent', 'verified') and {DAYS}", days),
             failed=_one(con, f"{LEDGER} where state = 'failed' and {DAYS}", days),
             backlog=_one(con, BACKLOG, days),
+<<<<<<< HEAD
             refused=_counts(con, REFUSED, days),
             rejected=_counts(con, f"select reason, count(*) from rejected_transactions where {DAYS}", days),
+=======
+            refused=_refused(con, days),
+            # What could not be read comes after ": ", and may be somebody's name.
+            rejected=_counts(
+                con, f"select regexp_extract(reason, '^[^:]*'), count(*) from rejected_transactions where {DAYS}", days
+            ),
+>>>>>>> wire
             waiting=_one(con, f"select count(*) from plan where standing = 'waiting' and {DAYS}", days),
             last_read=_one(con, "select max(read_at) from complete_reads where day <= $last and day >= $first", days),
         )  # fmt: skip
@@ -78,14 +88,37 @@ WANTED = f"""
     from operations where {DAYS}
 """
 REFUSED = f"""
+<<<<<<< HEAD
     select last_error, count(*) from current_uploads
     where state = 'rejected' and {DAYS} and transaction_id in (select transaction_id from operations)
+=======
+    select l.last_error, concat_ws(' ', l.comment, l.tag, o.comment, o.tag)
+    from finmap_upload l left join operations o using (transaction_id)
+    where l.state = 'rejected' and l.{DAYS}
+>>>>>>> wire
 """
 BACKLOG = """
     select count(*) from operations o left join finmap_upload l using (external_id)
     where l.external_id is null and o.day between $first and $last
         and o.transaction_id not in (select transaction_id from finmap_upload)
 """
+
+
+def without_echo(said: str, told: str) -> str:
+    """What Finmap said of a record, without the words of the record that it quotes: it is shown in a terminal."""
+    words = {word.casefold() for word in re.findall(r"\w+", told)}
+
+    def hidden(match: re.Match[str]) -> str:
+        word = match[0].casefold()
+        quoted = word in words or (len(word) > 2 and any(one.startswith(word) for one in words))  # or cut off
+        return "…" if quoted else match[0]
+
+    return re.sub(r"…(\W*…)+", "…", re.sub(r"\w+", hidden, said))
+
+
+def _refused(con: duckdb.DuckDBPyConnection, days: dict[str, date]) -> dict[str, int]:
+    rows = con.execute(REFUSED, days).fetchall()
+    return dict(Counter(without_echo(said or "", told) for said, told in rows).most_common())
 
 
 def _row(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]) -> tuple[Any, ...]:

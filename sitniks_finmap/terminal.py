@@ -7,12 +7,13 @@ from datetime import date, datetime
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
 from sitniks_finmap.http import ApiError
 from sitniks_finmap.warehouse import WarehouseError
 
-out = Console(soft_wrap=True, highlight=False)
+out = Console(soft_wrap=True, highlight=False, emoji=False)
 MARKS = {"well": "[green]✓[/]", "look": "[yellow]![/]", "wrong": "[red]✗[/]"}
 
 
@@ -48,10 +49,10 @@ def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days:
         with instance() as dagster:
             ended = run_job(dagster, connection, what, *days)
     except RunsUnavailable as why:
-        out.print(f"{MARKS['wrong']} {connection.name}: {escaped(str(why))}")
+        out.print(f"{MARKS['wrong']} {connection.name}: {escape(str(why))}")
         return False
     if not ended.success:
-        out.print(f"{MARKS['wrong']} {escaped(ended.why)}")
+        out.print(f"{MARKS['wrong']} {escape(ended.why)}")
     return ended.success
 
 
@@ -72,7 +73,7 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
     failed = False
     if name is None:
         for wrong in load_connections()[1]:
-            out.print(f"{MARKS['wrong']} {escaped(wrong.why)}")
+            out.print(f"{MARKS['wrong']} {escape(wrong.why)}")
             failed = True
     for connection in choose(name):
         now = utc_now()
@@ -88,7 +89,7 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
         except (ConfigurationError, WarehouseError, ApiError) as wrong:
             if name:
                 raise
-            out.print(f"{MARKS['wrong']} {escaped(str(wrong))}")
+            out.print(f"{MARKS['wrong']} {escape(str(wrong))}")
             failed = True
     sys.exit(1 if failed else 0)
 
@@ -100,21 +101,17 @@ def one_connection(name: str | None) -> Connection:
     return connections[0]
 
 
-def escaped(text: str) -> str:
-    return text.replace("[", "\\[")
-
-
 class ProgressHandler(logging.Handler):
     """What the package logs, as lines with the time."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def emit(self, record: logging.LogRecord) -> None:
         # Dagster puts the run's name before the message for its own display; dagster_meta has it plain.
         said = getattr(record, "dagster_meta", {}).get("orig_message") or record.getMessage()
-        self.console.print(f"[dim]{datetime.now():%H:%M:%S}[/] {escaped(said)}")  # noqa: DTZ005
+        self.console.print(f"[dim]{datetime.now():%H:%M:%S}[/] {escape(said)}")  # noqa: DTZ005
 
 
 def show_progress() -> None:
