@@ -54,16 +54,11 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
             delivered=_one(con, f"{LEDGER} where state in ('sent', 'verified') and {DAYS}", days),
             failed=_one(con, f"{LEDGER} where state = 'failed' and {DAYS}", days),
             backlog=_one(con, BACKLOG, days),
-<<<<<<< HEAD
-            refused=_counts(con, REFUSED, days),
-            rejected=_counts(con, f"select reason, count(*) from rejected_transactions where {DAYS}", days),
-=======
             refused=_refused(con, days),
             # What could not be read comes after ": ", and may be somebody's name.
             rejected=_counts(
                 con, f"select regexp_extract(reason, '^[^:]*'), count(*) from rejected_transactions where {DAYS}", days
             ),
->>>>>>> wire
             waiting=_one(con, f"select count(*) from plan where standing = 'waiting' and {DAYS}", days),
             last_read=_one(con, "select max(read_at) from complete_reads where day <= $last and day >= $first", days),
         )  # fmt: skip
@@ -88,14 +83,10 @@ WANTED = f"""
     from operations where {DAYS}
 """
 REFUSED = f"""
-<<<<<<< HEAD
-    select last_error, count(*) from current_uploads
-    where state = 'rejected' and {DAYS} and transaction_id in (select transaction_id from operations)
-=======
     select l.last_error, concat_ws(' ', l.comment, l.tag, o.comment, o.tag)
-    from finmap_upload l left join operations o using (transaction_id)
+    from current_uploads l
+    join operations o using (transaction_id)
     where l.state = 'rejected' and l.{DAYS}
->>>>>>> wire
 """
 BACKLOG = """
     select count(*) from operations o left join finmap_upload l using (external_id)
