@@ -255,8 +255,8 @@ class Way:
         run.now = lambda: datetime(2030, 1, 1, tzinfo=UTC)
 
     def serve(self, path: str, texts: list[str]) -> None:
-        """The list in pages of 50; a full page is followed by another, if an empty one."""
-        for start in range(0, len(texts) + 1, 50):
+        """The list in pages of 50, each from the last row of the one before; a full page is followed by another."""
+        for start in range(0, max(len(texts), 1), 49):
             page = ", ".join(texts[start : start + 50])
             body = f'{{"data": [{page}], "count": {len(texts)}}}'
             self.sandbox.fault(Fault("status", "sitniks", path=path, status=200, body=body))
