@@ -466,6 +466,19 @@ def test_records_of_one_page_with_one_id_are_one_row_and_say_so_where_they_diffe
     }
 
 
+@pytest.mark.parametrize("at", [47, 48, 49])
+def test_two_records_with_one_id_at_the_edge_of_a_page_hold_up_nothing(
+    at: int, client: Sitniks, sandbox: Sandbox
+) -> None:
+    listed = [{"id": n, "amount": n} for n in range(60)]
+    listed[at + 1] = {"id": at, "amount": 1000}
+    answers(sandbox, {"data": listed[:50], "count": 60}, {"data": listed[49:], "count": 60})
+    found = {row.id: row.amount for row in client.transactions(START, END)}
+    assert len(found) == 59
+    assert found[str(at)] is None
+    assert len(sandbox.requests()) == 2
+
+
 def test_an_id_that_no_database_can_hold_is_known_by_its_text() -> None:
     first, second = rows_of(r'{"id": "\ud800", "amount": "\udfff"}', r'{"id": "\ud801"}')
     assert first.id != second.id
