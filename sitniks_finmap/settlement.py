@@ -12,6 +12,7 @@ from sitniks_finmap.http import ApiError, KeyRefused
 
 VERIFY_AFTER = timedelta(minutes=10)  # what Finmap stored and does not show by then is sent again
 HIDDEN_ATTEMPTS = 8
+MAY_STILL_COME = timedelta(hours=2)  # so long what Finmap stored, and is to be deleted, is waited for
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Planned:
 
     def may_still_come(self, now: datetime) -> bool:
         """Whether Finmap accepted it so lately that it may only not show it yet."""
-        return not self.was_there and self.sent_at is not None and now < self.sent_at + VERIFY_AFTER
+        return not self.was_there and self.sent_at is not None and now < self.sent_at + MAY_STILL_COME
 
 
 @dataclass(frozen=True)
@@ -221,12 +222,7 @@ class Settler:
             planned, action="create", known_as=None, was_hash=None, sent_at=None, was_verified_at=None,
             was_applied_at=None, deleting_at=None, writing=None, kept_fields=[],
         )  # fmt: skip
-        try:
-            new = self._create(anew, writes)
-        except KeyRefused:
-            raise
-        except ApiError as error:
-            new = self._failed(anew, writes, f"the outcome is unknown: {error}")
+        new = self._create(anew, writes)
         return Settled(old.ledger + new.ledger, writes, new.seen)
 
     # -- what the ledger says afterwards --

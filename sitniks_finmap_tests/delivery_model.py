@@ -18,6 +18,7 @@ import duckdb
 
 from sitniks_finmap.assets.extract import keep_settings
 from sitniks_finmap.connections import Connection
+from sitniks_finmap.decisions import plan_rollback
 from sitniks_finmap.delivery import make_plan, mark_begun
 from sitniks_finmap.finmap import Content, Finmap, Operation, Outcome, Write
 from sitniks_finmap.http import Unavailable
@@ -28,12 +29,13 @@ from sitniks_finmap.settlement import Planned, Settler
 from sitniks_finmap.warehouse import Warehouse, insert_rows
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
-APPEARS_AFTER = timedelta(minutes=5)  # what Finmap only stored
+SOON, LATE = timedelta(minutes=5), timedelta(minutes=25)  # when Finmap shows what it only stored
 SETTINGS: dict[str, Any] = {
     "name": "m", "start_date": "2026-03-01", "finmap_account": "Каса", "sitniks_url": "https://sitniks.invalid",
     "finmap_url": "https://finmap.invalid", "max_change_share": 1, "on_delete": "withdraw",
 }  # fmt: skip
 SOLD = Content("income", Decimal("100.00"), START - timedelta(hours=1), "account", None, None, "Оплата")
+NEW = "nothing"
 LEDGER = (
     "state", "type", "amount", "content_hash", "refused_hash", "generation", "sent_at", "verified_at", "applied_at",
     "deleting_at", "next_attempt_at", "writing",
@@ -70,8 +72,8 @@ class FakeFinmap:
         key = key_of(external_id)
         if key in self.holds or key in self.used:
             return self._write("create", Outcome.EXISTS, lambda: None)
-        now, later = Deed(content, self.now), Deed(content, self.now + APPEARS_AFTER)
-        return self._write("create", Outcome.APPLIED, lambda: self._hold(key, now), lambda: self._hold(key, later))
+        held = [lambda d=Deed(content, self.now + after): self._hold(key, d) for after in (timedelta(), SOON, LATE)]
+        return self._write("create", Outcome.APPLIED, *held)
 
     def update(self, external_id: str, type: str, changes: dict[str, Any]) -> Write:
         deed = self._shown(external_id)
@@ -92,9 +94,7 @@ class FakeFinmap:
         deed = self._shown(external_id)
         return Operation(external_id, deed.content) if deed else None
 
-    def _write(
-        self, what: str, answer: Outcome, apply: Callable[[], None], store: Callable[[], None] | None = None
-    ) -> Write:
+    def _write(self, what: str, answer: Outcome, apply: Callable[[], None], *store: Callable[[], None]) -> Write:
         does: dict[str, tuple[Outcome | None, Callable[[], None] | None]] = {
             answer.value: (answer, apply),
             "applied, reply lost": (Outcome.UNKNOWN, apply),
@@ -106,9 +106,10 @@ class FakeFinmap:
             does["refused"] = (Outcome.REFUSED, None)
         if store:
             does |= {
-                "stored": (Outcome.ACCEPTED, store),
+                "stored": (Outcome.ACCEPTED, store[0]),
+                "stored for long": (Outcome.ACCEPTED, store[1]),
                 "stored and lost": (Outcome.ACCEPTED, None),
-                "stored, killed after": (None, store),
+                "stored, killed after": (None, store[0]),
                 "error": (Outcome.ERROR, None),
                 "applied late": (Outcome.UNKNOWN, lambda: self.late.append(apply)),
             }
@@ -207,12 +208,21 @@ class Model:
             read = {"resource": "transactions", "day": START.date(), "read_at": START, "run_id": None}
             insert_rows(con, "complete_reads", [read])
 
-    def sync(self, worlds: list[World], now: datetime, *, harm: bool) -> list[World]:
-        """Every course that one sync can take from each world; without `harm` the one in which all goes well."""
+    def sync(
+        self, worlds: list[World], now: datetime, *, harm: bool, approve: bool = False, rollback: bool = False
+    ) -> list[World]:
+        """Every course that one sync, or rollback, can take from each world; without `harm` the one in which all goes
+        well. With `approve` a person says yes to everything."""
         ended: list[World] = []
         with self.warehouse.transaction() as con:
             self._write_down(con, worlds)
-            make_plan(con, START.date(), START.date(), now, every_failed=True)
+        if rollback:
+            plan_rollback(self.warehouse, first_day=START.date(), last_day=START.date(), force=True)
+        with self.warehouse.transaction() as con:
+            if not rollback:
+                make_plan(con, START.date(), START.date(), now, every_failed=True)
+            if approve:
+                con.execute("update plan set standing = 'go', approved = true")
             rows = self._begin(con, worlds, now)
         planned = {number(row[4]): Planned(*row) for row in rows}
         for place, world in enumerate(worlds):
@@ -242,7 +252,7 @@ class Model:
                 settled = settler.settle(planned)
                 for row in settled.ledger:
                     known = after.ledger.get(key_of(row["external_id"]))
-                    self.edges.add(Edge(known["state"] if known else "[*]", planned.action, row["state"]))
+                    self.edges.add(Edge(known["state"] if known else NEW, planned.action, row["state"]))
                     after.ledger[key_of(row["external_id"])] = row
                 after.shown |= {key_of(one.external_id): one.content for one in settled.seen}
             except Killed:
@@ -271,7 +281,7 @@ class Model:
             self._read_ledger(con, worlds)
         for was, world in zip(before, worlds, strict=True):
             for key, row in world.ledger.items():
-                if (state := was[key]["state"] if key in was else "[*]") != row["state"]:
+                if (state := was[key]["state"] if key in was else NEW) != row["state"]:
                     self.edges.add(Edge(state, "read back", row["state"]))
         for place, world in enumerate(worlds):
             world.shown = {key: deed.content for key, deed in world.holds.items() if f"m:w{place}{key}" in there}
@@ -315,6 +325,38 @@ class Model:
 def distinct(worlds: list[World]) -> list[World]:
     """The shortest story of each state."""
     return list({one.state: one for one in sorted(worlds, key=lambda world: -len(world.story))}.values())
+
+
+def edges() -> set[Edge]:
+    """Every arrow that there is: Finmap refuses as well, people delete in Finmap, approve, and roll back."""
+    model, now = Model(refusals=True), START
+    worlds = [World(SOLD)]
+    for minutes in (2, 11):
+        worlds = model.sync(worlds, now, harm=True, approve=True)
+        worlds = distinct([after for world in worlds for after in (*changes(world), *deleted_by_a_person(world))])
+        now += timedelta(minutes=minutes)
+    model.sync(worlds, now, harm=True, approve=True)
+    rolled_back = model.sync(worlds, now, harm=False, rollback=True)
+    model.sync(rolled_back, now, harm=False, approve=True)
+    return model.edges
+
+
+def table(arrows: set[Edge]) -> str:
+    """The arrows as docs/delivery-states.md shows them."""
+    actions: dict[tuple[str, str], set[str]] = {}
+    for arrow in arrows:
+        actions.setdefault((arrow.before, arrow.after), set()).add(arrow.action)
+    lines = ["| from | to | by |", "|---|---|---|"]
+    for (before, after), by in sorted(actions.items()):
+        lines.append(f"| {before if before == NEW else f'`{before}`'} | `{after}` | {', '.join(sorted(by))} |")
+    return "\n".join(lines)
+
+
+def deleted_by_a_person(world: World) -> Iterator[World]:
+    if world.holds:
+        yield replace(
+            world.copy(), holds={}, used=world.used | set(world.holds), story=(*world.story, "person: deleted")
+        )
 
 
 def changes(world: World) -> Iterator[World]:

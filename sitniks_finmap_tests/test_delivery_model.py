@@ -1,12 +1,16 @@
 """All courses of delivering one transaction: never two operations, never none, at last equal to the source."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from sitniks_finmap_tests.delivery_model import SOLD, START, Model, World, changes, distinct
+from sitniks_finmap_tests.delivery_model import NEW, SOLD, START, Model, World, changes, distinct, edges, table
 
-QUIET = timedelta(minutes=11)  # what Finmap only stored is looked up after ten
+PAGE = Path(__file__).parents[1] / "docs" / "delivery-states.md"
+
+QUIET = timedelta(minutes=50)  # what Finmap stored and is to be deleted is waited for for two hours
 
 
 @pytest.mark.parametrize("minutes", [2, 11])
@@ -15,8 +19,8 @@ def test_whatever_happens_there_is_at_most_one_operation_and_in_the_end_just_wha
 ) -> None:
     """Two syncs in which everything may go wrong, each followed by a change in Sitniks, then quiet ones.
 
-    What Finmap stored is shown after five minutes: the next sync comes before or after. That there are never two is
-    asserted after each attempt.
+    What Finmap stored is shown after 5 minutes or 25: the next sync comes before, in between, and after. That there are
+    never two is asserted after each attempt.
     """
     monkeypatch.setattr("sitniks_finmap.readback.LOOK_UPS", 1_000_000)
     model, now = Model(), START
@@ -26,7 +30,7 @@ def test_whatever_happens_there_is_at_most_one_operation_and_in_the_end_just_wha
         worlds = distinct([after for world in worlds for after in changes(world)])
         now += timedelta(minutes=minutes)
     assert len(worlds) > 400
-    for _ in range(4):
+    for _ in range(5):
         worlds = model.sync(worlds, now, harm=False)
         now += QUIET
 
@@ -34,3 +38,17 @@ def test_whatever_happens_there_is_at_most_one_operation_and_in_the_end_just_wha
     wanted = {world.story: [world.source] if world.source else [] for world in worlds}
     assert {story: held[story] for story in held if held[story] != wanted[story]} == {}
     assert model.left_to_do(worlds, now) == []
+
+
+def test_the_page_about_the_states_shows_every_arrow_of_the_code_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it does not: put what `table(edges())` gives into the page, and see what has changed."""
+    monkeypatch.setattr("sitniks_finmap.readback.LOOK_UPS", 1_000_000)
+    arrows = edges()
+    page = PAGE.read_text("utf-8")
+    assert table(arrows) in page
+
+    # The picture leaves out what would make it unreadable, and shows what `catch-up` marks.
+    drawn = re.findall(r"^    (\[\*\]|\w+) --> (\w+) :", page, re.MULTILINE)
+    known = {("[*]" if one.before == NEW else one.before, one.after) for one in arrows} | {("[*]", "dismissed")}
+    assert set(drawn) <= known
+    assert len(drawn) > 10

@@ -1,6 +1,7 @@
 """Killed at every durable boundary, whatever Finmap did with the writes: each transaction is in Finmap once."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -86,6 +87,67 @@ def test_what_a_killed_sync_left_the_next_one_finishes(harness: Harness, failpoi
     # Nothing is left that the source does not have, under whose name it may be.
     assert sum(len(shop.operations()) for shop in companies) == sum(len(till.transactions) for till in tills)
     assert harness.files_open() == 2 * connections  # the warehouse and its read copy
+
+
+@dataclass(frozen=True)
+class Twice:
+    """A transaction changes, the process is killed while Finmap is told, and it changes again."""
+
+    change: Callable[[Till, str], Any]
+    failpoint: str
+    again: Callable[[Till, str, dict[str, Any]], Any]
+
+
+def put_back(till: Till, identity: str, before: dict[str, Any]) -> None:
+    till.put(before)
+
+
+def nothing(till: Till, identity: str, before: dict[str, Any]) -> None: ...
+
+
+TWICE = {
+    "updated, then edited": Twice(Till.edit, "reply_received:1", lambda till, one, before: till.edit(one)),
+    "updated, then deleted": Twice(Till.edit, "reply_received:1", lambda till, one, before: till.delete(one)),
+    "updated, then its sign turned": Twice(Till.edit, "reply_received:1", lambda till, one, before: till.flip(one)),
+    "updated, then put back": Twice(Till.edit, "reply_received:1", put_back),
+    "withdrawn": Twice(Till.delete, "reply_received:1", nothing),
+    "withdrawn, then put back": Twice(Till.delete, "reply_received:1", put_back),
+    "not yet withdrawn, then put back": Twice(Till.delete, "request_ready:1", put_back),
+    "half replaced": Twice(Till.flip, "reply_received:1", nothing),
+    "half replaced, then put back": Twice(Till.flip, "reply_received:1", put_back),
+    "half replaced, then deleted": Twice(Till.flip, "reply_received:1", lambda till, one, before: till.delete(one)),
+    "replaced, then put back": Twice(Till.flip, "reply_received:2", put_back),
+    "replaced, then deleted": Twice(Till.flip, "reply_received:2", lambda till, one, before: till.delete(one)),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_what_changes_again_before_the_next_sync_is_followed_and_no_person_is_asked(
+    harness: Harness, case: str
+) -> None:
+    till = harness.connect()
+    till.sell(harness.clock.now, 3)
+    harness.sync()
+    identity = till.any()
+    before = dict(till.transactions[identity])
+    TWICE[case].change(till, identity)
+    harness.clock.forward(60)
+
+    harness.die_at(TWICE[case].failpoint, till)
+    TWICE[case].again(till, identity, before)
+    harness.sync_until_quiet()
+
+    assert till.audit().nothing, till.audit()
+
+
+def test_what_was_created_and_then_deleted_before_the_next_sync_does_not_stay(harness: Harness) -> None:
+    till = harness.connect()
+    till.sell(harness.clock.now, 1)
+    harness.die_at("reply_received:1", till)
+    assert len(till.finmap.operations()) == 1
+    till.delete(till.any())
+    harness.sync_until_quiet()
+    assert till.finmap.operations() == []
 
 
 def everything_changes(till: Till, now: datetime) -> None:

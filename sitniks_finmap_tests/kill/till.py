@@ -61,7 +61,7 @@ class Till:
             if self.rng.random() < 0.3:
                 row["orderId"] = self.number
                 self._put_order(self.number, STATUSES[0], created)
-            self._put(row)
+            self.put(row)
             self.happened["sold"] += 1
 
     def edit(self, identity: str) -> None:
@@ -70,13 +70,13 @@ class Till:
             row["amount"] = self._amount(_sign(row))
         else:
             row["description"] = f"Оплата [{identity}], уточнено {self.rng.randrange(1000)}"
-        self._put(row)
+        self.put(row)
         self.happened["edited"] += 1
 
     def flip(self, identity: str) -> None:
         """The sign turns: an income becomes an expense."""
         row = dict(self.transactions[identity])
-        self._put(row | {"amount": self._amount(-_sign(row))})
+        self.put(row | {"amount": self._amount(-_sign(row))})
         self.happened["flipped"] += 1
 
     def move_order(self, identity: str) -> None:
@@ -99,7 +99,7 @@ class Till:
     def _amount(self, sign: int) -> str:
         return str(sign * Decimal(self.rng.randrange(1, 500_000)) / 100)
 
-    def _put(self, row: dict[str, Any]) -> None:
+    def put(self, row: dict[str, Any]) -> None:
         self.transactions[row["id"]] = row
         self.sitniks.put_transaction(row)
 
