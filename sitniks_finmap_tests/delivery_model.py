@@ -368,6 +368,7 @@ def changes(world: World) -> Iterator[World]:
             "edited": replace(was, amount=was.amount + 1),
             "sign turned": replace(was, type="expense" if was.type == "income" else "income"),
             "deleted": None,
+            "put back": SOLD,
         }
     else:
         futures |= {"restored": SOLD, "restored, sign turned": replace(SOLD, type="expense")}

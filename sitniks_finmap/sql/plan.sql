@@ -84,7 +84,7 @@ actions as (
             when changed and (content_hash is distinct from refused_hash or every_failed) then 'update'
             when state = 'sent' and next_attempt_at is not null then 'verify'
             when state = 'failed' then 'verify'
-            when deleting_at is not null then 'verify'
+            when deleting_at is not null or writing is not null then 'verify'
         end as action
     from subjects
 ),
