@@ -199,7 +199,9 @@ class Storm:
                 told = rng.choice([{}, {"Retry-After": "0"}, {"Retry-After": "7"}, {"Retry-After": "soon"}])
                 kind, more = "status", more | {"status": 429, "headers": told}
             case "stored" | "queued":
-                more |= {"seconds": rng.choice([1, 120, 3000]), "conflict": rng.random() < 0.5}
+                # A key that is free for longer than VERIFY_AFTER would be no key: the contract says 409.
+                seconds = rng.choice([1, 120, 3000])
+                more |= {"seconds": seconds, "conflict": seconds > 120 or rng.random() < 0.5}
             case "slow" | "slow_after" | "drip" | "drip_head":
                 # Real time: one answer comes in time, the other never.
                 more |= {"seconds": rng.choice([0.02, 30]), "times": 1}
