@@ -172,9 +172,8 @@ class Pass:
                 key = row.id if number == 1 else f"{row.id}-{number}"
             of_page.setdefault(key, []).append(row)
         for key, records in of_page.items():
-            if len(records) >= self._records.get(key, 0):  # less of them where the page begins with the last of them
-                self.rows[key] = replace(_one_of(records), id=key)
-                self._records[key] = len(records)
+            self.rows[key] = replace(_one_of(records), id=key)
+            self._records[key] = len(records)
         return len(self.rows) > known
 
 
