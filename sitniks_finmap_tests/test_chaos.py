@@ -34,7 +34,7 @@ from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.test_delivery import run_of
 
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
 SYNCS = 3  # under faults, in each storm
 FIRST, LAST = date(2026, 3, 7), date(2026, 3, 10)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
