@@ -139,7 +139,7 @@ class Pass:
         self.counts: set[int | None] = set()
         # A page does not follow on the one before, or a row without an id came on two: then a second pass must agree.
         self.doubtful = False
-        self._last: Row | None = None  # of the page before
+        self._ended_with: list[Row] = []  # the last row of the page before, and others of that page with its id
         self._nameless: Counter[str] = Counter()
         self._records: dict[str, int] = {}  # how many records of one page have this id
 
@@ -156,12 +156,12 @@ class Pass:
         known = len(self.rows)
         self.counts.add(page.count)
         rows = page.rows
-        if self._last:
-            follows = rows[:1] and rows[0].id == self._last.id
-            self.doubtful |= not follows
-            if follows and NAMELESS.fullmatch(rows[0].id):
-                rows = rows[1:]  # it is counted already
-        self._last = page.rows[-1] if page.rows else None
+        if self._ended_with and rows and rows[0].id == self._ended_with[0].id:
+            # What stands on both pages is one row.
+            rows = [*([] if NAMELESS.fullmatch(rows[0].id) else self._ended_with), *rows[1:]]
+        elif self._ended_with:
+            self.doubtful = True
+        self._ended_with = [row for row in (rows or page.rows) if row.id == page.rows[-1].id] if page.rows else []
         self.doubtful |= any(row.id in self._nameless for row in rows)
         of_page: dict[str, list[Row]] = {}
         for row in rows:
@@ -172,9 +172,8 @@ class Pass:
                 key = row.id if number == 1 else f"{row.id}-{number}"
             of_page.setdefault(key, []).append(row)
         for key, records in of_page.items():
-            if len(records) >= self._records.get(key, 0):  # less of them where the page begins with the last of them
-                self.rows[key] = replace(_one_of(records), id=key)
-                self._records[key] = len(records)
+            self.rows[key] = replace(_one_of(records), id=key)
+            self._records[key] = len(records)
         return len(self.rows) > known
 
 

@@ -48,21 +48,15 @@ def customer_rows() -> list[dict[str, Any]]:
     """Transactions that name a customer wherever one may be named, also where it makes them unreadable."""
     name, phone, mail, nick = "Квітослава Неповторна", "+38 (099) 770-22-33", "kvitoslava@example.com", "@kvitka_n"
     client = {"id": 770011, "fullname": name, "phone": phone, "email": mail, "instagram": nick}
+    paid = f"Оплата від {name}, {phone}"  # the refusals quote it, whichever operation they meet
     rows = [
-        transaction(
-            n, DAY, description=f"Оплата від {name}, {phone}", counterparty=nick if n % 2 else mail, client=client
-        )
-        for n in range(1, 20)
+        transaction(n, DAY, description=paid, counterparty=nick if n % 2 else mail, client=client) for n in range(1, 20)
     ]
     wrong = [
-        {"amount": f"сто від {name}"},
-        {"date": f"вчора, {phone}"},
-        {"currency": name},
-        {"amount": mail},
-        {"id": None},
-    ]
+        {"amount": f"сто від {name}"}, {"date": f"вчора, {phone}"}, {"currency": name}, {"amount": mail}, {"id": None},
+    ]  # fmt: skip
     rows += [transaction(20 + n, DAY, client=client) | one for n, one in enumerate(wrong)]
-    rows.append(transaction(30, DAY, source=name, order={"id": 7, "client": client, "source": nick}))
+    rows.append(transaction(30, DAY, description=paid, source=name, order={"id": 7, "client": client, "source": nick}))
     return rows
 
 

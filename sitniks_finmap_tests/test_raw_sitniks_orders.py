@@ -4,6 +4,7 @@ import itertools
 from collections import Counter
 from datetime import date
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -163,3 +164,26 @@ def test_an_order_id_that_nothing_answers_to_stops_nothing(run: ConnectionRun, s
     shop.put_order(order(1))
     assert extract(run, DAY, DAY, orders=True) is None
     assert [one[0] for one in orders(run)] == ["1"]
+
+
+def test_what_no_order_is_called_is_not_asked_for(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
+    """A server answers an address that it cannot read with a web page, and the whole sync would fail on it."""
+    strange = [
+        "?",
+        "a/b",
+        "..",
+        ".",
+        "1%20",
+        "x" * 300,
+        "\x00",
+        "a b",
+        "<script>",
+        "'; drop",
+        "№7",
+        "немає",
+        "A-7.1",
+        12,
+    ]
+    shop.put_transactions([transaction(number, orderId=one) for number, one in enumerate(strange)])
+    assert extract(run, DAY, DAY, orders=True) is None
+    assert sorted(map(unquote, asked_by_id(sandbox))) == ["12", "A-7.1", "немає"]

@@ -60,6 +60,10 @@ def test_each_reason_is_said_so_that_a_person_understands_it(stage: Stage) -> No
         {"n": 29, "id": 29, **SOUND, "currencyId": {"title": "EUR"}},
         {"n": 30, "id": 30, "amount": 100, "date": "2014-06-01T10:00:00.000Z", "createdAt": "2025-01-15T10:00:00Z"},
         {"n": 31, "id": 31, "amount": 100, "date": "2036-06-01 10:00:00", "createdAt": "2025-01-15T10:00:00Z"},
+        {"n": 32, "id": "і" * 60, **SOUND},
+        '{"n": 33, "id": 33, "date": "2025-01-15 10:30:00", "amount": 5, "amount": 7}',
+        {"n": 34, "id": 34, **SOUND, "currency": "за домовленістю\nз клієнтом"},
+        {"n": 35, "id": 35, **SOUND, "amount": "сто\x1b[31m\r\nгривень"},
     ]
     assert reasons(stage, *payloads) == [
         "no id",
@@ -84,6 +88,10 @@ def test_each_reason_is_said_so_that_a_person_understands_it(stage: Stage) -> No
         "currency EUR, but the Finmap account is in UAH",
         "date 2014-06-01 is outside what Finmap takes (2015 to 2036)",
         "date 2036-06-01 is outside what Finmap takes (2015 to 2036)",
+        "its id is too long",
+        "a field stands twice in it",
+        "unknown currency, and the Finmap account is in UAH: ЗА ДОМОВЛЕНІСТЮ З КЛІЄНТОМ",
+        "unreadable amount: сто [31m гривень",
     ]
 
 

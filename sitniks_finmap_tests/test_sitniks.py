@@ -452,6 +452,21 @@ def test_a_list_that_repeats_a_page_without_ids_for_ever_is_never_taken(client: 
         client.transactions(START, END)
 
 
+@pytest.mark.parametrize("at", range(45, 51))
+def test_records_with_one_id_at_the_edge_of_a_page_are_one_row(at: int, client: Sitniks, sandbox: Sandbox) -> None:
+    """Three of them in a row, wherever one page ends and the next begins."""
+    rows = (
+        [{"id": n} for n in range(at)]
+        + [{"id": "x", "amount": n} for n in range(3)]
+        + [{"id": n} for n in range(at, 60)]
+    )
+    answers(sandbox, *({"data": rows[start : start + 50], "count": 63} for start in (0, 49)))
+    found = {row.id: row.text for row in client.transactions(START, END)}
+    assert len(found) == 61
+    assert json.loads(found["x"]) == [{"id": "x", "amount": n} for n in range(3)]
+    assert len(sandbox.requests()) == 2
+
+
 def test_records_of_one_page_with_one_id_are_one_row_and_say_so_where_they_differ(
     client: Sitniks, sandbox: Sandbox
 ) -> None:
