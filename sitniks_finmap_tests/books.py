@@ -35,7 +35,6 @@ class OpenWarehouse(Warehouse):
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         if self.con is None:
             self.con = self._open()
-            self.con.execute("pragma disable_optimizer")  # to plan a query takes longer than to run it on a few rows
         self.con.begin()
         try:
             yield self.con

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from sitniks_finmap.connections import Connection
@@ -49,6 +50,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA", "DAGSTER_HOME", "ALERT_URLS"):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def unoptimized(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a few rows DuckDB takes longer to plan a query than to run it. The long suites run it as it is."""
+    if any(request.node.get_closest_marker(suite) for suite in ("simulation", "fuzz", "chaos", "kill")):
+        return
+    prepare = Warehouse._prepare
+
+    def prepare_and_plan_plainly(self: Warehouse, con: duckdb.DuckDBPyConnection) -> None:
+        prepare(self, con)
+        con.execute("pragma disable_optimizer")
+
+    monkeypatch.setattr(Warehouse, "_prepare", prepare_and_plan_plainly)
 
 
 @pytest.fixture

@@ -196,13 +196,16 @@ def orders_referred_to(con: duckdb.DuckDBPyConnection, first: date, last: date) 
     """The orders that transactions of these days name without telling the order's status; not the deleted ones."""
     rows = con.execute(
         """
-        select distinct coalesce(text_of(f[1]), text_of(f[2])) as order_id
+        select distinct coalesce(t[1], t[2]) as order_id
         from (
-            select json_extract(payload, ['$.orderId', '$.order.id', '$.order.status', '$.orderStatus']) as f
+            select list_transform(
+                json_extract(payload, ['$.orderId', '$.order.id', '$.order.status', '$.orderStatus']),
+                lambda value : text_of(value)
+            ) as t
             from latest_transactions
             where day between $1 and $2 and gone_at is null
         )
-        where coalesce(text_of(f[3]), text_of(f[4])) is null
+        where coalesce(t[3], t[4]) is null
             and regexp_full_match(order_id, $3)
         except
         select order_id from latest_orders where gone_at is not null

@@ -221,9 +221,14 @@ class _Server(uvicorn.Server):
         self._connections.drop_all()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        self._connections.drop_all()  # those that came while it was closing
+        """Instead of giving every connection a tenth of a second to end well: they are dropped."""
+        for listening in [*self.servers, *(sockets or [])]:
+            listening.close()
+        self._connections.drop_all()
+        for task in self.server_state.tasks:
+            task.cancel()
         await asyncio.sleep(0)
+        self._connections.drop_all()  # those that came while it was closing
 
     def start(self) -> None:
         self._thread.start()
