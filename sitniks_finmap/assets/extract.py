@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 OPEN_ORDERS = 200  # looked at again in one run, beyond the window
 # What no order is called is not asked for: to an address that it cannot read a server answers with a web page.
-ORDER_ID = r"[\p{L}\p{N}_-][\p{L}\p{N}_.:-]{0,63}"
+# Without a number of repetitions, which takes RE2 a twentieth of a second to compile.
+ORDER_ID = r"[\p{L}\p{N}_-][\p{L}\p{N}_.:-]*"
+LONGEST_ORDER_ID = 64
 
 Resource = Literal["transactions", "orders"]
 
@@ -122,12 +124,12 @@ def open_orders(con: duckdb.DuckDBPyConnection, final_statuses: list[str]) -> se
         select distinct o.order_key, order_read.last_seen_at
         from operations o
         left join latest_orders order_read on order_read.order_id = o.order_key
-        where regexp_full_match(o.order_key, $3) and order_read.gone_at is null
+        where regexp_full_match(o.order_key, $3) and length(o.order_key) <= $4 and order_read.gone_at is null
             and not list_contains($1::varchar[], coalesce(o.order_status, ''))
         order by order_read.last_seen_at nulls first, o.order_key
         limit $2
         """,
-        [final_statuses, OPEN_ORDERS, ORDER_ID],
+        [final_statuses, OPEN_ORDERS, ORDER_ID, LONGEST_ORDER_ID],
     ).fetchall()
     return {order_id for order_id, _ in rows}
 
@@ -206,11 +208,11 @@ def orders_referred_to(con: duckdb.DuckDBPyConnection, first: date, last: date) 
             where day between $1 and $2 and gone_at is null
         )
         where coalesce(t[3], t[4]) is null
-            and regexp_full_match(order_id, $3)
+            and regexp_full_match(order_id, $3) and length(order_id) <= $4
         except
         select order_id from latest_orders where gone_at is not null
         """,
-        [first, last, ORDER_ID],
+        [first, last, ORDER_ID, LONGEST_ORDER_ID],
     ).fetchall()
     return {row[0] for row in rows}
 

@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from sitniks_finmap import delivery, http, warehouse
 from sitniks_finmap.assets.deliver import deliver
 from sitniks_finmap.assets.extract import read_orders, read_transactions
@@ -53,6 +55,7 @@ def live(message: dict[str, Any]) -> dict[str, Any]:
     arm(task.failpoint)
     delivery.COMMIT_EVERY = IMMEDIATELY  # so that a delivery of a few operations has several commits
     warehouse.SETTINGS |= ONE_THREAD
+    plan_plainly()
     phases = Phases(Path(task.phases)) if task.phases else None
     if phases:
         watch(phases)
@@ -62,6 +65,17 @@ def live(message: dict[str, Any]) -> dict[str, Any]:
         if not task.forever:
             return answer
         now += timedelta(seconds=1)
+
+
+def plan_plainly() -> None:
+    """For a few rows DuckDB takes longer to plan a query than to run it, and lives are many."""
+    prepare = Warehouse._prepare
+
+    def prepare_and_plan_plainly(self: Warehouse, con: duckdb.DuckDBPyConnection) -> None:
+        prepare(self, con)
+        con.execute("pragma disable_optimizer")
+
+    Warehouse._prepare = prepare_and_plan_plainly  # type: ignore[method-assign]
 
 
 def sync_all(task: Task, now: datetime, phases: Phases | None) -> Iterator[tuple[str, Any]]:
