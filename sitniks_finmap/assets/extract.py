@@ -86,12 +86,14 @@ def transactions_missing(run: ConnectionRun, rows: list[Row], first: date, last:
             """
             select transaction_id
             from (
-                select transaction_id, json_extract(payload, ['$.createdAt', '$.date']) as stamps
+                select transaction_id, list_transform(
+                    list_transform(json_extract(payload, ['$.createdAt', '$.date']), lambda value : text_of(value)),
+                    lambda stamp : instant_of(stamp, $5)
+                ) as instants
                 from latest_transactions
                 where gone_at is null and day between $1 and $2
             )
-            where coalesce(instant_of(text_of(stamps[1]), $5), instant_of(text_of(stamps[2]), $5))
-                between $3 and $4 - interval 1 millisecond
+            where coalesce(instants[1], instants[2]) between $3 and $4 - interval 1 millisecond
             """,
             [first, last, start, min(end, begun), run.connection.timezone],
         ).fetchall()

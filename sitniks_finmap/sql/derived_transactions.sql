@@ -12,15 +12,15 @@ orders as (
     select
         order_id,
         version,
-        text_of(f[1]) as order_number,
-        coalesce(text_of(f[2]), text_of(f[3])) as status,
-        coalesce(text_of(f[4]), text_of(f[5]), text_of(f[6])) as client,
-        text_of(f[7]) as channel
+        t[1] as order_number,
+        coalesce(t[2], t[3]) as status,
+        coalesce(t[4], t[5], t[6]) as client,
+        t[7] as channel
     from (
-        select order_id, version, json_extract(payload, [
+        select order_id, version, list_transform(json_extract(payload, [
             '$.orderNumber', '$.status', '$.orderStatus',
             '$.client.fullname', '$.client.email', '$.client.id', '$.salesChannel'
-        ]) as f
+        ]), lambda value : text_of(value)) as t
         from latest_orders
     )
 ),

@@ -4,12 +4,7 @@ create or replace temp table arrived as
 select
     i.id as order_id,
     if(json_valid(i.text), i.text, to_json(i.text)::varchar) as payload,
-    coalesce(
-        timezone(s.timezone, sensible(instant_of(text_of(stamps[1]), s.timezone)))::date,
-        timezone(s.timezone, sensible(instant_of(text_of(stamps[2]), s.timezone)))::date,
-        latest.day,
-        r.first_day
-    ) as day,
+    coalesce(i.own_day, latest.day, r.first_day) as day,
     md5(i.text) as content_hash,
     latest.version as latest_version,
     latest.content_hash as latest_hash,
@@ -17,8 +12,18 @@ select
     r.read_at,
     r.run_id
 from (
-    select *, if(json_valid(text), json_extract(text, ['$.createdAt', '$.date']), []) as stamps
-    from incoming_orders
+    select *, timezone(timezone, coalesce(instants[1], instants[2]))::date as own_day
+    from (
+        select incoming.*, s.timezone, list_transform(
+            list_transform(
+                if(json_valid(text), json_extract(text, ['$.createdAt', '$.date']), []),
+                lambda value : text_of(value)
+            ),
+            lambda stamp : sensible(instant_of(stamp, s.timezone))
+        ) as instants
+        from incoming_orders incoming
+        cross join settings s
+    )
 ) i
 cross join settings s
 cross join this_read r

@@ -7,8 +7,8 @@ select
     if(json_valid(i.text), i.text, to_json(i.text)::varchar) as payload,
     -- A stamp before the import or after today is not on the axis that the API filters by: it asked for neither.
     if(
-        own.day between s.start_date - 1 and greatest(r.last_day, timezone(s.timezone, r.read_at)::date) + 1,
-        own.day,
+        i.own_day between s.start_date - 1 and greatest(r.last_day, timezone(s.timezone, r.read_at)::date) + 1,
+        i.own_day,
         coalesce(latest.day, r.first_day)
     ) as day,
     md5(i.text) as content_hash,
@@ -18,17 +18,21 @@ select
     r.read_at,
     r.run_id
 from (
-    select *, if(json_valid(text), json_extract(text, ['$.createdAt', '$.date']), []) as stamps
-    from incoming_transactions
+    select *, timezone(timezone, coalesce(instants[1], instants[2]))::date as own_day
+    from (
+        select incoming.*, s.timezone, list_transform(
+            list_transform(
+                if(json_valid(text), json_extract(text, ['$.createdAt', '$.date']), []),
+                lambda value : text_of(value)
+            ),
+            lambda stamp : sensible(instant_of(stamp, s.timezone))
+        ) as instants
+        from incoming_transactions incoming
+        cross join settings s
+    )
 ) i
 cross join settings s
 cross join this_read r
-cross join lateral (
-    select coalesce(
-        timezone(s.timezone, sensible(instant_of(text_of(i.stamps[1]), s.timezone)))::date,
-        timezone(s.timezone, sensible(instant_of(text_of(i.stamps[2]), s.timezone)))::date
-    ) as day
-) own
 left join latest_transactions latest on latest.transaction_id = i.id;
 
 update raw_sitniks_transactions
