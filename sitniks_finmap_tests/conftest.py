@@ -24,6 +24,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-seed", type=int, default=1, help="the seed of the random kills: the same is the same life")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no process of pytest is left alone with one: those with the longest time-out."""
+
+    def longest(item: pytest.Item) -> float:
+        marker = item.get_closest_marker("timeout")
+        return -marker.args[0] if marker else 0
+
+    items.sort(key=longest)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What a test wants to have said (`record_property("said", …)`), from whichever process it ran in."""
     for report in (one for ended in ("passed", "failed") for one in terminalreporter.stats.get(ended, [])):

@@ -177,7 +177,7 @@ class InMemory(Warehouse):
     def __init__(self) -> None:
         super().__init__(Path("nowhere"), "m")
         self.con = duckdb.connect()
-        self.con.execute("set timezone = 'UTC'")
+        self.con.execute("set timezone = 'UTC'; set threads = 1; pragma disable_optimizer")  # rows are few
         migrate(self.con, 0)
 
     @contextmanager
