@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun, open_warehouse
@@ -15,6 +16,10 @@ from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse import Warehouse
 from sitniks_finmap_tests.books import START, Books
 from sitniks_finmap_tests.sandbox.clients import Clock
+
+# No test depends on how fast the machine is.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 SHARED_APIS = Path(__file__).parents[2] / "shared" / "apis"
 

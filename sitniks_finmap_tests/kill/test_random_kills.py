@@ -63,7 +63,7 @@ def counted(counter: Counter[str]) -> str:
 
 
 def kill_again_and_again(harness: Harness, till: Till, kills: int, seed: int, *, changes: bool, **task: Any) -> Kills:
-    """Between two kills the shop goes on selling and, with `changes`, correcting what it sold."""
+    """Before each life and in it the shop goes on selling and, with `changes`, correcting what it sold."""
     rng = random.Random(seed)
     phases = Phases(harness.folder / "phases")
     killed = Kills()
@@ -73,6 +73,7 @@ def kill_again_and_again(harness: Harness, till: Till, kills: int, seed: int, *,
             change(till, rng)
         phases.reset()
         process = harness.nursery.begin(harness.task(forever=True, phases=str(harness.folder / "phases"), **task))
+        till.sell(harness.clock.now, 1)  # while it reads, perhaps between two pages
         wait_for_a_moment(phases, rng)
         os.kill(process, signal.SIGKILL)
         code, _ = harness.nursery.end()
