@@ -24,11 +24,6 @@ settings.load_profile("steady")
 SHARED_APIS = Path(__file__).parents[2] / "shared" / "apis"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=300, help="how often the random kills kill (pytest -m kill)")
-    parser.addoption("--kill-seed", type=int, default=1, help="the seed of the random kills: the same is the same life")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, so that no process of pytest is left alone with one: those with the longest time-out."""
 

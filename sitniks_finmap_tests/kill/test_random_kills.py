@@ -1,6 +1,6 @@
 """SIGKILL at random moments while transactions come, change and go: afterwards nothing is lost and nothing doubled.
 
-`pytest -m kill --kills 1000 --kill-seed 7` kills as often as that, from that seed; its last lines say what was hit.
+`KILLS=1000 KILL_SEED=7 pytest -m kill` kills as often as that, from that seed; its last lines say what was hit.
 """
 
 import os
@@ -22,6 +22,8 @@ from sitniks_finmap_tests.kill.till import Findings, Till
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(1800)]
 
+SEED = int(os.environ.get("KILL_SEED", "1"))
+KILLS = int(os.environ.get("KILLS", "300"))
 PARTS = 2  # the kills are shared by so many tests, so that two processes of pytest halve the time
 LATENCY = 0.08  # seconds of an answer: Finmap is far away, and most of a sync is waiting for it
 LONGEST_LIFE = 30.0  # seconds
@@ -120,10 +122,9 @@ def faults(seed: int) -> list[Fault]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nothing_is_lost_or_doubled_however_often_the_process_is_killed(
-    harness: Harness, part: int, request: pytest.FixtureRequest, record_property: Callable[[str, str], None]
+    harness: Harness, part: int, record_property: Callable[[str, str], None]
 ) -> None:
-    option: Any = request.config.getoption
-    seed, kills = option("--kill-seed") * PARTS + part, option("--kills") // PARTS
+    seed, kills = SEED * PARTS + part, KILLS // PARTS
     begun = time.monotonic()
     till = harness.connect(seed)
     for fault in faults(seed):
