@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -15,6 +14,7 @@ from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse import Warehouse
 from sitniks_finmap_tests.books import START, Books
+from sitniks_finmap_tests.plain_planning import planning_plainly
 from sitniks_finmap_tests.sandbox.clients import Clock
 
 # No test depends on how fast the machine is.
@@ -64,16 +64,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def unoptimized(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a few rows DuckDB takes longer to plan a query than to run it. The long suites run it as it is."""
-    if any(request.node.get_closest_marker(suite) for suite in ("simulation", "fuzz", "chaos", "kill")):
-        return
-    prepare = Warehouse._prepare
-
-    def prepare_and_plan_plainly(self: Warehouse, con: duckdb.DuckDBPyConnection) -> None:
-        prepare(self, con)
-        con.execute("pragma disable_optimizer")
-
-    monkeypatch.setattr(Warehouse, "_prepare", prepare_and_plan_plainly)
+    """The quick tests plan plainly; simulation, fuzz, chaos and the demo in CI run DuckDB as it is shipped."""
+    if not any(request.node.get_closest_marker(suite) for suite in ("simulation", "fuzz", "chaos", "kill")):
+        monkeypatch.setattr(Warehouse, "_prepare", planning_plainly(Warehouse._prepare))
 
 
 @pytest.fixture

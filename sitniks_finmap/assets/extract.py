@@ -172,12 +172,11 @@ def store_rows(
     frame = pd.DataFrame(
         {"id": [r.id for r in rows], "amount": [r.amount for r in rows], "text": [r.text for r in rows]}, dtype=object
     )
-    con.register("incoming", frame)
-    con.execute(f"create or replace temp view incoming_{resource} as select id::varchar as id, amount::varchar as "
-                "amount, text::varchar as text from incoming")  # fmt: skip
+    con.register("told", frame)
+    con.execute(sql("incoming"))
     con.execute(sql(f"raw_sitniks_{resource}"))
-    con.execute(f"drop view incoming_{resource}")
-    con.unregister("incoming")
+    con.execute("drop view incoming")
+    con.unregister("told")
 
 
 def keep_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:

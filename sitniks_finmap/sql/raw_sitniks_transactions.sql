@@ -1,5 +1,4 @@
--- incoming_transactions holds the rows of one complete read. What is new or changed becomes a new version; what is as
--- it was is only seen again.
+-- What of the incoming rows is new or changed becomes a new version; what is as it was is only seen again.
 create or replace temp table arrived as
 select
     i.id as transaction_id,
@@ -17,20 +16,7 @@ select
     latest.gone_at,
     r.read_at,
     r.run_id
-from (
-    select *, timezone(timezone, coalesce(instants[1], instants[2]))::date as own_day
-    from (
-        select incoming.*, s.timezone, list_transform(
-            list_transform(
-                if(json_valid(text), json_extract(text, ['$.createdAt', '$.date']), []),
-                lambda value : text_of(value)
-            ),
-            lambda stamp : sensible(instant_of(stamp, s.timezone))
-        ) as instants
-        from incoming_transactions incoming
-        cross join settings s
-    )
-) i
+from incoming i
 cross join settings s
 cross join this_read r
 left join latest_transactions latest on latest.transaction_id = i.id;

@@ -8,8 +8,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from sitniks_finmap import delivery, http, warehouse
 from sitniks_finmap.assets.deliver import deliver
 from sitniks_finmap.assets.extract import read_orders, read_transactions
@@ -24,6 +22,7 @@ from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.warehouse import Warehouse
 from sitniks_finmap_tests.kill.phases import Phases
 from sitniks_finmap_tests.kill.wrong_deliveries import WRONG
+from sitniks_finmap_tests.plain_planning import planning_plainly
 
 IMMEDIATELY = 0.0
 ONE_THREAD = {"threads": 1}  # of DuckDB: faster where rows are few, and many tests share the machine
@@ -55,7 +54,7 @@ def live(message: dict[str, Any]) -> dict[str, Any]:
     arm(task.failpoint)
     delivery.COMMIT_EVERY = IMMEDIATELY  # so that a delivery of a few operations has several commits
     warehouse.SETTINGS |= ONE_THREAD
-    plan_plainly()
+    Warehouse._prepare = planning_plainly(Warehouse._prepare)  # type: ignore[method-assign]
     phases = Phases(Path(task.phases)) if task.phases else None
     if phases:
         watch(phases)
@@ -65,17 +64,6 @@ def live(message: dict[str, Any]) -> dict[str, Any]:
         if not task.forever:
             return answer
         now += timedelta(seconds=1)
-
-
-def plan_plainly() -> None:
-    """For a few rows DuckDB takes longer to plan a query than to run it, and lives are many."""
-    prepare = Warehouse._prepare
-
-    def prepare_and_plan_plainly(self: Warehouse, con: duckdb.DuckDBPyConnection) -> None:
-        prepare(self, con)
-        con.execute("pragma disable_optimizer")
-
-    Warehouse._prepare = prepare_and_plan_plainly  # type: ignore[method-assign]
 
 
 def sync_all(task: Task, now: datetime, phases: Phases | None) -> Iterator[tuple[str, Any]]:
