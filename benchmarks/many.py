@@ -27,12 +27,13 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=100)
     parser.add_argument("--transactions", type=int, default=100, help="new ones of each shop")
     parser.add_argument("--dead", type=int, default=2, help="shops of these whose Finmap never answers well")
+    parser.add_argument("--slow", type=int, default=0, help="shops after these whose Finmap answers after 20 seconds")
     parser.add_argument("--rounds", type=int, default=2, help="the first is an import, the next ones are hourly syncs")
     options = parser.parse_args()
     names = [f"shop_{number:03}" for number in range(options.connections)]
     processes = get_context("spawn")
     here, there = processes.Pipe()
-    server = processes.Process(target=serve, args=(there, names, options.dead), daemon=True)
+    server = processes.Process(target=serve, args=(there, names, options.dead, options.slow), daemon=True)
     server.start()
     served: Served = here.recv()
     with TemporaryDirectory() as folder:
@@ -43,17 +44,20 @@ def main() -> None:
             prepare_home()
             here.send(options.transactions)
             here.recv()
-            expected = (options.connections - options.dead) * options.transactions * (number + 1)
+            expected = (options.connections - options.dead - options.slow) * options.transactions * (number + 1)
             measure(f"round {number + 1}", here, expected)
     here.send(None)
     server.join(10)
 
 
-def serve(pipe: Pipe, names: list[str], dead: int) -> None:
+def serve(pipe: Pipe, names: list[str], dead: int, slow: int) -> None:
     with Sandbox(keep_requests=1000) as sandbox:
         shops = [sandbox.add_shop(name) for name in names]
         for shop in shops[:dead]:
             sandbox.fault(Fault("status", "finmap", shop=shop.name, method="POST", times=None, status=503))
+        for shop in shops[dead : dead + slow]:
+            sandbox.fault(Fault("slow", "finmap", shop=shop.name, times=None, seconds=20))
+        hindered = {shop.name for shop in shops[: dead + slow]}
         keys = [{shop.name: getattr(shop, f"{api}_key") for shop in shops} for api in ("sitniks", "finmap")]
         pipe.send(Served(sandbox.sitniks_url, sandbox.finmap_url, *keys))
         sold = 0
@@ -73,7 +77,7 @@ def serve(pipe: Pipe, names: list[str], dead: int) -> None:
                         ]
                     )
                 sold += asked
-            pipe.send(sum(len(shop.operations()) for shop in shops))
+            pipe.send(sum(len(shop.operations()) for shop in shops if shop.name not in hindered))
 
 
 def configure(folder: Path, names: list[str], served: Served) -> None:
