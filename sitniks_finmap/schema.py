@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import duckdb
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @cache
