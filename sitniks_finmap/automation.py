@@ -8,7 +8,6 @@ import dagster as dg
 
 from sitniks_finmap.assets.deliver import DeliverConfig
 from sitniks_finmap.connections import Connection, spoken
-from sitniks_finmap.delivery import make_plan
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.housekeeping import report_killed_runs
 from sitniks_finmap.run import open_warehouse, today
@@ -179,10 +178,9 @@ def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
     if not warehouse.exists():
         return None
     with warehouse.transaction() as con:
-        make_plan(con, date.min, date.max, now, every_failed=False, table="due")
         row = con.execute(
-            "select min(day), max(day) from due, settings "
-            "where standing = 'go' and day between start_date and timezone(timezone, $1::timestamptz)::date",
+            "select min(day), max(day) from plan, settings where standing = 'go' and (due_at is null or due_at <= $1) "
+            "and day between start_date and timezone(timezone, $1::timestamptz)::date",
             [now],
         ).fetchone()
     return (row[0], row[1]) if row and row[0] else None

@@ -226,16 +226,17 @@ def rollback(
         raise click.UsageError("say either --run RUN, or --from DAY and --to DAY")
     own = ConnectionRun(one := one_connection(connection), open_warehouse(one), "rollback")
     with own.warehouse.run(wait=60):
-        planned = decisions.plan_rollback(
-            own.warehouse,
-            run_id=run_id,
-            first_day=first.date() if first else None,
-            last_day=last.date() if last else None,
-            force=force,
-        )
+        with own.warehouse.transaction() as con:
+            planned = decisions.plan_rollback(
+                con,
+                run_id=run_id,
+                first_day=first.date() if first else None,
+                last_day=last.date() if last else None,
+                force=force,
+            )
         if print_rollback(out, one, planned) and (yes or click.confirm("Delete these operations in Finmap?")):
             show_progress()
-            out.print(str(decisions.roll_back(own)))
+            out.print(str(decisions.roll_back(own, planned)))
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""Plan and apply: the difference between the operations and what Finmap was told, carried out."""
+"""Carries out the plan of one connection: takes its tasks, applies them a few at a time, keeps the ledger."""
 
 import logging
 import time
@@ -9,21 +9,23 @@ from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
+from sitniks_finmap.apply import Applier, Result, Task
+from sitniks_finmap.content import content_of
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Finmap, Operation, Outcome
 from sitniks_finmap.http import KeyRefused, Refused, Unavailable
+from sitniks_finmap.ledger import State, entry_of, keep_entries
 from sitniks_finmap.progress import Progress
 from sitniks_finmap.schema import sql
-from sitniks_finmap.settlement import Planned, Settled, Settler
 from sitniks_finmap.warehouse import Warehouse, insert_rows
 
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 4
 QUEUED = 100  # so that the senders have work while results are committed
-CHUNK = 1000
+CHUNK = 200  # tasks that are written down as begun at once
 COMMIT_EVERY = 0.5  # seconds of work that a kill may cost
-UNANSWERED_IN_A_ROW = 8  # then Finmap is down, and asking on helps nobody
+UNANSWERED_IN_A_ROW = 8  # then Finmap is taken for down
 
 
 @dataclass
@@ -48,83 +50,41 @@ class Delivery:
         return f"{self.planned:,} to deliver: {ended or 'nothing done'}{left}" if self.planned else "nothing to deliver"
 
 
-def make_plan(
-    con: duckdb.DuckDBPyConnection,
-    first_day: date,
-    last_day: date,
-    now: datetime,
-    *,
-    every_failed: bool,
-    table: str = "plan",
+def take_tasks(
+    con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime, *, every_failed: bool
 ) -> int:
-    """Writes the plan of these days into the table `plan`, or a temporary one; returns how many rows of it go.
+    """Makes `tasks` of what goes of the plan in these days; returns how many there are.
 
-    `every_failed` takes up failed operations that are not due yet as well.
+    What no longer has an occasion (decisions, holds) is forgotten first. `every_failed` takes up failed and refused
+    operations that are not due yet as well.
     """
     con.execute(
         """
         insert into held_import
         select $1::timestamptz from settings
-        where first_import = 'review'
-            and not exists (from held_import) and not exists (from finmap_upload where state <> 'dismissed')
+        where first_import = 'review' and not exists (from held_import)
+            and not exists (from finmap_upload where state <> 'rolled_back')
         """,
         [now],
     )
-    con.execute(
-        "create or replace temp table this_delivery as select $1::date as first_day, $2::date as last_day, "
-        "$3::timestamptz as planned_at, $4::boolean as every_failed",
-        [first_day, last_day, now, every_failed],
-    )
-    if table == "plan":
-        con.execute(ADOPT)
-    kind = "table" if table == "plan" else "temp table"
-    con.execute(f"create or replace {kind} {table} as {sql('plan')}")
-    if table == "plan":
-        con.execute(
-            "insert or ignore into held_changes select transaction_id, action, subject, why from plan "
-            "where standing = 'waiting' and caught"
-        )
-    (going,) = con.execute(f"select count(*) from {table} where standing = 'go'").fetchone() or (0,)
-    return going
+    con.execute(sql("adopt"))
+    con.execute("create or replace temp table planned as from plan")
+    con.execute(sql("sweep"))
+    days = {"first_day": first_day, "last_day": last_day}
+    delete, fill, *_ = sql("tasks").split(";\n")
+    con.execute(delete)
+    con.execute(fill, days | {"now": now, "every_failed": every_failed})
+    con.execute("drop table planned")
+    return _count(con)
 
 
-# What a rebuilt ledger has in common with its operation is known again: it needs no person when it changes later.
-ADOPT = """
-    update finmap_upload
-    set content_hash = o.content_hash, category = o.category, tag = o.tag, rebuilt = false
-    from operations o
-    where finmap_upload.rebuilt
-        and (finmap_upload.transaction_id, generation) in (select (transaction_id, generation) from current_uploads)
-        and o.transaction_id = finmap_upload.transaction_id
-        and o.type = finmap_upload.type
-        and o.amount = finmap_upload.amount
-        and o.occurred_at = finmap_upload.occurred_at
-        and o.account = finmap_upload.account
-        and o.comment = finmap_upload.comment
-        and (o.category is null or o.category = finmap_upload.category)
-"""
-
-
-def mark_begun(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
-    """Writes down what is about to be deleted or changed: what a kill leaves half done is not taken for a person's."""
-    con.execute(
-        """
-        update finmap_upload
-        set deleting_at = if(p.action = 'update', finmap_upload.deleting_at, $1),
-            writing = if(p.action = 'update', struct_pack(
-                amount := p.amount, occurred_at := p.occurred_at, account := p.account, category := p.category,
-                tag := p.tag, comment := p.comment
-            ), finmap_upload.writing)
-        from plan p
-        where p.known_as = finmap_upload.external_id and p.standing = 'go'
-            and p.action in ('update', 'replace', 'withdraw')
-        """,
-        [now],
-    )
+def _count(con: duckdb.DuckDBPyConnection) -> int:
+    (count,) = con.execute("select count(*) from tasks").fetchone() or (0,)
+    return count
 
 
 class Courier:
-    """Carries out the plan of one connection and keeps the ledger."""
+    """Carries out the tasks of one connection and keeps the ledger."""
 
     def __init__(
         self,
@@ -144,36 +104,28 @@ class Courier:
     def deliver(
         self, first_day: date, last_day: date, *, minutes: float | None = None, every_failed: bool = True
     ) -> Delivery:
-        """Plans and delivers these days, newest first, for at most `minutes`.
+        """Delivers what is due of these days, newest first, for at most `minutes`.
 
         Raises KeyRefused, or Unavailable when Finmap stopped answering; what was done until then is committed.
         """
         deadline = None if minutes is None else time.monotonic() + minutes * 60
         with self.warehouse.transaction() as con:
-            make_plan(con, first_day, last_day, self.now(), every_failed=every_failed)
+            take_tasks(con, first_day, last_day, self.now(), every_failed=every_failed)
         failpoint("plan_written")
         return self.carry_out(deadline)
 
     def carry_out(self, deadline: float | None = None) -> Delivery:
-        """Carries out what goes of the table `plan`, until the deadline (monotonic). Raises as `deliver`."""
+        """Carries out the table `tasks` until the deadline (monotonic). Raises as `deliver`."""
         with self.warehouse.transaction() as con:
-            mark_begun(con, self.now())
-            (going,) = con.execute("select count(*) from plan where standing = 'go'").fetchone() or (0,)
-            labels = con.execute(
-                """
-                select tag, bool_or(wanted) from (
-                    select tag, action not in ('withdraw', 'rollback') as wanted from plan where standing = 'go'
-                    union all
-                    select was_tag, false from plan where standing = 'go'
-                ) where tag is not null group by all
-                """
-            ).fetchall()
-        delivery = Delivery(going)
-        tags, refused_tags = self._tags(dict(labels))
-        settler = Settler(
-            self.finmap, tags, refused_tags, retry_every=self.retry_every, run_id=self.run_id, now=self.now
+            delivery = Delivery(_count(con))
+            labels = con.execute(LABELS).fetchall()
+        tags, missing_tags = self._tags(dict(labels))
+        applier = Applier(
+            self.finmap, tags, missing_tags, retry_every=self.retry_every, run_id=self.run_id, now=self.now
         )
-        self._apply(settler, delivery, deadline)
+        self._apply(applier, delivery, deadline)
+        if applier.key_refused:
+            raise applier.key_refused
         return delivery
 
     def _tags(self, labels: dict[str, bool]) -> tuple[dict[str, str], dict[str, str]]:
@@ -183,95 +135,163 @@ class Courier:
         somebody was first.
         """
         tags: dict[str, str] = {}
-        refused: dict[str, str] = {}
+        missing_tags: dict[str, str] = {}
         if labels:
             tags = self._tags_by_label(labels)
         missing = [label for label, wanted in labels.items() if wanted and label not in tags]
         for label in missing:
             try:
                 self.finmap.create_tag(label)
-            except Refused as why:
-                refused[label] = str(why)
+            except (Refused, Unavailable) as why:
+                missing_tags[label] = str(why)
         if missing:
             tags = self._tags_by_label(labels)
-        return tags, refused
+        return tags, missing_tags
 
     def _tags_by_label(self, labels: Iterable[str]) -> dict[str, str]:
         # Finmap may take "instagram" and "Instagram" for one label.
         there = {tag.label.strip().casefold(): tag.id for tag in self.finmap.tags()}
         return {label: there[label.strip().casefold()] for label in labels if label.strip().casefold() in there}
 
-    def _apply(self, settler: Settler, delivery: Delivery, deadline: float | None) -> None:
+    def _apply(self, applier: Applier, delivery: Delivery, deadline: float | None) -> None:
         progress = Progress(f"{self.warehouse.connection}: delivered")
         unanswered = 0
-        settled: list[Settled] = []
+        ended: list[tuple[Task, Result]] = []
         committed = time.monotonic()
-        in_flight: set[Future[Settled]] = set()
-        rows = self._planned()
+        begun: dict[Future[Result], Task] = {}
+        tasks = Tasks(self.warehouse, self.now)
         try:
             with ThreadPoolExecutor(IN_FLIGHT) as pool:
                 try:
                     while True:
-                        while len(in_flight) < QUEUED and (row := next(rows, None)):
-                            in_flight.add(pool.submit(settler.settle, row))
-                        if not in_flight or (deadline and time.monotonic() > deadline):
+                        while len(begun) < QUEUED and (task := tasks.take()):
+                            begun[pool.submit(applier.apply, task)] = task
+                        if not begun or (deadline and time.monotonic() > deadline):
                             break
-                        done, in_flight = wait(in_flight, return_when=FIRST_COMPLETED)
-                        if any(isinstance(future.exception(), KeyRefused) for future in done):
-                            in_flight |= done
-                            raise next(e for future in done if isinstance(e := future.exception(), KeyRefused))
+                        done, _ = wait(begun, return_when=FIRST_COMPLETED)
+                        if refused := next((e for one in done if isinstance(e := one.exception(), KeyRefused)), None):
+                            raise refused
                         for future in done:
-                            settled.append(future.result())
-                            unanswered = unanswered + 1 if _unanswered(settled[-1]) else 0
+                            ended.append((begun.pop(future), future.result()))
+                            unanswered = unanswered + 1 if _unanswered(ended[-1][1]) else 0
                         if time.monotonic() - committed > COMMIT_EVERY:
-                            self._commit(delivery, settled)
+                            self._commit(delivery, ended)
                             committed = time.monotonic()
                             progress.report(delivery.done, delivery.planned)
                         if unanswered >= UNANSWERED_IN_A_ROW:
                             raise Unavailable("Finmap stopped answering; what is left is delivered by the next run")
                 finally:
-                    # Those not yet begun are left in the plan; those in flight end in a result that is kept.
-                    begun = [future for future in in_flight if not future.cancel()]
-                    settled += [future.result() for future in begun if not future.exception()]
+                    # Those not yet sent are left to the next run; those in flight end in a result that is kept.
+                    sent = {future: task for future, task in begun.items() if not future.cancel()}
+                    ended += [(task, future.result()) for future, task in sent.items() if not future.exception()]
+                    unsent = [task for future, task in begun.items() if future not in sent or future.exception()]
         finally:
-            self._commit(delivery, settled)
+            self._commit(delivery, ended)
+            tasks.put_back(unsent)
 
-    def _planned(self) -> Iterator[Planned]:
-        """The rows of the plan in order, read in chunks: a first import may have a hundred thousand."""
-        columns = ", ".join(Planned.__dataclass_fields__)
-        position = 0
-        while True:
-            with self.warehouse.transaction() as con:
-                rows = con.execute(
-                    f"select position, {columns} from plan where position > $1 and standing = 'go' "
-                    "order by position limit $2",
-                    [position, CHUNK],
-                ).fetchall()
-            yield from (Planned(*row[1:]) for row in rows)
-            position = rows[-1][0] if rows else position
-            if len(rows) < CHUNK:
-                return
-
-    def _commit(self, delivery: Delivery, settled: list[Settled]) -> None:
-        if not settled:
+    def _commit(self, delivery: Delivery, ended: list[tuple[Task, Result]]) -> None:
+        if not ended:
             return
-        writes = [asdict(write) | {"run_id": self.run_id} for one in settled for write in one.writes]
+        writes = [asdict(write) | {"run_id": self.run_id} for _, one in ended for write in one.writes]
         with self.warehouse.transaction() as con:
-            insert_rows(con, "finmap_upload", [row for one in settled for row in one.ledger], replacing=True)
+            forget_begun(con, [t for t, one in ended if t.external_id not in {e.external_id for e in one.entries}])
+            entries = [entry for _, one in ended for entry in one.entries]
+            keep_entries(con, entries)
             insert_rows(con, "finmap_requests", writes)
-            keep_seen(con, [operation for one in settled for operation in one.seen], self.now())
-            done = [one.ledger[-1]["transaction_id"] for one in settled if one.state not in ("failed", "rejected")]
-            for table in ("decisions", "held_changes"):  # each is for once
-                con.execute(f"delete from {table} where list_contains($1::varchar[], transaction_id)", [done])
+            keep_seen(con, [operation for _, one in ended for operation in one.seen], self.now())
+            absent = [entry.external_id for entry in entries if entry.missing_since]
+            con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [absent])
+            done = [task.transaction_id for task, one in ended if _is_done(one)]
+            con.execute("delete from decisions where list_contains($1::varchar[], transaction_id)", [done])
         failpoint("results_committed")
-        for one in settled:
+        for _, one in ended:
             delivery.states[one.state] = delivery.states.get(one.state, 0) + 1
         delivery.writes += len(writes)
-        settled.clear()
+        ended.clear()
 
 
-def _unanswered(settled: Settled) -> bool:
-    return settled.state == "failed" and (not settled.writes or settled.writes[-1].outcome is Outcome.UNKNOWN)
+class Tasks:
+    """The rows of `tasks` in order, read and written down as begun a chunk at a time: a first import is long."""
+
+    def __init__(self, warehouse: Warehouse, now: Callable[[], datetime]) -> None:
+        self.warehouse = warehouse
+        self.now = now
+        self.position = 0
+        self.chunk: Iterator[Task] = iter(())
+        self.exhausted = False
+
+    def take(self) -> Task | None:
+        task = next(self.chunk, None)
+        if task or self.exhausted:
+            return task
+        with self.warehouse.transaction() as con:
+            rows = con.execute(TASKS, [self.position, CHUNK]).fetchall()
+            upto = rows[-1][0] if rows else self.position
+            for step in sql("begin").split(";\n\n"):
+                names = {"after": self.position, "upto": upto, "now": self.now()}
+                con.execute(step, {name: value for name, value in names.items() if f"${name}" in step})
+        self.position = upto
+        self.exhausted = len(rows) < CHUNK
+        self.chunk = iter([_task(*row[1:]) for row in rows])
+        return next(self.chunk, None)
+
+    def put_back(self, unsent: list[Task]) -> None:
+        """Those that were written down as begun and never sent are as before."""
+        left = [*unsent, *self.chunk]
+        if left:
+            with self.warehouse.transaction() as con:
+                forget_begun(con, left)
+                keep_entries(con, [task.entry for task in left if task.entry])
+
+
+def forget_begun(con: duckdb.DuckDBPyConnection, tasks: list[Task]) -> None:
+    """Takes out the entries of creations that were written down as begun and never sent."""
+    fresh = [t.external_id for t in tasks if t.entry is None or t.entry.external_id != t.external_id]
+    con.execute(
+        "delete from finmap_upload "
+        "where list_contains($1::varchar[], external_id) and state = 'failed' and attempts = 0",
+        [fresh],
+    )
+
+
+def _task(
+    action: str, approved: bool, transaction_id: str, external_id: str, generation: int, day: date,
+    wanted: dict | None, theirs: dict | None, others: list[str], entry: dict | None,
+) -> Task:  # fmt: skip
+    known = entry_of(entry) if entry else None
+    contents = content_of(wanted), content_of(theirs)
+    return Task(action, approved, transaction_id, external_id, generation, day, *contents, others, known)
+
+
+TASKS = """
+    select
+        t.position, t.action, t.approved, t.transaction_id, t.external_id, t.generation, t.day, t.wanted, t.theirs, t.others,
+        if(l.external_id is null, null, l) as entry
+    from tasks t
+    left join finmap_upload l on l.external_id = t.known_as
+    where t.position > $1
+    order by t.position limit $2
+"""
+LABELS = """
+    select tag, bool_or(wanted)
+    from (
+        select wanted.tag as tag, action not in ('withdraw', 'rollback') as wanted from tasks
+        union all
+        select l.written.tag, false from tasks t join finmap_upload l on l.external_id = t.known_as
+        union all
+        select unnest(l.intents).tag, false from tasks t join finmap_upload l on l.external_id = t.known_as
+    )
+    where tag is not null
+    group by all
+"""
+
+
+def _is_done(result: Result) -> bool:
+    return result.state not in (State.FAILED, State.REFUSED) and result.entries[-1].deleting is None
+
+
+def _unanswered(result: Result) -> bool:
+    return result.state is State.FAILED and (not result.writes or result.writes[-1].outcome is Outcome.UNKNOWN)
 
 
 def keep_seen(con: duckdb.DuckDBPyConnection, operations: list[Operation], at: datetime) -> None:

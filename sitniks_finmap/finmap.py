@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -11,8 +11,9 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.content import Content
 from sitniks_finmap.failpoint import failpoint
-from sitniks_finmap.http import Api, Refused, Reply, Unavailable, message_of
+from sitniks_finmap.http import Api, KeyRefused, Refused, Reply, Unavailable, message_of
 from sitniks_finmap.ratelimit import RateLimiter
 
 LIST_PAGE = 100  # more answers 400
@@ -45,28 +46,6 @@ class Write:
     outcome: Outcome
     milliseconds: int
     error: str | None
-
-
-@dataclass(frozen=True)
-class Content:
-    """What an operation says: what we want it to be, or what Finmap has. `tag` is a tag's ID here."""
-
-    type: str
-    amount: Decimal
-    occurred_at: datetime
-    account: str
-    category: str | None
-    tag: str | None
-    comment: str
-
-    def differences(self, wanted: "Content") -> dict[str, Any]:
-        """The fields in which `wanted` differs, as it wants them; a category or tag that it does not name stays."""
-        return {
-            field.name: getattr(wanted, field.name)
-            for field in fields(self)
-            if getattr(self, field.name) != getattr(wanted, field.name)
-            and not (field.name in ("category", "tag") and getattr(wanted, field.name) is None)
-        }
 
 
 @dataclass(frozen=True)
@@ -112,8 +91,11 @@ class Finmap:
         return [Label(str(row["id"]), str(row["label"])) for row in self._directory("/tags")]
 
     def create_tag(self, label: str) -> None:
-        """Makes a tag; one that exists already (409) is as good. Raises ApiError."""
-        reply = self.api.write("POST", "/tags", _json({"label": label}))
+        """Makes a tag; one that exists already (409) is as good. Raises Refused, also where the key may not."""
+        try:
+            reply = self.api.write("POST", "/tags", _json({"label": label}))
+        except KeyRefused as refused:
+            raise Refused(str(refused)) from None
         if reply.status not in (200, 201, 409):
             raise Refused(f"Finmap answered {reply.status} to a new tag: {message_of(reply.body)}")
 
@@ -123,9 +105,9 @@ class Finmap:
         return self._write("POST", f"/operations/{content.type}", external_id, _json(body))
 
     def update(self, external_id: str, type: str, changes: dict[str, Any]) -> Write:
-        """Changes the given fields of an operation (names as in Content)."""
+        """Changes the given fields of an operation (names as in Content); one that is None is taken off."""
         path = f"/operations/{type}/byExternalId/{quote(external_id, safe='')}"
-        return self._write("PATCH", path, external_id, _json(_body(type, changes)))
+        return self._write("PATCH", path, external_id, _json(_body(type, changes, clearing=True)))
 
     def delete(self, external_id: str, type: str) -> Write:
         """Deletes an operation. One that is not there answers 400: REFUSED."""
@@ -137,8 +119,11 @@ class Finmap:
         reply = self.api.read("GET", "/operations/details", params={"externalId": external_id})
         if reply.status == 404:
             return None
-        found = [row for row in self._rows(reply) if row.get("externalId") == external_id]
-        return read_operation(found[0]) if found else None
+        rows = self._rows(reply)
+        found = [row for row in rows if row.get("externalId") == external_id] or [
+            row for row in rows if str(row.get("externalId")).casefold() == external_id.casefold()
+        ]
+        return replace(read_operation(found[0]), external_id=external_id) if found else None
 
     def operations(self, start: datetime, end: datetime, prefix: str) -> Iterator[Operation]:
         """Every operation dated from `start` to `end` whose externalId begins with `prefix`. Raises ApiError.
@@ -156,7 +141,7 @@ class Finmap:
             if not rows or rows == before:
                 return
             for row in rows:
-                if str(row.get("externalId") or "").startswith(prefix):
+                if str(row.get("externalId") or "").casefold().startswith(prefix):
                     yield read_operation(row)
             offset += len(rows)
             before = rows
@@ -213,6 +198,8 @@ def _operation(row: dict[str, Any]) -> Operation:
     amount = Decimal(str(row.get("sum"))).quantize(Decimal("0.01"))
     if amount.is_nan():
         raise ValueError("no number")
+    if type == "expense":
+        amount = abs(amount)  # the direction is in the type; a sum may show it once more
     return Operation(
         external_id=str(row.get("externalId") or ""),
         content=Content(
@@ -223,6 +210,8 @@ def _operation(row: dict[str, Any]) -> Operation:
             category=_reference(row.get("categoryId")),
             tag=",".join(sorted(map(str, tags))) or None,
             comment=str(row.get("comment") or ""),
+            project=",".join(sorted(str(one) for one in row.get("projectIds") or [] if one != "empty")) or None,
+            counterparty=_reference(row.get("counterpartyId")),
         ),
         id=_reference(row.get("id")),
     )
@@ -254,8 +243,8 @@ def _all_fields(content: Content) -> dict[str, Any]:
     return {field.name: getattr(content, field.name) for field in fields(content) if field.name != "type"}
 
 
-def _body(type: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Our names to Finmap's; nothing null or empty is sent, for Finmap wants none."""
+def _body(type: str, values: dict[str, Any], *, clearing: bool = False) -> dict[str, Any]:
+    """Our names to Finmap's. Nothing empty is sent, for Finmap wants none, but where a change takes something off."""
     body: dict[str, Any] = {}
     for name, value in values.items():
         match name:
@@ -266,12 +255,17 @@ def _body(type: str, values: dict[str, Any]) -> dict[str, Any]:
             case "account":
                 body[ACCOUNT_FIELD[type]] = value
             case "category":
-                body["categoryId"] = value
+                body["categoryId"] = value or ""
             case "tag":
-                body["tagIds"] = [value] if value else None
+                body["tagIds"] = value.split(",") if value else []
             case "comment":
                 body["comment"] = value
-    return {name: value for name, value in body.items() if value not in (None, "")}
+            case "counterparty":
+                body["counterpartyId"] = value or ""
+            case "project":
+                projects = value.split(",") if value else []
+                body |= {"projectId": value or ""} if len(projects) < 2 else {"projects": [{"id": p} for p in projects]}
+    return body if clearing else {name: value for name, value in body.items() if value not in ("", [])}
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -1,136 +1,184 @@
 """What Finmap has, read back: it turns `sent` into `verified`, and shows what people did."""
 
 import logging
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from urllib.parse import unquote
 
 import duckdb
-import pandas as pd
 
+from sitniks_finmap.content import Content
 from sitniks_finmap.delivery import keep_seen
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Operation
+from sitniks_finmap.ledger import Entry, State, entry_of, keep_entries, look, not_shown
 from sitniks_finmap.run import ConnectionRun
-from sitniks_finmap.settlement import VERIFY_AFTER
-from sitniks_finmap.warehouse import insert_rows
+from sitniks_finmap.schema import sql
+from sitniks_finmap.sitniks import IncompleteRead
 
 log = logging.getLogger(__name__)
 
-LOOK_UPS = 500  # of operations that the list did not show, in one run; the rest is looked up by the next
+LOOK_UPS = 500  # by key, in one run, of what no list showed; those looked for longest ago come first
+LISTED_FROM = 20  # so many unseen operations of a month outside the run's days are read as a list, not by key
+BEYOND = timedelta(days=366)  # how far before the first and after the last day a lost ledger is looked for
+PASSES = 5
 
 
 def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> int:
-    """Reads the operations of these days from Finmap and brings the ledger in line; returns how many there are.
+    """Reads the operations of these days from Finmap, and whatever else was written and not seen since, and brings
+    the ledger in line; returns how many were shown.
 
     Raises ApiError; then nothing is changed.
     """
-    operations = listed(run, first_day, last_day)
     with run.warehouse.transaction() as con:
-        start, end = window(run, first_day, last_day)
-        con.execute("delete from finmap_operations where occurred_at between $1 and $2", [start, end])
+        spans = [(first_day, last_day), *_months_unseen(con, first_day, last_day)]
+    operations = [one for span in spans for one in listed(run, *span)]
+    with run.warehouse.transaction() as con:
+        operations = recognised(con, operations)
+        for span in spans:
+            con.execute("delete from finmap_operations where occurred_at between $1 and $2", [*window(run, *span)])
         keep_seen(con, operations, now)
         adopt(con, run, operations, now)
-        hidden = con.execute(
-            """
-            select l.external_id
-            from finmap_upload l
-            anti join finmap_operations f on f.external_id = l.external_id and f.read_at = $3
-            where l.state in ('sent', 'verified') and l.day between $1 and $2
-            order by l.external_id limit $4
-            """,
-            [first_day, last_day, now, LOOK_UPS],
-        ).fetchall()
+        hidden = [key for (key,) in con.execute(HIDDEN, [first_day, last_day, now, LOOK_UPS]).fetchall()]
     failpoint("read_back_committed")
-    found = {external_id: run.finmap.details(external_id) for (external_id,) in hidden}
+    found = {external_id: run.finmap.details(external_id) for external_id in hidden}
     with run.warehouse.transaction() as con:
-        keep_seen(con, [operation for operation in found.values() if operation], now)
+        shown = [operation for operation in found.values() if operation]
+        keep_seen(con, shown, now)
         gone = [external_id for external_id, operation in found.items() if operation is None]
         con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [gone])
-        # Seen there once and not any more: a person deleted it. Never seen: it is given its time, then looked up.
-        con.execute(
-            "update finmap_upload set state = if(deleting_at is null, 'deleted', 'withdrawn') "
-            "where list_contains($1::varchar[], external_id) and state = 'verified'",
-            [gone],
-        )
-        con.execute(
-            "update finmap_upload set next_attempt_at = sent_at + $2 "
-            "where list_contains($1::varchar[], external_id) and state = 'sent' and next_attempt_at is null",
-            [gone, VERIFY_AFTER],
-        )
-        con.execute(
-            """
-            update finmap_upload set state = 'verified', verified_at = f.read_at, next_attempt_at = null
-            from finmap_operations f
-            where f.external_id = finmap_upload.external_id and f.read_at = $1
-                and finmap_upload.state in ('sent', 'verified')
-                and f.type = finmap_upload.type
-                and (f.amount = finmap_upload.amount or list_contains(kept_fields, 'amount'))
-                and (f.occurred_at = finmap_upload.occurred_at or list_contains(kept_fields, 'occurred_at'))
-                and (f.account = finmap_upload.account or list_contains(kept_fields, 'account'))
-                and (f.comment = finmap_upload.comment or list_contains(kept_fields, 'comment'))
-            """,
-            [now],
-        )
+        take_in(con, gone, now)
     failpoint("read_back_committed")
-    return len(operations) + len(found) - len(gone)
+    return len(operations) + len(shown)
+
+
+def take_in(con: duckdb.DuckDBPyConnection, gone: list[str], now: datetime) -> None:
+    """Brings the ledger in line with what was shown at `now`, and with what was looked for and not shown."""
+    con.execute(UNCHANGED, [now])
+    rows = con.execute(CHANGED, [now]).fetchall()
+    entries = []
+    for ledger, theirs in rows:
+        entry = entry_of(ledger)
+        if entry.state is not State.REFUSED or entry.delivered:
+            entries.append(look(entry, Content(**theirs), now, lambda label: label, late=False))
+    missing = con.execute(
+        "select l from finmap_upload l where list_contains($1::varchar[], external_id)", [gone]
+    ).fetchall()
+    entries += [not_shown(entry_of(ledger), now) for (ledger,) in missing]
+    keep_entries(con, entries)
+
+
+# What was shown just as it was at the last look.
+UNCHANGED = """
+    update finmap_upload set verified_at = $1, looked_at = $1
+    from finmap_operations f
+    where f.external_id = finmap_upload.external_id and f.read_at = $1
+        and finmap_upload.state = 'verified' and finmap_upload.missing_since is null
+"""
+CHANGED = """
+    select l, f.content
+    from finmap_upload l
+    join shown_operations f using (external_id)
+    semi join (from finmap_operations where read_at = $1) r on r.external_id = l.external_id
+    where l.state <> 'verified' or l.missing_since is not null or len(l.unseen) > 0 or len(l.intents) > 0
+        or l.shown is null
+        or (l.written is not null and len(differing_fields(f.content, l.shown)) > 0
+            and len(differing_fields(f.content, l.written)) < len(differing_fields(f.content, l.shown)))
+"""
+# Of the days of the run, what its list did not show; of other days, what was written and never seen since.
+HIDDEN = """
+    select l.external_id
+    from finmap_upload l
+    anti join finmap_operations f on f.external_id = l.external_id and f.read_at = $3
+    where l.state in ('sent', 'verified') and l.deleting is null
+        and (l.day between $1 and $2 or (l.state = 'sent' and l.next_attempt_at is null))
+    order by l.looked_at nulls first, l.external_id
+    limit $4
+"""
+
+
+def _months_unseen(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> list[tuple[date, date]]:
+    """The months outside these days of which much was written and never seen since: they are read as lists."""
+    return con.execute(
+        """
+        select min(day), max(day)
+        from finmap_upload
+        where state = 'sent' and next_attempt_at is null and day not between $1 and $2
+        group by date_trunc('month', day)
+        having count(*) >= $3
+        """,
+        [first_day, last_day, LISTED_FROM],
+    ).fetchall()
+
+
+def recognised(con: duckdb.DuckDBPyConnection, operations: Iterable[Operation]) -> list[Operation]:
+    """The operations under the keys that we gave them: a server may keep a key in lower case."""
+    known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
+    lower: dict[str, list[str]] = {}
+    for key in known:
+        lower.setdefault(key.casefold(), []).append(key)
+    return [
+        Operation(alike[0], one.content, one.id)
+        if one.external_id not in known and len(alike := lower.get(one.external_id.casefold(), [])) == 1
+        else one
+        for one in operations
+    ]
 
 
 def adopt(con: duckdb.DuckDBPyConnection, run: ConnectionRun, operations: list[Operation], now: datetime) -> None:
-    """Takes into the ledger what a run sent, or let be deleted, and was killed before it could write down how it ended.
+    """Takes into the ledger what bears a key of ours and is not in it: the file was lost, or a list left it out.
 
-    Where the transaction is still as it was, the next delivery asks for the key and settles it. Where it is gone or its
-    sign turned meanwhile, nobody would ask: what Finmap shows is ours then, and the next plan deletes or replaces it.
+    A generation after one that the ledger says to be there is none of ours, unless the ledger was rebuilt.
     """
-    unknown = con.execute(
-        """
-        select f.external_id
-        from finmap_operations f
-        left join finmap_upload l using (external_id)
-        where f.read_at = $1 and (l.external_id is null or l.state = 'withdrawn')
-        """,
-        [now],
-    ).fetchall()
-    ids = {external_id for (external_id,) in unknown}
-    rows = [row for one in operations if one.external_id in ids and (row := _ledger_row(run, one, now))]
-    if not rows:
-        return
-    frame = pd.DataFrame({name: [row[name] for row in rows] for name in ("transaction_id", "generation")})
-    con.register("shown", frame)
-    ours = con.execute(
-        """
-        select s.transaction_id, s.generation
-        from shown s
-        left join current_uploads l using (transaction_id)
-        left join operations o using (transaction_id)
-        where if(
-            l.transaction_id is null,
-            o.transaction_id is null and s.transaction_id in (select transaction_id from raw_sitniks_transactions),
-            (s.generation > l.generation and (l.deleting_at is not null or l.state in ('deleted', 'dismissed')))
-                or (s.generation >= l.generation and l.state = 'withdrawn')
+    known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
+    fresh = [entry for one in operations if one.external_id not in known and (entry := _entry(run, one, now))]
+    if fresh:
+        ours = {row[0] for row in con.execute(ADOPTABLE, [[one.transaction_id for one in fresh]]).fetchall()}
+        keep_entries(con, [one for one in fresh if one.transaction_id in ours])
+    con.execute(sql("adopt"))
+
+
+ADOPTABLE = """
+    select distinct t.transaction_id
+    from raw_sitniks_transactions t
+    left join current_uploads l using (transaction_id)
+    where list_contains($1::varchar[], t.transaction_id)
+        and (
+            l.state is null or l.state in ('withdrawn', 'deleted', 'rolled_back')
+            or exists (from rebuilt_ledger)
         )
-        """
-    ).fetchall()
-    con.unregister("shown")
-    adopted = [
-        row | {"state": "sent", "rebuilt": False, "verified_at": None, "run_id": run.run_id}
-        for row in rows
-        if (row["transaction_id"], row["generation"]) in set(ours)
-    ]
-    insert_rows(con, "finmap_upload", adopted, replacing=True)
+"""
 
 
 def rebuild_ledger(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> int:
     """Fills an empty ledger from Finmap by externalId, so that nothing is sent twice and no edit is overwritten.
 
-    Returns how many operations were found. An externalId that does not follow our form is left alone.
+    Reads until two passes agree, a year beyond both ends, for people move operations. Returns how many operations
+    were found. An externalId that does not follow our form is left alone. Raises IncompleteRead, ApiError.
     """
-    operations = [one for one in listed(run, first_day, last_day) if one.content.type in ("income", "expense")]
-    rows = [row for operation in operations if (row := _ledger_row(run, operation, now))]
+    operations = _read_twice(run, first_day - BEYOND, last_day + BEYOND)
+    entries = [entry for operation in operations if (entry := _entry(run, operation, now))]
     with run.warehouse.transaction() as con:
         keep_seen(con, operations, now)
-        insert_rows(con, "finmap_upload", rows, replacing=True)
+        keep_entries(con, entries)
+        con.execute("delete from rebuilt_ledger")
+        if entries:
+            con.execute("insert into rebuilt_ledger values ($1)", [now])
     failpoint("ledger_rebuilt")
-    return len(rows)
+    return len(entries)
+
+
+def _read_twice(run: ConnectionRun, first_day: date, last_day: date) -> list[Operation]:
+    before: dict[str, Operation] | None = None
+    for _ in range(PASSES):
+        read = {one.id or one.external_id: one for one in listed(run, first_day, last_day)}
+        if before is not None and before.keys() == read.keys():
+            return list(read.values())
+        before = read
+    raise IncompleteRead(
+        f"Finmap's list of operations was read {PASSES} times and was never twice the same. Nothing was sent; "
+        "the next sync reads it again"
+    )
 
 
 def listed(run: ConnectionRun, first_day: date, last_day: date) -> list[Operation]:
@@ -147,27 +195,14 @@ def window(run: ConnectionRun, first_day: date, last_day: date) -> tuple[datetim
     return start, end - timedelta(milliseconds=1)
 
 
-def _ledger_row(run: ConnectionRun, operation: Operation, now: datetime) -> dict[str, object] | None:
+def _entry(run: ConnectionRun, operation: Operation, now: datetime) -> Entry | None:
+    """An entry that knows only what Finmap shows: nobody knows who wrote it so."""
     parts = operation.external_id.split(":")
     if len(parts) not in (2, 3) or not parts[1] or (len(parts) == 3 and not parts[2].isdigit()):
         return None
-    content = operation.content
-    return {
-        "external_id": operation.external_id,
-        "transaction_id": unquote(parts[1]),
-        "generation": int(parts[2]) if len(parts) == 3 else 1,
-        "day": content.occurred_at.astimezone(run.connection.zone).date(),
-        "type": content.type,
-        "state": "verified",
-        "amount": content.amount,
-        "occurred_at": content.occurred_at,
-        "account": content.account,
-        "category": content.category,
-        "tag": None,
-        "comment": content.comment,
-        "content_hash": "",
-        "rebuilt": True,
-        "attempts": 0,
-        "sent_at": now,
-        "verified_at": now,
-    }
+    generation = int(parts[2]) if len(parts) == 3 else 1
+    day = operation.content.occurred_at.astimezone(run.connection.zone).date()
+    return Entry(
+        operation.external_id, unquote(parts[1]), generation, day, State.VERIFIED, shown=operation.content,
+        sent_at=now, verified_at=now, looked_at=now,
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from sitniks_finmap.automation import utc_now
 from sitniks_finmap.connections import ConfigurationError, Connection, load_connections, spoken
-from sitniks_finmap.delivery import make_plan
+from sitniks_finmap.decisions import RolledBack, note_shown
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.summary import Summary, Sums, summarize
 
@@ -45,18 +45,18 @@ def print_summary(out: Console, connection: Connection, first_day: date, last_da
 def print_plan(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
     """What a sync of these days would write, and nothing is written by this."""
     with open_warehouse(connection).transaction() as con:
-        # A temporary table: a run that is going on has its own plan.
-        make_plan(con, first_day, last_day, utc_now(), every_failed=True, table="previewed")
+        con.execute(PREVIEWED, [first_day, last_day])
         sums = con.execute(
             "select standing, action, type, count(*), sum(amount) from previewed group by all order by all"
         ).fetchall()
         total = sum(count for *_, count, _ in sums)
         rows = con.execute(f"{PLAN_ROWS} limit $1", [SHOWN]).fetchall()
+        note_shown(con, utc_now())
     out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {total:,} planned")
     for standing, action, type, count, amount in sums:
         out.print(f"  {STANDING[standing]}{action} {count:,} {type}, {money(amount)}")
     for action, standing, why, day, type, amount, comment, external_id, changes in rows:
-        out.print(f"  {action} {day} {type:<7} {money(amount):>12}  [dim]{escape(external_id)}[/]  {escape(comment)}")
+        out.print(f"  {action} {day} {type:<7} {money(amount):>12}  [dim]{escape(external_id)}[/]  {escape(comment or '')}")
         for field, before, after in changes:
             out.print(f"      {field}: {escape(before or '–')} → {escape(after or '–')}")
         if standing != "go":
@@ -68,7 +68,8 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
 def plan_json(connection: Connection, first_day: date, last_day: date) -> list[dict[str, object]]:
     """The plan for machines: one object for each planned action, money as text."""
     with open_warehouse(connection).transaction() as con:
-        make_plan(con, first_day, last_day, utc_now(), every_failed=True, table="previewed")
+        con.execute(PREVIEWED, [first_day, last_day])
+        note_shown(con, utc_now())
         rows = con.execute(PLAN_ROWS).fetchall()
     names = ("action", "standing", "why", "day", "type", "amount", "comment", "external_id")
     return [
@@ -81,32 +82,38 @@ def plan_json(connection: Connection, first_day: date, last_day: date) -> list[d
     ]
 
 
-def print_rollback(out: Console, connection: Connection, planned: list[tuple]) -> bool:
+def print_rollback(out: Console, connection: Connection, planned: list[RolledBack]) -> bool:
     """Shows what a rollback would delete; whether there is anything."""
-    going = [row for row in planned if row[0] == "go"]
+    going = [one for one in planned if one.standing == "go"]
     out.print(f"[bold]{connection.name}[/]: {len(going):,} operations would be deleted in Finmap")
-    for standing, why, day, type, amount, external_id in planned[:SHOWN]:
-        note = "" if standing == "go" else f"  [yellow]left: {why}, use --force[/]"
-        out.print(f"  {day} {type:<7} {money(amount):>12}  [dim]{escape(external_id)}[/]{note}")
+    for one in planned[:SHOWN]:
+        note = "" if one.standing == "go" else f"  [yellow]left: {one.why}, use --force[/]"
+        out.print(f"  {one.day} {one.type:<7} {money(one.amount):>12}  [dim]{escape(one.external_id)}[/]{note}")
     if len(planned) > SHOWN:
         out.print(f"  … and {len(planned) - SHOWN:,} more")
     return bool(going)
 
 
-STANDING = {"go": "", "waiting": "[yellow]waiting[/] ", "kept": "[dim]kept[/] "}
+STANDING = {"go": "", "pending": "[yellow]pending[/] ", "kept": "[dim]kept[/] "}
+# What a sync of these days would do, and all that is pending: that is about no day.
+PREVIEWED = """
+    create or replace temp table previewed as
+    from plan where day between $1 and $2 or standing = 'pending'
+"""
+# What waits for a person comes first.
 PLAN_ROWS = """
     select
-        action, standing, why, day, type, amount, comment, external_id,
-        if(was_hash is null or action in ('withdraw', 'rollback'), [], list_filter([
-            row('type', was_type, type),
-            row('amount', was_amount::varchar, amount::varchar),
-            row('date', was_occurred_at::varchar, occurred_at::varchar),
-            row('account', was_account, account),
-            row('category', was_category, category),
-            row('tag', was_tag, tag),
-            row('comment', was_comment, comment)
+        action, standing, why, day, type, amount, wanted.comment, external_id,
+        if(written is null or wanted is null, [], list_filter([
+            row('type', written.type, wanted.type),
+            row('amount', written.amount::varchar, wanted.amount::varchar),
+            row('date', written.occurred_at::varchar, wanted.occurred_at::varchar),
+            row('account', written.account, wanted.account),
+            row('category', written.category, wanted.category),
+            row('tag', written.tag, wanted.tag),
+            row('comment', written.comment, wanted.comment)
         ], lambda change : change[2] is distinct from change[3])) as changes
-    from previewed order by position
+    from previewed order by standing <> 'pending', standing, occurred_at desc, transaction_id
 """
 
 

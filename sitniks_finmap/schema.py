@@ -39,7 +39,7 @@ def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:
     """Brings a warehouse to SCHEMA_VERSION in one transaction: all of it, or none after a kill."""
     steps = ["schema"] if version == 0 else [f"migrations/{n}" for n in range(version + 1, SCHEMA_VERSION + 1)]
     con.begin()
-    for step in (*steps, "views"):
+    for step in (*steps, "views", "plan"):
         con.execute(sql(step))
     con.execute("insert into schema_version values ($1)", [SCHEMA_VERSION])
     con.commit()

@@ -59,7 +59,7 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
             rejected=_counts(
                 con, f"select regexp_extract(reason, '^[^:]*'), count(*) from rejected_transactions where {DAYS}", days
             ),
-            waiting=_one(con, f"select count(*) from plan where standing = 'waiting' and {DAYS}", days),
+            waiting=_one(con, f"select count(*) from plan where standing = 'pending' and {DAYS}", days),
             last_read=_one(con, "select max(read_at) from complete_reads where day <= $last and day >= $first", days),
         )  # fmt: skip
 
@@ -83,15 +83,13 @@ WANTED = f"""
     from operations where {DAYS}
 """
 REFUSED = f"""
-    select l.last_error, concat_ws(' ', l.comment, l.tag, o.comment, o.tag)
+    select l.last_error, concat_ws(' ', l.written.comment, l.written.tag, l.refused.comment, o.comment, o.tag)
     from current_uploads l
     join operations o using (transaction_id)
-    where l.state = 'rejected' and l.{DAYS}
+    where l.state = 'refused' and l.{DAYS}
 """
 BACKLOG = """
-    select count(*) from operations o left join finmap_upload l using (external_id)
-    where l.external_id is null and o.day between $first and $last
-        and o.transaction_id not in (select transaction_id from finmap_upload)
+    select count(*) from plan where action = 'create' and standing = 'go' and state is null and day between $first and $last
 """
 
 

@@ -14,7 +14,7 @@ from sitniks_finmap.assets.reconcile import reconcile
 from sitniks_finmap.assets.transform import derive_operations
 from sitniks_finmap.connections import Connection, data_folder
 from sitniks_finmap.decisions import decide
-from sitniks_finmap.delivery import Delivery, make_plan
+from sitniks_finmap.delivery import Delivery
 from sitniks_finmap.readback import read_back
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sandbox import RecordedRequest, Sandbox, Shop
@@ -93,6 +93,13 @@ class Books:
         """An accountant deletes an operation in Finmap."""
         self.shop.delete_operation(key(number, generation))
 
+    def throw_out_and_be_believed(self, *numbers: int, generation: int = 1) -> None:
+        """An accountant deletes operations in Finmap, and two looks, hours apart, do not show them."""
+        for number in numbers:
+            self.throw_out(number, generation)
+        for _ in range(3):
+            self.sync()
+
     # -- the product --
 
     def read(self, first: date = START, last: date = TODAY) -> None:
@@ -109,7 +116,7 @@ class Books:
         """Finmap → finmap_operations, differences, reconciliation."""
         read_back(self.run, first, last, self.clock())
         with self.warehouse.transaction() as con:
-            reconcile(con, first, last, self.clock())
+            reconcile(con)
 
     def sync(self, first: date = START, last: date = TODAY) -> Delivery:
         """A whole sync; the next one is an hour later."""
@@ -130,16 +137,13 @@ class Books:
         with self.warehouse.transaction() as con:
             return con.execute(query, values).fetchall()
 
-    def plan(self, **options: Any) -> list[tuple[str, str, str]]:
-        """What a sync would do: (transaction, action, standing)."""
-        return [row[:3] for row in self.reasons(**options)]
+    def plan(self) -> list[tuple[str, str, str]]:
+        """What there is to do: (transaction, action, standing)."""
+        return [row[:3] for row in self.reasons()]
 
-    def reasons(self, every_failed: bool = True) -> list[tuple[str, str, str, str | None]]:
-        """What a sync would do, and why it waits: (transaction, action, standing, why)."""
-        with self.warehouse.transaction() as con:
-            make_plan(con, START, TODAY, self.clock(), every_failed=every_failed, table="previewed")
-            query = "select transaction_id, action, standing, why from previewed order by transaction_id"
-            return con.execute(query).fetchall()
+    def reasons(self) -> list[tuple[str, str, str, str | None]]:
+        """What there is to do, and why it is pending or kept: (transaction, action, standing, why)."""
+        return self.rows("select transaction_id, action, standing, why from plan order by transaction_id, generation")
 
     def states(self) -> dict[str, str]:
         """The state of each externalId in the ledger, without the connection's name."""

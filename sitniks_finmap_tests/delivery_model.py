@@ -1,8 +1,8 @@
 """Every way in which bringing one transaction to Finmap can go, tried out: whatever Finmap does with each request, the
 process killed at any of them, and the transaction changed in between.
 
-Nothing is modelled but Finmap: the plan is sql/plan.sql, the decisions are the Settler's, the reading back is
-read_back. One world is one course of events; all worlds of a layer lie side by side in one warehouse.
+Nothing is modelled but Finmap: the plan is sql/plan.sql, the decisions are the Applier's, the reading back is
+read_back. Finmap keeps to its contract, and once in a world it lies: it does not show what it has. One world is one course of events; all worlds of a layer lie side by side in one warehouse.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -16,16 +16,18 @@ from typing import Any, NamedTuple, cast
 
 import duckdb
 
+from sitniks_finmap.apply import Applier, Task
 from sitniks_finmap.assets.extract import keep_settings
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.decisions import plan_rollback
-from sitniks_finmap.delivery import make_plan, mark_begun
-from sitniks_finmap.finmap import Content, Finmap, Operation, Outcome, Write
+from sitniks_finmap.content import Content
+from sitniks_finmap.decisions import fill_rollback, plan_rollback
+from sitniks_finmap.delivery import Tasks, take_tasks
+from sitniks_finmap.finmap import Finmap, Operation, Outcome, Write
 from sitniks_finmap.http import Unavailable
+from sitniks_finmap.ledger import Entry, entry_of, keep_entries
 from sitniks_finmap.readback import read_back
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.schema import migrate
-from sitniks_finmap.settlement import Planned, Settler
 from sitniks_finmap.warehouse import Warehouse, insert_rows
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -36,11 +38,9 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 SOLD = Content("income", Decimal("100.00"), START - timedelta(hours=1), "account", None, None, "Оплата")
 NEW = "nothing"
-LEDGER = (
-    "state", "type", "amount", "content_hash", "refused_hash", "generation", "sent_at", "verified_at", "applied_at",
-    "deleting_at", "next_attempt_at", "writing",
-)  # fmt: skip
-ONLY_WHETHER = ("verified_at", "applied_at", "deleting_at")
+WHEN = ("next_attempt_at", "missing_since", "deleting_at")
+WHETHER = ("sent_at", "applied_at", "verified_at")
+WHAT = ("state", "generation", "written", "shown", "unseen", "intents", "deleting", "refused", "carried")
 
 
 class Killed(BaseException):
@@ -53,6 +53,7 @@ class Deed:
 
     content: Content
     shown_from: datetime
+    gone_from: datetime | None = None  # it was deleted, and that is not processed yet
 
 
 @dataclass
@@ -64,6 +65,7 @@ class FakeFinmap:
     choices: list[int]
     now: datetime
     refusals: bool = False
+    honest: bool = True  # it has lied already
     steps: list[str] = field(default_factory=list)
     options: list[int] = field(default_factory=list)
     late: list[Callable[[], None]] = field(default_factory=list)  # applied after nobody waits for it any more
@@ -83,15 +85,23 @@ class FakeFinmap:
         return self._write("update", Outcome.APPLIED, lambda: self.holds.update({key_of(external_id): changed}))
 
     def delete(self, external_id: str, type: str) -> Write:
-        deed = self._shown(external_id)
+        key, deed = key_of(external_id), self._shown(external_id)
         if deed is None or deed.content.type != type:
             return self._write("delete", Outcome.REFUSED, lambda: None)
-        return self._write("delete", Outcome.APPLIED, lambda: self._drop(key_of(external_id)))
+        going = replace(deed, gone_from=self.now + SOON)
+        return self._write(
+            "delete", Outcome.APPLIED, lambda: self._drop(key), lambda: self.holds.update({key: going})
+        )
 
     def details(self, external_id: str) -> Operation | None:
-        if self._choose("details", ["shown" if self._shown(external_id) else "not shown", "no answer"]) == "no answer":
-            raise Unavailable("Finmap did not answer")
         deed = self._shown(external_id)
+        options = ["shown" if deed else "not shown", "no answer"]
+        match self._choose("details", options if self.honest or not deed else [*options, "a false 404"]):
+            case "no answer":
+                raise Unavailable("Finmap did not answer")
+            case "a false 404":
+                self.honest = True
+                return None
         return Operation(external_id, deed.content) if deed else None
 
     def _write(self, what: str, answer: Outcome, apply: Callable[[], None], *store: Callable[[], None]) -> Write:
@@ -104,7 +114,9 @@ class FakeFinmap:
         }
         if self.refusals and what != "delete":
             does["refused"] = (Outcome.REFUSED, None)
-        if store:
+        if len(store) == 1:
+            does |= {"stored": (Outcome.ACCEPTED, store[0]), "stored and lost": (Outcome.ACCEPTED, None)}
+        elif store:
             does |= {
                 "stored": (Outcome.ACCEPTED, store[0]),
                 "stored for long": (Outcome.ACCEPTED, store[1]),
@@ -141,16 +153,26 @@ class FakeFinmap:
         return deed if deed and deed.shown_from <= self.now else None
 
 
+def pass_time(world: "World", now: datetime) -> None:
+    """What Finmap had accepted to delete is deleted."""
+    for key, deed in list(world.holds.items()):
+        if deed.gone_from and deed.gone_from <= now:
+            del world.holds[key]
+            world.used.add(key)
+
+
 @dataclass
 class World:
     """One course of events up to now. External IDs are without the name of the world: "", ":2", ":3" …"""
 
     source: Content | None
-    ledger: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ledger: dict[str, Entry] = field(default_factory=dict)
     holds: dict[str, Deed] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     shown: dict[str, Content] = field(default_factory=dict)  # what was read back last
     dead: bool = False  # its process was killed: nothing is read back in this layer
+    honest: bool = False  # Finmap has lied in this world already: once is all it does
+    theirs: tuple[tuple[str, Any], ...] = ()  # what a person wrote in Finmap, field and value, and nobody may undo
     story: tuple[str, ...] = ()
 
     def copy(self) -> "World":
@@ -162,12 +184,16 @@ class World:
     def state(self) -> Hashable:
         """What can still matter: two worlds with the same state have one future."""
         ledger = tuple(
-            (key, *(row[name] is not None if name in ONLY_WHETHER else str(row[name]) for name in LEDGER))
-            for key, row in self.ledger.items()
+            (
+                key,
+                *(str(getattr(one, name)) for name in (*WHAT, *WHEN)),
+                *(getattr(one, name) is not None for name in WHETHER),
+            )
+            for key, one in self.ledger.items()
         )
         return (
-            self.source, self.dead, ledger, tuple(self.holds.items()), tuple(sorted(self.used)),
-            tuple(self.shown.items()),
+            self.source, self.dead, self.honest, self.theirs, ledger, tuple(self.holds.items()),
+            tuple(sorted(self.used)), tuple(self.shown.items()),
         )  # fmt: skip
 
 
@@ -213,63 +239,92 @@ class Model:
     ) -> list[World]:
         """Every course that one sync, or rollback, can take from each world; without `harm` the one in which all goes
         well. With `approve` a person says yes to everything."""
-        ended: list[World] = []
+        for world in worlds:
+            pass_time(world, now)
         with self.warehouse.transaction() as con:
             self._write_down(con, worlds)
-        if rollback:
-            plan_rollback(self.warehouse, first_day=START.date(), last_day=START.date(), force=True)
+        tasks = self._begin(now, approve, rollback)
         with self.warehouse.transaction() as con:
-            if not rollback:
-                make_plan(con, START.date(), START.date(), now, every_failed=True)
-            if approve:
-                con.execute("update plan set standing = 'go', approved = true")
-            rows = self._begin(con, worlds, now)
-        planned = {number(row[4]): Planned(*row) for row in rows}
+            self._read_ledger(con, worlds)  # as a kill would leave it
+        ended: list[World] = []
         for place, world in enumerate(worlds):
-            ended += self._attempts(world, planned[place], place, now, harm) if place in planned else [world]
+            mine = tasks.get(place, [])
+            courses = [world]
+            for task in mine:
+                courses = [after for one in courses for after in self._attempts(one, task, place, now, harm)]
+            ended += courses
         ended = distinct(ended)
-        self._read_back([world for world in ended if not world.dead], now + timedelta(seconds=1))
+        alive = [world for world in ended if not world.dead]
+        lied_to = [replace(world.copy(), honest=True) for world in alive if harm and not world.honest and world.holds]
+        later = now + timedelta(seconds=1)
+        self._read_back(alive, later)
+        self._read_back(lied_to, later, empty=True)
+        ended += lied_to
         for world in ended:
             world.dead = False
         return distinct(ended)
 
-    def _begin(self, con: duckdb.DuckDBPyConnection, worlds: list[World], now: datetime) -> list[tuple[Any, ...]]:
-        mark_begun(con, now)
-        self._read_ledger(con, worlds)
-        columns = ", ".join(Planned.__dataclass_fields__)
-        return con.execute(f"select {columns} from plan where standing = 'go'").fetchall()
+    def _begin(self, now: datetime, approve: bool, rollback: bool) -> dict[int, list[Task]]:
+        """The tasks of each world, written down as begun."""
+        day = START.date()
+        with self.warehouse.transaction() as con:
+            if rollback:
+                fill_rollback(con, plan_rollback(con, first_day=day, last_day=day, force=True))
+            else:
+                if approve:
+                    con.execute(APPROVE, [now])
+                take_tasks(con, day, day, now, every_failed=True)
+        tasks = Tasks(self.warehouse, lambda: now)
+        found: dict[int, list[Task]] = {}
+        while task := tasks.take():
+            found.setdefault(number(task.transaction_id), []).append(task)
+        return found
 
-    def _attempts(self, world: World, planned: Planned, place: int, now: datetime, harm: bool) -> Iterator[World]:
+    def _attempts(self, world: World, task: Task, place: int, now: datetime, harm: bool) -> Iterator[World]:
+        if world.dead:
+            yield world
+            return
         open_choices: list[list[int]] = [[]]
         while open_choices:
             choices = open_choices.pop()
             given = len(choices)
             after = world.copy()
-            finmap = FakeFinmap(after.holds, after.used, choices, now, self.refusals)
-            settler = Settler(cast(Finmap, finmap), {}, retry_every=timedelta(minutes=15), run_id=None, now=lambda: now)
-            settled = None
+            finmap = FakeFinmap(after.holds, after.used, choices, now, self.refusals, after.honest or not harm)
+            applier = Applier(cast(Finmap, finmap), {}, retry_every=timedelta(minutes=15), run_id=None, now=lambda: now)
+            result = None
             try:
-                settled = settler.settle(planned)
-                for row in settled.ledger:
-                    known = after.ledger.get(key_of(row["external_id"]))
-                    self.edges.add(Edge(known["state"] if known else NEW, planned.action, row["state"]))
-                    after.ledger[key_of(row["external_id"])] = row
-                after.shown |= {key_of(one.external_id): one.content for one in settled.seen}
+                result = applier.apply(task)
+                self._keep(after, task, result.entries)
+                after.shown |= {key_of(one.external_id): one.content for one in result.seen}
+                for one in result.entries:
+                    if one.missing_since:
+                        after.shown.pop(key_of(one.external_id), None)
             except Killed:
                 after.dead = True
             for apply in finmap.late:
                 apply()
-            after.story += (f"{planned.action}: " + ", ".join(finmap.steps),)
+            after.honest = after.honest or (harm and finmap.honest)
+            after.story += (f"{task.action}: " + ", ".join(finmap.steps),)
             assert len(after.holds) <= 1, ("two live operations", after.story, after.holds)
             yield after
             if harm:
-                if settled:
+                if result:
                     yield replace(after.copy(), dead=True, story=(*after.story, "killed before it was read back"))
                 for step in range(given, len(finmap.options)):
                     open_choices += [[*choices[:step], other] for other in range(1, finmap.options[step])]
 
-    def _read_back(self, worlds: list[World], now: datetime) -> None:
-        there = {one.external_id: one for one in shown(worlds, now)}
+    def _keep(self, after: World, task: Task, entries: list[Entry]) -> None:
+        """What the courier commits."""
+        known = {key_of(task.entry.external_id): task.entry} if task.entry else {}
+        if task.external_id not in {one.external_id for one in entries} and key_of(task.external_id) not in known:
+            after.ledger.pop(key_of(task.external_id), None)
+        for one in entries:
+            key = key_of(one.external_id)
+            self.edges.add(Edge(known[key].state if key in known else NEW, task.action, one.state))
+            after.ledger[key] = one
+
+    def _read_back(self, worlds: list[World], now: datetime, *, empty: bool = False) -> None:
+        there = {} if empty else {one.external_id: one for one in shown(worlds, now)}
         finmap = SimpleNamespace(operations=lambda start, end, prefix: there.values(), details=there.get)
         run = ConnectionRun(self.connection, self.warehouse)
         run.__dict__["finmap"] = finmap
@@ -280,31 +335,31 @@ class Model:
         with self.warehouse.transaction() as con:
             self._read_ledger(con, worlds)
         for was, world in zip(before, worlds, strict=True):
-            for key, row in world.ledger.items():
-                if (state := was[key]["state"] if key in was else NEW) != row["state"]:
-                    self.edges.add(Edge(state, "read back", row["state"]))
+            for key, one in world.ledger.items():
+                if (state := was[key].state if key in was else NEW) != one.state:
+                    self.edges.add(Edge(state, "read back", one.state))
         for place, world in enumerate(worlds):
             world.shown = {key: deed.content for key, deed in world.holds.items() if f"m:w{place}{key}" in there}
+            if empty:
+                world.story += ("the list was empty, once",)
 
     def left_to_do(self, worlds: list[World], now: datetime) -> list[tuple[Any, ...]]:
         """What a plan would still do, or would ask a person about, and how it came to that."""
         with self.warehouse.transaction() as con:
             self._write_down(con, worlds)
-            make_plan(con, START.date(), START.date(), now, every_failed=True)
             rows = con.execute("select transaction_id, action, standing, why from plan").fetchall()
         return [(row[1:], worlds[number(row[0])].story) for row in rows]
 
     def _write_down(self, con: duckdb.DuckDBPyConnection, worlds: list[World]) -> None:
-        for table in ("operations", "raw_sitniks_transactions", "finmap_upload", "finmap_operations", "held_changes"):
+        for table in TABLES:
             con.execute(f"delete from {table}")
         insert_rows(con, "operations", [operation(n, one.source) for n, one in enumerate(worlds) if one.source])
         insert_rows(con, "raw_sitniks_transactions", [raw(n, one.source is None) for n, one in enumerate(worlds)])
-        ledger = [
-            row | {"external_id": f"m:w{n}{key}", "transaction_id": f"w{n}"}
-            for n, one in enumerate(worlds)
-            for key, row in one.ledger.items()
-        ]
-        insert_rows(con, "finmap_upload", ledger)
+        keep_entries(con, [
+            replace(one, external_id=f"m:w{n}{key}", transaction_id=f"w{n}")
+            for n, world in enumerate(worlds)
+            for key, one in world.ledger.items()
+        ])  # fmt: skip
         seen = [
             vars(content) | {"external_id": f"m:w{n}{key}", "read_at": START}
             for n, one in enumerate(worlds)
@@ -315,11 +370,13 @@ class Model:
     def _read_ledger(self, con: duckdb.DuckDBPyConnection, worlds: list[World]) -> None:
         for world in worlds:
             world.ledger = {}
-        rows = con.execute("from finmap_upload order by generation")
-        names = [column[0] for column in rows.description]
-        for values in rows.fetchall():
-            row = dict(zip(names, values, strict=True))
-            worlds[number(row["transaction_id"])].ledger[key_of(row["external_id"])] = row
+        for (row,) in con.execute("select l from finmap_upload l order by generation").fetchall():
+            entry = entry_of(row)
+            worlds[number(entry.transaction_id)].ledger[key_of(entry.external_id)] = entry
+
+
+TABLES = ("operations", "raw_sitniks_transactions", "finmap_upload", "finmap_operations", "decisions", "held_changes")
+APPROVE = "insert or ignore into decisions select transaction_id, action, occasion, 'approve', $1 from plan where standing <> 'go'"
 
 
 def distinct(worlds: list[World]) -> list[World]:
@@ -384,7 +441,7 @@ def shown(worlds: list[World], now: datetime) -> Iterator[Operation]:
 
 
 def operation(place: int, content: Content) -> dict[str, Any]:
-    return vars(content) | {
+    return {name: value for name, value in vars(content).items() if name not in ("project", "counterparty")} | {
         "transaction_id": f"w{place}", "external_id": f"m:w{place}", "day": START.date(), "currency": "UAH",
         "classification": "sale", "raw_version": 1, "content_hash": f"{content.type} {content.amount}",
     }  # fmt: skip

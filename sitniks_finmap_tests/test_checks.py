@@ -60,7 +60,7 @@ TAMPERED = {
     "no_unexplained_difference": [
         "insert into differences values ('2025-01-15', 'tx_1', 'u1:tx_1', 'amount', false, 'amount')",
     ],
-    "nothing_waits_for_a_person": ["update plan set standing = 'waiting' where transaction_id = 'tx_1'"],
+    "nothing_waits_for_a_person": ["update plan set standing = 'pending' where transaction_id = 'tx_1'"],
 }
 
 

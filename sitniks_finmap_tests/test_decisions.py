@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.automation import days_due
-from sitniks_finmap.decisions import catch_up, plan_rollback, roll_back, undo_catch_up
+from sitniks_finmap.decisions import RolledBack, catch_up, plan_rollback, roll_back, undo_catch_up
 from sitniks_finmap.delivery import Courier, Delivery
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago
@@ -38,6 +38,11 @@ def standing(books: Books, number: int) -> str | None:
     return {transaction: standing for transaction, _, standing in books.plan()}.get(f"tx_{number}")
 
 
+def planned_rollback(books: Books, **which: Any) -> list[RolledBack]:
+    with books.warehouse.transaction() as con:
+        return plan_rollback(con, **which)
+
+
 def carry_out(books: Books) -> None:
     """The rest of a sync, when nothing changed in Sitniks since."""
     books.deliver()
@@ -53,9 +58,9 @@ def test_one_transaction_a_day_or_all_that_waits_is_approved(asking: Books) -> N
     assert asking.decide("approve", transaction="tx_9") == 0
     assert asking.decide("approve", day=TODAY) == 0
     assert asking.decide("approve", transaction="tx_2") == 1
-    assert asking.plan() == [("tx_1", "update", "waiting"), ("tx_2", "update", "go"), ("tx_3", "update", "waiting")]
+    assert asking.plan() == [("tx_1", "update", "pending"), ("tx_2", "update", "go"), ("tx_3", "update", "pending")]
     assert asking.decide("approve", day=DAY) == 1
-    assert standing(asking, 3) == "waiting"
+    assert standing(asking, 3) == "pending"
     assert asking.decide("approve") == 1
     assert asking.written() == []  # a decision writes nothing; the next sync does
     carry_out(asking)
@@ -77,7 +82,7 @@ def test_what_is_dismissed_is_not_sent_and_not_asked_about_until_it_changes_agai
     assert {kind for _, kind, _ in asking.differences()} == {"kept"}
 
     change(asking, "2.00", 1)
-    assert [standing(asking, n) for n in (1, 2, 3)] == ["waiting", "kept", "kept"]
+    assert [standing(asking, n) for n in (1, 2, 3)] == ["pending", "kept", "kept"]
 
 
 def test_a_decision_is_about_the_change_as_it_was_then(asking: Books) -> None:
@@ -85,12 +90,12 @@ def test_a_decision_is_about_the_change_as_it_was_then(asking: Books) -> None:
     asking.decide("approve")
     change(asking, "2.00", 1)
     assert asking.deliver().planned == 0
-    assert standing(asking, 1) == "waiting"
+    assert standing(asking, 1) == "pending"
     change(asking, "-1.00", 1)
-    assert asking.plan() == [("tx_1", "replace", "waiting")]
-    change(asking, "1.00", 1)  # what was approved is what is planned again
-    carry_out(asking)
-    assert str(asking.sums()["tx_1"]) == "1"
+    assert asking.plan() == [("tx_1", "replace", "pending")]
+    assert asking.deliver().planned == 0
+    change(asking, "1.00", 1)  # what was approved then is gone with its occasion
+    assert asking.plan() == [("tx_1", "update", "pending")]
 
 
 def test_the_last_of_two_decisions_holds(asking: Books) -> None:
@@ -114,7 +119,7 @@ def test_an_approval_is_spent_when_it_is_carried_out(asking: Books) -> None:
     asking.decide("approve")
     carry_out(asking)
     change(asking, "1.00", 1)
-    assert asking.plan() == [("tx_1", "update", "waiting")]
+    assert asking.plan() == [("tx_1", "update", "pending")]
 
     asking.unsell(2)
     asking.read()
@@ -124,7 +129,7 @@ def test_an_approval_is_spent_when_it_is_carried_out(asking: Books) -> None:
     asking.sync()
     asking.unsell(2)
     asking.read()
-    assert standing(asking, 2) == "waiting"
+    assert standing(asking, 2) == "pending"
     assert "tx_2:2" in asking.finmap()
 
 
@@ -168,7 +173,7 @@ def test_an_approval_outlives_a_process_that_is_killed_before_it_could_write_dow
 def test_after_a_decision_nothing_waits_in_the_plan_that_people_see(asking: Books) -> None:
     change(asking, "1.00", 1)
     asking.sync()
-    waiting = "select count(*) from plan where standing = 'waiting'"
+    waiting = "select count(*) from plan where standing = 'pending'"
     assert asking.rows(waiting) == [(1,)]
     asking.decide("dismiss")
     assert asking.rows(waiting) == [(0,)]
@@ -178,9 +183,8 @@ def test_after_a_decision_nothing_waits_in_the_plan_that_people_see(asking: Book
 
 
 def test_what_a_person_deleted_is_created_again_only_by_approve_recreate(asking: Books) -> None:
-    asking.throw_out(1)
-    asking.sync()
-    assert asking.reasons() == [("tx_1", "recreate", "waiting", "a person deleted it in Finmap")]
+    asking.throw_out_and_be_believed(1)
+    assert asking.reasons() == [("tx_1", "recreate", "pending", "a person deleted it in Finmap")]
     assert asking.decide("approve") == 0
     assert asking.decide("approve", transaction="tx_1") == 0
     assert asking.decide("dismiss") == 0
@@ -190,9 +194,8 @@ def test_what_a_person_deleted_is_created_again_only_by_approve_recreate(asking:
     assert sorted(asking.finmap()) == ["tx_1:2", "tx_2", "tx_3"]
     assert asking.differences() == []
 
-    asking.throw_out(1, generation=2)  # and a person deletes it again
-    asking.sync()
-    assert asking.plan() == [("tx_1", "recreate", "waiting")]
+    asking.throw_out_and_be_believed(1, generation=2)  # and a person deletes it again
+    assert asking.plan() == [("tx_1", "recreate", "pending")]
     asking.sync()
     assert sorted(asking.finmap()) == ["tx_2", "tx_3"]
     assert asking.decide("approve", recreate=True, transaction="tx_1") == 1
@@ -201,15 +204,13 @@ def test_what_a_person_deleted_is_created_again_only_by_approve_recreate(asking:
 
 
 def test_a_deletion_is_accepted_by_naming_the_transaction(asking: Books) -> None:
-    asking.throw_out(1)
-    asking.throw_out(2)
-    asking.sync()
+    asking.throw_out_and_be_believed(1, 2)
     asking.written()
     assert asking.decide("dismiss", transaction="tx_1") == 1
-    assert [standing(asking, n) for n in (1, 2)] == ["kept", "waiting"]
+    assert [standing(asking, n) for n in (1, 2)] == ["kept", "pending"]
     asking.sync()
     assert asking.written() == []
-    assert asking.differences() == [("tx_1", "edited by a person", True), ("tx_2", "edited by a person", True)]
+    assert asking.differences() == [(f"tx_{n}", "deleted by a person", True) for n in (1, 2)]
     assert asking.decide("approve", recreate=True, transaction="tx_1") == 1  # he changed his mind
     carry_out(asking)
     assert sorted(asking.finmap()) == ["tx_1:2", "tx_3"]
@@ -225,8 +226,8 @@ def test_catch_up_posts_nothing_up_to_its_day_and_undo_posts_all(books: Books) -
     assert catch_up(books.warehouse, TODAY - timedelta(days=3)) == 3
     books.sync()
     assert sorted(books.finmap()) == ["tx_1", "tx_2"]
-    assert books.differences() == [(f"tx_{n}", "dismissed", True) for n in (3, 4, 5)]
-    assert catch_up(books.warehouse, TODAY) == 0  # what was sent is not what is caught up with
+    assert books.differences() == [(f"tx_{n}", "skipped", True) for n in (3, 4, 5)]
+    assert catch_up(books.warehouse, TODAY) == 3  # what was sent is not skipped
 
     # Corrections of what was not posted are not posted either, nor asked about.
     books.sell(3, "-7.00", at=days_ago(3))
@@ -234,7 +235,7 @@ def test_catch_up_posts_nothing_up_to_its_day_and_undo_posts_all(books: Books) -
     books.sync()
     assert (books.plan(), sorted(books.finmap())) == ([], ["tx_1", "tx_2"])
 
-    assert undo_catch_up(books.warehouse) == 3
+    assert undo_catch_up(books.warehouse) == 2
     books.sync()
     assert {name: str(amount) for name, amount in books.sums().items()} == {
         "tx_1": "100", "tx_2": "100", "tx_3": "-7", "tx_5": "100",
@@ -252,8 +253,8 @@ def test_after_catch_up_in_a_lost_file_what_finmap_has_is_found_all_the_same(boo
     books.written()
     books.sync()
     assert books.written() == []
-    assert books.states() == {"tx_1": "verified", "tx_2": "verified", "tx_3": "dismissed"}
-    assert books.differences() == [("tx_3", "dismissed", True)]
+    assert books.states() == {"tx_1": "verified", "tx_2": "verified"}
+    assert books.differences() == [("tx_3", "skipped", True)]
 
 
 # -- Roll back ---------------------------------------------------------------------------------------------------
@@ -269,24 +270,24 @@ def test_a_run_is_rolled_back_and_what_it_took_out_is_not_sent_again(books: Book
     books.sync()
     books.written()
 
-    planned = plan_rollback(books.warehouse, run_id="another")
-    assert [(row[0], row[-1]) for row in planned] == [("go", "u1:tx_3"), ("go", "u1:tx_4")]
+    planned = planned_rollback(books, run_id="another")
+    assert [(one.standing, one.external_id) for one in planned] == [("go", "u1:tx_3"), ("go", "u1:tx_4")]
     assert books.written() == []  # a plan writes nothing
-    assert roll_back(books.run).states == {"dismissed": 2}
+    assert roll_back(books.run, planned).states == {"rolled_back": 2}
     assert sorted((one.method, one.path[-4:]) for one in books.written()) == [("DELETE", "tx_3"), ("DELETE", "tx_4")]
     books.sell(3, "1.00")
     books.sync()
     assert sorted(books.finmap()) == ["tx_1", "tx_2"]
     taken_out = ("recreate", "kept", "taken out by a rollback")
     assert books.reasons() == [("tx_3", *taken_out), ("tx_4", *taken_out)]
-    assert books.differences() == [("tx_3", "dismissed", True), ("tx_4", "dismissed", True)]
+    assert books.differences() == [("tx_3", "rolled back", True), ("tx_4", "rolled back", True)]
 
     assert books.decide("approve", recreate=True, transaction="tx_3") == 1
     carry_out(books)
     assert {name: str(amount) for name, amount in books.sums().items()} == {"tx_1": "50", "tx_2": "100", "tx_3:2": "1"}
     # Rolled back once more, it stays out: the approval was for once.
-    plan_rollback(books.warehouse, first_day=START, last_day=TODAY)
-    assert roll_back(books.run).states == {"dismissed": 3}
+    planned = planned_rollback(books, first_day=START, last_day=TODAY)
+    assert roll_back(books.run, planned).states == {"rolled_back": 3}
     books.sync()
     assert (books.finmap(), undo_catch_up(books.warehouse)) == ({}, 0)
 
@@ -299,30 +300,31 @@ def test_days_are_rolled_back_but_what_a_person_edited_only_with_force(keep_book
     books.edit(2, comment="перевірено")
     books.look()
 
-    planned = plan_rollback(books.warehouse, first_day=TODAY - timedelta(days=3), last_day=DAY)
-    assert [(row[0], row[1], row[-1]) for row in planned] == [
+    planned = planned_rollback(books, first_day=TODAY - timedelta(days=3), last_day=DAY)
+    assert [(one.standing, one.why, one.external_id) for one in planned] == [
         ("go", None, "u1:tx_1"),
-        ("waiting", "a person edited it in Finmap", "u1:tx_2"),
+        ("pending", "a person edited it in Finmap", "u1:tx_2"),
         ("go", None, "u1:tx_3"),
     ]
     books.edit(3, comment="перевірено щойно")  # after Finmap was read: noticed by the look before the deletion
-    assert roll_back(books.run).states == {"dismissed": 1, "verified": 1}
+    assert roll_back(books.run, planned).states == {"rolled_back": 1, "verified": 1}
     assert sorted(books.finmap()) == ["tx_2", "tx_3", "tx_4"]
 
-    plan_rollback(books.warehouse, first_day=TODAY - timedelta(days=3), last_day=DAY, force=True)
-    assert roll_back(books.run).states == {"dismissed": 2}
+    planned = planned_rollback(books, first_day=TODAY - timedelta(days=3), last_day=DAY, force=True)
+    assert roll_back(books.run, planned).states == {"rolled_back": 2}
     books.sync()
     assert sorted(books.finmap()) == ["tx_4"]
 
 
-def test_a_rollback_that_was_interrupted_is_finished_by_the_next_and_nothing_is_put_back(books: Books) -> None:
+def test_an_interrupted_rollback_is_finished_by_the_next_sync(books: Books) -> None:
     books.sell_many(3)
     books.sync()
     books.sandbox.fault(Fault("status", "finmap", method="DELETE", status=500))
     books.sandbox.fault(Fault("drop_after", "finmap", method="DELETE"))
-    plan_rollback(books.warehouse, first_day=START, last_day=TODAY)
-    assert roll_back(books.run).states == {"dismissed": 2, "failed": 1}
-    plan_rollback(books.warehouse, first_day=START, last_day=TODAY)
-    assert roll_back(books.run).states == {"dismissed": 1}
+    planned = planned_rollback(books, first_day=START, last_day=TODAY)
+    # The answer of one deletion was lost: that it is not shown once is no proof.
+    assert roll_back(books.run, planned).states == {"rolled_back": 1, "sent": 1, "failed": 1}
+    books.clock.forward(600)
     books.sync()
-    assert (books.finmap(), set(books.states().values())) == ({}, {"dismissed"})
+    assert (books.finmap(), set(books.states().values())) == ({}, {"rolled_back"})
+    assert books.differences() == [(f"tx_{n}", "rolled back", True) for n in (1, 2, 3)]

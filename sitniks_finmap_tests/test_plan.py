@@ -138,8 +138,8 @@ def test_an_order_that_moves_on_is_told_however_old_its_transaction_is(keep_book
 def test_what_is_dated_in_the_future_is_created_when_its_moment_comes(books: Books) -> None:
     books.sell(1, date=stamp(days_ago(0, hour=18)))
     books.sync()
-    assert books.reasons() == [("tx_1", "create", "kept", "its moment has not come yet")]
-    assert (books.written(), books.differences()) == ([], [("tx_1", "kept", True)])
+    assert books.rows("select action, standing, due_at from plan") == [("create", "go", days_ago(0, hour=18))]
+    assert (books.written(), books.differences()) == ([], [("tx_1", "scheduled", True)])
 
     books.clock.now = days_ago(0, hour=17) + timedelta(minutes=59)
     assert days_due(books.warehouse, books.clock()) is None
@@ -158,7 +158,7 @@ def test_on_change_is_update_ask_or_keep(keep_books: Keep) -> None:
     books.sell(1, "1.00")
     books.sell(2, "-100.00")
     books.written()
-    for choice, standing, why in [("keep", "kept", "on_change is keep"), ("ask", "waiting", "on_change is ask")]:
+    for choice, standing, why in [("keep", "kept", "on_change is keep"), ("ask", "pending", "on_change is ask")]:
         books.configure(keep_books(on_change=choice).run.connection)
         books.sync()
         assert books.reasons() == [("tx_1", "update", standing, why), ("tx_2", "replace", standing, why)]
@@ -176,7 +176,7 @@ def test_on_delete_is_withdraw_ask_or_keep(keep_books: Keep) -> None:
     books.unsell(1)
     books.written()
     asked = "gone from Sitniks, and on_delete is ask"
-    for choice, standing, why in [("keep", "kept", "on_delete is keep"), ("ask", "waiting", asked)]:
+    for choice, standing, why in [("keep", "kept", "on_delete is keep"), ("ask", "pending", asked)]:
         books.configure(keep_books(on_delete=choice).run.connection)
         books.sync()
         assert books.reasons() == [("tx_1", "withdraw", standing, why)]
@@ -192,7 +192,7 @@ def test_unless_the_connection_says_otherwise_a_change_goes_and_what_is_gone_wai
     books.sell(1, "1.00")
     books.unsell(2)
     books.read()
-    assert books.plan() == [("tx_1", "update", "go"), ("tx_2", "withdraw", "waiting")]
+    assert books.plan() == [("tx_1", "update", "go"), ("tx_2", "withdraw", "pending")]
 
 
 @pytest.mark.parametrize("on_delete", ["ask", "withdraw"])
@@ -205,7 +205,7 @@ def test_what_sitniks_still_has_and_nobody_understands_is_not_withdrawn_unasked(
     books.sell(1, "сто гривень")
     books.sync()
     (why,) = [why for *_, why in books.reasons()]
-    assert books.plan() == [("tx_1", "withdraw", "waiting")]
+    assert books.plan() == [("tx_1", "withdraw", "pending")]
     assert "unreadable amount" in str(why)
     assert list(books.finmap()) == ["tx_1"]
     books.sell(1, "100.00")
@@ -244,9 +244,9 @@ def test_of_twenty_operations_a_fifth_may_change_at_once_and_more_waits(keep_boo
     books.sell(21)
     books.written()
     books.sync()
-    assert standings(books) == {"waiting": 5}
+    assert standings(books) == {"pending": 5}
     assert [one.method for one in books.written()] == ["POST"]
-    assert {kind for _, kind, _ in books.differences()} == {"waiting"}
+    assert {kind for _, kind, _ in books.differences()} == {"pending"}
 
     assert books.decide("approve") == 5
     books.sync()
@@ -271,7 +271,7 @@ def test_the_share_is_that_of_the_connection(keep_books: Keep) -> None:
     change(books, 10)
     assert standings(books) == {"go": 10}
     change(books, 11)
-    assert standings(books) == {"waiting": 11}
+    assert standings(books) == {"pending": 11}
     books.configure(keep_books(max_change_share=1.0).run.connection)
     books.read()
     assert standings(books) == {"go": 11}
@@ -300,7 +300,7 @@ def test_orders_that_move_on_are_everyday_life_however_many(keep_books: Keep, fi
     assert standings(books) == {"go": 20}
     # ... but not when the amounts change with them.
     change(books, 5)
-    assert standings(books)["waiting"] >= 5
+    assert standings(books)["pending"] >= 5
 
 
 def test_what_was_held_back_stays_so_whatever_days_are_planned_next_until_a_person_says_so(books: Books) -> None:
@@ -312,7 +312,7 @@ def test_what_was_held_back_stays_so_whatever_days_are_planned_next_until_a_pers
         books.sell(number, "1.00")
     books.written()
     books.sync(DAY, DAY)
-    assert standings(books) == {"waiting": 10}
+    assert standings(books) == {"pending": 10}
     assert days_due(books.warehouse, books.clock()) is None
     assert books.deliver().planned == 0
     assert books.written() == []
@@ -338,9 +338,9 @@ def test_a_first_import_is_held_for_review_until_approve_and_later_sales_are_not
     books.sync()
     books.sync()
     held = "the first import is held for review"
-    assert books.reasons() == [("tx_1", "create", "waiting", held), ("tx_2", "create", "waiting", held)]
+    assert books.reasons() == [("tx_1", "create", "pending", held), ("tx_2", "create", "pending", held)]
     assert books.written() == []
-    assert {kind for _, kind, _ in books.differences()} == {"waiting"}
+    assert {kind for _, kind, _ in books.differences()} == {"pending"}
 
     books.sell(3, at=books.clock())  # of the same day, after the import
     books.sync()
@@ -352,7 +352,7 @@ def test_a_first_import_is_held_for_review_until_approve_and_later_sales_are_not
     books.sell(5, at=days_ago(2))  # older than the import, and found only now: the review goes on for it
     books.sync()
     assert "tx_4" in books.finmap()
-    assert books.plan() == [("tx_5", "create", "waiting")]
+    assert books.plan() == [("tx_5", "create", "pending")]
 
 
 def test_what_is_dismissed_in_the_review_is_not_posted_and_a_correction_of_it_asks_again(keep_books: Keep) -> None:
@@ -366,7 +366,7 @@ def test_what_is_dismissed_in_the_review_is_not_posted_and_a_correction_of_it_as
     assert books.reasons() == [("tx_1", "create", "kept", "dismissed by a person")]
     books.sell(1, "5.00")
     books.read()
-    assert books.plan() == [("tx_1", "create", "waiting")]
+    assert books.plan() == [("tx_1", "create", "pending")]
 
 
 def test_a_connection_that_delivered_already_is_not_held_for_review(keep_books: Keep) -> None:
@@ -411,7 +411,7 @@ def test_a_transaction_that_two_complete_reads_do_not_have_is_gone_and_lives_aga
     books.sync()
     books.sandbox.fault(Fault("status", "sitniks", path="/transactions", status=200, body=NOTHING, times=2))
     books.sync()
-    assert books.plan() == [("tx_1", "withdraw", "waiting"), ("tx_2", "withdraw", "waiting")]
+    assert books.plan() == [("tx_1", "withdraw", "pending"), ("tx_2", "withdraw", "pending")]
     books.sync()
     assert (books.plan(), len(books.finmap()), books.differences()) == ([], 2, [])
 

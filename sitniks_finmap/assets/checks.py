@@ -71,9 +71,9 @@ CHECKS = [
         "No operation failed or was refused by Finmap. What a run had no time for is backlog, not a failure.",
         """
         select
-            count(*) filter (l.state in ('failed', 'rejected')) as wrong,
+            count(*) filter (l.state in ('failed', 'refused')) as wrong,
             count(*) filter (l.state = 'failed') as failed,
-            count(*) filter (l.state = 'rejected') as rejected_by_finmap,
+            count(*) filter (l.state = 'refused') as refused,
             count(*) filter (l.state is null) as backlog
         from operations o
         left join current_uploads l using (transaction_id)
@@ -84,27 +84,17 @@ CHECKS = [
         "ledger_equals_operations_by_day",
         "What was delivered has, day by day, the sums of its operations to the kopiyka, but for what is planned.",
         """
-        with delivered as (
-            select
-                l.*,
-                l.content_hash is not distinct from o.content_hash or l.rebuilt or p.transaction_id is null as judged
-            from current_uploads l
-            left join operations o using (transaction_id)
-            left join (from plan where action in ('update', 'replace', 'withdraw')) p using (transaction_id)
-            where l.state in ('sent', 'verified')
-        )
         select count(*) filter (should <> has) as wrong, coalesce(sum(abs(should - has)), 0) as difference
         from (
-            select day, sum(should) as should, sum(has) as has
-            from (
-                select o.day, if(o.type = 'expense', -o.amount, o.amount) as should, 0 as has
-                from operations o
-                semi join (from delivered where judged) using (transaction_id)
-                union all
-                select day, 0, if(type = 'expense', -amount, amount)
-                from delivered
-                where judged
-            )
+            select
+                o.day,
+                sum(if(o.content.type = 'expense', -o.content.amount, o.content.amount)) as should,
+                sum(if(c.type = 'expense', -c.amount, c.amount)) as has
+            from wanted_operations o
+            join (
+                select transaction_id, coalesce(written, shown) as c from current_uploads where state in ('sent', 'verified')
+            ) l using (transaction_id)
+            anti join (from plan where action in ('update', 'replace', 'withdraw')) p using (transaction_id)
             group by all
         )
         """,
@@ -129,7 +119,7 @@ CHECKS = [
         "reconciliation",
         "nothing_waits_for_a_person",
         "No planned change waits for `sitniks-finmap approve` or `dismiss`.",
-        "select count(*) filter (standing = 'waiting') as wrong from plan",
+        "select count(*) filter (standing = 'pending') as wrong from plan",
     ),
 ]
 

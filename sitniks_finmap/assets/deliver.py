@@ -47,7 +47,7 @@ def deliver(
 ) -> Delivery:
     """Brings these days to Finmap. A ledger that knows of nothing delivered is first filled from Finmap."""
     with run.warehouse.transaction() as con:
-        (known,) = con.execute("select count(*) from finmap_upload where state <> 'dismissed'").fetchone() or (0,)
+        (known,) = con.execute("select count(*) from finmap_upload where state <> 'rolled_back'").fetchone() or (0,)
     if not known:
         # The file may be new because the old one was lost; without this, a second generation could be sent as a first.
         found = rebuild_ledger(run, run.connection.start_date, today(run.connection, now()), now())
@@ -64,30 +64,32 @@ TOTALS = """
         coalesce(o.day, l.day) as day,
         count(*) filter (l.state in ('sent', 'verified')) as delivered,
         count(*) filter (l.state = 'failed') as failed,
-        count(*) filter (l.state = 'rejected') as rejected_by_finmap,
+        count(*) filter (l.state = 'refused') as refused,
         count(*) filter (l.state is null) as backlog,
-        count(*) filter (p.standing = 'waiting') as waiting,
-        coalesce(sum(l.amount) filter (l.type = 'income' and l.state in ('sent', 'verified')), 0) as income_sum,
-        coalesce(sum(l.amount) filter (l.type = 'expense' and l.state in ('sent', 'verified')), 0) as expense_sum
+        count(*) filter (p.standing = 'pending') as pending,
+        coalesce(sum(l.written.amount) filter (l.written.type = 'income' and l.state in ('sent', 'verified')), 0)
+            as income_sum,
+        coalesce(sum(l.written.amount) filter (l.written.type = 'expense' and l.state in ('sent', 'verified')), 0)
+            as expense_sum
     from operations o
-    full join finmap_upload l using (external_id)
-    left join plan p using (external_id)
+    full join current_uploads l using (transaction_id)
+    left join plan p on p.transaction_id = coalesce(o.transaction_id, l.transaction_id)
     where coalesce(o.day, l.day) between $first and $last
     group by all
 """
 PLAN = """
     select
-        day, action, standing, coalesce(why, '') as why, count(*) as operations,
-        sum(coalesce(was_amount, 0))::varchar as amount_before, sum(amount)::varchar as amount_after,
-        any_value(transaction_id) as for_example
+        day, action, standing, coalesce(regexp_extract(why, '^[^:]*'), '') as why, count(*) as operations,
+        sum(coalesce(written.amount, 0))::varchar as amount_before, sum(amount)::varchar as amount_after,
+        min(transaction_id) as for_example
     from plan where day between $first and $last
     group by all
     order by standing desc, action, why
 """
 PREVIEW = """
     select
-        day, transaction_id, type, amount::varchar as amount, state, attempts,
+        day, transaction_id, written.type as type, written.amount::varchar as amount, state, attempts,
         strftime(sent_at, '%Y-%m-%d %H:%M') as sent_utc
     from finmap_upload where day between $first and $last
-    qualify row_number() over (partition by day order by state, finmap_upload.amount desc, transaction_id) <= 5
+    qualify row_number() over (partition by day order by state, finmap_upload.written.amount desc, transaction_id) <= 5
 """

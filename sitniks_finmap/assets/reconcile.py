@@ -1,13 +1,12 @@
 """finmap_upload → finmap_operations (read back) → reconciliation, differences."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 import duckdb
 
 from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.delivery import make_plan
 from sitniks_finmap.readback import read_back
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.schema import sql
@@ -34,21 +33,18 @@ def reconcile_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     def reconciliation(context: dg.AssetExecutionContext) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
         with run.explained(), run.warehouse.transaction() as con:
-            reconcile(con, *chosen_days(context), datetime.now(UTC))
+            reconcile(con)
             add_day_metadata(context, con, TOTALS, preview=PREVIEW)
 
     return [finmap_operations, reconciliation]
 
 
-def reconcile(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime) -> None:
-    """Compares both sides of these days; `plan` then holds what is still to be done about them."""
-    make_plan(con, first_day, last_day, now, every_failed=True)
-    con.execute(
-        "create or replace temp table chosen_days as select $1::date as first_day, $2::date as last_day",
-        [first_day, last_day],
-    )
+def reconcile(con: duckdb.DuckDBPyConnection) -> None:
+    """Compares both sides, over all days: what one run wrote and another one read back is not left out."""
+    con.execute("create or replace temp table planned as from plan")
     con.execute(sql("differences"))
     con.execute(sql("reconciliation"))
+    con.execute("drop table planned")
 
 
 OPERATIONS_TOTALS = """

@@ -1,7 +1,7 @@
 """The bodies that Finmap's contract allows, by hand from its OpenAPI document, unknown fields refused.
 
 Stricter than the document where the vendor's developers say so, or the real service would do the wrong thing
-in silence: no null and no empty string, at most two decimals in an amount, an account on every creation.
+in silence: no null and, on creation, no empty string, at most two decimals in an amount, an account on every creation.
 """
 
 from decimal import Decimal
@@ -80,7 +80,16 @@ class Flow(Operation):
     creditorId: Text = ABSENT
 
 
-class IncomeUpdate(Flow):
+class FlowUpdate(Flow):
+    """A change may empty what a creation may only leave out."""
+
+    comment: str = ABSENT
+    categoryId: str = ABSENT
+    counterpartyId: str = ABSENT
+    projectId: str = ABSENT
+
+
+class IncomeUpdate(FlowUpdate):
     accountToId: Text = ABSENT
     customerId: Text = ABSENT
     investorId: Text = ABSENT
@@ -94,7 +103,7 @@ class Income(Flow):
     externalId: Text = ABSENT
 
 
-class ExpenseUpdate(Flow):
+class ExpenseUpdate(FlowUpdate):
     accountFromId: Text = ABSENT
     employeeId: Text = ABSENT
     supplierId: Text = ABSENT

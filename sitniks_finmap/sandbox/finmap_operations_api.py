@@ -111,7 +111,7 @@ def _check_references(shop: Shop, kind: str, body: dict[str, Any]) -> None:
 
 def _must_exist(shop: Shop, kinds: tuple[Kind, ...], body: dict[str, Any], *names: str) -> None:
     for name in names:
-        if name in body and not any(shop.directories.get(kind, body[name]) for kind in kinds):
+        if body.get(name) and not any(shop.directories.get(kind, body[name]) for kind in kinds):
             raise Refused(400, [f"{name}: not found"])
 
 

@@ -67,8 +67,8 @@ def _main_fields(operation: Any, body: dict[str, Any]) -> dict[str, Any]:
 
 def _labels(operation: Any, body: dict[str, Any], directories: Directories) -> dict[str, Any]:
     category = body.get("categoryId")
-    counterparty = next((body[name] for name in COUNTERPARTIES if name in body), None)
-    projects = [body["projectId"]] if "projectId" in body else [share["id"] for share in body.get("projects", [])]
+    counterparty = next((body[name] for name in COUNTERPARTIES if body.get(name)), None)
+    projects = [body["projectId"]] if body.get("projectId") else [share["id"] for share in body.get("projects", [])]
     tags = body.get("tagIds") or []
     accounts = {"accountToId": operation["account_to"], "accountFromId": operation["account_from"]}
     directory = "categories/income" if operation["type"] == "income" else "categories/expense"
@@ -78,7 +78,7 @@ def _labels(operation: Any, body: dict[str, Any], directories: Directories) -> d
         "accountFromName": directories.label("accounts", operation["account_from"]),
         "accountName": _account(operation, directories).get("label", ""),
         "categoryId": category or EMPTY,
-        "categoryName": directories.label(directory, category),
+        "categoryName": directories.label(directory, category or None),
         "counterpartyId": counterparty or EMPTY,
         "counterpartyName": directories.label("suppliers", counterparty),
         "tagIds": tags or [EMPTY],

@@ -1,12 +1,16 @@
--- One row is one record of the chosen days in which the two sides differ. `plan` holds what is still to be done.
-delete from differences
-where day between (select first_day from chosen_days) and (select last_day from chosen_days);
+-- One row is one record in which the two sides differ, over all days.
+delete from differences;
 
 insert into differences by name
 with finmap as (
-    select f.*, timezone(s.timezone, f.occurred_at)::date as finmap_day
-    from finmap_operations f
+    select f.*, timezone(s.timezone, f.content.occurred_at)::date as finmap_day
+    from shown_operations f
     cross join settings s
+),
+open as (
+    select transaction_id, max_by(struct_pack(action := action, standing := standing, why := why, kind := kind), position) as plan
+    from (select *, if(standing = 'go', 0, 1) as position from planned)
+    group by all
 ),
 both_sides as (
     select
@@ -15,54 +19,46 @@ both_sides as (
         coalesce(f.external_id, l.external_id, o.external_id) as external_id,
         o.transaction_id is not null as in_sitniks,
         f.external_id is not null as in_finmap,
+        k.transaction_id is not null as skipped,
         l.state,
-        l.verified_at is not null as verified,
-        l.next_attempt_at is not null as pending,
-        p.action,
-        p.standing,
-        p.why,
+        l.missing_since,
+        p.plan,
         l.last_error,
-        o.content_hash is not distinct from l.content_hash as told,
-        list_filter([
-            if(o.type <> f.type, 'type', null),
-            if(o.amount <> f.amount, 'amount', null),
-            if(o.occurred_at <> f.occurred_at, 'occurred_at', null),
-            if(o.account <> f.account, 'account', null),
-            if(o.comment <> f.comment, 'comment', null)
-        ], lambda field : field is not null) as fields,
-        l.kept_fields
-    from operations o
+        list_filter(
+            differing_fields(o.content, f.content),
+            lambda field : field not in ('category', 'tag', 'project', 'counterparty')
+        ) as fields,
+        if(l.shown is null or f.content is null, [], differing_fields(f.content, l.shown)) as edited,
+        l.refused is not null as refused_in_part
+    from wanted_operations o
     full join current_uploads l on l.transaction_id = o.transaction_id
     full join finmap f on f.external_id = l.external_id
-    left join plan p on p.transaction_id = coalesce(o.transaction_id, l.transaction_id)
+    left join open p on p.transaction_id = coalesce(o.transaction_id, l.transaction_id)
+    left join skipped_operations k on k.transaction_id = o.transaction_id
 ),
 judged as (
     select
-        day, transaction_id, external_id,
+        day, transaction_id, external_id, fields, plan, last_error,
         case
-            when not in_sitniks and not in_finmap then null
-            when not in_finmap and state = 'deleted' then 'edited by a person'
-            when not in_finmap and state = 'dismissed' then 'dismissed'
-            when not in_finmap and state = 'rejected' then 'refused by Finmap'
-            when not in_finmap and action is not null then if(standing = 'kept', 'kept', 'waiting')
-            when not in_finmap and state in ('sent', 'failed') and pending then 'waiting'
+            when not in_sitniks and not in_finmap and (plan is null or plan.standing = 'go') then null
+            when not in_finmap and skipped then 'skipped'
+            when not in_finmap and state = 'deleted' then 'deleted by a person'
+            when not in_finmap and state = 'rolled_back' then 'rolled back'
+            when not in_finmap and state = 'refused' then 'refused'
+            when not in_finmap and missing_since is not null and state = 'verified' then
+                if(plan.standing = 'pending', 'pending', 'missing')
+            when plan.standing = 'pending' and plan.kind = 'stored_differently' then 'different'
+            when plan.standing = 'pending' then 'pending'
+            when plan.standing = 'kept' then 'kept'
+            when plan.standing = 'go' and (not in_finmap or not in_sitniks or len(fields) > 0) then 'scheduled'
             when not in_finmap then 'missing'
-            when not in_sitniks and action is not null then if(standing = 'kept', 'kept', 'waiting')
             when not in_sitniks then 'unexpected'
+            when state = 'refused' or refused_in_part then 'refused'
             when len(fields) = 0 then null
-            when action is not null then if(standing = 'kept', 'kept', 'waiting')
-            when told and (verified or len(list_filter(fields, lambda f : not list_contains(kept_fields, f))) = 0)
-                then 'edited by a person'
-            when state = 'rejected' then 'refused by Finmap'
-            else if(fields[1] = 'occurred_at', 'date', fields[1])
-        end as kind,
-        case
-            when not in_finmap and state = 'deleted' then 'deleted in Finmap'
-            when action is not null
-                then action || coalesce(': ' || why, '') || coalesce(': ' || last_error, '')
-            when len(fields) > 0 then array_to_string(fields, ', ')
-            else last_error
-        end as detail
+            when len(list_filter(fields, lambda field : not list_contains(edited, field))) = 0 then 'edited by a person'
+            when len(list_intersect(fields, ['type', 'amount', 'account'])) > 0 then 'different'
+            else 'stored differently'
+        end as kind
     from both_sides
 )
 select
@@ -70,23 +66,23 @@ select
     transaction_id,
     external_id,
     kind,
-    kind in ('edited by a person', 'dismissed', 'waiting', 'kept', 'refused by Finmap', 'rejected') as explained,
-    detail
+    kind not in ('missing', 'unexpected', 'different') as explained,
+    case
+        when plan is not null then plan.action || coalesce(': ' || plan.why, '') || coalesce(': ' || last_error, '')
+        when len(fields) > 0 then named(fields)
+        else last_error
+    end as detail
 from judged j
-cross join chosen_days c
-where kind is not null and j.day between c.first_day and c.last_day
+where kind is not null
 union all
-select
-    r.day, transaction_id, null, 'rejected', true, reason
-from rejected_transactions r
-cross join chosen_days c
-where r.day between c.first_day and c.last_day
+select day, transaction_id, null, 'rejected', true, reason
+from rejected_transactions
 union all
 -- The same key twice in Finmap cannot be, and would be money counted twice.
 select
-    f.finmap_day, null, external_id, 'unexpected', false, count(*) || ' operations with this externalId'
-from finmap f
-cross join chosen_days c
-where f.finmap_day between c.first_day and c.last_day
+    timezone(any_value(s.timezone), min(f.occurred_at))::date, null, external_id, 'unexpected', false,
+    count(*) || ' operations with this externalId'
+from finmap_operations f
+cross join settings s
 group by all
 having count(*) > 1;

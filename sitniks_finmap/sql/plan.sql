@@ -1,213 +1,268 @@
--- One row is one thing to do so that Finmap follows the operations of the chosen days; newest first, so that the owner
--- sees today before last year. standing: go, waiting (for a person, see why), kept (the connection says so).
+-- One row is one thing to do so that Finmap follows Sitniks, over all days. `standing`: go (a run does it, from `due_at`
+-- on), pending (a person decides, see `why`), kept (the connection or a person said so).
+create or replace view plan as
 with subjects as (
     select
         coalesce(o.transaction_id, l.transaction_id) as transaction_id,
         coalesce(o.day, l.day) as day,
         o.external_id as first_external_id,
-        o.type,
-        o.amount,
-        o.occurred_at,
-        o.account,
-        o.category,
-        o.tag,
-        o.comment,
-        o.content_hash,
+        o.content as wanted,
         l.external_id as known_as,
-        l.generation,
+        coalesce(l.generation, 1) as generation,
         l.state,
-        l.type as was_type,
-        l.amount as was_amount,
-        l.occurred_at as was_occurred_at,
-        l.account as was_account,
-        l.category as was_category,
-        l.tag as was_tag,
-        l.comment as was_comment,
-        l.content_hash as was_hash,
-        l.refused_hash,
-        l.kept_fields,
-        l.rebuilt,
-        coalesce(l.attempts, 0) as attempts,
-        l.sent_at,
-        l.verified_at as was_verified_at,
-        l.applied_at as was_applied_at,
-        l.deleting_at,
-        l.writing,
+        l.written,
+        l.shown,
+        l.refused,
+        l.deleting,
+        l.missing_since,
         l.next_attempt_at,
-        l.state in ('sent', 'verified', 'failed', 'rejected') and l.sent_at is not null as delivered,
-        (l.state not in ('failed', 'sent') or l.next_attempt_at is null or l.next_attempt_at <= d.planned_at) as due,
-        d.every_failed,
+        l.written is not null or l.shown is not null as delivered,
+        l.verified_at is not null or l.applied_at is not null as was_there,
+        len(coalesce(l.intents, [])) > 0 as unsettled,
+        f.content as theirs,
         r.reason as rejected,
         -- Not in the warehouse is not gone: after the file was lost, a day may not have been read yet.
         l.transaction_id in (select transaction_id from raw_sitniks_transactions)
             or l.day in (select day from complete_reads where resource = 'transactions') as ever_read,
-        f.external_id is not null and (
-            f.type <> l.type or f.amount <> l.amount or f.occurred_at <> l.occurred_at
-            or f.account <> l.account or f.comment <> l.comment
-            or (l.category is not null and f.category is distinct from l.category)
-        ) or list_contains(l.kept_fields, 'tag') as edited,  -- labels here and IDs there: an attempt to write compared
-        -- A rebuilt ledger knows no hash: it is compared field by field.
+        case
+            when o.content is null then []
+            when l.written is not null then differing_fields(o.content, l.written)
+            -- A rebuilt ledger: nobody knows what was written, and Finmap has IDs of tags where we have labels.
+            when l.shown is not null then but_for_labels(differing_fields(o.content, l.shown), o.content)
+            else []
+        end as differ,
+        -- Of what was sent without a known end, the attempt to write looks, and knows what is ours.
         if(
-            l.rebuilt,
-            o.amount <> l.amount or o.occurred_at <> l.occurred_at or o.account <> l.account or o.comment <> l.comment
-                or (o.category is not null and o.category is distinct from l.category),
-            o.content_hash <> l.content_hash
-        ) as changed,
-        list_filter([
-            if(o.amount <> l.amount and f.amount not in (l.amount, o.amount), 'amount', null),
-            if(o.occurred_at <> l.occurred_at and f.occurred_at not in (l.occurred_at, o.occurred_at), 'date', null),
-            if(o.account <> l.account and f.account not in (l.account, o.account), 'account', null),
-            if(o.comment <> l.comment and f.comment not in (l.comment, o.comment), 'comment', null)
-        ], lambda field : field is not null) as conflicts
-    from operations o
+            l.shown is null or f.content is null or len(l.intents) > 0,
+            [],
+            list_filter(differing_fields(f.content, l.shown), lambda field : not list_contains(l.unseen, field))
+        ) as edited,
+        if(
+            l.written is null or l.shown is null or len(l.unseen) > 0,
+            [],
+            list_intersect(differing_fields(l.written, l.shown), ['type', 'amount', 'account', 'occurred_at'])
+        ) as respelled
+    from wanted_operations o
     full join current_uploads l on l.transaction_id = o.transaction_id
-    cross join this_delivery d
-    -- Not of what a killed run may have changed: the attempt to write looks, and knows what we did.
-    left join finmap_operations f
-        on f.external_id = l.external_id and l.verified_at is not null and l.writing is null
+    left join shown_operations f on f.external_id = l.external_id
     left join rejected_transactions r on r.transaction_id = l.transaction_id
-    where coalesce(o.day, l.day) between d.first_day and d.last_day
+),
+compared as (
+    select
+        * exclude (differ),
+        -- What a person set is theirs, and what a person did before us is done.
+        list_filter(
+            differ,
+            lambda field : not (list_contains(edited, field) and (
+                field in ('category', 'tag', 'project', 'counterparty')
+                or not list_contains(differing_fields(wanted, theirs), field)
+            ))
+        ) as changed,
+        -- A moment that Finmap cuts within its day moves no money.
+        list_filter(respelled, lambda field : field <> 'occurred_at' or written.occurred_at::date <> shown.occurred_at::date)
+            as other_money
+    from subjects
 ),
 actions as (
     select
         *,
         case
-            when content_hash is null
-                then if(ever_read and (delivered or (state = 'failed' and sent_at is null)), 'withdraw', null)
-            when state is null then 'create'
+            when deleting = 'rollback' and state not in ('withdrawn', 'deleted', 'rolled_back') then 'rollback'
+            when wanted is null then if(
+                ever_read and state not in ('withdrawn', 'deleted', 'rolled_back')
+                    and (delivered or unsettled or deleting is not null),
+                'withdraw', null
+            )
+            when state is null then if(day <= (select until_day from caught_up), null, 'create')
             when state = 'withdrawn' then 'create'
-            when state = 'deleted' then 'recreate'
-            when state = 'dismissed' then if(sent_at is null, null, 'recreate')
-            when not delivered and content_hash is not distinct from refused_hash and not every_failed then null
-            when not delivered then if(deleting_at is null, 'create', 'verify')
-            when type <> was_type then 'replace'
-            when changed and (content_hash is distinct from refused_hash or every_failed) then 'update'
-            when state = 'sent' and next_attempt_at is not null then 'verify'
-            when state = 'failed' then 'verify'
-            when deleting_at is not null or writing is not null then 'verify'
+            when state in ('deleted', 'rolled_back') then 'recreate'
+            when not delivered then if(deleting is null, 'create', 'verify')
+            when wanted.type <> coalesce(written.type, shown.type) then 'replace'
+            when len(changed) > 0 or len(other_money) > 0 then 'update'
+            when state = 'failed' or next_attempt_at is not null or missing_since is not null or deleting is not null
+                or unsettled then 'verify'
         end as action
-    from subjects
+    from compared
 ),
-judged as (
+occasions as (
     select
         a.*,
-        a.action in ('update', 'replace', 'withdraw') and not (
+        action in ('create', 'recreate') and state in ('withdrawn', 'deleted', 'rolled_back') or action = 'replace' as anew,
+        list_intersect(changed, edited) || if(list_contains(edited, 'type') and len(changed) > 0, ['type'], []) as conflicts,
+        action in ('update', 'replace', 'withdraw') and not (
             -- An order that moves on is everyday life; a broken source changes more than that.
-            a.action = 'update' and a.type = a.was_type and a.amount = a.was_amount and a.occurred_at = a.was_occurred_at
-            and a.account = a.was_account
-            and without_status(a.comment) = without_status(a.was_comment)
-        ) as counts_as_change,
-        if(a.action = 'withdraw', a.was_hash, a.content_hash) as subject,
-        -- Finmap may never give a key twice: what comes back after a deletion takes the next generation.
-        a.action = 'replace' or (a.action in ('create', 'recreate') and a.state in ('withdrawn', 'deleted', 'dismissed'))
-            as anew,
-        a.action in ('create', 'recreate') and a.state in ('withdrawn', 'deleted', 'dismissed') as unknown_yet
+            action = 'update' and changed = ['comment']
+            and without_status(wanted.comment) = without_status(written.comment)
+        ) as is_change,
+        action = 'verify' and missing_since is not null and deleting is null and was_there as is_missing,
+        md5(to_json([
+            coalesce(wanted, written, shown)::varchar,
+            if(len(edited) > 0, theirs, null)::varchar,
+            (rejected is not null)::varchar,
+            if(len(other_money) > 0, shown, null)::varchar
+        ])::varchar) as occasion,
+        case
+            when action in ('create', 'recreate') then greatest(
+                wanted.occurred_at,
+                if(refused is not null and refused is distinct from wanted, null, next_attempt_at)
+            )
+            when action = 'verify' and missing_since is not null and was_there
+                then greatest(missing_since + interval 2 hour, coalesce(next_attempt_at, missing_since))
+            when action in ('update', 'replace') and refused is distinct from wanted and state in ('sent', 'verified', 'refused')
+                and deleting is null then null
+            else next_attempt_at
+        end as due_at
     from actions a
-    where a.action is not null
-        and (a.due or (a.every_failed and a.state = 'failed') or a.action in ('update', 'replace', 'withdraw') and a.state = 'sent')
+    where action is not null
 ),
 decided as (
-    select j.*, p.decision
-    from judged j
-    left join (
-        select transaction_id, action, subject, arg_max(decision, decided_at) as decision from decisions group by all
-    ) p
-        on p.transaction_id = j.transaction_id and p.action = j.action and p.subject = j.subject
+    select o.*, d.decision
+    from occasions o
+    left join decisions d
+        on d.transaction_id = o.transaction_id and d.action = o.action and d.occasion = o.occasion
+),
+-- How many operations there are, change and are missing around each day: on the scale of a sync, of a month, and at all.
+days as (
+    select
+        day,
+        count(*) as known,
+        count(d.transaction_id) filter (d.is_change and d.decision is null) as changes,
+        count(d.transaction_id) filter (d.is_missing and d.decision is null) as missing
+    from (select transaction_id, day from subjects where delivered) s
+    left join decided d using (transaction_id, day)
+    group by all
+),
+crowds as (
+    select
+        a.day,
+        sum(b.known) as known,
+        sum(b.changes) as changes,
+        sum(b.missing) as missing
+    from (select day from days where changes > 0 or missing > 0) a
+    cross join (select unnest([lookback_days // 2, 15, 100000]) as scale from settings)
+    join days b on b.day between a.day - scale::integer and a.day + scale::integer
+    group by a.day, scale
 ),
 catch as (
     select
-        (select count(*) from subjects where delivered) as known,
-        (select count(*) from decided where counts_as_change and decision is null) as changes
+        c.day,
+        max(struct_pack(known := c.known, changes := c.changes))
+            filter (c.known >= 20 and c.changes > s.max_change_share * c.known) as too_many,
+        max(struct_pack(known := c.known, missing := c.missing))
+            filter (c.known >= 20 and c.missing > s.max_change_share * c.known) as vanished
+    from crowds c
+    cross join settings s
+    group by all
 ),
 weighed as (
     select
         d.*,
-        d.counts_as_change and c.known >= 20 and c.changes > s.max_change_share * c.known as caught,
-        c.changes || ' of ' || c.known || ' operations would change at once' as caught_why
+        if(d.is_change, t.too_many, null) as too_many,
+        if(d.is_missing, t.vanished, null) as vanished,
+        h.transaction_id is not null as held,
+        n.first_seen_at as first_seen_at
     from decided d
-    cross join catch c
+    left join catch t using (day)
+    left join held_changes h
+        on h.transaction_id = d.transaction_id and h.action = d.action and h.occasion = d.occasion
+    left join (from raw_sitniks_transactions where version = 1) n
+        on n.transaction_id = d.transaction_id and d.action = 'create' and d.state is null
+),
+-- When much of what was known vanishes, what arrived since it was last seen is held with it: it may be another
+-- company's, or the same under other IDs.
+doubted as (
+    select count(*) as vanished, min(t.last_seen_at) as since
+    from weighed w
+    join latest_transactions t using (transaction_id)
+    where w.action = 'withdraw' and w.decision is null and (w.too_many is not null or w.held)
+),
+judged as (
+    select
+        w.*,
+        case
+            when w.vanished is not null and w.decision is null then {
+                'standing': 'pending', 'kind': 'missing',
+                'why': 'Finmap no longer shows ' || w.vanished.missing || ' of ' || w.vanished.known || ' operations'}
+            when w.action in ('verify', 'rollback') then {'standing': 'go', 'kind': null, 'why': null}
+            when w.decision = 'approve' then {'standing': 'go', 'kind': null, 'why': 'approved'}
+            when w.decision = 'dismiss' then {'standing': 'kept', 'kind': 'dismissed', 'why': 'dismissed by a person'}
+            when w.action = 'create' and w.state is null and w.first_seen_at > u.since then {
+                'standing': 'pending', 'kind': 'too_many',
+                'why': 'it arrived when ' || u.vanished || ' known transactions vanished from Sitniks'}
+            when w.action = 'create' and w.state is null and s.first_import = 'review'
+                and (h.held_until is null and not any_upload.there or w.wanted.occurred_at <= h.held_until)
+                then {'standing': 'pending', 'kind': 'first_import', 'why': 'the first import is held for review'}
+            when w.action = 'create' then {'standing': 'go', 'kind': null, 'why': null}
+            when w.action = 'recreate' and w.state = 'rolled_back'
+                then {'standing': 'kept', 'kind': 'recreate', 'why': 'taken out by a rollback'}
+            when w.action = 'recreate'
+                then {'standing': 'pending', 'kind': 'recreate', 'why': 'a person deleted it in Finmap'}
+            when w.action in ('update', 'replace') and s.on_change = 'keep'
+                then {'standing': 'kept', 'kind': 'setting', 'why': 'on_change is keep'}
+            when w.action = 'withdraw' and s.on_delete = 'keep'
+                then {'standing': 'kept', 'kind': 'setting', 'why': 'on_delete is keep'}
+            when len(w.conflicts) > 0 then {
+                'standing': 'pending', 'kind': 'conflict',
+                'why': 'a person changed in Finmap what also changed in Sitniks: ' || named(w.conflicts)}
+            when w.written is null and w.shown is not null and w.action in ('update', 'replace', 'withdraw') then {
+                'standing': 'pending', 'kind': 'conflict', 'why': 'the ledger was rebuilt: who changed it is not known'}
+            when w.action = 'withdraw' and len(w.edited) > 0
+                or w.action = 'replace' and len(but_for_peoples_fields(w.edited)) > 0
+                then {'standing': 'pending', 'kind': 'conflict', 'why': 'a person edited it in Finmap'}
+            when w.action = 'withdraw' and w.rejected is not null then {
+                'standing': 'pending', 'kind': 'unreadable',
+                'why': 'Sitniks has it, but as it is now it cannot become an operation: ' || w.rejected}
+            when w.action = 'update' and len(w.changed) = 0 then {
+                'standing': 'pending', 'kind': 'stored_differently',
+                'why': 'Finmap stored another ' || named(w.other_money) || ' than was written'}
+            when w.too_many is not null then {
+                'standing': 'pending', 'kind': 'too_many',
+                'why': w.too_many.changes || ' of ' || w.too_many.known || ' operations would change at once'}
+            when w.held and s.max_change_share < 1 then {
+                'standing': 'pending', 'kind': 'too_many', 'why': 'too many operations would have changed at once'}
+            when w.action in ('update', 'replace') and s.on_change = 'ask'
+                then {'standing': 'pending', 'kind': 'setting', 'why': 'on_change is ask'}
+            when w.action = 'withdraw' and s.on_delete = 'ask'
+                then {'standing': 'pending', 'kind': 'setting', 'why': 'gone from Sitniks, and on_delete is ask'}
+            else {'standing': 'go', 'kind': null, 'why': null}
+        end as verdict
+    from weighed w
     cross join settings s
+    cross join doubted u
+    cross join (select count(*) > 0 as there from finmap_upload where state <> 'rolled_back') any_upload
+    left join held_import h on true
 )
 select
-    row_number() over (order by coalesce(j.occurred_at, j.was_occurred_at) desc, j.transaction_id) as position,
-    j.action,
-    case
-        when j.decision = 'approve' then 'go'
-        when j.decision = 'dismiss' then 'kept'
-        when j.action = 'verify' then 'go'
-        when j.action = 'create' and j.occurred_at > d.planned_at then 'kept'
-        when j.action = 'create' and j.occurred_at <= h.held_until and j.state is null then 'waiting'
-        when j.action = 'create' then 'go'
-        when j.action = 'recreate' then if(j.state = 'dismissed', 'kept', 'waiting')
-        when j.action in ('update', 'replace') and s.on_change = 'keep' then 'kept'
-        when j.action = 'withdraw' and s.on_delete = 'keep' then 'kept'
-        when j.caught or k.why is not null then 'waiting'
-        when len(j.conflicts) > 0 then 'waiting'
-        when j.rebuilt and j.action <> 'verify' then 'waiting'
-        when j.edited and j.action in ('replace', 'withdraw') then 'waiting'
-        when j.action = 'withdraw' and j.rejected is not null then 'waiting'
-        when j.action in ('update', 'replace') and s.on_change = 'ask' then 'waiting'
-        when j.action = 'withdraw' and s.on_delete = 'ask' then 'waiting'
-        else 'go'
-    end as standing,
-    case
-        when j.decision = 'approve' then 'approved'
-        when j.decision = 'dismiss' then 'dismissed by a person'
-        when j.action = 'verify' then null
-        when j.action = 'create' and j.occurred_at > d.planned_at then 'its moment has not come yet'
-        when j.action = 'create' and j.occurred_at <= h.held_until and j.state is null
-            then 'the first import is held for review'
-        when j.action = 'create' then null
-        when j.action = 'recreate'
-            then if(j.state = 'dismissed', 'taken out by a rollback', 'a person deleted it in Finmap')
-        when j.action in ('update', 'replace') and s.on_change = 'keep' then 'on_change is keep'
-        when j.action = 'withdraw' and s.on_delete = 'keep' then 'on_delete is keep'
-        when j.caught then j.caught_why
-        when k.why is not null then k.why
-        when len(j.conflicts) > 0 then 'a person changed in Finmap what also changed in Sitniks: '
-            || array_to_string(j.conflicts, ', ')
-        when j.rebuilt and j.action <> 'verify' then 'the ledger was rebuilt: who changed it is not known'
-        when j.edited and j.action in ('replace', 'withdraw') then 'a person edited it in Finmap'
-        when j.action = 'withdraw' and j.rejected is not null
-            then 'Sitniks has it, but as it is now it cannot become an operation: ' || j.rejected
-        when j.action in ('update', 'replace') and s.on_change = 'ask' then 'on_change is ask'
-        when j.action = 'withdraw' and s.on_delete = 'ask' then 'gone from Sitniks, and on_delete is ask'
-    end as why,
-    coalesce(j.decision = 'approve', false) as approved,
     j.transaction_id,
-    if(j.anew, j.first_external_id || ':' || (j.generation + 1), coalesce(j.known_as, j.first_external_id)) as external_id,
-    coalesce(j.generation, 1) + if(j.anew, 1, 0) as generation,
-    if(j.unknown_yet, null, j.known_as) as known_as,
+    j.action,
+    j.verdict.standing as standing,
+    j.verdict.kind as kind,
+    j.verdict.why as why,
+    j.due_at,
     j.day,
-    coalesce(j.type, j.was_type) as type,
-    coalesce(j.amount, j.was_amount) as amount,
-    coalesce(j.occurred_at, j.was_occurred_at) as occurred_at,
-    coalesce(j.account, j.was_account) as account,
-    if(j.content_hash is null, j.was_category, j.category) as category,
-    if(j.content_hash is null, j.was_tag, j.tag) as tag,
-    coalesce(j.comment, j.was_comment) as comment,
-    coalesce(j.content_hash, j.was_hash) as content_hash,
-    j.was_type,
-    j.was_amount,
-    j.was_occurred_at,
-    j.was_account,
-    j.was_category,
-    j.was_tag,
-    j.was_comment,
-    if(j.unknown_yet, null, j.was_hash) as was_hash,
-    j.subject,
-    j.decision,
-    j.caught,
+    if(j.anew, coalesce(j.first_external_id, split_part(j.known_as, ':', 1) || ':' || split_part(j.known_as, ':', 2)) || ':' || (j.generation + 1), coalesce(j.known_as, j.first_external_id)) as external_id,
+    j.generation + if(j.anew, 1, 0) as generation,
+    j.known_as,
     j.state,
-    j.attempts,
-    if(j.unknown_yet, null, j.sent_at) as sent_at,
-    if(j.unknown_yet, null, j.was_verified_at) as was_verified_at,
-    if(j.unknown_yet, null, j.was_applied_at) as was_applied_at,
-    if(j.unknown_yet, null, j.deleting_at) as deleting_at,
-    if(j.unknown_yet, null, j.writing) as writing,
-    if(j.unknown_yet or j.kept_fields is null, [], j.kept_fields) as kept_fields
-from weighed j
-cross join settings s
-cross join this_delivery d
-left join held_import h on true
-left join held_changes k on k.transaction_id = j.transaction_id and k.action = j.action and k.subject = j.subject
+    coalesce(j.wanted, j.written, j.shown).type as type,
+    coalesce(j.wanted, j.written, j.shown).amount as amount,
+    coalesce(j.wanted, j.written, j.shown).occurred_at as occurred_at,
+    j.wanted,
+    j.written,
+    j.shown,
+    j.theirs,
+    j.changed || j.other_money as changed,
+    j.edited,
+    j.occasion,
+    coalesce(j.decision = 'approve', false) as approved
+from judged j
+union all
+-- An older generation that Finmap shows: at most one of a transaction may live.
+select
+    l.transaction_id, 'withdraw', 'go', null, 'an older operation of the same transaction is still in Finmap',
+    if(l.deleting is null, null, l.next_attempt_at), l.day, l.external_id, l.generation, l.external_id, l.state,
+    f.content.type, f.content.amount, f.content.occurred_at, null, l.written, l.shown, f.content, [], [], l.external_id,
+    true
+from finmap_upload l
+join shown_operations f using (external_id)
+anti join current_uploads c on c.external_id = l.external_id;

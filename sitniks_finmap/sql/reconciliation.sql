@@ -1,7 +1,6 @@
--- One row is one day of one Finmap account, both sides in number and sum. An operation counts on the day of its
--- transaction, on both sides.
-delete from reconciliation
-where day between (select first_day from chosen_days) and (select last_day from chosen_days);
+-- One row is one day of one Finmap account, both sides in number and sum, over all days. An operation counts on the day of
+-- its transaction, on both sides.
+delete from reconciliation;
 
 insert into reconciliation by name
 with sides as (
@@ -29,5 +28,4 @@ select
     count(*) filter (side = 'finmap' and type = 'expense') as finmap_expense_count,
     coalesce(sum(amount) filter (side = 'finmap' and type = 'expense'), 0) as finmap_expense_sum
 from sides
-where day between (select first_day from chosen_days) and (select last_day from chosen_days)
 group by all;

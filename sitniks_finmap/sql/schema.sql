@@ -16,7 +16,8 @@ create table settings (
     start_date date not null,
     sitniks_url varchar not null,
     finmap_url varchar not null,
-    meaning_hash varchar
+    meaning_hash varchar,
+    lookback_days integer not null default 7
 );
 comment on column settings.meaning_hash is 'Of everything that decides what an operation is; a row derived under another one is derived again.';
 
@@ -165,28 +166,25 @@ create table finmap_upload (
     transaction_id varchar not null,
     generation integer not null,
     day date not null,
-    type varchar not null,
     state varchar not null check (
-        state in ('sent', 'verified', 'failed', 'rejected', 'withdrawn', 'deleted', 'dismissed')
+        state in ('sent', 'verified', 'failed', 'refused', 'withdrawn', 'deleted', 'rolled_back')
     ),
-    amount decimal(18, 2) not null,
-    occurred_at timestamptz not null,
-    account varchar not null,
-    category varchar,
-    tag varchar,
-    comment varchar not null,
-    content_hash varchar not null,
-    refused_hash varchar,
-    kept_fields varchar[] not null default [],
-    rebuilt boolean not null default false,
-    attempts integer not null,
+    written struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    shown struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    unseen varchar[] not null default [],
+    intents struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar)[] not null default [],
+    deleting varchar,
+    deleting_at timestamptz,
+    refused struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    carried struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    attempts integer not null default 0,
     last_error varchar,
     next_attempt_at timestamptz,
     sent_at timestamptz,
     applied_at timestamptz,
-    deleting_at timestamptz,
-    writing struct(amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, comment varchar),
     verified_at timestamptz,
+    looked_at timestamptz,
+    missing_since timestamptz,
     run_id varchar
 );
 comment on table finmap_upload is 'One row is one operation that Finmap was told of: the ledger. It makes delivery fast; the external_id makes it right.';
@@ -194,26 +192,23 @@ comment on column finmap_upload.external_id is 'The key of the operation in Finm
 comment on column finmap_upload.transaction_id is 'Sitniks'' id.';
 comment on column finmap_upload.generation is '1; counts up when the operation had to be created anew.';
 comment on column finmap_upload.day is 'Local day of the transaction; the partition.';
-comment on column finmap_upload.type is 'income or expense, as delivered.';
-comment on column finmap_upload.state is 'sent (accepted), verified (seen in Finmap, equal), failed (will be tried again), rejected (refused by Finmap until it changes), withdrawn (deleted by us, for it is gone in Sitniks), deleted (by a person in Finmap), dismissed (a person decided that Finmap shall not have it).';
-comment on column finmap_upload.amount is 'As delivered, in the account''s currency.';
-comment on column finmap_upload.occurred_at is 'As delivered, UTC.';
-comment on column finmap_upload.account is 'ID of the Finmap account, as delivered.';
-comment on column finmap_upload.category is 'ID of the Finmap category, as delivered.';
-comment on column finmap_upload.tag is 'Label of the tag, as delivered.';
-comment on column finmap_upload.comment is 'As delivered.';
-comment on column finmap_upload.content_hash is 'operations.content_hash of what was delivered.';
-comment on column finmap_upload.refused_hash is 'operations.content_hash of what Finmap refused; not tried again until it changes.';
-comment on column finmap_upload.kept_fields is 'Fields that a person had changed in Finmap when it was last settled; they are not ours to write.';
-comment on column finmap_upload.rebuilt is 'Read back from Finmap after the file was lost: what differs may be a person''s edit, and is not overwritten unasked.';
+comment on column finmap_upload.state is 'sent (accepted, not seen since), verified (seen in Finmap), failed (will be tried again), refused (by Finmap; tried again once a day or when it changes), withdrawn (deleted by us), deleted (by a person in Finmap), rolled_back (deleted by rollback).';
+comment on column finmap_upload.written is 'What Finmap accepted last; the tag is a label. Null when nothing is known to have been accepted, or the ledger was rebuilt from Finmap.';
+comment on column finmap_upload.shown is 'What Finmap showed at the first look after that: the base of every comparison. The tag is its IDs.';
+comment on column finmap_upload.unseen is 'Fields that were written and not seen in Finmap since.';
+comment on column finmap_upload.intents is 'What was sent without learning how it ended, oldest first; settled by the next look.';
+comment on column finmap_upload.deleting is 'withdraw, replace or rollback: a deletion that was begun and not yet seen done.';
+comment on column finmap_upload.deleting_at is 'When that deletion began.';
+comment on column finmap_upload.refused is 'What Finmap refused, in whole or in part.';
+comment on column finmap_upload.carried is 'What a person had set on it when we deleted it: the next generation takes it over.';
 comment on column finmap_upload.attempts is 'How often it was tried.';
 comment on column finmap_upload.last_error is 'Why the last attempt did not succeed.';
 comment on column finmap_upload.next_attempt_at is 'When it is due again: a failed one is tried, one that Finmap only stored is looked up.';
 comment on column finmap_upload.sent_at is 'When Finmap accepted it.';
-comment on column finmap_upload.applied_at is 'When Finmap said that the last write is done, not only stored: from then on it is there.';
-comment on column finmap_upload.verified_at is 'When it was last seen in Finmap, equal.';
-comment on column finmap_upload.deleting_at is 'When a run set out to delete it and did not come to say how that ended: if it is not there, we did it and not a person.';
-comment on column finmap_upload.writing is 'What a run set out to change it to and did not come to say how that ended: what is there may be as it was, or as this.';
+comment on column finmap_upload.applied_at is 'When Finmap said that the last write is done, not only stored.';
+comment on column finmap_upload.verified_at is 'When it was last seen in Finmap.';
+comment on column finmap_upload.looked_at is 'When it was last looked for in Finmap, seen or not.';
+comment on column finmap_upload.missing_since is 'When a look did not show it for the first time; null while it is shown. One look is no proof.';
 comment on column finmap_upload.run_id is 'Dagster run of the last attempt.';
 
 create table finmap_requests (
@@ -239,7 +234,9 @@ create table finmap_operations (
     category varchar,
     tag varchar,
     comment varchar not null,
-    read_at timestamptz not null
+    read_at timestamptz not null,
+    project varchar,
+    counterparty varchar
 );
 comment on table finmap_operations is 'One row is one operation of this connection as Finmap showed it when it was last read back.';
 comment on column finmap_operations.external_id is 'The key that we gave it.';
@@ -251,6 +248,8 @@ comment on column finmap_operations.account is 'ID of the Finmap account.';
 comment on column finmap_operations.category is 'ID of the category.';
 comment on column finmap_operations.tag is 'IDs of the tags, joined by commas.';
 comment on column finmap_operations.comment is 'The comment as Finmap has it.';
+comment on column finmap_operations.project is 'IDs of the projects, joined by commas.';
+comment on column finmap_operations.counterparty is 'ID of the counterparty.';
 comment on column finmap_operations.read_at is 'When it was read.';
 
 create table reconciliation (
@@ -287,27 +286,54 @@ create table differences (
 );
 comment on table differences is 'One row is one record in which the two sides differ. An explained one has a reason that a person knows or decides; an unexplained one is a defect.';
 
--- One row is one decision of a person about one planned action (approve or dismiss) and about nothing else; the last
--- one holds, until anything is carried out about the transaction.
+-- One row is one decision of a person about one planned action (approve or dismiss) on one occasion, which is a hash of
+-- all that the person was shown. It dies with its occasion.
 create table decisions (
     transaction_id varchar not null,
     action varchar not null,
-    subject varchar not null,
+    occasion varchar not null,
     decision varchar not null check (decision in ('approve', 'dismiss')),
-    decided_at timestamptz not null
+    decided_at timestamptz not null,
+    primary key (transaction_id, action, occasion)
+);
+
+-- One row is one planned change that was too many at once: it waits for a person, however few it is among later ones.
+create table held_changes (
+    transaction_id varchar not null,
+    action varchar not null,
+    occasion varchar not null,
+    primary key (transaction_id, action, occasion)
+);
+
+-- One row is one pending change as it was last shown to a person: what `approve --yes` may approve.
+create table shown_changes (
+    transaction_id varchar not null,
+    action varchar not null,
+    occasion varchar not null,
+    shown_at timestamptz not null,
+    primary key (transaction_id, action, occasion)
 );
 
 -- One row, once a first import is held for review: operations up to this moment wait for approve.
 create table held_import (held_until timestamptz not null);
 
--- One row is one planned change that was too many at once: it waits for approve, whatever else is planned with it.
-create table held_changes (
-    transaction_id varchar not null,
-    action varchar not null,
-    subject varchar not null,
-    why varchar not null,
-    primary key (transaction_id, action, subject)
-);
+-- One row, once a ledger was rebuilt from Finmap: of older transactions a further generation may be there, unlisted.
+create table rebuilt_ledger (rebuilt_at timestamptz not null);
 
--- What a sync has still to do; made anew by each, from sql/plan.sql.
-create table plan (transaction_id varchar, action varchar, standing varchar, why varchar, day date);
+-- One row, once `catch-up` was used: transactions of days up to this one that were never sent are not posted.
+create table caught_up (until_day date not null);
+
+-- One row is one task of the run that is going on, or went on last: what of the plan it carries out.
+create table tasks (
+    position integer primary key,
+    action varchar not null,
+    approved boolean not null,
+    transaction_id varchar not null,
+    external_id varchar not null,
+    generation integer not null,
+    day date not null,
+    wanted struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    theirs struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    known_as varchar,
+    others varchar[] not null
+);

@@ -20,6 +20,62 @@ select raw.*
 from raw_sitniks_orders raw
 join (select order_id, max(version) as version from raw_sitniks_orders group by all) using (order_id, version);
 
+-- One row is one operation that Finmap should have, as one value.
+create or replace view wanted_operations as
+select
+    transaction_id, external_id, day,
+    struct_pack(
+        "type" := type, amount := amount, occurred_at := occurred_at, account := account, category := category,
+        tag := tag, "comment" := comment, project := null::varchar, counterparty := null::varchar
+    ) as content
+from operations;
+
+-- One row is one key that Finmap showed when it was last read, as one value; a key that is there twice counts once.
+create or replace view shown_operations as
+select
+    external_id,
+    arg_max(struct_pack(
+        "type" := type, amount := amount, occurred_at := occurred_at, account := account, category := category,
+        tag := tag, "comment" := comment, project := project, counterparty := counterparty
+    ), read_at) as content
+from finmap_operations
+group by all;
+
+-- One row is one operation that is not posted because `catch-up` skipped its day.
+create or replace view skipped_operations as
+select o.*
+from operations o
+anti join finmap_upload l using (transaction_id)
+where o.day <= (select until_day from caught_up);
+
+-- In which fields two contents differ.
+create or replace macro differing_fields(a, b) as list_filter([
+    if(a.type is distinct from b.type, 'type', null),
+    if(a.amount is distinct from b.amount, 'amount', null),
+    if(a.occurred_at is distinct from b.occurred_at, 'occurred_at', null),
+    if(a.account is distinct from b.account, 'account', null),
+    if(a.category is distinct from b.category, 'category', null),
+    if(a.tag is distinct from b.tag, 'tag', null),
+    if(a.comment is distinct from b.comment, 'comment', null),
+    if(a.project is distinct from b.project, 'project', null),
+    if(a.counterparty is distinct from b.counterparty, 'counterparty', null)
+], lambda field : field is not null);
+
+-- The fields that a person may set freely, for they are not money and not ours to insist on.
+create or replace macro but_for_peoples_fields(fields) as list_filter(
+    fields, lambda field : field not in ('category', 'tag', 'project', 'counterparty')
+);
+
+-- Without those in which what Finmap shows cannot be compared with what is wanted: tags are IDs there, and where nothing
+-- is wanted anything may be.
+create or replace macro but_for_labels(fields, wanted) as list_filter(
+    fields,
+    lambda field : field not in ('tag', 'project', 'counterparty') and not (field = 'category' and wanted.category is null)
+);
+
+-- Fields as people call them.
+create or replace macro named(fields) as replace(array_to_string(fields, ', '), 'occurred_at', 'date');
+
 -- A JSON value as one line of text: of an object its title or name; null when there is nothing to read.
 -- Control characters, line ends and the marks that turn the writing direction are taken out.
 create or replace macro text_of(value) as nullif(trim(regexp_replace(regexp_replace(

@@ -91,7 +91,7 @@ def sync(
         enter("deriving")
         derive_operations(run, first, last)
         if task.approve:
-            decide(run.warehouse, "approve", now)
+            decide(run.warehouse, "approve", now, conflicts=True)
         enter("delivering")
         if task.delivery == "real":
             deliver(run, first, last, now=lambda: now)
@@ -101,7 +101,7 @@ def sync(
             WRONG[task.delivery](run, now).deliver(first, last)
         enter("reconciling")
         with run.warehouse.transaction() as con:
-            reconcile(con, first, last, now)
+            reconcile(con)
     except ApiError as error:
         return {"error": str(error)}
     return left_to_do(run.warehouse)
@@ -115,7 +115,7 @@ def left_to_do(warehouse: Warehouse) -> dict[str, Any]:
             for what, query in {
                 "to_do": "select action, external_id from plan where standing = 'go'",
                 "pending": "select state, external_id from finmap_upload where next_attempt_at is not null",
-                "waiting": "select action, external_id, why from plan where standing = 'waiting'",
+                "waiting": "select action, external_id, why from plan where standing = 'pending'",
                 "unexplained": "select kind, external_id, detail from differences where not explained",
             }.items()
         }

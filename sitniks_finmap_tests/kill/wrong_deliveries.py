@@ -2,10 +2,12 @@
 
 from datetime import date, datetime
 
-from sitniks_finmap.delivery import Courier, Delivery, make_plan
-from sitniks_finmap.finmap import Content, Finmap, Write, _all_fields, _body, _json
+from sitniks_finmap.apply import Task
+from sitniks_finmap.content import Content
+from sitniks_finmap.delivery import Tasks, take_tasks
+from sitniks_finmap.finmap import Finmap, Write, _all_fields, _body, _json
+from sitniks_finmap.ledger import Entry, State, keep_entries
 from sitniks_finmap.run import ConnectionRun
-from sitniks_finmap.settlement import Planned, Settler
 
 
 class Keyless(Finmap):
@@ -22,40 +24,52 @@ class WrongDelivery:
     def __init__(self, run: ConnectionRun, now: datetime) -> None:
         self.now = now
         self.finmap = run.finmap
-        self.courier = Courier(run.warehouse, run.finmap, retry_every=run.connection.retry_every, now=lambda: now)
-        self.settler = Settler(run.finmap, {}, retry_every=run.connection.retry_every, run_id=None, now=lambda: now)
+        self.warehouse = run.warehouse
 
     def deliver(self, first_day: date, last_day: date) -> None:
-        with self.courier.warehouse.transaction() as con:
-            make_plan(con, first_day, last_day, self.now, every_failed=True)
-        self.carry_out(list(self.courier._planned()))
+        with self.warehouse.transaction() as con:
+            take_tasks(con, first_day, last_day, self.now, every_failed=True)
+        tasks = Tasks(self.warehouse, lambda: self.now)
+        first = tasks.take()
+        taken = [first, *tasks.chunk] if first else []
+        tasks.put_back(taken)  # these deliveries write down nothing before they send it
+        self.carry_out(taken)
 
-    def carry_out(self, plan: list[Planned]) -> None:
+    def carry_out(self, tasks: list[Task]) -> None:
         raise NotImplementedError
 
-    def post(self, plan: list[Planned]) -> None:
-        for planned in plan:
-            self.finmap.create(planned.external_id, self.settler._wanted(planned))
+    def post(self, tasks: list[Task]) -> None:
+        for task in tasks:
+            if task.wanted:
+                self.finmap.create(task.external_id, task.wanted)
 
-    def mark(self, plan: list[Planned]) -> None:
-        self.courier._commit(Delivery(), [self.settler._settled(planned, [], "verified") for planned in plan])
+    def mark(self, tasks: list[Task]) -> None:
+        entries = [
+            Entry(
+                t.external_id, t.transaction_id, t.generation, t.day, State.VERIFIED, written=t.wanted, shown=t.wanted,
+                sent_at=self.now, verified_at=self.now,
+            )
+            for t in tasks
+        ]  # fmt: skip
+        with self.warehouse.transaction() as con:
+            keep_entries(con, entries)
 
 
 class MarksFirst(WrongDelivery):
     """Marks before it posts: a kill in between loses operations."""
 
-    def carry_out(self, plan: list[Planned]) -> None:
-        self.mark(plan)
-        self.post(plan)
+    def carry_out(self, tasks: list[Task]) -> None:
+        self.mark(tasks)
+        self.post(tasks)
 
 
 class PostsWithoutKey(WrongDelivery):
     """Posts, then marks, and no key says that Finmap has it already: a kill in between doubles operations."""
 
-    def carry_out(self, plan: list[Planned]) -> None:
+    def carry_out(self, tasks: list[Task]) -> None:
         self.finmap = Keyless(self.finmap.api)
-        self.post(plan)
-        self.mark(plan)
+        self.post(tasks)
+        self.mark(tasks)
 
 
 WRONG = {"marks first": MarksFirst, "posts without a key": PostsWithoutKey}

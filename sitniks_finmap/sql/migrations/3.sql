@@ -1,1 +1,167 @@
 -- Version 3: the second wave.
+
+-- The ledger knows what was written and what Finmap showed of it, every intent whose end is not known, and since when
+-- an operation is not shown. Decisions and held changes are about an occasion. The plan is a view over all days.
+create table caught_up (until_day date not null);
+insert into caught_up
+select max(day) from finmap_upload where state = 'dismissed' and sent_at is null having count(*) > 0;
+delete from finmap_upload where state = 'dismissed' and sent_at is null;
+
+alter table finmap_upload rename to finmap_upload_2;
+create table finmap_upload (
+    external_id varchar primary key,
+    transaction_id varchar not null,
+    generation integer not null,
+    day date not null,
+    state varchar not null check (
+        state in ('sent', 'verified', 'failed', 'refused', 'withdrawn', 'deleted', 'rolled_back')
+    ),
+    written struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    shown struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    unseen varchar[] not null default [],
+    intents struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar)[] not null default [],
+    deleting varchar,
+    deleting_at timestamptz,
+    refused struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    carried struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    attempts integer not null default 0,
+    last_error varchar,
+    next_attempt_at timestamptz,
+    sent_at timestamptz,
+    applied_at timestamptz,
+    verified_at timestamptz,
+    looked_at timestamptz,
+    missing_since timestamptz,
+    run_id varchar
+);
+comment on table finmap_upload is 'One row is one operation that Finmap was told of: the ledger. It makes delivery fast; the external_id makes it right.';
+comment on column finmap_upload.external_id is 'The key of the operation in Finmap.';
+comment on column finmap_upload.transaction_id is 'Sitniks'' id.';
+comment on column finmap_upload.generation is '1; counts up when the operation had to be created anew.';
+comment on column finmap_upload.day is 'Local day of the transaction; the partition.';
+comment on column finmap_upload.state is 'sent (accepted, not seen since), verified (seen in Finmap), failed (will be tried again), refused (by Finmap; tried again once a day or when it changes), withdrawn (deleted by us), deleted (by a person in Finmap), rolled_back (deleted by rollback).';
+comment on column finmap_upload.written is 'What Finmap accepted last; the tag is a label. Null when nothing is known to have been accepted, or the ledger was rebuilt from Finmap.';
+comment on column finmap_upload.shown is 'What Finmap showed at the first look after that: the base of every comparison. The tag is its IDs.';
+comment on column finmap_upload.unseen is 'Fields that were written and not seen in Finmap since.';
+comment on column finmap_upload.intents is 'What was sent without learning how it ended, oldest first; settled by the next look.';
+comment on column finmap_upload.deleting is 'withdraw, replace or rollback: a deletion that was begun and not yet seen done.';
+comment on column finmap_upload.deleting_at is 'When that deletion began.';
+comment on column finmap_upload.refused is 'What Finmap refused, in whole or in part.';
+comment on column finmap_upload.carried is 'What a person had set on it when we deleted it: the next generation takes it over.';
+comment on column finmap_upload.attempts is 'How often it was tried.';
+comment on column finmap_upload.last_error is 'Why the last attempt did not succeed.';
+comment on column finmap_upload.next_attempt_at is 'When it is due again: a failed one is tried, one that Finmap only stored is looked up.';
+comment on column finmap_upload.sent_at is 'When Finmap accepted it.';
+comment on column finmap_upload.applied_at is 'When Finmap said that the last write is done, not only stored.';
+comment on column finmap_upload.verified_at is 'When it was last seen in Finmap.';
+comment on column finmap_upload.looked_at is 'When it was last looked for in Finmap, seen or not.';
+comment on column finmap_upload.missing_since is 'When a look did not show it for the first time; null while it is shown. One look is no proof.';
+comment on column finmap_upload.run_id is 'Dagster run of the last attempt.';
+
+
+insert into finmap_upload by name
+with known as (
+    select
+        *,
+        struct_pack(
+            type := type, amount := amount, occurred_at := occurred_at, account := account, category := category,
+            tag := tag, comment := comment, project := null::varchar, counterparty := null::varchar
+        ) as content
+    from finmap_upload_2
+),
+seen as (
+    select
+        external_id,
+        any_value(struct_pack(
+            type := type, amount := amount, occurred_at := occurred_at, account := account, category := category,
+            tag := tag, comment := comment, project := null::varchar, counterparty := null::varchar
+        )) as content
+    from finmap_operations group by all
+)
+select
+    k.external_id, k.transaction_id, k.generation, k.day,
+    case k.state when 'rejected' then 'refused' when 'dismissed' then 'rolled_back' else k.state end as state,
+    if(k.sent_at is not null and not k.rebuilt, k.content) as written,
+    -- What a person is known to have changed stays theirs: its base is what we wrote.
+    case
+        when k.sent_at is null or (k.verified_at is null and k.applied_at is null) then null
+        when k.rebuilt then coalesce(s.content, k.content)
+        when s.content is null then k.content
+        else struct_pack(
+            type := k.type, amount := k.amount, occurred_at := k.occurred_at, account := k.account,
+            category := if(k.category is null and not list_contains(k.kept_fields, 'category'), s.content.category, k.category),
+            tag := if(list_contains(k.kept_fields, 'tag'), '', s.content.tag),
+            comment := k.comment, project := null::varchar, counterparty := null::varchar
+        )
+    end as shown,
+    if(k.state = 'sent' and k.applied_at is null and k.verified_at is null, ['type', 'amount', 'occurred_at', 'account', 'category', 'tag', 'comment', 'project', 'counterparty'], []) as unseen,
+    case
+        when k.writing is not null then [struct_pack(
+            type := k.type, amount := k.writing.amount, occurred_at := k.writing.occurred_at,
+            account := k.writing.account, category := k.writing.category, tag := k.writing.tag,
+            comment := k.writing.comment, project := null::varchar, counterparty := null::varchar
+        )]
+        when k.sent_at is null and k.state = 'failed' then [k.content]
+        else []
+    end as intents,
+    if(k.deleting_at is not null, 'withdraw', null) as deleting,
+    k.deleting_at,
+    if(k.state = 'rejected', k.content, null) as refused,
+    k.attempts, k.last_error, k.next_attempt_at, k.sent_at, k.applied_at, k.verified_at, k.verified_at as looked_at,
+    k.run_id
+from known k
+left join seen s using (external_id);
+drop table finmap_upload_2;
+
+alter table finmap_operations add column project varchar;
+comment on column finmap_operations.project is 'IDs of the projects, joined by commas.';
+alter table finmap_operations add column counterparty varchar;
+comment on column finmap_operations.counterparty is 'ID of the counterparty.';
+
+alter table settings add column lookback_days integer default 7;
+update settings set lookback_days = 7;
+alter table settings alter column lookback_days set not null;
+
+drop table decisions;
+drop table held_changes;
+drop table plan;
+
+create table decisions (
+    transaction_id varchar not null,
+    action varchar not null,
+    occasion varchar not null,
+    decision varchar not null check (decision in ('approve', 'dismiss')),
+    decided_at timestamptz not null,
+    primary key (transaction_id, action, occasion)
+);
+
+create table held_changes (
+    transaction_id varchar not null,
+    action varchar not null,
+    occasion varchar not null,
+    primary key (transaction_id, action, occasion)
+);
+
+create table shown_changes (
+    transaction_id varchar not null,
+    action varchar not null,
+    occasion varchar not null,
+    shown_at timestamptz not null,
+    primary key (transaction_id, action, occasion)
+);
+
+create table rebuilt_ledger (rebuilt_at timestamptz not null);
+
+create table tasks (
+    position integer primary key,
+    action varchar not null,
+    approved boolean not null,
+    transaction_id varchar not null,
+    external_id varchar not null,
+    generation integer not null,
+    day date not null,
+    wanted struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    theirs struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    known_as varchar,
+    others varchar[] not null
+);

@@ -1,0 +1,413 @@
+"""Carries out one row of the plan: every write ends in an entry of the ledger, every doubt in a look at Finmap."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+
+from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, merge, settled
+from sitniks_finmap.finmap import Finmap, Operation, Outcome, Write
+from sitniks_finmap.http import ApiError, KeyRefused
+from sitniks_finmap.ledger import DELETED_AFTER, HIDDEN_FOR, LOOK_AGAIN, OUT, Entry, State, look, not_shown
+
+MONEY = ("amount", "account", "occurred_at")
+REFUSED_AGAIN = timedelta(days=1)  # a closed period is opened, a right is given: what was refused is tried once a day
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row of the plan that is carried out."""
+
+    action: str
+    approved: bool
+    transaction_id: str
+    external_id: str
+    generation: int
+    day: date
+    wanted: Content | None
+    theirs: Content | None  # what Finmap showed when the plan was made, and a person approved
+    others: list[str]  # keys of the same transaction that must not be in Finmap when this one is created
+    entry: Entry | None  # what the ledger knows of it, or of the generation before
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a task ended: entries of the ledger (the last is the operation's), the writes, what Finmap showed."""
+
+    entries: list[Entry]
+    writes: list[Write] = field(default_factory=list)
+    seen: list[Operation] = field(default_factory=list)
+
+    @property
+    def state(self) -> State:
+        return self.entries[-1].state
+
+
+class Applier:
+    """Carries out tasks. Touches no DuckDB: it runs in several threads, and the network is awaited."""
+
+    def __init__(
+        self,
+        finmap: Finmap,
+        tags: dict[str, str],
+        missing_tags: dict[str, str] | None = None,
+        *,
+        retry_every: timedelta,
+        run_id: str | None,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.finmap = finmap
+        self.tags = tags  # label → ID
+        self.missing_tags = missing_tags or {}  # label → why Finmap has none
+        self.key_refused: KeyRefused | None = None
+        self.retry_every = retry_every
+        self.run_id = run_id
+        self.now = now
+
+    def apply(self, task: Task) -> Result:
+        """Brings one operation to Finmap, or finds out how it stands. Raises KeyRefused."""
+        if self.key_refused:  # to another request of this delivery: no further one is sent
+            raise self.key_refused
+        steps = {
+            "create": self._create, "recreate": self._create, "verify": self._update, "update": self._update,
+            "withdraw": self._withdraw, "rollback": self._withdraw, "replace": self._replace,
+        }  # fmt: skip
+        result = Result([])
+        try:
+            ended = steps[task.action](task, result.writes, result.seen)
+        except ApiError as error:
+            if isinstance(error, KeyRefused):
+                self.key_refused = error
+                if not result.writes:
+                    raise  # nothing was done: the task is as it was
+            ended = [self._failed(self._before(task), task, f"the outcome is unknown: {error}")]
+        return replace(result, entries=[replace(one, run_id=self.run_id) for one in ended])
+
+    # -- create --
+
+    def _create(self, task: Task, writes: list[Write], seen: list[Operation]) -> list[Entry]:
+        entry = self._new(task)
+        for key in task.others:
+            if other := self.finmap.details(key):
+                seen.append(other)
+                return self._taken(task, entry, key, other)
+        wanted, left_out = self._sendable(task)
+        sent = self._with_carried(entry, wanted)
+        write = self.finmap.create(task.external_id, sent)
+        writes.append(write)
+        if write.outcome is Outcome.REFUSED and (bare := _bare(sent)) != sent:
+            wanted, left_out = _bare(wanted), write.error
+            write = self.finmap.create(task.external_id, bare)
+            writes.append(write)
+        match write.outcome:
+            case Outcome.APPLIED | Outcome.ACCEPTED:
+                return [self._written(entry, task, list(FIELDS), write, wanted, left_out)]
+            case Outcome.REFUSED:
+                return [self._refused(entry, task, write.error)]
+            case Outcome.ERROR:
+                return [self._failed(entry, task, write.error)]
+        if write.outcome is Outcome.UNKNOWN:
+            entry = replace(entry, intents=_with(entry.intents, task.wanted))
+        try:
+            found = self.finmap.details(task.external_id)
+        except ApiError as error:
+            return [self._unknown(entry, task, error)]
+        if found:
+            return self._compare(task, entry, found, writes, seen)
+        if write.outcome is Outcome.EXISTS:
+            return [self._hidden(entry)]
+        return [self._failed(entry, task, write.error)]
+
+    def _taken(self, task: Task, entry: Entry, key: str, other: Operation) -> list[Entry]:
+        """Another generation of the transaction is there: it is never created beside it."""
+        known = task.entry if task.entry and task.entry.external_id == key else None
+        generation = int(key.rsplit(":", 1)[-1]) if key.count(":") > 1 else 1
+        if known or generation > task.generation:
+            # It was never gone, or somebody put it back; or the ledger was lost and did not know of it.
+            known = known or Entry(key, task.transaction_id, generation, task.day, State.VERIFIED)
+            return [look(known, other.content, self.now(), self._tag)]
+        return [self._retry(entry, f"{key} is still in Finmap; it is deleted first", LOOK_AGAIN, State.FAILED)]
+
+    def _hidden(self, entry: Entry) -> Entry:
+        """Finmap says that the key exists and does not show it: it was stored, or somebody deleted it."""
+        now = self.now()
+        since = entry.missing_since or now
+        if now - since >= HIDDEN_FOR:
+            return replace(entry, state=State.DELETED, attempts=entry.attempts + 1, next_attempt_at=None, intents=[])
+        wait = LOOK_AGAIN if now - since < DELETED_AFTER else timedelta(hours=1)
+        return replace(
+            entry, state=State.SENT, missing_since=since, attempts=entry.attempts + 1, next_attempt_at=now + wait,
+            last_error="Finmap says that it exists but does not show it", sent_at=entry.sent_at or now,
+        )  # fmt: skip
+
+    # -- update, verify --
+
+    def _update(self, task: Task, writes: list[Write], seen: list[Operation]) -> list[Entry]:
+        entry = self._before(task)
+        found = self.finmap.details(entry.external_id)
+        if found:
+            return self._compare(task, entry, found, writes, seen)
+        if entry.deleting:
+            return [self._absent(entry, task)]
+        if entry.verified_at or entry.applied_at:
+            return [self._missing(entry)]
+        return self._create(replace(task, others=[]), writes, seen)  # accepted once: under its key it is never two
+
+    def _missing(self, entry: Entry) -> Entry:
+        """It was there and is not shown. A second look, hours later, makes it a deletion by a person."""
+        now = self.now()
+        missing = not_shown(entry, now)
+        if missing.missing_since and now - missing.missing_since >= DELETED_AFTER:
+            return replace(missing, state=State.DELETED, intents=[], next_attempt_at=None, last_error=None)
+        return replace(missing, last_error="Finmap did not show it; it is looked for again")
+
+    def _compare(
+        self, task: Task, entry: Entry, found: Operation, writes: list[Write], seen: list[Operation]
+    ) -> list[Entry]:
+        """Brings what Finmap shows in line with what is wanted; a person's edit stays."""
+        now, wanted, theirs = self.now(), task.wanted, found.content
+        if entry.deleting and self._may_still_go(entry):
+            seen.append(found)
+            return [self._retry(entry, "Finmap has accepted the deletion and still shows it", LOOK_AGAIN)]
+        entry = replace(look(entry, theirs, now, self._tag), deleting=None, deleting_at=None, attempts=entry.attempts + 1)
+        if wanted is None or entry.shown is None:
+            seen.append(found)
+            return [entry]
+        sendable, left_out = self._sendable(task)
+        if left_out and entry.written:
+            sendable = replace(sendable, tag=entry.written.tag)
+        compared = merge(entry.written, entry.shown, theirs, sendable, self._tag)
+        approved = task.approved and not self._edited_since(task, theirs, compared.conflicts)
+        changes = compared.changes + (compared.conflicts if approved else [])
+        if task.approved and entry.written and not changes:
+            changes = [n for n in MONEY if getattr(entry.written, n) != getattr(entry.shown, n)]
+        if compared.conflicts and not approved:
+            seen.append(found)
+            why = f"a person changed {', '.join(compared.conflicts)} in Finmap"
+            return [replace(entry, last_error=why)]
+        if "type" in changes or theirs.type != sendable.type:
+            seen.append(found)  # the sign has turned since: the next plan replaces it
+            return [entry]
+        but_for = [name for name in compared.kept if name in PEOPLES_FIELDS]
+        if not changes:
+            seen.append(found)
+            done = settled(entry.written or sendable, sendable, but_for if entry.written else [])
+            return [replace(entry, written=done, **self._noted(task, left_out))]
+        return [self._patch(task, entry, sendable, changes, but_for, writes, left_out)]
+
+    def _edited_since(self, task: Task, theirs: Content, names: list[str]) -> bool:
+        """Whether a person changed these fields after what was shown to whoever approved."""
+        return task.theirs is not None and any(getattr(theirs, n) != getattr(task.theirs, n) for n in names)
+
+    def _patch(
+        self, task: Task, entry: Entry, wanted: Content, changes: list[str], but_for: list[str], writes: list[Write],
+        left_out: str | None,
+    ) -> Entry:  # fmt: skip
+        def send(names: list[str]) -> Write:
+            fields = {n: self._tag(wanted.tag) if n == "tag" else getattr(wanted, n) for n in names}
+            writes.append(self.finmap.update(entry.external_id, wanted.type, fields))
+            return writes[-1]
+
+        write = send(changes)
+        bare = [name for name in changes if name not in PEOPLES_FIELDS and (name != "comment" or wanted.comment)]
+        if write.outcome is Outcome.REFUSED and bare and bare != changes:
+            left_out, but_for = write.error, but_for + [name for name in changes if name not in bare]
+            write, changes = send(bare), bare
+        told = settled(entry.written or wanted, wanted, but_for if entry.written else [])
+        match write.outcome:
+            case Outcome.APPLIED | Outcome.ACCEPTED:
+                return self._written(entry, task, changes, write, told, left_out)
+            case Outcome.REFUSED:
+                return self._refused(entry, task, write.error)
+        return self._failed(replace(entry, intents=_with(entry.intents, told)), task, write.error)
+
+    # -- withdraw, roll back, replace --
+
+    def _withdraw(self, task: Task, writes: list[Write], seen: list[Operation]) -> list[Entry]:
+        entry = self._before(task)
+        found = self.finmap.details(entry.external_id)
+        if found is None:
+            return [self._absent(entry, task)]
+        entry = replace(look(entry, found.content, self.now(), self._tag), attempts=entry.attempts + 1)
+        edited = _edited(entry, found.content)
+        if edited and not (task.approved and not self._edited_since(task, found.content, edited)):
+            if task.action != "replace" or not set(edited) <= set(PEOPLES_FIELDS):
+                seen.append(found)
+                return [replace(entry, deleting=None, last_error=f"a person changed {', '.join(edited)} in Finmap")]
+        entry = replace(self._begun(entry, task), carried=_carried(entry, found.content))
+        write = self.finmap.delete(entry.external_id, found.content.type)
+        writes.append(write)
+        try:
+            gone = self.finmap.details(entry.external_id) is None
+        except ApiError as error:
+            if write.outcome is Outcome.ACCEPTED:
+                return [self._deletion_waits(entry, "Finmap has accepted the deletion")]
+            return [self._unknown(entry, task, error)]
+        if gone:
+            return [self._absent(entry, task, answered=write.outcome is Outcome.APPLIED)]
+        seen.append(found)
+        if write.outcome is Outcome.ACCEPTED:
+            return [self._deletion_waits(entry, "Finmap has accepted the deletion and still shows it")]
+        return [self._retry(entry, write.error or "Finmap still shows it", self.retry_every, State.FAILED)]
+
+    def _absent(self, entry: Entry, task: Task, *, answered: bool = False) -> Entry:
+        """It is to be gone and is not shown. The answer "done" and a look prove it, or two looks in different runs."""
+        now = self.now()
+        twice = entry.missing_since is not None and now - entry.missing_since >= LOOK_AGAIN
+        never_seen = not (entry.verified_at or entry.applied_at) and entry.delivered
+        may_come = never_seen and entry.sent_at is not None and now - entry.sent_at < DELETED_AFTER
+        action = entry.deleting or task.action
+        if (answered or twice) and not may_come:
+            ends_as = State.ROLLED_BACK if action == "rollback" else State.WITHDRAWN
+            return replace(
+                entry, state=ends_as, deleting=None, deleting_at=None, intents=[], unseen=[], refused=None, next_attempt_at=None,
+                last_error=None, looked_at=now, missing_since=entry.missing_since or now, attempts=entry.attempts + 1,
+            )  # fmt: skip
+        waits = replace(self._begun(not_shown(entry, now), task), attempts=entry.attempts + 1)
+        return self._deletion_waits(waits, "Finmap does not show it; a second look makes sure that it is deleted")
+
+    def _deletion_waits(self, entry: Entry, why: str) -> Entry:
+        return replace(entry, state=State.SENT, next_attempt_at=self.now() + LOOK_AGAIN, last_error=why)
+
+    def _begun(self, entry: Entry, task: Task) -> Entry:
+        return replace(entry, deleting=entry.deleting or task.action, deleting_at=entry.deleting_at or self.now())
+
+    def _may_still_go(self, entry: Entry) -> bool:
+        """Whether Finmap accepted the deletion so lately that it may only not have done it yet."""
+        begun = entry.deleting_at
+        return entry.state is State.SENT and begun is not None and self.now() - begun < DELETED_AFTER
+
+    def _replace(self, task: Task, writes: list[Write], seen: list[Operation]) -> list[Entry]:
+        """Deletes one generation and creates the next, once the first is seen gone: an income cannot be made an expense."""
+        entry = self._before(task)
+        if not (entry.verified_at or entry.applied_at or entry.deleting):
+            # Accepted once, and never seen: under its own key it cannot become two, whatever comes of it.
+            if found := self.finmap.details(entry.external_id):
+                seen.append(found)
+                return [look(entry, found.content, self.now(), self._tag)]
+            own = replace(task, action="create", external_id=entry.external_id, generation=entry.generation, others=[])
+            return self._create(own, writes, seen)
+        if not entry.deleting and self.finmap.details(entry.external_id) is None:
+            return [self._missing(entry)]
+        (old,) = self._withdraw(task, writes, seen)
+        if old.state is not State.WITHDRAWN:
+            return [old]
+        anew = replace(task, action="create", entry=old)
+        try:
+            return [old, *self._create(anew, writes, seen)]
+        except ApiError as error:  # what became of the first half is known, and kept
+            return [old, self._unknown(self._new(anew), anew, error)]
+
+    # -- entries --
+
+    def _before(self, task: Task) -> Entry:
+        return task.entry or self._new(task)
+
+    def _new(self, task: Task) -> Entry:
+        """The entry of the generation that is to be created."""
+        if task.entry and task.entry.external_id == task.external_id and task.entry.state not in OUT:
+            return task.entry
+        carried = task.entry.carried if task.entry else None
+        return Entry(
+            task.external_id, task.transaction_id, task.generation, task.day, State.FAILED, carried=carried
+        )
+
+    def _written(
+        self, entry: Entry, task: Task, names: list[str], write: Write, told: Content, left_out: str | None
+    ) -> Entry:
+        now, applied = self.now(), write.outcome is Outcome.APPLIED
+        return replace(
+            entry,
+            state=State.SENT,
+            written=told,
+            unseen=[name for name in FIELDS if name in names or name in entry.unseen],
+            intents=[],
+            deleting=None,
+            deleting_at=None,
+            attempts=entry.attempts + 1,
+            sent_at=entry.sent_at if applied and entry.sent_at else now,
+            applied_at=now if applied else None,
+            missing_since=None,
+            day=task.day,
+            **self._noted(task, left_out, None if applied else now + LOOK_AGAIN),
+        )
+
+    def _noted(self, task: Task, left_out: str | None, due: datetime | None = None) -> dict:
+        """What Finmap did not take of a write whose money it took: it is tried again tomorrow."""
+        if left_out is None:
+            return {"refused": None, "last_error": None, "next_attempt_at": due}
+        return {
+            "refused": task.wanted, "last_error": left_out, "next_attempt_at": due or self.now() + REFUSED_AGAIN,
+        }  # fmt: skip
+
+    def _refused(self, entry: Entry, task: Task, why: str | None) -> Entry:
+        return replace(
+            entry, state=State.REFUSED, refused=task.wanted, last_error=why, attempts=entry.attempts + 1,
+            next_attempt_at=self.now() + REFUSED_AGAIN, intents=[],
+        )  # fmt: skip
+
+    def _failed(self, entry: Entry, task: Task, why: str | None) -> Entry:
+        """Whatever was begun may have been carried out: the next look tells."""
+        if task.action in ("create", "recreate", "update", "verify") and task.wanted:
+            entry = replace(entry, intents=_with(entry.intents, task.wanted))
+        elif task.action in ("withdraw", "replace", "rollback"):
+            entry = self._begun(entry, task)
+        return self._retry(entry, why, self.retry_every, State.FAILED)
+
+    def _unknown(self, entry: Entry, task: Task, error: ApiError) -> Entry:
+        if isinstance(error, KeyRefused):
+            self.key_refused = error
+        return self._failed(entry, task, f"the outcome is unknown: {error}")
+
+    def _retry(self, entry: Entry, why: str | None, after: timedelta, state: State | None = None) -> Entry:
+        return replace(
+            entry, state=state or entry.state, attempts=entry.attempts + 1, last_error=why,
+            next_attempt_at=self.now() + after,
+        )  # fmt: skip
+
+    # -- contents --
+
+    def _sendable(self, task: Task) -> tuple[Content, str | None]:
+        """What can be sent of what is wanted, and why something is left out: money does not wait for a tag."""
+        assert task.wanted is not None, "only a wanted operation is created or compared"  # noqa: S101
+        tag = task.wanted.tag
+        if tag and tag not in self.tags:
+            return replace(task.wanted, tag=None), self.missing_tags.get(tag, "Finmap has no such tag")
+        return task.wanted, None
+
+    def _with_carried(self, entry: Entry, wanted: Content) -> Content:
+        """What is sent of a new operation, with what a person had set on the generation before; the tag as IDs."""
+        tag, carried = self._tag(wanted.tag), entry.carried
+        if carried is None:
+            return replace(wanted, tag=tag)
+        others = {n: getattr(wanted, n) or getattr(carried, n) for n in PEOPLES_FIELDS}
+        return replace(wanted, **others | {"tag": ",".join(one for one in (tag, carried.tag) if one) or None})
+
+    def _tag(self, label: str | None) -> str | None:
+        return self.tags.get(label, label) if label else None
+
+
+def _edited(entry: Entry, theirs: Content) -> list[str]:
+    """The fields that somebody changed in Finmap since our last write."""
+    if entry.shown is None:
+        return []
+    return [name for name in FIELDS if getattr(theirs, name) != getattr(entry.shown, name)]
+
+
+def _carried(entry: Entry, theirs: Content) -> Content | None:
+    """What a person set where we send nothing: the next generation takes it over."""
+    names = [name for name in _edited(entry, theirs) if name in PEOPLES_FIELDS]
+    if not names:
+        return entry.carried
+    ours = (entry.shown.tag or "").split(",") if entry.shown else []
+    tags = ",".join(one for one in (theirs.tag or "").split(",") if one and one not in ours)
+    mine = {name: getattr(theirs, name) if name in names else None for name in PEOPLES_FIELDS}
+    return replace(theirs, **mine | {"tag": tags or None})
+
+
+def _bare(content: Content) -> Content:
+    """The money alone: without what Finmap may refuse and nobody needs for the sums."""
+    return replace(content, **dict.fromkeys(PEOPLES_FIELDS))
+
+
+def _with(intents: list[Content], one: Content | None) -> list[Content]:
+    return intents if one is None or one in intents else [*intents, one]

@@ -1,0 +1,177 @@
+"""The ledger: what Finmap was told of each operation, and what a look at Finmap says about it."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import duckdb
+
+from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, TagId, as_shown, content_of, spelled_alike
+
+LOOK_AGAIN = timedelta(minutes=10)  # what Finmap stored, or is deleting, is looked for after this
+DELETED_AFTER = timedelta(hours=2)  # between the two looks that make an absence a deletion by a person
+HIDDEN_FOR = timedelta(hours=24)  # so long a key that Finmap has taken and does not show is waited for
+
+
+class State(StrEnum):
+    """What is known of an operation in Finmap."""
+
+    SENT = "sent"  # accepted; not seen there since
+    VERIFIED = "verified"  # seen there after our last write
+    FAILED = "failed"  # the last attempt has no known good end; it is tried again
+    REFUSED = "refused"  # Finmap does not take it; tried again once a day, or when it changes
+    WITHDRAWN = "withdrawn"  # taken out by us
+    DELETED = "deleted"  # taken out by a person
+    ROLLED_BACK = "rolled_back"  # taken out by `rollback`
+
+
+OUT = (State.WITHDRAWN, State.DELETED, State.ROLLED_BACK)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of finmap_upload; the columns are documented in sql/schema.sql."""
+
+    external_id: str
+    transaction_id: str
+    generation: int
+    day: date
+    state: State
+    written: Content | None = None
+    shown: Content | None = None
+    unseen: list[str] = field(default_factory=list)
+    intents: list[Content] = field(default_factory=list)
+    deleting: str | None = None
+    deleting_at: datetime | None = None
+    refused: Content | None = None
+    carried: Content | None = None
+    attempts: int = 0
+    last_error: str | None = None
+    next_attempt_at: datetime | None = None
+    sent_at: datetime | None = None
+    applied_at: datetime | None = None
+    verified_at: datetime | None = None
+    looked_at: datetime | None = None
+    missing_since: datetime | None = None
+    run_id: str | None = None
+
+    @property
+    def delivered(self) -> bool:
+        """Whether Finmap is known to have had it."""
+        return self.written is not None or self.shown is not None
+
+
+CONTENTS = ("written", "shown", "refused", "carried")
+
+
+def entry_of(row: dict[str, Any]) -> Entry:
+    """An entry from a row of finmap_upload."""
+    row = {name: value for name, value in row.items() if name in COLUMNS}
+    row |= {name: content_of(row[name]) for name in CONTENTS}
+    row["intents"] = [Content(**one) for one in row["intents"]]
+    return Entry(**row | {"state": State(row["state"])})
+
+
+COLUMNS = tuple(one.name for one in fields(Entry))
+
+
+def keep_entries(con: duckdb.DuckDBPyConnection, entries: list[Entry]) -> None:
+    """Writes entries into finmap_upload, over those with the same key."""
+    if not entries:
+        return
+    types = dict(
+        con.execute(
+            "select column_name, data_type from duckdb_columns() "
+            "where table_name = 'finmap_upload' and database_name = current_database()"
+        ).fetchall()
+    )
+    rows = json.dumps([asdict(entry) for entry in {one.external_id: one for one in entries}.values()], default=_text)
+    # Through JSON and not a frame: a column of structs in which nothing is set would have no type there.
+    con.execute(
+        "insert or replace into finmap_upload by name "
+        "select unnest(entry) from (select unnest(from_json($1::json, $2)) as entry)",
+        [rows, json.dumps([types])],
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value.isoformat(" ") if isinstance(value, datetime) else str(value)
+
+
+def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: bool = True) -> Entry:
+    """The entry after Finmap showed the operation as `theirs`.
+
+    What was written and not seen since is compared with what we sent: from then on, what Finmap shows is the base of
+    every comparison, however it spells it. An intent whose outcome was never known is settled: it was carried out, or
+    it was not. `late` says that nothing of it can still be on its way.
+    """
+    base = entry.written or (entry.intents[-1] if entry.intents else None)
+    if base is None:
+        shown = entry.shown or theirs
+        return replace(entry, state=_shown_state(entry), shown=shown, looked_at=now, verified_at=now, missing_since=None)
+    written, shown = asdict(base), asdict(entry.shown or theirs)
+    created = entry.written is None
+    unseen = []
+    for name in FIELDS:
+        has, was = getattr(theirs, name), shown[name]
+        ours = [base] * (name in entry.unseen or created) + list(reversed(entry.intents))
+        match = next((one for one in ours if as_shown(one, name, tag_id) == has), None)
+        if match is None and as_shown(base, name, tag_id) == has:
+            match = base
+        if match is not None:
+            written[name], shown[name] = getattr(match, name), has
+        elif created:
+            alike = name in PEOPLES_FIELDS or spelled_alike(name, getattr(base, name), has)
+            shown[name] = has if alike else as_shown(base, name, tag_id)
+        elif name in entry.unseen:
+            if entry.applied_at or has != was or entry.shown is None:
+                shown[name] = has
+            else:
+                unseen.append(name)  # only stored: what is shown is from before
+        elif has != was:
+            alike = next((one for one in entry.intents if _may_be(name, one, base, has)), None)
+            if alike is not None:
+                written[name], shown[name] = getattr(alike, name), has
+    done = not entry.intents or all(as_shown(entry.intents[-1], n, tag_id) == getattr(theirs, n) for n in FIELDS)
+    intents = [] if late or created or done else entry.intents
+    waits = bool(unseen or intents)
+    return replace(
+        entry,
+        state=entry.state if waits and entry.state not in OUT else _shown_state(entry),
+        written=Content(**written),
+        shown=Content(**shown),
+        unseen=unseen,
+        intents=intents,
+        next_attempt_at=entry.next_attempt_at if waits or entry.refused or entry.deleting else None,
+        last_error=entry.last_error if waits or entry.refused or entry.deleting else None,
+        verified_at=now,
+        looked_at=now,
+        missing_since=None,
+        deleting=None if entry.state in OUT else entry.deleting,
+        deleting_at=None if entry.state in OUT else entry.deleting_at,
+    )
+
+
+def _may_be(name: str, intent: Content, base: Content, has: Any) -> bool:
+    """Whether what is shown may be an intent of ours, spelled Finmap's way. A tag is an ID there: it cannot be told."""
+    sent = getattr(intent, name)
+    if sent == getattr(base, name):
+        return False
+    return has is not None if name == "tag" else spelled_alike(name, sent, has)
+
+
+def _shown_state(entry: Entry) -> State:
+    return State.REFUSED if entry.state is State.REFUSED else State.VERIFIED
+
+
+def not_shown(entry: Entry, now: datetime) -> Entry:
+    """The entry after a look at Finmap that did not show it: one look is no proof of anything."""
+    due = entry.next_attempt_at
+    if entry.state is State.SENT and entry.verified_at is None and due is None:
+        due = (entry.sent_at or now) + LOOK_AGAIN
+    return replace(entry, looked_at=now, missing_since=entry.missing_since or now, next_attempt_at=due)

@@ -1,0 +1,29 @@
+-- Writes down what the tasks up to a position are about to do: whatever a kill leaves half done is then known for ours.
+-- What was never seen in Finmap is not replaced by a next generation, but written once more under its own key.
+create or replace temp table begun as
+select t.*, t.action = 'replace' and l.verified_at is null and l.applied_at is null as own_key
+from tasks t
+left join finmap_upload l on l.external_id = t.known_as
+where t.position > $after and t.position <= $upto;
+
+insert into finmap_upload (external_id, transaction_id, generation, day, state, intents, last_error)
+select external_id, transaction_id, generation, day, 'failed', [wanted], 'creation started, outcome not recorded'
+from begun
+where action in ('create', 'recreate', 'replace') and not own_key
+on conflict (external_id) do update set
+    intents = if(
+        list_contains(finmap_upload.intents, excluded.intents[1]),
+        finmap_upload.intents,
+        list_append(finmap_upload.intents, excluded.intents[1])
+    );
+
+update finmap_upload
+set intents = list_append(finmap_upload.intents, b.wanted)
+from begun b
+where (b.action = 'update' or b.own_key) and b.known_as = finmap_upload.external_id
+    and not list_contains(finmap_upload.intents, b.wanted);
+
+update finmap_upload
+set deleting = coalesce(deleting, b.action), deleting_at = coalesce(deleting_at, $now)
+from begun b
+where b.action in ('withdraw', 'replace', 'rollback') and not b.own_key and b.known_as = finmap_upload.external_id;
