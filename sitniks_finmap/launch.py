@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._utils.interrupts import capture_interrupts
 from sqlalchemy.exc import DBAPIError
 
 from sitniks_finmap.automation import range_tags, utc_now
@@ -22,6 +33,9 @@ from sitniks_finmap.warehouse import private_folder
 STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
 PACKAGE = Path(__file__).parent
 FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__name__}"  # how Dagster begins the message of one
+DEFINITIONS = "sitniks_finmap.definitions"
+LOCATION = "sitniks_finmap"  # the code location's name in workspace.yaml
+REPOSITORY = "__repository__"  # the name that Dagster gives to a Definitions object
 
 
 @dataclass(frozen=True)
@@ -76,14 +90,41 @@ def run_job(
     job = connection_definitions(connection).resolve_job_def(
         f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}"
     )
-    result = job.execute_in_process(
-        instance=dagster,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        tags={"connection": connection.name, **range_tags(first_day, last_day)},
-        asset_selection=[dg.AssetKey([connection.name, table]) for table in STAGED] if what == "stage" else None,
-        raise_on_error=False,
+    with capture_interrupts():  # Ctrl-C waits until there is a step to interrupt: no run is left without an end
+        run = dagster.create_run_for_job(
+            job,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            tags={**job.run_tags, "connection": connection.name, **range_tags(first_day, last_day)},
+            asset_selection={dg.AssetKey([connection.name, table]) for table in STAGED} if what == "stage" else None,
+            remote_job_origin=job_origin(job.name),
+        )
+        interrupted = False
+        for event in execute_run_iterator(InMemoryJob(job), run, dagster):
+            if not interrupted and _is_interrupt(event):
+                interrupted = True
+                dagster.report_run_canceling(run, "Interrupted from the keyboard.")  # or Dagster calls it a failure
+    if interrupted:
+        raise KeyboardInterrupt
+    ended = dagster.get_run_by_id(run.run_id)
+    success = ended is not None and ended.status is dg.DagsterRunStatus.SUCCESS
+    return Run(run.run_id, success, "" if success else _why(dagster, run.run_id))
+
+
+def job_origin(job_name: str) -> RemoteJobOrigin:
+    """The job as the code location of workspace.yaml has it: with it a run is in Timeline and Jobs, and can be
+    re-executed, like a run that was launched in the UI.
+    """
+    target = LoadableTargetOrigin(
+        executable_path=sys.executable, module_name=DEFINITIONS, working_directory=str(Path.cwd())
     )
-    return Run(result.run_id, result.success, "" if result.success else _why(dagster, result.run_id))
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), job_name)
+
+
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    """Whether Ctrl-C or SIGTERM ended a step, or the wait for the connection's lock."""
+    error = getattr(event.event_specific_data, "error", None)
+    return error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
 
 
 def _why(dagster: dg.DagsterInstance, run_id: str) -> str:
