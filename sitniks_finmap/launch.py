@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sitniks_finmap.automation import range_tags, utc_now
 from sitniks_finmap.connection_definitions import connection_definitions
-from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.connections import ConfigurationError, Connection, data_folder
 from sitniks_finmap.housekeeping import report_killed_runs
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.warehouse import private_folder
@@ -48,8 +48,18 @@ class Run:
 
 
 def prepare_home() -> Path:
-    """DAGSTER_HOME, or `<data>/dagster` when it is unset: made when missing, with our dagster.yaml in it."""
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(data_folder() / "dagster")))
+    """DAGSTER_HOME, or `<data>/dagster` when it is unset: made when missing, with our dagster.yaml in it.
+
+    Raises ConfigurationError for a path that Dagster does not take, and OSError.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or data_folder() / "dagster").expanduser()
+    if not home.is_absolute():
+        raise ConfigurationError(f"DAGSTER_HOME is {home}: Dagster needs the whole path, as {home.absolute()}")
+    if "?" in str(home):
+        raise ConfigurationError(
+            f'{home} has "?" in its path, which Dagster cannot keep runs in: set DAGSTER_HOME to another one'
+        )
+    os.environ["DAGSTER_HOME"] = str(home)
     private_folder(home)
     settings = home / "dagster.yaml"
     if not settings.exists():
@@ -59,7 +69,7 @@ def prepare_home() -> Path:
     return home
 
 
-class RunsUnavailable(Exception):
+class RunsUnavailable(OSError):
     """Dagster's database of runs cannot be read or written; the message says where it is and what to do."""
 
 
@@ -75,6 +85,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
             f"Dagster's database of runs in {home} cannot be used: {error.orig}. Stop what holds it, or free the disk, "
             "then run again; what was read and delivered until now is kept"
         ) from None
+    except dg.DagsterInvalidConfigError as error:
+        raise ConfigurationError(f"{home / 'dagster.yaml'}: {' '.join(str(error).split())}") from None
 
 
 def run_job(
