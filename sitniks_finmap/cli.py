@@ -252,13 +252,13 @@ def status() -> None:
 @cli.command()
 @click.argument("query")
 @click.option("--connection", metavar="NAME", help="Whose data; may be left out when there is one connection.")
-@click.option("--csv", is_flag=True, help="Print CSV instead of a table.")
+@click.option("--csv", is_flag=True, help="Print CSV, for a file or a spreadsheet.")
 def sql(query: str, connection: str | None, csv: bool) -> None:
     """Read the staged data with SQL.
 
     The data as published after the last run, read-only: sitniks-finmap sql "from operations limit 5".
     """
-    from sitniks_finmap.report import print_rows, read_only
+    from sitniks_finmap.query import print_rows, read_only
 
     print_rows(out, *read_only(query, one_connection(connection)), csv=csv)
 

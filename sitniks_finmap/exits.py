@@ -13,7 +13,7 @@ import duckdb
 
 from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.http import ApiError
-from sitniks_finmap.warehouse import WarehouseError
+from sitniks_finmap.warehouse import HINDRANCES, WarehouseError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 EXPECTED = (ConfigurationError, WarehouseError, ApiError, OSError, sqlite3.Error, duckdb.Error)
@@ -39,6 +39,10 @@ def describe(error: BaseException) -> str:
         return f"{where}{error.strerror}{f'; {remedy}' if remedy else ''}"
     if isinstance(error, sqlite3.Error):
         return f"a SQLite file in the data folder cannot be used: {error}; check its owner, the disk and its space"
+    if isinstance(error, duckdb.Error):
+        said = str(error).splitlines()[0]
+        remedy = next((f"; {remedy}" for sign, remedy in HINDRANCES.items() if sign in said), "")
+        return said + remedy
     return str(error)
 
 

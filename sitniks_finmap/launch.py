@@ -21,6 +21,7 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.interrupts import capture_interrupts
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from sitniks_finmap.automation import range_tags, utc_now
@@ -55,10 +56,8 @@ def prepare_home() -> Path:
     home = Path(os.environ.get("DAGSTER_HOME") or data_folder() / "dagster").expanduser()
     if not home.is_absolute():
         raise ConfigurationError(f"DAGSTER_HOME is {home}: Dagster needs the whole path, as {home.absolute()}")
-    if "?" in str(home):
-        raise ConfigurationError(
-            f'{home} has "?" in its path, which Dagster cannot keep runs in: set DAGSTER_HOME to another one'
-        )
+    if make_url(f"sqlite:///{home}").database != str(home):  # Dagster makes such a URL of it
+        raise ConfigurationError(f'Dagster cannot keep runs in {home}: set DAGSTER_HOME to a path without "?" and "%"')
     os.environ["DAGSTER_HOME"] = str(home)
     private_folder(home)
     settings = home / "dagster.yaml"
