@@ -111,9 +111,10 @@ def run_job(
         )
         interrupted = False
         for event in execute_run_iterator(InMemoryJob(job), run, dagster):
-            if not interrupted and _is_interrupt(event):
+            if _is_interrupt(event):
                 interrupted = True
-                dagster.report_run_canceling(run, "Interrupted from the keyboard.")  # or Dagster calls it a failure
+                if event.is_step_failure:  # the run ends next: as canceled, which else would be a failure
+                    dagster.report_run_canceling(run, "Interrupted from the keyboard.")
     if interrupted:
         raise KeyboardInterrupt
     ended = dagster.get_run_by_id(run.run_id)
