@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TextIO
 import click
 import duckdb
 
-from sitniks_finmap.connections import ConfigurationError
+from sitniks_finmap.connections import ConfigurationError, data_folder
 from sitniks_finmap.http import ApiError
 from sitniks_finmap.warehouse import HINDRANCES, WarehouseError
 
@@ -38,7 +38,8 @@ def describe(error: BaseException) -> str:
         remedy = REMEDIES.get(error.errno)
         return f"{where}{error.strerror}{f'; {remedy}' if remedy else ''}"
     if isinstance(error, sqlite3.Error):
-        return f"a SQLite file in the data folder cannot be used: {error}; check its owner, the disk and its space"
+        path = data_folder() / "sandbox.sqlite"  # Dagster's own are RunsUnavailable
+        return f"{path} cannot be used: {error}; check that it belongs to this user and that the disk has room"
     if isinstance(error, duckdb.Error):
         said = str(error).splitlines()[0]
         remedy = next((f"; {remedy}" for sign, remedy in HINDRANCES.items() if sign in said), "")

@@ -26,9 +26,9 @@ from sqlalchemy.exc import DBAPIError
 
 from sitniks_finmap.automation import range_tags, utc_now
 from sitniks_finmap.connection_definitions import connection_definitions
-from sitniks_finmap.connections import ConfigurationError, Connection, data_folder
+from sitniks_finmap.connections import ConfigurationError, Connection, data_folder, load_connections
 from sitniks_finmap.housekeeping import report_killed_runs
-from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.run import open_warehouse, run_resource
 from sitniks_finmap.warehouse import private_folder
 
 STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
@@ -98,9 +98,7 @@ def run_job(
     """One run over these days, in this process; `stage` is the sync without its last step."""
     if not open_warehouse(connection).is_running():
         report_killed_runs(dagster, connection, utc_now())
-    job = connection_definitions(connection).resolve_job_def(
-        f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}"
-    )
+    job = _job(connection, f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}")
     with capture_interrupts():  # Ctrl-C waits until there is a step to interrupt: no run is left without an end
         run = dagster.create_run_for_job(
             job,
@@ -120,6 +118,16 @@ def run_job(
     ended = dagster.get_run_by_id(run.run_id)
     success = ended is not None and ended.status is dg.DagsterRunStatus.SUCCESS
     return Run(run.run_id, success, "" if success else _why(dagster, run.run_id))
+
+
+def _job(connection: Connection, name: str) -> dg.JobDefinition:
+    """The job as the code location has it: there it knows the resources of all connections, and a snapshot that
+    differs would make the UI warn before it re-executes a run.
+    """
+    others = {one.name: run_resource(one) for one in load_connections()[0] if one.name != connection.name}
+    return dg.Definitions.merge(connection_definitions(connection), dg.Definitions(resources=others)).resolve_job_def(
+        name
+    )
 
 
 def job_origin(job_name: str) -> RemoteJobOrigin:

@@ -17,7 +17,7 @@ NARROW = 24  # characters of a column that may not be broken; longer texts may
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 # Where a spreadsheet begins a cell, a sign that begins a formula. A semicolon or a tab is a border of cells where the
 # country's list separator is not the comma.
-FORMULA = re.compile(r"(^|[;\t\r\n])(\s*)(?=[=+\-@＝＋－＠])")
+FORMULA = re.compile(r"(^|[;\t\r\n])([\s\x22]*)(?=[=+\-@＝＋－＠])")
 
 
 def read_only(query: str, connection: Connection) -> tuple[list[str], list[tuple]]:

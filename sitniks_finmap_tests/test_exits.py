@@ -31,6 +31,7 @@ EVERY_COMMAND = [
     ["rollback", "--run", "abc", "--yes"], ["sql", "from operations"], ["sandbox", "--port", "38686"],
     ["demo", "--port", "38686"],
 ]  # fmt: skip
+COMMAND = [sys.executable, "-c", "from sitniks_finmap.cli import main; main()"]
 FORKS = """
 import json, os, sys, tempfile
 import sitniks_finmap.cli, sitniks_finmap.demo, sitniks_finmap.doctor, sitniks_finmap.explain, sitniks_finmap.query
@@ -223,8 +224,8 @@ def test_ctrl_c_is_one_line_and_130_and_loses_nothing(
         sandbox.fault(Fault("slow", api=api, method=method, path=path, seconds=30))  # type: ignore[arg-type]
     warehouse = open_warehouse(connection)
     with warehouse.run(wait=0) if moment == "waiting" else nullcontext():
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from sitniks_finmap.cli import main; main()", "sync"],
+        process = subprocess.Popen(  # noqa: S603
+            [*COMMAND, "sync"],
             cwd=project, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -33,10 +33,15 @@ Ask = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def ask(
-    connect: Callable[..., Connection], home: dg.DagsterInstance, project: Path, monkeypatch: pytest.MonkeyPatch
+    connect: Callable[..., Connection],
+    sandbox: Sandbox,
+    home: dg.DagsterInstance,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Ask]:
     """The GraphQL of a webserver over two connections, u1 and u2, with the workspace.yaml of the project."""
-    connect("u2")
+    sandbox.add_shop("other")
+    connect("u2", "other")
     connect("u1")
     monkeypatch.setenv("SITNIKS_FINMAP_CONNECTIONS", str(project / "connections.toml"))
     monkeypatch.setenv("SITNIKS_FINMAP_DATA", str(project / "data"))
