@@ -11,8 +11,8 @@ from dotenv import dotenv_values
 from rich.markup import escape
 
 from sitniks_finmap import __version__
-from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
-from sitniks_finmap.http import ApiError
+from sitniks_finmap.connections import Connection, choose, load_connections
+from sitniks_finmap.exits import run_command
 from sitniks_finmap.terminal import (
     MARKS,
     days_waiting,
@@ -23,8 +23,10 @@ from sitniks_finmap.terminal import (
     run,
     show_progress,
 )
-from sitniks_finmap.warehouse import WarehouseError
 
+PORT = click.IntRange(1, 65535)
+SHOP_DAYS = click.IntRange(1, 3650)
+SECONDS = click.FloatRange(0, 86400)
 DAY = click.DateTime(["%Y-%m-%d"])
 CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: every one.")
 FROM = click.option("--from", "first", type=DAY, metavar="DAY", help="First day, as 2025-01-15.")
@@ -42,14 +44,15 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--days", default=60, show_default=True, help="Days of business in the shop.")
+@click.option("--port", type=PORT, help="Port of the sandbox on 127.0.0.1; default: the one in connections.toml.")
+@click.option("--days", type=SHOP_DAYS, default=60, show_default=True, help="Days of business in the shop.")
 @click.option("--seed", default=1, show_default=True, help="Another seed is another shop.")
-def demo(days: int, seed: int) -> None:
+def demo(port: int | None, days: int, seed: int) -> None:
     """Run the main job against a shop on this machine."""
     from sitniks_finmap.demo import run_demo
 
     show_progress()
-    sys.exit(0 if run_demo(out, days=days, seed=seed) else 1)
+    sys.exit(0 if run_demo(out, port=port, days=days, seed=seed) else 1)
 
 
 @cli.command()
@@ -250,21 +253,21 @@ def status() -> None:
 @cli.command()
 @click.argument("query")
 @click.option("--connection", metavar="NAME", help="Whose data; may be left out when there is one connection.")
-@click.option("--csv", is_flag=True, help="Print CSV instead of a table.")
+@click.option("--csv", is_flag=True, help="Print CSV, for a file or a spreadsheet.")
 def sql(query: str, connection: str | None, csv: bool) -> None:
     """Read the staged data with SQL.
 
     The data as published after the last run, read-only: sitniks-finmap sql "from operations limit 5".
     """
-    from sitniks_finmap.report import print_rows, read_only
+    from sitniks_finmap.query import print_rows, read_only
 
     print_rows(out, *read_only(query, one_connection(connection)), csv=csv)
 
 
 @cli.command()
-@click.option("--port", default=8686, show_default=True, help="Port on 127.0.0.1.")
-@click.option("--live", type=float, default=60, show_default=True, help="Seconds between new sales; 0 = none.")
-@click.option("--days", default=60, show_default=True, help="Days of business, when the shop is new.")
+@click.option("--port", type=PORT, default=8686, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--live", type=SECONDS, default=60, show_default=True, help="Seconds between new sales; 0 = none.")
+@click.option("--days", type=SHOP_DAYS, default=60, show_default=True, help="Days of business, when the shop is new.")
 @click.option("--seed", default=1, show_default=True, help="Another seed is another shop.")
 def sandbox(port: int, live: float, days: int, seed: int) -> None:
     """Serve both APIs on this machine until Ctrl-C.
@@ -277,20 +280,10 @@ def sandbox(port: int, live: float, days: int, seed: int) -> None:
 
 
 def main() -> None:
+    run_command(start)
+
+
+def start() -> None:
     # As Dagster does: the .env of the working folder beats the environment.
     os.environ.update({name: value for name, value in dotenv_values(Path(".env")).items() if value is not None})
-    try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
-    except click.Abort:
-        sys.exit(130)
-    except click.ClickException as wrong:
-        wrong.show()
-        sys.exit(2)
-    except (ConfigurationError, WarehouseError) as wrong:
-        click.echo(f"Error: {wrong}", err=True)
-        sys.exit(2)
-    except ApiError as wrong:
-        click.echo(f"Error: {wrong}", err=True)
-        sys.exit(1)
+    cli.main(standalone_mode=False)

@@ -206,8 +206,11 @@ def connections_path() -> Path:
 
 
 def data_folder() -> Path:
-    """Where the DuckDB files lie."""
-    return Path(os.environ.get("SITNIKS_FINMAP_DATA") or "data").absolute()
+    """Where the DuckDB files lie. Raises ConfigurationError for a path that DuckDB does not take."""
+    folder = Path(os.environ.get("SITNIKS_FINMAP_DATA") or "data").absolute()
+    if "?" in str(folder):
+        raise ConfigurationError(f'DuckDB cannot keep files in {folder}: set SITNIKS_FINMAP_DATA to a path without "?"')
+    return folder
 
 
 def load_connections(path: Path | None = None) -> tuple[list[Connection], list[WrongConnection]]:

@@ -1,6 +1,8 @@
 """The whole way in a minute: the main job against a believable shop on this machine."""
 
+import errno
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from rich.markup import escape
 
 from sitniks_finmap.automation import utc_now
 from sitniks_finmap.connections import (
+    LOOPBACK,
     ConfigurationError,
     Connection,
     connections_path,
@@ -30,17 +33,19 @@ from sitniks_finmap.summary import finmap_side, summarize
 from sitniks_finmap.warehouse import private_folder
 
 NAME = "sandbox_shop"
+DEMO_KEYS = ("sandbox-sitniks-key", "sandbox-finmap-key")  # of the sandbox's shop "demo"; see .env.example
 SHIPPED = Path(__file__).parent / "sandbox" / "connections.toml"
 
 
-def run_demo(out: Console, *, days: int, seed: int) -> bool:
+def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
     """Runs `sandbox_shop_sync` against the sandbox; True when Finmap ends up with just what Sitniks has."""
     started = time.monotonic()
-    connection = _connection()
+    connection = _connection(port)
     last_day = today(connection, utc_now())
     first_day = max(connection.start_date, last_day - timedelta(days))
-    with _served(out, connection, days, seed) as keys:
-        os.environ[connection.sitniks_key_env], os.environ[connection.finmap_key_env] = keys
+    with _served(out, connection, days, seed):
+        for variable, key in _keys(connection).items():
+            os.environ[variable] = key
         with instance() as dagster:
             ended = run_job(dagster, connection, "sync", first_day, last_day)
         out.print()
@@ -59,59 +64,83 @@ def run_demo(out: Console, *, days: int, seed: int) -> bool:
 
 
 def serve_sandbox(out: Console, *, port: int, live: float | None, days: int, seed: int) -> None:
-    """Both APIs until Ctrl-C. Raises ConfigurationError when the port is taken."""
+    """Both APIs until Ctrl-C. Raises ConfigurationError when the port cannot be had."""
     prepare_home()
     private_folder(data_folder())
     try:
         serve(data_folder() / "sandbox.sqlite", port, live, days, seed)
     except OSError as error:
-        raise ConfigurationError(f"port {port} is taken ({error.strerror}); choose another with --port") from None
+        raise _port_problem(port, error) from None
 
 
-def _connection() -> Connection:
-    """The shipped connection: the project's, while it talks to this machine, else the package's own copy."""
-    shipped, _ = load_connections(SHIPPED)
+def _port_problem(port: int, error: OSError) -> Exception:
+    if error.errno == errno.EADDRINUSE:
+        return ConfigurationError(f"port {port} is taken by another program; choose another with --port")
+    if error.errno in (errno.EACCES, errno.EPERM) and error.filename is None:
+        return ConfigurationError(f"this user may not listen on port {port}; choose one above 1023 with --port")
+    return error
+
+
+def _connection(port: int | None) -> Connection:
+    """The shipped connection: the project's, while it talks to this machine, else one of the demo's own."""
+    shipped = load_connections(SHIPPED)[0][0]
     try:
-        mine = {connection.name: connection for connection in load_connections()[0]}
+        mine = {connection.name: connection for connection in load_connections()[0]}.get(NAME)
     except ConfigurationError:
-        mine = {}
-    if NAME in mine and mine[NAME].sitniks_url == shipped[0].sitniks_url:
-        return mine[NAME]
-    # The project has no such table (any more), or it is somebody's: then nothing of it is touched.
-    os.environ["SITNIKS_FINMAP_CONNECTIONS"] = str(SHIPPED)
-    os.environ["SITNIKS_FINMAP_DATA"] = str(data_folder() / "demo")
-    return shipped[0]
+        mine = None
+    if mine and urlsplit(mine.sitniks_url).hostname in LOOPBACK and port in (None, _port(mine)):
+        return mine
+    # The project has no such table (any more), or it is somebody's, or is on another port: it stays untouched.
+    folder = data_folder() / "demo"
+    private_folder(folder)
+    text = SHIPPED.read_text("utf-8")
+    path = folder / "connections.toml"
+    path.write_text(text.replace(f":{_port(shipped)}/", f":{port or _port(shipped)}/"), "utf-8")
+    os.environ["SITNIKS_FINMAP_CONNECTIONS"] = str(path)
+    os.environ["SITNIKS_FINMAP_DATA"] = str(folder)
+    return load_connections(path)[0][0]
+
+
+def _port(connection: Connection) -> int:
+    return urlsplit(connection.sitniks_url).port or 80
+
+
+def _keys(connection: Connection) -> dict[str, str]:
+    """The environment variables of the connection, with the keys of the sandbox's first shop."""
+    return dict(zip((connection.sitniks_key_env, connection.finmap_key_env), DEMO_KEYS, strict=True))
 
 
 @contextmanager
-def _served(out: Console, connection: Connection, days: int, seed: int) -> Iterator[tuple[str, str]]:
-    """The sandbox at the connection's address, started here unless it runs there already; yields its two keys."""
+def _served(out: Console, connection: Connection, days: int, seed: int) -> Iterator[None]:
+    """The sandbox at the connection's address, started here unless it runs there already."""
     address = urlsplit(connection.sitniks_url)
+    if _is_running(f"{address.scheme}://{address.netloc}"):
+        yield
+        return
     private_folder(data_folder())
-    sandbox = Sandbox(data_folder() / "sandbox.sqlite", address.port or 80)
+    sandbox = Sandbox(data_folder() / "sandbox.sqlite", _port(connection))
     try:
         sandbox.start()
-    except OSError:
-        yield _running_keys(f"{address.scheme}://{address.netloc}")
-        return
+    except OSError as error:
+        sandbox.stop()
+        raise _port_problem(_port(connection), error) from None
     try:
         shop = sandbox.shop()
         if not shop.transactions():
             seeded = seed_shop(shop, days=days, seed=seed)
             out.print(f"A shop with {seeded.transactions:,} transactions in {days} days opens on {sandbox.url}")
-        yield shop.sitniks_key, shop.finmap_key
+        yield
     finally:
         sandbox.stop()
 
 
-def _running_keys(url: str) -> tuple[str, str]:
-    """Raises ConfigurationError when what listens there is not the sandbox."""
+def _is_running(url: str) -> bool:
+    """Whether a sandbox listens there, with the demo's shop."""
     try:
         answer = requests.get(f"{url}/sandbox", timeout=5).json()
-        shop = next(shop for shop in answer["shops"] if shop["name"] == "demo")
-        return shop["sitniks_key"], shop["finmap_key"]
-    except (requests.RequestException, ValueError, KeyError, TypeError, StopIteration):
-        raise ConfigurationError(f"{url} is taken by another program; stop it, the demo needs the port") from None
+        return any(shop["name"] == "demo" for shop in answer["shops"])
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return False
 
 
 def _writes(connection: Connection, run_id: str) -> int:
@@ -121,15 +150,21 @@ def _writes(connection: Connection, run_id: str) -> int:
 
 
 def _say_what_next(out: Console, connection: Connection) -> None:
+    """Commands that work as printed, in any shell and without .env."""
     warehouse = open_warehouse(connection)
-    out.print(f"  data       {warehouse.path} (read it at {warehouse.read_path}, or with `sitniks-finmap sql`)")
-    out.print('  look       sitniks-finmap sql "select day, type, amount, comment from operations limit 5"')
-    settings = {"DAGSTER_HOME": os.environ["DAGSTER_HOME"]}
-    if connections_path() == SHIPPED:
-        settings |= {
-            "SITNIKS_FINMAP_CONNECTIONS": str(SHIPPED), "SITNIKS_FINMAP_DATA": os.environ["SITNIKS_FINMAP_DATA"]
-        }  # fmt: skip
-    out.print("  Dagster UI " + " ".join(f"{name}={value}" for name, value in settings.items()) + " dagster dev")
-    out.print(
-        "             and http://127.0.0.1:3000; `sitniks-finmap sandbox` in another terminal keeps the shop open"
-    )
+    settings: dict[str, str] = {}
+    if connections_path() == data_folder() / "connections.toml":  # the demo's own
+        settings = {name: os.environ[name] for name in ("SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA")}
+    keys = _keys(connection) | {"DAGSTER_HOME": os.environ["DAGSTER_HOME"]}
+    where = "" if Path("workspace.yaml").exists() else " -m sitniks_finmap.definitions"
+    sandbox = "sitniks-finmap sandbox" + ("" if _port(connection) == 8686 else f" --port {_port(connection)}")
+    look = 'sitniks-finmap sql "select day, type, amount, comment from operations limit 5"'
+    out.print(f"  data       {escape(str(warehouse.path))} (read it at {escape(str(warehouse.read_path))})")
+    out.print(f"  look       {escape(_command(settings, look))}")
+    out.print(f"  keep open  {escape(_command(settings, sandbox))}")
+    out.print(f"  Dagster UI {escape(_command(settings | keys, f'dagster dev{where}'))}")
+    out.print("             in another terminal, then open http://127.0.0.1:3000")
+
+
+def _command(variables: dict[str, str], command: str) -> str:
+    return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in variables.items()), command])

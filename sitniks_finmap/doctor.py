@@ -13,6 +13,7 @@ from sitniks_finmap.http import ApiError, KeyRefused
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.schema import sql
 from sitniks_finmap.sitniks import Page
+from sitniks_finmap.warehouse import WarehouseError
 
 Verdict = Literal["well", "look", "wrong"]
 RECENT = timedelta(days=30)
@@ -57,7 +58,7 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
             yield from side(run, now)
         except KeyRefused as refused:
             yield Finding("wrong", str(refused))
-        except (ApiError, ConfigurationError) as error:
+        except (ApiError, ConfigurationError, WarehouseError) as error:
             yield Finding("wrong", str(error))
     yield Finding(
         "well",

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,18 +11,32 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._utils.interrupts import capture_interrupts
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from sitniks_finmap.automation import range_tags, utc_now
 from sitniks_finmap.connection_definitions import connection_definitions
-from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.connections import ConfigurationError, Connection, data_folder, load_connections
 from sitniks_finmap.housekeeping import report_killed_runs
-from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.run import open_warehouse, run_resource
 from sitniks_finmap.warehouse import private_folder
 
 STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
 PACKAGE = Path(__file__).parent
 FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__name__}"  # how Dagster begins the message of one
+DEFINITIONS = "sitniks_finmap.definitions"
+LOCATION = "sitniks_finmap"  # the code location's name in workspace.yaml
+REPOSITORY = "__repository__"  # the name that Dagster gives to a Definitions object
 
 
 @dataclass(frozen=True)
@@ -34,8 +49,16 @@ class Run:
 
 
 def prepare_home() -> Path:
-    """DAGSTER_HOME, or `<data>/dagster` when it is unset: made when missing, with our dagster.yaml in it."""
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(data_folder() / "dagster")))
+    """DAGSTER_HOME, or `<data>/dagster` when it is unset: made when missing, with our dagster.yaml in it.
+
+    Raises ConfigurationError for a path that Dagster does not take, and OSError.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or data_folder() / "dagster").expanduser()
+    if not home.is_absolute():
+        raise ConfigurationError(f"DAGSTER_HOME is {home}: Dagster needs the whole path, as {home.absolute()}")
+    if make_url(f"sqlite:///{home}").database != str(home):  # Dagster makes such a URL of it
+        raise ConfigurationError(f'Dagster cannot keep runs in {home}: set DAGSTER_HOME to a path without "?" and "%"')
+    os.environ["DAGSTER_HOME"] = str(home)
     private_folder(home)
     settings = home / "dagster.yaml"
     if not settings.exists():
@@ -45,7 +68,7 @@ def prepare_home() -> Path:
     return home
 
 
-class RunsUnavailable(Exception):
+class RunsUnavailable(OSError):
     """Dagster's database of runs cannot be read or written; the message says where it is and what to do."""
 
 
@@ -61,6 +84,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
             f"Dagster's database of runs in {home} cannot be used: {error.orig}. Stop what holds it, or free the disk, "
             "then run again; what was read and delivered until now is kept"
         ) from None
+    except dg.DagsterInvalidConfigError as error:
+        raise ConfigurationError(f"{home / 'dagster.yaml'}: {' '.join(str(error).split())}") from None
 
 
 def run_job(
@@ -73,17 +98,53 @@ def run_job(
     """One run over these days, in this process; `stage` is the sync without its last step."""
     if not open_warehouse(connection).is_running():
         report_killed_runs(dagster, connection, utc_now())
-    job = connection_definitions(connection).resolve_job_def(
-        f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}"
+    job = _job(connection, f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}")
+    with capture_interrupts():  # Ctrl-C waits until there is a step to interrupt: no run is left without an end
+        run = dagster.create_run_for_job(
+            job,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            tags={**job.run_tags, "connection": connection.name, **range_tags(first_day, last_day)},
+            asset_selection={dg.AssetKey([connection.name, table]) for table in STAGED} if what == "stage" else None,
+            remote_job_origin=job_origin(job.name),
+        )
+        interrupted = False
+        for event in execute_run_iterator(InMemoryJob(job), run, dagster):
+            if _is_interrupt(event):
+                interrupted = True
+                if event.is_step_failure:  # the run ends next: as canceled, which else would be a failure
+                    dagster.report_run_canceling(run, "Interrupted from the keyboard.")
+    if interrupted:
+        raise KeyboardInterrupt
+    ended = dagster.get_run_by_id(run.run_id)
+    success = ended is not None and ended.status is dg.DagsterRunStatus.SUCCESS
+    return Run(run.run_id, success, "" if success else _why(dagster, run.run_id))
+
+
+def _job(connection: Connection, name: str) -> dg.JobDefinition:
+    """The job as the code location has it: there it knows the resources of all connections, and a snapshot that
+    differs would make the UI warn before it re-executes a run.
+    """
+    others = {one.name: run_resource(one) for one in load_connections()[0] if one.name != connection.name}
+    return dg.Definitions.merge(connection_definitions(connection), dg.Definitions(resources=others)).resolve_job_def(
+        name
     )
-    result = job.execute_in_process(
-        instance=dagster,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        tags={"connection": connection.name, **range_tags(first_day, last_day)},
-        asset_selection=[dg.AssetKey([connection.name, table]) for table in STAGED] if what == "stage" else None,
-        raise_on_error=False,
+
+
+def job_origin(job_name: str) -> RemoteJobOrigin:
+    """The job as the code location of workspace.yaml has it: with it a run is in Timeline and Jobs, and can be
+    re-executed, like a run that was launched in the UI.
+    """
+    target = LoadableTargetOrigin(
+        executable_path=sys.executable, module_name=DEFINITIONS, working_directory=str(Path.cwd())
     )
-    return Run(result.run_id, result.success, "" if result.success else _why(dagster, result.run_id))
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), job_name)
+
+
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    """Whether Ctrl-C or SIGTERM ended a step, or the wait for the connection's lock."""
+    error = getattr(event.event_specific_data, "error", None)
+    return error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
 
 
 def _why(dagster: dg.DagsterInstance, run_id: str) -> str:

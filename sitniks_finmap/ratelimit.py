@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sitniks_finmap.warehouse import private_folder
+from sitniks_finmap.warehouse import hindrances, private_folder
 
 SLOTS = struct.Struct("dd")  # when the next request may start, until when the key is paused; epoch seconds
 FAR = 1200.0  # a reservation further away than this, twice the longest pause, was made by a clock set back since
@@ -33,10 +33,11 @@ class RateLimiter:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        private_folder(folder)
         name = hashlib.sha256(key.encode()).hexdigest()[:16]
         self.path = folder / name
-        self.file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        with hindrances(self.path):
+            private_folder(folder)
+            self.file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         self.threads = threading.Lock()
         self.interval = 1 / per_second if per_second else 0.0
         self.clock = clock

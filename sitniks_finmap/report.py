@@ -1,17 +1,13 @@
 """What the command line prints of a connection."""
 
-import sys
-from csv import writer as csv_writer
 from datetime import date
 from decimal import Decimal
 
-import duckdb
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from sitniks_finmap.automation import utc_now
-from sitniks_finmap.connections import ConfigurationError, Connection, load_connections, spoken
+from sitniks_finmap.connections import Connection, load_connections, spoken
 from sitniks_finmap.decisions import RolledBack, note_shown
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.summary import Summary, Sums, summarize
@@ -168,39 +164,6 @@ def _trouble(connection: Connection, found: Summary) -> str | None:
     if found.failed:
         said.append(f"{found.failed} failed and are tried again every {spoken(connection.retry_every)}")
     return f"{connection.name}: {'; '.join(said)}" if said else None
-
-
-def read_only(query: str, connection: Connection) -> tuple[list[str], list[tuple]]:
-    """Column names and rows of a query over the published copy, which no query can change or get out of.
-
-    Raises ConfigurationError when there is no copy yet, or the query is wrong.
-    """
-    path = open_warehouse(connection).read_path
-    if not path.exists():
-        raise ConfigurationError(f"{connection.name}: nothing was synced yet; run `sitniks-finmap sync`")
-    with duckdb.connect(path, read_only=True) as con:
-        con.execute(f"set timezone = '{connection.timezone}'")
-        con.execute("set enable_external_access = false")
-        con.execute("set python_enable_replacements = false")  # a table's name is not a variable of this program
-        con.execute("set lock_configuration = true")
-        try:
-            rows = con.execute(query).fetchall()
-        except duckdb.Error as error:
-            raise ConfigurationError(str(error)) from None
-        return [column[0] for column in con.description or []], rows
-
-
-def print_rows(out: Console, columns: list[str], rows: list[tuple], *, csv: bool) -> None:
-    """A table for people, or CSV for programs; money digit for digit either way."""
-    if csv:
-        writer = csv_writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-        return
-    table = Table(*map(escape, columns))
-    for row in rows:
-        table.add_row(*["" if value is None else escape(str(value)) for value in row])
-    out.print(table)
 
 
 def print_sides(out: Console, wanted: Sums, finmap: Sums) -> bool:

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
-from sitniks_finmap.http import ApiError
-from sitniks_finmap.warehouse import WarehouseError
+from sitniks_finmap.exits import EXPECTED, FAILED, MISUSED, describe, exit_code
 
 out = Console(soft_wrap=True, highlight=False, emoji=False)
 MARKS = {"well": "[green]✓[/]", "look": "[yellow]![/]", "wrong": "[red]✗[/]"}
@@ -70,11 +69,11 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
     from sitniks_finmap.run import open_warehouse, today
 
     show_progress()
-    failed = False
+    failed = misused = False
     if name is None:
         for wrong in load_connections()[1]:
             out.print(f"{MARKS['wrong']} {escape(wrong.why)}")
-            failed = True
+            misused = True
     for connection in choose(name):
         now = utc_now()
         try:
@@ -86,12 +85,13 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
                     f"{today(connection, now)}, not {days[0]} to {days[1]}"
                 )
             failed |= not work(connection, days)
-        except (ConfigurationError, WarehouseError, ApiError) as wrong:
+        except EXPECTED as error:
             if name:
                 raise
-            out.print(f"{MARKS['wrong']} {escape(str(wrong))}")
-            failed = True
-    sys.exit(1 if failed else 0)
+            out.print(f"{MARKS['wrong']} {escape(describe(error))}")
+            misused |= exit_code(error) == MISUSED
+            failed |= exit_code(error) == FAILED
+    sys.exit(FAILED if failed else MISUSED if misused else 0)
 
 
 def one_connection(name: str | None) -> Connection:

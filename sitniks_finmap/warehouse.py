@@ -38,6 +38,7 @@ HINDRANCES = {
     "File too large": "the file may not grow; raise the limit of this user or volume",
     "Read-only file system": "the file system is read-only; remount it",
     "Permission denied": "this user may not write it; give the files back to the user that runs the syncs",
+    "Not a directory": "a file is in the way of the folder; move it",
 }
 
 
@@ -63,7 +64,9 @@ class Warehouse:
         self.lock_path = folder / f"{connection}.lock"
 
     def exists(self) -> bool:
-        return self.path.exists()
+        """Raises WarehouseError when this user may not look."""
+        with hindrances(self.path, self.connection):
+            return self.path.exists()
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -83,10 +86,12 @@ class Warehouse:
 
     @contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        opened = _identity(self.path)
+        with hindrances(self.path, self.connection):
+            opened = _identity(self.path)
         try:
             with private_files():
-                con = self._open()
+                with hindrances(self.path, self.connection):
+                    con = self._open()
                 try:
                     opened = opened or _identity(self.path)
                     yield con
@@ -198,10 +203,11 @@ class Warehouse:
 
         A kill releases the connection. Raises Busy when it stays held for `wait` seconds.
         """
-        private_folder(self.path.parent)
         lock = FileLock(self.lock_path, mode=0o600)
         try:
-            lock.acquire(timeout=0)
+            with hindrances(self.path, self.connection):
+                private_folder(self.path.parent)
+                lock.acquire(timeout=0)
         except Timeout:
             log.info("%s: another run is going on; waiting for it", self.connection)
             try:
@@ -224,15 +230,29 @@ class Warehouse:
 
     def is_running(self) -> bool:
         """Whether a run holds the connection at this moment, in any process."""
-        if not self.lock_path.exists():
-            return False
         lock = FileLock(self.lock_path, mode=0o600)
         try:
-            lock.acquire(timeout=0)
+            with hindrances(self.path, self.connection):
+                if not self.lock_path.exists():
+                    return False
+                lock.acquire(timeout=0)
         except Timeout:
             return True
         lock.release()
         return False
+
+
+@contextmanager
+def hindrances(path: Path, connection: str | None = None) -> Iterator[None]:
+    """Says which file the system refused, and what to do: raises WarehouseError for an OSError."""
+    try:
+        yield
+    except Timeout:  # of a lock; filelock calls it an OSError, too
+        raise
+    except OSError as error:
+        remedy = next((remedy for sign, remedy in HINDRANCES.items() if sign in str(error)), error.strerror)
+        whose = f"{connection}: " if connection else ""
+        raise WarehouseError(f"{whose}{error.filename or path} cannot be used: {remedy}") from None
 
 
 def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path) -> None:

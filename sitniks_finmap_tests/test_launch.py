@@ -1,14 +1,158 @@
-"""Jobs from the command line: Dagster's own database, and what is said when it cannot be used."""
+"""Jobs from the command line: runs like any other in the UI, and what is said when Dagster cannot be used."""
 
+import signal
+import socket
 import sqlite3
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
+import requests
+import uvicorn
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster_webserver.webserver import DagsterWebserver
 
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.launch import RunsUnavailable, instance, prepare_home
+from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.launch import RunsUnavailable, instance, prepare_home, run_job
+from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.terminal import run
+from sitniks_finmap_tests.test_finmap_upload import transaction
+
+ROOT = Path(__file__).parents[1]
+Ask = Callable[..., dict[str, Any]]
+
+
+# -- Runs as the UI sees them --
+
+
+@pytest.fixture
+def ask(
+    connect: Callable[..., Connection],
+    sandbox: Sandbox,
+    home: dg.DagsterInstance,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Ask]:
+    """The GraphQL of a webserver over two connections, u1 and u2, with the workspace.yaml of the project."""
+    sandbox.add_shop("other")
+    connect("u2", "other")
+    connect("u1")
+    monkeypatch.setenv("SITNIKS_FINMAP_CONNECTIONS", str(project / "connections.toml"))
+    monkeypatch.setenv("SITNIKS_FINMAP_DATA", str(project / "data"))
+    target = WorkspaceFileTarget(paths=[str(ROOT / "workspace.yaml")])
+    with WorkspaceProcessContext(home, target, version="test") as context:
+        application = DagsterWebserver(context).create_asgi_app()
+        server = uvicorn.Server(uvicorn.Config(application, log_level="critical", lifespan="off"))
+        listening = socket.create_server(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/graphql"
+
+        def ask(query: str, **variables: Any) -> dict[str, Any]:
+            answer = requests.post(url, json={"query": query, "variables": variables}, timeout=60).json()
+            assert "errors" not in answer, answer
+            return answer["data"]
+
+        yield ask
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def home() -> Iterator[dg.DagsterInstance]:
+    with instance() as dagster:
+        yield dagster
+
+
+RUNS = """
+    query ($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
+        runId status hasReExecutePermission pipelineSnapshotId parentPipelineSnapshotId
+        repositoryOrigin { repositoryName repositoryLocationName }
+    } } } }
+"""
+JOBS = """
+    { repositoriesOrError { ... on RepositoryConnection { nodes {
+        name location { name } pipelines { name pipelineSnapshotId runs(limit: 9) { runId } }
+    } } } }
+"""
+
+
+def test_runs_of_the_command_are_runs_of_the_location(
+    ask: Ask, home: dg.DagsterInstance, connection: Connection
+) -> None:
+    day = connection.start_date
+    runs = {run_job(home, connection, what, day, day).run_id: what for what in ("sync", "stage", "deliver")}
+    (repository,) = ask(JOBS)["repositoriesOrError"]["nodes"]
+    jobs = {job["name"]: job for job in repository["pipelines"]}
+    # Timeline and the page of a job ask for runs with the label of the location
+    label = f"{repository['name']}@{repository['location']['name']}"
+    found = ask(RUNS, filter={"tags": [{"key": ".dagster/repository", "value": label}]})["runsOrError"]["results"]
+    assert {run["runId"]: run["status"] for run in found} == dict.fromkeys(runs, "SUCCESS")
+    for one in found:
+        job = jobs["u1_deliver" if runs[one["runId"]] == "deliver" else "u1_sync"]
+        assert one["runId"] in [run["runId"] for run in job["runs"]]
+        # the UI warns before it re-executes unless origin and snapshot are those of a job that it has loaded
+        assert one["repositoryOrigin"] == {
+            "repositoryName": repository["name"], "repositoryLocationName": repository["location"]["name"]
+        }  # fmt: skip
+        assert job["pipelineSnapshotId"] in (one["pipelineSnapshotId"], one["parentPipelineSnapshotId"])
+        assert one["hasReExecutePermission"]
+
+
+# -- Ctrl-C --
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_canceled_and_lets_go(
+    number: signal.Signals, connection: Connection, shop: Shop, sandbox: Sandbox, home: dg.DagsterInstance
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    day = connection.start_date
+    shop.put_transaction(transaction(1, day))
+    sandbox.fault(Fault("slow", api="finmap", method="POST", path="/operations", seconds=20))
+
+    def interrupt() -> None:
+        while not sandbox.requests("finmap", method="POST"):
+            watcher.wait(0.01)
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+    watcher = threading.Event()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_job(home, connection, "sync", day, day)
+    finally:
+        thread.join()
+        signal.signal(signal.SIGTERM, before)
+    (record,) = home.get_run_records()
+    assert record.dagster_run.status is dg.DagsterRunStatus.CANCELED
+    assert not open_warehouse(connection).is_running()
+    sandbox.clear_faults()
+    assert run_job(home, connection, "sync", day, day).success
+    assert [row["externalId"] for row in shop.operations()] == ["u1:tx_1"]
+
+
+# -- Dagster's home --
+
+
+@pytest.mark.parametrize("home", ["data/dagster", "/tmp/what?/dagster", "/tmp/100%20/dagster"])  # noqa: S108
+def test_a_home_that_dagster_cannot_use_is_said_before(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", home)
+    with pytest.raises(ConfigurationError, match="DAGSTER_HOME"):
+        prepare_home()
+
+
+def test_settings_of_dagster_that_are_wrong_are_said_with_their_file() -> None:
+    (prepare_home() / "dagster.yaml").write_text("telemetry: 1\n")
+    with pytest.raises(ConfigurationError, match=r"dagster\.yaml"), instance():
+        pass
 
 
 def test_a_database_of_runs_that_another_process_holds_is_said_with_the_remedy(

@@ -29,8 +29,9 @@ from sitniks_finmap.assets import transform
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.http import Api, Unavailable
 from sitniks_finmap.launch import Run, instance, run_job
+from sitniks_finmap.query import read_only
 from sitniks_finmap.ratelimit import RateLimiter
-from sitniks_finmap.report import print_plan, print_status, print_summary, read_only
+from sitniks_finmap.report import print_plan, print_status, print_summary
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox, Shop
 from sitniks_finmap.summary import without_echo

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -84,6 +85,7 @@ class Application:
         self._control = control
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        send = _dated(send, self._clock)
         body = await _whole_body(receive)
         path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or scope["path"]
         api = _api_of(path)
@@ -220,6 +222,17 @@ def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
         (b"content-length", str(len(answer.body)).encode()),
     ]
     return headers + [(name.lower().encode(), value.encode()) for name, value in answer.headers]
+
+
+def _dated(send: Send, clock: Callable[[], datetime]) -> Send:
+    """Adds the Date of the answer, by the sandbox's clock: uvicorn renews its own in a loop that does not run here."""
+
+    async def dated(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [(b"date", format_datetime(clock(), usegmt=True).encode()), *message["headers"]]
+        await send(message)
+
+    return dated
 
 
 async def _start(send: Send, answer: Answer) -> None:

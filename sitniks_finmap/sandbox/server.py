@@ -193,7 +193,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                date_header=True,
+                date_header=False,  # the application writes it
                 timeout_keep_alive=600,
                 backlog=1024,
             )

@@ -14,7 +14,7 @@ import requests
 
 from sitniks_finmap.sandbox import Fault, Sandbox
 
-from .clients import Client
+from .clients import Client, Clock
 
 
 def test_the_whole_state_survives_a_restart(tmp_path: Path) -> None:
@@ -174,3 +174,13 @@ def test_a_port_can_be_chosen_and_used_again_at_once() -> None:
         assert second.url == f"http://127.0.0.1:{port}"
         with socket.create_connection(("127.0.0.1", port), timeout=5):
             pass
+
+
+def test_the_date_of_an_answer_moves_with_the_clock() -> None:
+    clock = Clock()
+    with Sandbox(clock=clock) as sandbox:
+        dates = []
+        for path in ("/sandbox", "/open-api/transactions", "/v2.2/accounts", "/sandbox"):
+            dates.append(requests.get(sandbox.url + path, timeout=5).headers["Date"])
+            clock.forward(90)
+    assert dates == [f"Tue, 10 Mar 2026 12:0{minute} GMT" for minute in ("0:00", "1:30", "3:00", "4:30")]

@@ -1,0 +1,106 @@
+"""The demo: it uses a sandbox that runs already, or another port, and the commands that it prints work as printed."""
+
+import io
+import os
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sitniks_finmap.connections import ConfigurationError, load_connections
+from sitniks_finmap.demo import DEMO_KEYS, NAME, SHIPPED, run_demo
+from sitniks_finmap.sandbox import Sandbox
+from sitniks_finmap.sandbox.seed import seed_shop
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo sets variables of its own process; they end with the test."""
+    for name in ("SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "")
+    for side in ("SITNIKS", "FINMAP"):
+        monkeypatch.setenv(f"{NAME.upper()}_{side}_API_KEY", "")
+
+
+def demo(port: int, days: int = 3) -> str:
+    out = Console(file=io.StringIO(), width=10_000)
+    assert run_demo(out, port=port, days=days, seed=1)
+    return out.file.getvalue()  # type: ignore[attr-defined]
+
+
+def command(said: str, title: str) -> str:
+    (line,) = [line for line in said.splitlines() if line.startswith(f"  {title}")]
+    return line[13:]
+
+
+def test_a_demo_uses_the_sandbox_that_runs_already(sandbox: Sandbox) -> None:
+    seed_shop(sandbox.shop(), days=3, seed=2)
+    said = demo(int(sandbox.url.rpartition(":")[2]))
+    assert "both sides agree" in said
+    assert "opens on" not in said
+    assert len(sandbox.shop().operations()) > 50
+
+
+def test_the_commands_that_a_demo_prints_work_as_printed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    said = demo(port)
+    assert f"opens on http://127.0.0.1:{port}" in said
+    assert f"sandbox --port {port}" in command(said, "keep open")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    bare = {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}  # neither keys nor .env
+    program = shlex.join([sys.executable, "-c", "from sitniks_finmap.cli import main; main()"])
+    look = command(said, "look").replace("sitniks-finmap", program, 1)
+    done = subprocess.run(look, shell=True, env=bare, capture_output=True, text=True, check=False)  # noqa: S602
+    assert (done.returncode, "income" in done.stdout) == (0, True), done.stderr
+    # The sensors ask nothing but the keys of the environment.
+    line = command(said, "Dagster UI")
+    assert line.endswith("dagster dev -m sitniks_finmap.definitions")
+    ask = shlex.join([sys.executable, "-c", SENSORS])
+    done = subprocess.run(  # noqa: S602
+        line.replace("dagster dev -m sitniks_finmap.definitions", ask), shell=True, env=bare, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == [f"{NAME}_full_sync_sensor", f"{NAME}_retry_sensor", f"{NAME}_sync_sensor"], (
+        done.stderr
+    )
+
+
+SENSORS = """
+import dagster as dg
+from sitniks_finmap.definitions import defs
+repository = defs.get_repository_def()
+with dg.DagsterInstance.get() as instance:
+    for sensor in sorted(repository.sensor_defs, key=lambda sensor: sensor.name):
+        if sensor.sensor_type is dg._core.definitions.sensor_definition.SensorType.STANDARD:
+            with dg.build_sensor_context(instance, repository_def=repository) as context:
+                sensor.evaluate_tick(context)
+            print(sensor.name)
+"""
+
+
+def test_a_port_of_another_program_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        other.settimeout(0)
+        with pytest.raises(ConfigurationError, match=f"port {port} is taken by another program"):
+            demo(port)
+
+
+def test_the_shipped_connection_is_the_one_of_the_project() -> None:
+    assert SHIPPED.read_text("utf-8") == (ROOT / "connections.toml").read_text("utf-8")
+    (shipped,) = load_connections(SHIPPED)[0]
+    assert shipped.sync_every.total_seconds() == 60
+    assert all(key in (ROOT / ".env.example").read_text("utf-8") for key in DEMO_KEYS)
+
+
+def test_the_example_of_env_leaves_the_home_of_dagster_alone() -> None:
+    assert "DAGSTER_HOME" not in (ROOT / ".env.example").read_text("utf-8")
+    for readme in ("README.md", "README.uk.md"):
+        assert "export DAGSTER_HOME=$PWD/data/dagster" in (ROOT / readme).read_text("utf-8")

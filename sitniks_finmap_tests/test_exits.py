@@ -1,0 +1,250 @@
+"""How a command ends when something hinders it: one line with the remedy, the exit code, never a traceback.
+
+The real command in processes of its own: one Python starts all commands of a test, each in a fork.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap_tests.test_finmap_upload import transaction
+
+ROOT = Path(__file__).parents[1]
+START = date.today() - timedelta(days=2)  # noqa: DTZ011
+# Root may do everything: without its capabilities it meets modes and owners as anybody does.
+ANYBODY = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+EVERY_COMMAND = [
+    ["doctor"], ["sync"], ["preview"], ["preview", "--json"], ["status"], ["explain", "tx_1"], ["approve"],
+    ["dismiss"], ["catch-up", "--until", str(START)], ["catch-up", "--undo"], ["rebuild-ledger"],
+    ["rollback", "--run", "abc", "--yes"], ["sql", "from operations"], ["sandbox", "--port", "38686"],
+    ["demo", "--port", "38686"],
+]  # fmt: skip
+COMMAND = [sys.executable, "-c", "from sitniks_finmap.cli import main; main()"]
+FORKS = """
+import json, os, sys, tempfile
+import sitniks_finmap.cli, sitniks_finmap.demo, sitniks_finmap.doctor, sitniks_finmap.explain, sitniks_finmap.query
+for command in json.loads(sys.argv[1]):
+    with tempfile.TemporaryFile() as said:
+        if not (child := os.fork()):
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+            sys.argv = ["sitniks-finmap", *command]
+            try:
+                sitniks_finmap.cli.main()
+            except SystemExit as ended:
+                sys.stdout.flush()
+                os._exit(ended.code or 0)
+            finally:
+                os._exit(99)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        said.seek(0)
+        print(json.dumps([code, said.read().decode("utf-8", "replace")]), flush=True)
+"""
+
+
+def ends(*commands: list[str], folder: Path, **variables: str) -> list[tuple[int, str]]:
+    """Exit code and output of each command, started in this folder by anybody but root."""
+    if ANYBODY and not shutil.which("setpriv"):
+        pytest.skip("root cannot become anybody without setpriv")
+    done = subprocess.run(  # noqa: S603
+        [*ANYBODY, sys.executable, "-c", FORKS, json.dumps(commands)],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | variables, capture_output=True, text=True, check=True,
+        timeout=100,
+    )  # fmt: skip
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    for command, (code, said) in zip(commands, found, strict=True):
+        assert "Traceback" not in said, (command, said)
+        assert code in (0, 1, 2), (command, code, said)
+    return [(code, said) for code, said in found]
+
+
+@contextmanager
+def modes(folder: Path, of_folders: int, of_files: int) -> Iterator[None]:
+    paths = [folder, *folder.rglob("*")] if folder.is_dir() else [folder]
+    for path in reversed(paths):
+        path.chmod(of_folders if path.is_dir() else of_files)
+    try:
+        yield
+    finally:
+        for path in paths:
+            path.chmod(0o700)
+
+
+@pytest.fixture
+def connection(connect: Callable[..., Connection], shop: Shop) -> Connection:
+    shop.put_transaction(transaction(1, START))
+    return connect(start_date=START)
+
+
+# -- Files --
+
+
+def test_a_folder_that_may_not_be_written_is_one_line(connection: Connection, project: Path) -> None:
+    with modes(project, 0o555, 0o444):
+        found = ends(*EVERY_COMMAND, folder=project)
+    failed = {command[0] for command, (code, said) in zip(EVERY_COMMAND, found, strict=True) if code == 1}
+    assert failed >= {
+        "doctor",
+        "sync",
+        "preview",
+        "explain",
+        "catch-up",
+        "rebuild-ledger",
+        "rollback",
+        "sandbox",
+        "demo",
+    }
+    for command, (code, said) in zip(EVERY_COMMAND, found, strict=True):
+        if code == 1 and command != ["doctor"]:
+            assert str(project) in said
+            assert len(said.removesuffix("[]\n").splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "files", ".env"])
+def test_data_of_another_user_is_one_line(kind: str, connection: Connection, project: Path) -> None:
+    assert ends(["sync"], folder=project)[0][0] == 0
+    (project / ".env").write_text("")
+    hindered = {
+        "folder": (project / "data", 0, 0),
+        "files": (project / "data", 0o555, 0),
+        ".env": (project / ".env", 0, 0),
+    }
+    with modes(*hindered[kind]):
+        found = ends(*EVERY_COMMAND, folder=project)
+    for command, (code, said) in zip(EVERY_COMMAND, found, strict=True):
+        assert code == 1, (command, said)
+        assert len(said.removesuffix("[]\n").splitlines()) == 1 or command[0] == "doctor", (command, said)
+        assert "user" in said
+
+
+@pytest.mark.parametrize("name", ["a#b", "a b", "100% тека", 'it\'s "q" [bold]', "a&b;c:d"])
+def test_any_name_of_a_folder_will_do(name: str, connection: Connection, project: Path) -> None:
+    folder = project / name
+    folder.mkdir()
+    shutil.copy(project / "connections.toml", folder)
+    found = ends(["sync"], ["status"], ["sql", "--csv", "select transaction_id from operations"], folder=folder)
+    assert [code for code, _ in found] == [0, 0, 0], found
+    assert "tx_1" in found[2][1]
+
+
+@pytest.mark.parametrize(("name", "why"), [("a?b", "SITNIKS_FINMAP_DATA"), ("a%20b", "DAGSTER_HOME")])
+def test_a_name_that_cannot_be_used_is_said_before(name: str, why: str, connection: Connection, project: Path) -> None:
+    folder = project / name
+    folder.mkdir()
+    shutil.copy(project / "connections.toml", folder)
+    ((code, said),) = ends(["sync"], folder=folder)
+    assert (code, len(said.splitlines()), why in said) == (2, 1, True), said
+    elsewhere = {"SITNIKS_FINMAP_DATA": str(project / "data"), "DAGSTER_HOME": str(project / "home")}
+    assert ends(["sync"], folder=folder, **elsewhere)[0][0] == 0
+
+
+# -- Terminals --
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1251", "koi8-u"])
+def test_a_terminal_that_is_not_utf8_gets_what_it_can_show(
+    encoding: str, connection: Connection, project: Path
+) -> None:
+    commands = [["sync"], ["doctor"], ["preview"], ["status"], ["explain", "tx_1"], ["sql", "select '✓ ґ'"]]
+    found = ends(*commands, folder=project, PYTHONIOENCODING=encoding)
+    assert "+ " in found[1][1]
+    assert "✓" not in found[1][1]
+
+
+def test_a_reader_that_leaves_early_is_no_error(connection: Connection, project: Path) -> None:
+    assert ends(["sync"], folder=project)[0][0] == 0
+    command = [
+        sys.executable,
+        "-c",
+        "from sitniks_finmap.cli import main; main()",
+        "sql",
+        "--csv",
+        "from range(200000)",
+    ]
+    for target in ("/dev/full", None):
+        with subprocess.Popen(  # noqa: S603
+            command, cwd=project, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+            stdout=open(target, "w") if target else subprocess.PIPE,
+        ) as process:  # fmt: skip
+            if process.stdout:
+                process.stdout.read(10)
+                process.stdout.close()
+            assert process.stderr
+            said = process.stderr.read()
+        assert process.returncode == 1
+        assert "Traceback" not in said
+        assert ("free some disk space" in said) == bool(target)
+
+
+# -- Wrong use --
+
+
+def test_wrong_use_is_exit_code_2_without_a_traceback(connection: Connection, project: Path) -> None:
+    commands = [
+        ["sandbox", "--port", "80000"], ["demo", "--port", "0"], ["sandbox", "--live", "-1"], ["demo", "--days", "0"],
+        ["sync", "--from", "2001-01-01"], ["sync", "--connection", "nobody"], ["frobnicate"], ["sync", "--from", "x"],
+    ]  # fmt: skip
+    for command, (code, said) in zip(commands, ends(*commands, folder=project), strict=True):
+        assert code == 2, (command, said)
+    ends(["sync"], folder=project)
+    commands = [["sql", query] for query in ("", ";", " ", "select", "drop table operations", "select 1/0 +")]
+    for command, (code, said) in zip(commands, ends(*commands, folder=project), strict=True):
+        assert (code, said.startswith("Error: ")) == (2, True), (command, said)
+
+
+def test_a_port_that_is_taken_is_said(connection: Connection, sandbox: Sandbox, project: Path) -> None:
+    port = sandbox.url.rpartition(":")[2]
+    ((code, said),) = ends(["sandbox", "--port", port], folder=project)
+    assert (code, said) == (2, f"Error: port {port} is taken by another program; choose another with --port\n")
+
+
+# -- Ctrl-C --
+
+
+@pytest.mark.parametrize("moment", ["reading", "delivering", "waiting"])
+def test_ctrl_c_is_one_line_and_130_and_loses_nothing(
+    moment: str, connection: Connection, project: Path, sandbox: Sandbox, shop: Shop
+) -> None:
+    where = {"reading": ("sitniks", "GET", "/transactions"), "delivering": ("finmap", "POST", "/operations")}
+    if moment in where:
+        api, method, path = where[moment]
+        sandbox.fault(Fault("slow", api=api, method=method, path=path, seconds=30))  # type: ignore[arg-type]
+    warehouse = open_warehouse(connection)
+    with warehouse.run(wait=0) if moment == "waiting" else nullcontext():
+        process = subprocess.Popen(  # noqa: S603
+            [*COMMAND, "sync"],
+            cwd=project, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+        with process:
+            assert process.stderr
+            assert process.stdout
+            if moment == "waiting":
+                while "another run is going on" not in process.stderr.readline():
+                    assert process.poll() is None
+            else:
+                api, method, path = where[moment]
+                while not [one for one in sandbox.requests(api, method=method) if one.path == path]:  # type: ignore
+                    assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            said = process.stdout.read() + process.stderr.read()
+    lines = [line for line in said.splitlines() if line and not line[:2].isdigit()]
+    assert lines == ["Interrupted. Nothing is lost: run the command again to continue."]
+    assert process.returncode == 130
+    sandbox.clear_faults()
+    assert ends(["sync"], folder=project)[0][0] == 0
+    assert [row["externalId"] for row in shop.operations()] == ["u1:tx_1"]
