@@ -1,20 +1,19 @@
 """The command `sitniks-finmap`: each command is a few lines over the package."""
 
 import json
-import os
 import sys
 from datetime import date, datetime
-from pathlib import Path
 
 import click
-from dotenv import dotenv_values
 from rich.markup import escape
 
 from sitniks_finmap import __version__
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
 from sitniks_finmap.http import ApiError
+from sitniks_finmap.settings_files import Unreadable, load_env
 from sitniks_finmap.terminal import (
     MARKS,
+    Day,
     days_waiting,
     decide_for,
     for_each,
@@ -25,7 +24,7 @@ from sitniks_finmap.terminal import (
 )
 from sitniks_finmap.warehouse import WarehouseError
 
-DAY = click.DateTime(["%Y-%m-%d"])
+DAY = Day()
 CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: every one.")
 FROM = click.option("--from", "first", type=DAY, metavar="DAY", help="First day, as 2025-01-15.")
 TO = click.option("--to", "last", type=DAY, metavar="DAY", help="Last day; default: today.")
@@ -64,6 +63,7 @@ def doctor(connection: str | None) -> None:
 
     right, wrong = load_connections()
     chosen = [one for one in [*right, *wrong] if connection in (None, one.name)] or choose(connection)
+    show_progress()
     sick = False
     for one in chosen:
         out.print(f"[bold]{one.name}[/]")
@@ -276,9 +276,8 @@ def sandbox(port: int, live: float, days: int, seed: int) -> None:
 
 
 def main() -> None:
-    # As Dagster does: the .env of the working folder beats the environment.
-    os.environ.update({name: value for name, value in dotenv_values(Path(".env")).items() if value is not None})
     try:
+        load_env()
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
@@ -287,7 +286,7 @@ def main() -> None:
     except click.ClickException as wrong:
         wrong.show()
         sys.exit(2)
-    except (ConfigurationError, WarehouseError) as wrong:
+    except (ConfigurationError, Unreadable, WarehouseError) as wrong:
         click.echo(f"Error: {wrong}", err=True)
         sys.exit(2)
     except ApiError as wrong:

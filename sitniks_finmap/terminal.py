@@ -3,18 +3,32 @@
 import logging
 import sys
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Literal
 
+import click
 from rich.console import Console
 from rich.markup import escape
 
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
+from sitniks_finmap.days import day_of
 from sitniks_finmap.http import ApiError
 from sitniks_finmap.warehouse import WarehouseError
 
 out = Console(soft_wrap=True, highlight=False, emoji=False)
 MARKS = {"well": "[green]✓[/]", "look": "[yellow]![/]", "wrong": "[red]✗[/]"}
+
+
+class Day(click.ParamType):
+    """An option that names a day, as 2026-11-20; it arrives as a datetime."""
+
+    name = "day"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            return datetime.combine(day_of(value), time.min)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 Work = Callable[[Connection, tuple[date, date]], bool]  # whether it ended well

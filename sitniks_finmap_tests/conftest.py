@@ -59,6 +59,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for variable in ("SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA", "DAGSTER_HOME", "ALERT_URLS"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # the limiters of this test are nobody else's
     return tmp_path
 
 
