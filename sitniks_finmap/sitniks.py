@@ -92,11 +92,11 @@ class Sitniks:
 
     def settlement_accounts(self) -> list[dict[str, Any]] | None:
         """The settlement accounts of the company, each with an `id` and perhaps a `title`; None where Sitniks does
-        not tell them: nobody has promised this list. Raises Unavailable.
+        not tell them: nobody has promised this list.
         """
         try:
             reply = self.api.read("GET", "/settlement-accounts")
-        except KeyRefused:
+        except (KeyRefused, Unavailable):
             return None
         rows = reply.body.get("data") if isinstance(reply.body, dict) else reply.body
         if reply.status != 200 or not isinstance(rows, list):

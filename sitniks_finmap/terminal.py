@@ -39,7 +39,7 @@ def decide_for(decision: str, name: str | None, day: datetime | None, transactio
     from sitniks_finmap.decisions import decide
     from sitniks_finmap.run import open_warehouse
 
-    for one in choose(name):
+    for one in choose_valid(name):
         warehouse = open_warehouse(one)
         if warehouse.exists():
             with warehouse.run(wait=60):
@@ -108,8 +108,15 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
     sys.exit(1 if failed else 0)
 
 
+def choose_valid(name: str | None) -> list[Connection]:
+    """The valid connections, or the one with this name. Raises ConfigurationError when there is none."""
+    if chosen := choose(name):
+        return chosen
+    raise ConfigurationError("; ".join(one.why for one in load_connections()[1]))
+
+
 def one_connection(name: str | None) -> Connection:
-    connections = choose(name)
+    connections = choose_valid(name)
     if len(connections) != 1:
         raise ConfigurationError("name one with --connection: " + ", ".join(one.name for one in connections))
     return connections[0]
