@@ -8,7 +8,7 @@ from typing import Any
 CUT = "[key]"
 SHORTEST = 8  # characters of a secret; a shorter one would be found in ordinary words
 PART = 8  # characters of a secret in a row that count as a quotation of it, where an API reports an error
-MASKS = r"[*•.…]{2,}"  # how a vendor abbreviates a key that it quotes: sk_l****ab1
+MASKS = r"(?:…|[*•.]{2,})+"  # how a vendor abbreviates a key that it quotes: sk_l****ab1
 
 
 class Redaction:

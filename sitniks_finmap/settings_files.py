@@ -33,15 +33,15 @@ def read_text(path: Path) -> str:
         raise
     except OSError as error:
         raise Unreadable(f"{path} cannot be read: {error.strerror}") from None
-    line = 1
+    line = 0  # of the first thing that is no UTF-8
     for encoding in _encodings(raw):
         try:
             text = raw.decode(encoding)
         except UnicodeDecodeError as error:
-            line = raw[: error.start].count(b"\n") + 1
+            line = line or raw[: error.start].count(b"\n") + 1
             continue
         if "\0" in text:
-            line = text[: text.index("\0")].count("\n") + 1
+            line = line or text[: text.index("\0")].count("\n") + 1
         elif encoding != "cp1251" or CYRILLIC.fullmatch(text):
             return text
     raise Unreadable(f"{path}, line {line}: not readable as UTF-8; save the file in the encoding UTF-8")
