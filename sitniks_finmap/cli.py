@@ -1,20 +1,19 @@
 """The command `sitniks-finmap`: each command is a few lines over the package."""
 
 import json
-import os
 import sys
 from datetime import date, datetime
-from pathlib import Path
 
 import click
-from dotenv import dotenv_values
 from rich.markup import escape
 
 from sitniks_finmap import __version__
 from sitniks_finmap.connections import Connection, choose, load_connections
 from sitniks_finmap.exits import run_command
+from sitniks_finmap.settings_files import load_env
 from sitniks_finmap.terminal import (
     MARKS,
+    Day,
     days_waiting,
     decide_for,
     for_each,
@@ -27,7 +26,7 @@ from sitniks_finmap.terminal import (
 PORT = click.IntRange(1, 65535)
 SHOP_DAYS = click.IntRange(1, 3650)
 SECONDS = click.FloatRange(0, 86400)
-DAY = click.DateTime(["%Y-%m-%d"])
+DAY = Day()
 CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: every one.")
 FROM = click.option("--from", "first", type=DAY, metavar="DAY", help="First day, as 2025-01-15.")
 TO = click.option("--to", "last", type=DAY, metavar="DAY", help="Last day; default: today.")
@@ -67,6 +66,7 @@ def doctor(connection: str | None) -> None:
 
     right, wrong = load_connections()
     chosen = [one for one in [*right, *wrong] if connection in (None, one.name)] or choose(connection)
+    show_progress()
     sick = False
     for one in chosen:
         out.print(f"[bold]{one.name}[/]")
@@ -284,6 +284,5 @@ def main() -> None:
 
 
 def start() -> None:
-    # As Dagster does: the .env of the working folder beats the environment.
-    os.environ.update({name: value for name, value in dotenv_values(Path(".env")).items() if value is not None})
+    load_env()
     cli.main(standalone_mode=False)

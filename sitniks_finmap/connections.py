@@ -1,8 +1,6 @@
 """What a user configures: one `Connection` for each shop, read from connections.toml and the environment."""
 
 import os
-import re
-import tomllib
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from sitniks_finmap.days import SECONDS, day_of, duration_of
+from sitniks_finmap.settings_files import Unreadable, bare_key, read_toml
+
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 FIRST_FINMAP_DAY = date(2015, 1, 1)  # the earliest `date` that Finmap's contract allows
-DURATION = re.compile(r"(\d{1,5})([smhd])")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 CommentField = Literal[
     "description", "counterparty", "source", "order_number", "payment_method", "delivery", "order_status"
@@ -29,15 +28,6 @@ class ConfigurationError(Exception):
 
 class MissingKey(ConfigurationError):
     """An API key is not in the environment, or what is there cannot be one."""
-
-
-def _duration(value: Any) -> Any:
-    if isinstance(value, timedelta):
-        return value
-    match = DURATION.fullmatch(value) if isinstance(value, str) else None
-    if not match or not int(match[1]):
-        raise ValueError('write a duration as "15m", "6h" or "1d"')
-    return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
 
 
 def spoken(duration: timedelta) -> str:
@@ -76,7 +66,7 @@ def _start_date(value: date) -> date:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(duration_of)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Name = Annotated[str, Field(min_length=1)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]  # so that a key in its place is refused, not shown
@@ -104,7 +94,7 @@ class Connection(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = Field(
         description="The unique name; the title of the table in connections.toml."
     )
-    start_date: Annotated[date, AfterValidator(_start_date)] = Field(
+    start_date: Annotated[date, BeforeValidator(day_of), AfterValidator(_start_date)] = Field(
         description="First day of the import, in `timezone`."
     )
     finmap_account: Name = Field(description="ID or name of the Finmap account that takes the operations.")
@@ -173,12 +163,17 @@ class Connection(BaseModel):
     def key(self, side: Literal["sitniks", "finmap"]) -> str:
         """The API key of one side, from the environment. Raises MissingKey."""
         variable = getattr(self, f"{side}_key_env")
-        value = os.environ.get(variable, "").strip()
+        value = bare_key(os.environ.get(variable, ""))
         if not value:
             raise MissingKey(f"{self.name}: the environment variable {variable} is not set; put it into .env")
         if not value.isascii() or not value.isprintable() or " " in value:
             raise MissingKey(f"{self.name}: {variable} holds characters that no key has; copy the key again")
         return value
+
+    def known_keys(self) -> list[str]:
+        """The keys of both sides, as far as they are in the environment: what no answer may show."""
+        variables = (self.sitniks_key_env, self.finmap_key_env)
+        return [key for variable in variables if (key := bare_key(os.environ.get(variable, "")))]
 
     def problem(self) -> str | None:
         """Why this connection cannot run as the environment stands, or None."""
@@ -220,13 +215,13 @@ def load_connections(path: Path | None = None) -> tuple[list[Connection], list[W
     """
     path = path or connections_path()
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        tables = read_toml(path)
     except FileNotFoundError:
         raise ConfigurationError(
             f"{path} does not exist; start from the connections.toml of the project, or set SITNIKS_FINMAP_CONNECTIONS"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from None
+    except Unreadable as error:
+        raise ConfigurationError(str(error)) from None
     right: list[Connection] = []
     wrong: list[WrongConnection] = []
     for name, table in tables.items():
@@ -242,7 +237,9 @@ def _each_company_once(
     first: dict[tuple[str, str], str] = {}
     unique: list[Connection] = []
     for connection in right:
-        pair = (os.environ.get(connection.sitniks_key_env, ""), os.environ.get(connection.finmap_key_env, ""))
+        sides = (connection.sitniks_key_env, connection.finmap_key_env)
+        sitniks, finmap = (bare_key(os.environ.get(variable, "")).casefold() for variable in sides)
+        pair = (sitniks, finmap)
         if all(pair) and pair in first:
             why = f"{connection.name}: has the same two keys as {first[pair]}; everything would be posted twice"
             wrong.append(WrongConnection(connection.name, why))
@@ -285,8 +282,13 @@ def _explain(error: Any) -> str:
 
 
 def choose(name: str | None) -> list[Connection]:
-    """The right connections, or the one with this name. Raises ConfigurationError naming what exists."""
+    """The valid connections, or the one with this name. Raises ConfigurationError naming what exists."""
     right, wrong = load_connections()
+    if not right and not wrong:
+        raise ConfigurationError(
+            f"{connections_path()} has no connection; add a table for each shop: [sitniks_user_1] with start_date and "
+            "finmap_account (see docs/configuration.md)"
+        )
     if name is None:
         return right
     for connection in right:

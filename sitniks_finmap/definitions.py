@@ -1,15 +1,20 @@
 """The front door: every connection's assets, checks, jobs and sensors in one Definitions."""
 
+from contextlib import suppress
+
 import dagster as dg
 
 from sitniks_finmap.alerts import checks_alert, failed_run_alert
 from sitniks_finmap.connection_definitions import connection_definitions, wrong_definitions
 from sitniks_finmap.connections import load_connections
 from sitniks_finmap.housekeeping import housekeeping, housekeeping_schedule
+from sitniks_finmap.settings_files import Unreadable, load_env
 
 
 def build_defs() -> dg.Definitions:
     """The definitions of every connection in connections.toml. Raises ConfigurationError for an unreadable file."""
+    with suppress(Unreadable):  # Dagster has read it already, but takes a byte order mark for part of a name
+        load_env()
     right, wrong = load_connections()
     return dg.Definitions.merge(
         dg.Definitions(

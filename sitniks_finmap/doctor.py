@@ -1,23 +1,31 @@
 """Examines one connection: keys, account, rights, and whether the APIs are as we assume."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 import duckdb
 
+from sitniks_finmap import finmap, sitniks
 from sitniks_finmap.assets.transform import category_mapping, find_account, read_directory
 from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection
 from sitniks_finmap.http import ApiError, KeyRefused
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.schema import sql
-from sitniks_finmap.sitniks import Page
-from sitniks_finmap.warehouse import WarehouseError
+from sitniks_finmap.settings_files import is_plain
+from sitniks_finmap.sitniks import PAGE_SIZE, Page
+from sitniks_finmap.warehouse import WarehouseError, insert_rows
+
+log = logging.getLogger(__name__)
 
 Verdict = Literal["well", "look", "wrong"]
 RECENT = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(seconds=60)
+# A person waits: a side that does not answer is told within seconds, and nobody waits for a rate limit.
+BRISK = {"attempts": 2, "timeout": (5.0, 20.0), "patience": 5.0}
 
 # What we read of a transaction, and the paths on which it may stand (all but id, amount and date may be missing).
 ASSUMED = {
@@ -53,6 +61,8 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
         "well",
         f"days are counted in {connection.timezone}, where it is {now.astimezone(connection.zone):%Y-%m-%d %H:%M}",
     )
+    if not is_plain(Path(".env")):
+        yield Finding("look", "save .env as UTF-8 without a byte order mark: Dagster reads it in no other encoding")
     for side in (_finmap, _sitniks):
         try:
             yield from side(run, now)
@@ -69,6 +79,8 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
 
 def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     connection = run.connection
+    run.finmap = finmap.connect(connection, **BRISK)
+    log.info("%s: asking Finmap at %s", connection.name, run.finmap.api.host)
     directory = read_directory(run.finmap, connection)
     yield Finding("well", f"Finmap takes the key; it may write to {len(directory.accounts)} accounts")
     for wanted in dict.fromkeys([connection.finmap_account, *connection.accounts.values()]):
@@ -83,25 +95,39 @@ def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
 
 
 def _sitniks(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
+    run.sitniks = sitniks.connect(run.connection, **BRISK)
+    log.info("%s: asking Sitniks at %s", run.connection.name, run.sitniks.api.host)
     page = run.sitniks.page("/transactions", now - RECENT, now)
     yield Finding("well", "Sitniks takes the key, and GET /transactions answers")
     yield from _clock("Sitniks", run.sitniks.api.clock_ahead)
     if page.count is None:
         yield Finding("look", "Sitniks does not count its list: a read is trusted only when two reads agree")
-    yield from _fields(page, now)
-    run.sitniks.page("/orders", now - RECENT, now)
-    yield Finding("well", "GET /orders answers: order statuses can be read")
+    yield from _fields(run, page, now)
+    try:
+        run.sitniks.page("/orders", now - RECENT, now)
+    except ApiError as error:
+        yield Finding("wrong", f"GET /orders: {error}")
+    else:
+        yield Finding("well", "GET /orders answers: order statuses can be read")
 
 
-def _fields(page: Page, now: datetime) -> Iterator[Finding]:
-    """Whether the fields that we assume are in the transactions, and the filter is on the axis that we assume."""
+def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:
+    """Whether the transactions are as we assume: their fields, the axis of the filter, signs, settlement accounts."""
     if not page.rows:
         yield Finding("look", f"no transactions in the last {RECENT.days} days: the fields could not be checked")
         return
+    known = run.sitniks.settlement_accounts() if run.connection.accounts else None
     with duckdb.connect() as con:
         con.execute(sql("schema"))
-        con.execute("create table page (payload json)")
-        con.executemany("insert into page values ($1)", [[row.text] for row in page.rows])
+        con.execute(sql("views"))
+        con.execute("create temp table told (amount varchar, text varchar)")
+        con.execute("create temp table mapping (settlement_account varchar)")
+        con.execute("create temp table known (id varchar, title varchar)")
+        insert_rows(con, "told", [{"amount": row.amount, "text": row.text} for row in page.rows])
+        insert_rows(con, "mapping", [{"settlement_account": name} for name in run.connection.accounts])
+        names = [{name: str(one.get(name) or "") for name in ("id", "title")} for one in known or ()]
+        insert_rows(con, "known", names)
+        con.execute(sql("doctor"))
         for field, paths in ASSUMED.items():
             found = _count(
                 con,
@@ -110,16 +136,57 @@ def _fields(page: Page, now: datetime) -> Iterator[Finding]:
             )
             verdict = "well" if found else "wrong" if field in NEEDED else "look"
             yield Finding(verdict, f"field {field}: in {found} of {len(page.rows)} transactions")
-        outside = _count(
-            con,
-            "instant_of(coalesce(text_of(payload -> '$.createdAt'), text_of(payload -> '$.date')), 'UTC') < $start",
-            start=now - RECENT - timedelta(days=1),
-        )
+        yield from _axis(page, _count(con, "filed_at < $start", start=now - RECENT - timedelta(days=1)))
+        yield from _signs(page, _count(con, "amount < 0"))
+        yield from _settlement_accounts(run.connection, con, page, listed=known is not None)
+
+
+def _axis(page: Page, outside: int) -> Iterator[Finding]:
     # A few may carry a wrong stamp of their own; when most do, the filter is on another axis.
     if outside > len(page.rows) / 2:
         yield Finding("wrong", "most transactions are older than was asked for: the date filter is not on createdAt")
     else:
         yield Finding("well", "the date filter works on the axis that days are cut on")
+
+
+def _signs(page: Page, negative: int) -> Iterator[Finding]:
+    """A negative amount is an expense. When none is, the direction may be told in another field."""
+    rows = len(page.rows)
+    full = rows >= PAGE_SIZE or (page.count or 0) > rows
+    if full and not negative:
+        yield Finding(
+            "look",
+            f"none of {rows} amounts is negative, so all of them would be posted as income. If there were commissions, "
+            "deliveries or refunds among them, do not sync yet: see docs/assumptions.md, and report it",
+        )
+    elif full:
+        yield Finding("well", f"{negative} of {rows} amounts are negative: they are expenses")
+
+
+def _settlement_accounts(
+    connection: Connection, con: duckdb.DuckDBPyConnection, page: Page, *, listed: bool
+) -> Iterator[Finding]:
+    """Whether the mapping of accounts and the settlement accounts of Sitniks meet, while there is a mapping."""
+    if not connection.accounts:
+        return
+    seen = f"the latest {len(page.rows)} transactions"
+    where = f"Sitniks' settlement accounts and {seen}" if listed else seen
+    unmatched = con.execute("from unmatched").fetchall()
+    for (name,) in unmatched:
+        yield Finding(
+            "look",
+            f'[{connection.name}.accounts] maps "{name}", which is not among {where}; was it renamed in Sitniks?',
+        )
+    unmapped = con.execute("from unmapped").fetchall()
+    if unmapped:
+        names = ", ".join(f'"{name}" ({count})' for name, count in unmapped)
+        yield Finding(
+            "look",
+            f"[{connection.name}.accounts] does not map {names}, with the number of transactions among {seen}; "
+            f'unmapped money goes to "{connection.finmap_account}"',
+        )
+    if not unmatched and not unmapped:
+        yield Finding("well", f"every settlement account of {seen} is mapped")
 
 
 def _count(con: duckdb.DuckDBPyConnection, condition: str, **values: object) -> int:

@@ -13,10 +13,11 @@ import duckdb
 
 from sitniks_finmap.connections import ConfigurationError, data_folder
 from sitniks_finmap.http import ApiError
+from sitniks_finmap.settings_files import Unreadable
 from sitniks_finmap.warehouse import HINDRANCES, WarehouseError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-EXPECTED = (ConfigurationError, WarehouseError, ApiError, OSError, sqlite3.Error, duckdb.Error)
+EXPECTED = (ConfigurationError, Unreadable, WarehouseError, ApiError, OSError, sqlite3.Error, duckdb.Error)
 REMEDIES = {
     errno.EACCES: "run the command as the user that the files belong to, or give them to this user",
     errno.EPERM: "run the command as the user that the files belong to, or give them to this user",
@@ -48,7 +49,7 @@ def describe(error: BaseException) -> str:
 
 
 def exit_code(error: BaseException) -> int:
-    return MISUSED if isinstance(error, ConfigurationError) else FAILED
+    return MISUSED if isinstance(error, ConfigurationError | Unreadable) else FAILED
 
 
 def run_command(command: Callable[[], Any]) -> NoReturn:

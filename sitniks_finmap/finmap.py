@@ -10,14 +10,16 @@ from enum import StrEnum
 from typing import Any, Literal
 from urllib.parse import quote
 
-from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.connections import Connection
 from sitniks_finmap.content import Content
 from sitniks_finmap.failpoint import failpoint
-from sitniks_finmap.http import Api, KeyRefused, Refused, Reply, Unavailable, message_of
-from sitniks_finmap.ratelimit import RateLimiter
+from sitniks_finmap.http import Api, KeyRefused, Refused, Reply, Unavailable
+from sitniks_finmap.ratelimit import limiter_for
+from sitniks_finmap.reasons import message_of, reason_of, said
 
 LIST_PAGE = 100  # more answers 400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LABEL = ("id", "label")
 ACCOUNT_FIELD = {"income": "accountToId", "expense": "accountFromId"}
 
 Type = Literal["income", "expense"]
@@ -80,24 +82,24 @@ class Finmap:
 
     def accounts(self) -> list[Account]:
         """The accounts that the key may write to."""
-        return [
-            Account(str(row["id"]), str(row["label"]), str(row["currencyId"])) for row in self._directory("/accounts")
-        ]
+        rows = self._directory("/accounts", "id", "label", "currencyId")
+        return [Account(str(row["id"]), str(row["label"]), str(row["currencyId"])) for row in rows]
 
     def categories(self, type: Type) -> list[Label]:
-        return [Label(str(row["id"]), str(row["label"])) for row in self._directory(f"/categories/{type}")]
+        return [Label(str(row["id"]), str(row["label"])) for row in self._directory(f"/categories/{type}", *LABEL)]
 
     def tags(self) -> list[Label]:
-        return [Label(str(row["id"]), str(row["label"])) for row in self._directory("/tags")]
+        return [Label(str(row["id"]), str(row["label"])) for row in self._directory("/tags", *LABEL)]
 
     def create_tag(self, label: str) -> None:
         """Makes a tag; one that exists already (409) is as good. Raises Refused, also where the key may not."""
+        sent = _json({"label": label})
         try:
-            reply = self.api.write("POST", "/tags", _json({"label": label}))
+            reply = self.api.write("POST", "/tags", sent)
         except KeyRefused as refused:
             raise Refused(str(refused)) from None
         if reply.status not in (200, 201, 409):
-            raise Refused(f"Finmap answered {reply.status} to a new tag: {message_of(reply.body)}")
+            raise Refused(said("Finmap", reply, "to a new tag", sent))
 
     def create(self, external_id: str, content: Content) -> Write:
         """Creates an operation under our key, which exists before the first attempt and never changes."""
@@ -146,18 +148,21 @@ class Finmap:
             offset += len(rows)
             before = rows
 
-    def _directory(self, path: str) -> list[dict[str, Any]]:
+    def _directory(self, path: str, *needed: str) -> list[dict[str, Any]]:
+        """The rows of a list that comes whole, each with the fields that are needed. Raises ApiError."""
         reply = self.api.read("GET", path)
         if reply.status != 200 or not isinstance(reply.body, list):
-            raise Refused(f"Finmap answered {reply.status} to {path}: {message_of(reply.body)}")
+            raise Refused(said("Finmap", reply, f"to {path}"))
+        if any(not isinstance(row, dict) or any(row.get(name) is None for name in needed) for row in reply.body):
+            raise Refused(f"Finmap answered to {path} with rows that lack one of: {', '.join(needed)}")
         return reply.body
 
     def _rows(self, reply: Reply) -> list[dict[str, Any]]:
         if reply.status not in (200, 201) or not isinstance(reply.body, dict):
-            raise Refused(f"Finmap answered {reply.status} to a look-up")  # its message may quote the record
+            raise Refused(said("Finmap", reply, "to a look-up"))
         rows = reply.body.get("list")
         if not isinstance(rows, list):
-            raise Unavailable("Finmap answered a look-up without a list")
+            raise Unavailable(said("Finmap", reply, "to a look-up without a list"))
         return [row for row in rows if isinstance(row, dict)]
 
     def _write(self, method: str, path: str, external_id: str, body: bytes | None) -> Write:
@@ -168,7 +173,7 @@ class Finmap:
         try:
             reply = self.api.write(method, path, body)
             status = reply.status
-            outcome, error = _outcome(reply)
+            outcome, error = _outcome(reply, body)
         except Unavailable as unavailable:
             outcome, error = Outcome.UNKNOWN, str(unavailable)
         failpoint("reply_received")
@@ -176,12 +181,12 @@ class Finmap:
         return Write(requested_at, external_id, method, path, status, outcome, took, error)
 
 
-def connect(connection: Connection, **options: Any) -> Finmap:
+def connect(connection: Connection, *, patience: float | None = None, **options: Any) -> Finmap:
     """The client of a connection. Raises MissingKey."""
     key = connection.key("finmap")
-    limiter = RateLimiter(data_folder() / "limits", key, connection.finmap_requests_per_second)
+    limiter = limiter_for(key, connection.finmap_requests_per_second, patience)
     headers = {"apiKey": key, "Content-Type": "application/json"}
-    return Finmap(Api("Finmap", connection.finmap_url, headers, limiter, **options))
+    return Finmap(Api("Finmap", connection.finmap_url, headers, limiter, secrets=connection.known_keys(), **options))
 
 
 def read_operation(row: dict[str, Any]) -> Operation:
@@ -221,7 +226,7 @@ def _reference(value: Any) -> str | None:
     return None if value in (None, "", "empty") else str(value)
 
 
-def _outcome(reply: Reply) -> tuple[Outcome, str | None]:
+def _outcome(reply: Reply, sent: bytes | None) -> tuple[Outcome, str | None]:
     if reply.status == 409:
         return Outcome.EXISTS, message_of(reply.body) or None
     if reply.status >= 400:
@@ -235,8 +240,9 @@ def _outcome(reply: Reply) -> tuple[Outcome, str | None]:
         case ("2" | "0", _) | (_, "Stored" | "In the queue for processing"):
             return Outcome.ACCEPTED, None
         case ("3", _) | (_, "Error"):
-            return Outcome.ERROR, "Finmap answered Error"
-    return Outcome.UNKNOWN, f"Finmap answered {reply.status} without a status that we know"
+            reason = reason_of(reply.text, sent)
+            return Outcome.ERROR, f'Finmap answered Error: "{reason}"' if reason else "Finmap answered Error"
+    return Outcome.UNKNOWN, said("Finmap", reply, "without a status that we know", sent)
 
 
 def _all_fields(content: Content) -> dict[str, Any]:

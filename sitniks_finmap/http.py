@@ -3,25 +3,33 @@
 import http.client
 import io
 import json
+import logging
 import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from sitniks_finmap import __version__
-from sitniks_finmap.ratelimit import RateLimiter
+from sitniks_finmap.ratelimit import Paused, RateLimiter
+from sitniks_finmap.reasons import reason_of, refusal_of, why_no_answer
+from sitniks_finmap.redaction import Redaction
+
+log = logging.getLogger(__name__)
+# urllib3 logs a head that it cannot read, whatever the API has put there.
+logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in str(record.msg))
 
 USER_AGENT = f"sitniks-finmap/{__version__}"  # a firewall answers 403 to Python's default
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds between two pieces of an answer
@@ -36,7 +44,7 @@ class ApiError(Exception):
 
 
 class KeyRefused(ApiError):
-    """401 or 403: the key or its rights. No retry helps; the connection stops."""
+    """401, 402 or 403: the key, its rights or the subscription. No retry helps; the connection stops."""
 
 
 class Unavailable(ApiError):
@@ -53,7 +61,7 @@ class Refused(ApiError):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer in JSON: numbers with a fraction are Decimal, `text` is the body as it came."""
+    """An answer in JSON: numbers with a fraction are Decimal, `text` is the body as it came but for keys."""
 
     status: int
     body: Any
@@ -61,7 +69,11 @@ class Reply:
 
 
 class Api:
-    """The requests of one key to one API. Safe for several threads."""
+    """The requests of one key to one API. Safe for several threads.
+
+    `secrets` are cut out of every answer before anybody sees it. `attempts` is how often a read is tried, `timeout`
+    the seconds to connect and between two pieces of an answer.
+    """
 
     def __init__(
         self,
@@ -70,11 +82,18 @@ class Api:
         headers: dict[str, str],
         limiter: RateLimiter,
         *,
+        secrets: Sequence[str] = (),
+        attempts: int = READ_ATTEMPTS,
+        timeout: tuple[float, float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.title = title
         self.base_url = base_url
+        self.host = urlsplit(base_url).netloc
         self.limiter = limiter
+        self.attempts = attempts
+        self.timeout = timeout
+        self.redaction = Redaction(secrets)
         self.sleep = sleep
         self.clock_ahead: timedelta | None = None  # how far the API's clock was ahead of ours at the last answer
         self._headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **headers}
@@ -88,8 +107,9 @@ class Api:
         attempts = Retrying(
             retry=retry_if_exception_type(Unavailable),
             wait=wait_exponential_jitter(max=30),
-            stop=stop_after_attempt(READ_ATTEMPTS),
+            stop=stop_after_attempt(self.attempts),
             sleep=self.sleep,
+            before_sleep=_say_again,
             reraise=True,
         )
         return attempts(self.send, method, path, **request)
@@ -100,20 +120,25 @@ class Api:
         Raises KeyRefused, or Unavailable: then the outcome is unknown.
         """
         attempts = Retrying(
-            retry=retry_if_exception_type(Limited), stop=stop_after_attempt(READ_ATTEMPTS), reraise=True
+            retry=retry_if_exception_type(Limited),
+            stop=stop_after_attempt(self.attempts),
+            before_sleep=_say_again,
+            reraise=True,
         )
-        return attempts(self.send, method, path, data=body)
+        return attempts(self.send, method, path, writing=True, data=body)
 
-    def send(self, method: str, path: str, **request: Any) -> Reply:
+    def send(self, method: str, path: str, *, writing: bool = False, **request: Any) -> Reply:
         """One request, one answer or one typed failure."""
-        self.limiter.wait()
         try:
+            self.limiter.wait()
             response = self._session().request(
-                method, self.base_url + path, timeout=TIMEOUT, allow_redirects=False, **request
+                method, self.base_url + path, timeout=self.timeout or TIMEOUT, allow_redirects=False, **request
             )
-        except requests.RequestException as error:
-            raise Unavailable(f"{self.title} did not answer ({type(error).__name__})") from None
-        return self._understand(response)
+        except Paused as paused:
+            raise Limited(f"{self.title}: the rate limit of the key is used up; {paused}") from None
+        except (requests.RequestException, ValueError) as error:  # ValueError: a Location that is not a URL
+            raise Unavailable(f"{self.title} did not answer ({self.host}: {why_no_answer(error)})") from None
+        return self._understand(response, writing, request.get("data"))
 
     def _session(self) -> requests.Session:
         session = getattr(self._sessions, "session", None)
@@ -128,26 +153,41 @@ class Api:
             self._sessions.session = session
         return session
 
-    def _understand(self, response: requests.Response) -> Reply:
+    def _understand(self, response: requests.Response, writing: bool, sent: bytes | None) -> Reply:
         status = response.status_code
         if served := _http_date(response.headers.get("Date")):
             self.clock_ahead = served - datetime.now(UTC)
         text = response.content.decode("utf-8-sig", "replace")
+        reports = writing or not 200 <= status < 300  # on how a request went: no records that are kept verbatim
+        text = self.redaction.error(text) if reports else self.redaction.record(text)
         if status == 429:
             self.limiter.pause(_pause(response.headers.get("Retry-After")))
-            raise Limited(f"{self.title} answered 429: the rate limit of the key is used up")
+            raise Limited(f"{self.title} answered 429: the rate limit of the key is used up{self._quoted(text, sent)}")
         if text.lstrip()[:1] == "<":
-            raise Unavailable(f"{self.title} answered {status} with a web page instead of JSON")
-        if status in (401, 403):
-            raise KeyRefused(
-                f"{self.title} refused the key ({status}); make a new one or give it the rights, then put it into .env"
-            )
+            page = f"{self.title} answered {status} with a web page instead of JSON"
+            raise Unavailable(page + self._quoted(text, sent))
+        if status in (401, 402, 403):
+            raise KeyRefused(refusal_of(self.title, status, self._reason(text, sent)))
         if status >= 500 or status < 200 or 300 <= status < 400:
-            raise Unavailable(f"{self.title} answered {status}")
+            raise Unavailable(f"{self.title} answered {status}{self._quoted(text, sent)}")
         try:
-            return read_json(status, text)
+            reply = read_json(status, text)
         except (ValueError, RecursionError):
             raise Unavailable(f"{self.title} answered {status} with a body that is not whole JSON") from None
+        return Reply(status, self.redaction.body(reply.body), text) if reports else reply
+
+    def _reason(self, text: str, sent: bytes | None) -> str:
+        return self.redaction.error(reason_of(text, sent))  # once more: what was escaped is readable now
+
+    def _quoted(self, text: str, sent: bytes | None) -> str:
+        reason = self._reason(text, sent)
+        return f': "{reason}"' if reason else ""
+
+
+def _say_again(state: RetryCallState) -> None:
+    """Says why something is tried again: else a person would look at nothing for half a minute."""
+    error = state.outcome.exception() if state.outcome else None
+    log.info("%s; attempt %d follows", error, state.attempt_number + 1)
 
 
 # -- JSON: one absurd value in a page must not make the page unreadable, or one record would stop a connection. --
@@ -265,11 +305,3 @@ def _http_date(text: str | None) -> datetime | None:
         return parsedate_to_datetime(text).astimezone(UTC) if text else None
     except ValueError:
         return None
-
-
-def message_of(body: Any) -> str:
-    """What an error body says, in one short line."""
-    said = body.get("message", "") if isinstance(body, dict) else ""
-    if isinstance(said, list):
-        said = "; ".join(str(one) for one in said)
-    return " ".join(str(said).split())[:300]

@@ -7,17 +7,24 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sitniks_finmap.warehouse import hindrances, private_folder
+from sitniks_finmap.connections import ConfigurationError, data_folder
+from sitniks_finmap.warehouse import private_folder
 
 SLOTS = struct.Struct("dd")  # when the next request may start, until when the key is paused; epoch seconds
 FAR = 1200.0  # a reservation further away than this, twice the longest pause, was made by a clock set back since
 
 
+class Paused(Exception):
+    """A request may start only later than one wants to wait; the message says when."""
+
+
 class RateLimiter:
     """Hands out the moments at which requests may start, `per_second` apart; 0 means no rate, only pauses.
+
+    Whoever waits is patient for `patience` seconds, by default for ever.
 
     The state is a small file named after a hash of the key, so that two connections on one key, the command line
     and the daemon share it; a process that is killed leaves nothing locked. (fcntl and not filelock: this is
@@ -30,26 +37,29 @@ class RateLimiter:
         key: str,
         per_second: float,
         *,
+        patience: float | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         name = hashlib.sha256(key.encode()).hexdigest()[:16]
         self.path = folder / name
-        with hindrances(self.path):
-            private_folder(folder)
-            self.file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        private_folder(folder)
+        self.file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         self.threads = threading.Lock()
+        self.patience = patience
         self.interval = 1 / per_second if per_second else 0.0
         self.clock = clock
         self.sleep = sleep
 
     def wait(self) -> None:
-        """Returns when one request may start."""
+        """Returns when one request may start. Raises Paused when that is further away than one is patient."""
         while True:
             with self._locked():
                 now = self.clock()
                 next_at, paused_until = (moment if moment < now + FAR else 0.0 for moment in self._read())
                 start = max(now, next_at, paused_until)
+                if self.patience is not None and start - now > self.patience:
+                    raise Paused(f"requests may start again in {start - now:.0f} s")
                 self._write(start + self.interval, paused_until)
             while (delay := start - self.clock()) > 0:
                 self.sleep(delay)
@@ -81,3 +91,26 @@ class RateLimiter:
 
     def _write(self, next_at: float, paused_until: float) -> None:
         os.pwrite(self.file, SLOTS.pack(next_at, paused_until), 0)
+
+
+def limiter_for(key: str, per_second: float, patience: float | None = None) -> RateLimiter:
+    """The limiter of a key, one for all data folders of this user on this machine.
+
+    Its state is in the user's state folder; in the data folder where that cannot be written, as under a hardened
+    service. Raises ConfigurationError when neither can be.
+    """
+    for folder in state_folders():
+        with suppress(OSError):
+            return RateLimiter(folder / "limits", key, per_second, patience=patience)
+    try:
+        return RateLimiter(data_folder() / "limits", key, per_second, patience=patience)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{data_folder()} cannot be written: {error.strerror}; give it to the user that runs the syncs"
+        ) from None
+
+
+def state_folders() -> Iterator[Path]:
+    """`$XDG_STATE_HOME/sitniks-finmap`, by default `~/.local/state/sitniks-finmap`; none for a user without a home."""
+    with suppress(RuntimeError):
+        yield Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sitniks-finmap"

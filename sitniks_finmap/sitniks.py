@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import failpoint
-from sitniks_finmap.http import Api, Refused, Reply, Unavailable, message_of
+from sitniks_finmap.http import Api, KeyRefused, Refused, Reply, Unavailable
 from sitniks_finmap.progress import Progress
-from sitniks_finmap.ratelimit import RateLimiter
+from sitniks_finmap.ratelimit import limiter_for
+from sitniks_finmap.reasons import said
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Sitniks:
         if reply.status in (400, 404, 422):
             return None
         if reply.status != 200 or not isinstance(reply.body, dict):
-            raise Refused(f"Sitniks answered {reply.status} to one order")
+            raise Refused(said("Sitniks", reply, "to one order"))
         return _row(*_whole_object(reply.text))
 
     def page(self, path: str, start: datetime, end: datetime, skip: int = 0) -> Page:
@@ -85,9 +86,22 @@ class Sitniks:
         window = {"createdAtFrom": _utc(start), "createdAtTo": _utc(end)}
         reply = self.api.read("GET", path, params={"limit": PAGE_SIZE, "skip": skip, **window})
         if reply.status != 200:
-            raise Refused(f"Sitniks answered {reply.status} to {path}: {message_of(reply.body)}")
+            raise Refused(said("Sitniks", reply, f"to {path}"))
         failpoint("page_fetched")
         return read_page(reply)
+
+    def settlement_accounts(self) -> list[dict[str, Any]] | None:
+        """The settlement accounts of the company, each with an `id` and perhaps a `title`; None where Sitniks does
+        not tell them: nobody has promised this list.
+        """
+        try:
+            reply = self.api.read("GET", "/settlement-accounts")
+        except (KeyRefused, Unavailable):
+            return None
+        rows = reply.body.get("data") if isinstance(reply.body, dict) else reply.body
+        if reply.status != 200 or not isinstance(rows, list):
+            return None
+        return [row for row in rows if isinstance(row, dict)]
 
     def _read_whole(self, path: str, start: datetime, end: datetime) -> list[Row]:
         read = before = None
@@ -184,11 +198,12 @@ def _one_of(records: list[Row]) -> Row:
     return first if len(texts) == 1 else Row(first.id, None, first.order_id, f"[{', '.join(texts)}]")
 
 
-def connect(connection: Connection, **options: Any) -> Sitniks:
+def connect(connection: Connection, *, patience: float | None = None, **options: Any) -> Sitniks:
     """The client of a connection. Raises MissingKey."""
     key = connection.key("sitniks")
-    limiter = RateLimiter(data_folder() / "limits", key, connection.sitniks_requests_per_second)
-    return Sitniks(Api("Sitniks", connection.sitniks_url, {"Authorization": f"Bearer {key}"}, limiter, **options))
+    limiter = limiter_for(key, connection.sitniks_requests_per_second, patience)
+    headers = {"Authorization": f"Bearer {key}"}
+    return Sitniks(Api("Sitniks", connection.sitniks_url, headers, limiter, secrets=connection.known_keys(), **options))
 
 
 def read_page(reply: Reply) -> Page:
@@ -200,7 +215,8 @@ def read_page(reply: Reply) -> Page:
         raise Unavailable("Sitniks answered something that is not a list")
     name = next((n for n in ARRAY_NAMES if isinstance(body.get(n), list)), None)
     if name is None:
-        raise Unavailable(f"Sitniks answered no list; the fields are {', '.join(sorted(body)) or 'none'}")
+        fields = f"no list; the fields are {', '.join(sorted(body)) or 'none'}"
+        raise Unavailable(said("Sitniks", reply, fields))
     count = next((body[n] for n in ("count", "total") if isinstance(body.get(n), int)), None)
     at = _position_of(reply.text, name)
     return Page([_row(text, row) for text, row in _array_elements(reply.text, at)], count)

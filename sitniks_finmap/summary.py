@@ -1,6 +1,5 @@
 """A connection in numbers, for people: what was read, what was delivered, what waits, whether both sides agree."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,6 +9,7 @@ from typing import Any
 import duckdb
 
 from sitniks_finmap.readback import listed
+from sitniks_finmap.reasons import without_echo
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.warehouse import Warehouse
 
@@ -91,18 +91,6 @@ REFUSED = f"""
 BACKLOG = """
     select count(*) from plan where action = 'create' and standing = 'go' and state is null and day between $first and $last
 """
-
-
-def without_echo(said: str, told: str) -> str:
-    """What Finmap said of a record, without the words of the record that it quotes: it is shown in a terminal."""
-    words = {word.casefold() for word in re.findall(r"\w+", told)}
-
-    def hidden(match: re.Match[str]) -> str:
-        word = match[0].casefold()
-        quoted = word in words or (len(word) > 2 and any(one.startswith(word) for one in words))  # or cut off
-        return "…" if quoted else match[0]
-
-    return re.sub(r"…(\W*…)+", "…", re.sub(r"\w+", hidden, said))
 
 
 def _refused(con: duckdb.DuckDBPyConnection, days: dict[str, date]) -> dict[str, int]:

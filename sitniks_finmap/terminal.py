@@ -3,17 +3,31 @@
 import logging
 import sys
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Literal
 
+import click
 from rich.console import Console
 from rich.markup import escape
 
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
+from sitniks_finmap.days import day_of
 from sitniks_finmap.exits import EXPECTED, FAILED, MISUSED, describe, exit_code
 
 out = Console(soft_wrap=True, highlight=False, emoji=False)
 MARKS = {"well": "[green]✓[/]", "look": "[yellow]![/]", "wrong": "[red]✗[/]"}
+
+
+class Day(click.ParamType):
+    """An option that names a day, as 2026-11-20; it arrives as a datetime."""
+
+    name = "day"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            return datetime.combine(day_of(value), time.min)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 Work = Callable[[Connection, tuple[date, date]], bool]  # whether it ended well
@@ -24,7 +38,7 @@ def decide_for(decision: str, name: str | None, day: datetime | None, transactio
     from sitniks_finmap.decisions import decide
     from sitniks_finmap.run import open_warehouse
 
-    for one in choose(name):
+    for one in choose_valid(name):
         warehouse = open_warehouse(one)
         if warehouse.exists():
             with warehouse.run(wait=60):
@@ -94,8 +108,15 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
     sys.exit(FAILED if failed else MISUSED if misused else 0)
 
 
+def choose_valid(name: str | None) -> list[Connection]:
+    """The valid connections, or the one with this name. Raises ConfigurationError when there is none."""
+    if chosen := choose(name):
+        return chosen
+    raise ConfigurationError("; ".join(one.why for one in load_connections()[1]))
+
+
 def one_connection(name: str | None) -> Connection:
-    connections = choose(name)
+    connections = choose_valid(name)
     if len(connections) != 1:
         raise ConfigurationError("name one with --connection: " + ", ".join(one.name for one in connections))
     return connections[0]

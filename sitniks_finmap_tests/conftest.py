@@ -1,5 +1,6 @@
 """What every test works with: the sandbox over real HTTP, a connection to it, a warehouse in a folder of its own."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -59,6 +60,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for variable in ("SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA", "DAGSTER_HOME", "ALERT_URLS"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # the limiters of this test are nobody else's
     return tmp_path
 
 
@@ -133,6 +135,7 @@ def _table(name: str, settings: dict[str, Any]) -> str:
     lines = [f"[{name}]"]
     nested = []
     for field, value in settings.items():
+        field = field if re.fullmatch(r"[A-Za-z0-9_-]+", field) else f'"{field}"'
         match value:
             case dict():
                 nested.append(_table(f"{name}.{field}", value))

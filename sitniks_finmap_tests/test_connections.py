@@ -1,6 +1,7 @@
 """Connections: one or a hundred, validated when they are loaded, no key in the file and none in a message."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tenacity import wait_none
 
 from sitniks_finmap.assets.transform import find_account
+from sitniks_finmap.cli import main
 from sitniks_finmap.connections import (
     ConfigurationError,
     Connection,
@@ -20,7 +23,9 @@ from sitniks_finmap.connections import (
     read_connection,
 )
 from sitniks_finmap.finmap import Account
+from sitniks_finmap.launch import run_job
 from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.sandbox import Fault
 
 A_KEY = "sk_live_4f9c2e7ab1"  # looks like a key; must never be seen in a message
 LEAST = 'start_date = 2025-01-15\nfinmap_account = "Каса"\n'
@@ -266,10 +271,11 @@ def test_a_key_that_cannot_be_sent_is_a_problem_of_its_variable(
 def test_a_file_that_is_not_there_or_not_toml_gives_one_clear_message(load: Any, project: Path) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
         load_connections()
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        load("[u1\n")
-    (project / "connections.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"connections\.toml, line 1: .*write name = "):
+        load("[u1")
+    (project / "connections.toml").unlink()
+    (project / "connections.toml").mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
         load_connections()
 
 
@@ -289,7 +295,73 @@ def test_a_connection_is_chosen_by_name_and_an_unknown_one_is_told_what_exists(l
         choose("u3")
 
 
+SPELLINGS = ["{} ", "\t{}\n", '"{}"', "'{}'", "Bearer {}", "bearer  {}", "\ufeff{}", "{}\u200b", "\xa0{}", '" {} "']
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_the_same_two_keys_are_noticed_however_they_are_spelled(
+    spelling: str, connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch, shop: Any
+) -> None:
+    connect("u1")
+    second = connect("u2")
+    monkeypatch.setenv("U2_SITNIKS_API_KEY", spelling.format(shop.sitniks_key))
+    monkeypatch.setenv("U2_FINMAP_API_KEY", spelling.format(shop.finmap_key))
+    assert (second.key("sitniks"), second.key("finmap")) == (shop.sitniks_key, shop.finmap_key)
+    right, wrong = load_connections()
+    assert [one.name for one in right] == ["u1"]
+    assert [one.why for one in wrong] == ["u2: has the same two keys as u1; everything would be posted twice"]
+
+
+def test_keys_that_differ_in_letter_case_only_are_one_pair(
+    connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch, shop: Any
+) -> None:
+    connect("u1")
+    connect("u2")
+    monkeypatch.setenv("U2_SITNIKS_API_KEY", shop.sitniks_key.upper())
+    assert [one.name for one in load_connections()[1]] == ["u2"]
+
+
 # -- The Finmap account --
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"finmap_account": "Сейф"}, 'Finmap account "Сейф" is not among'),
+        ({"accounts": {"7": "Сейф"}}, 'Finmap account "Сейф" is not among'),
+        ({"categories": {"refund": "Ніщо"}}, 'there is no Finmap category "Ніщо"'),
+    ],
+)
+@pytest.mark.parametrize("command", ["sync", "preview"])
+def test_what_finmap_does_not_have_is_said_before_anything_is_read(
+    command: str, settings: dict[str, Any], said: str, connect: Callable[..., Connection], sandbox: Any, dagster: Any,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("sitniks_finmap.launch.instance", lambda: nullcontext(dagster))
+    connect(**settings)
+    monkeypatch.setattr("sys.argv", ["sitniks-finmap", command, "--from", "2025-01-10", "--to", "2025-01-11"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert said in capsys.readouterr().out
+    assert sandbox.requests("sitniks") == []
+
+
+def test_a_refused_finmap_key_is_said_before_anything_is_read(
+    connection: Connection, shop: Any, sandbox: Any, dagster: Any
+) -> None:
+    shop.revoke("finmap")
+    assert "Finmap refused the key (401)" in run_job(dagster, connection, "sync", *2 * [date(2025, 1, 10)]).why
+    assert sandbox.requests("sitniks") == []
+
+
+def test_while_finmap_is_unavailable_sitniks_is_read_all_the_same(
+    connection: Connection, sandbox: Any, dagster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sitniks_finmap.http.wait_exponential_jitter", lambda max: wait_none())
+    sandbox.fault(Fault("status", "finmap", status=503, times=None))
+    assert not run_job(dagster, connection, "sync", *2 * [date(2025, 1, 10)]).success
+    assert sandbox.requests("sitniks", path="/orders") != []
 
 
 def account_of(run: ConnectionRun, wanted: str) -> Account:

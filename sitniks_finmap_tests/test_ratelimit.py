@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.ratelimit import RateLimiter
+from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.ratelimit import Paused, RateLimiter, limiter_for
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.test_delivery import until, writes
 from sitniks_finmap_tests.test_warehouse import Other, Pipe, processes
@@ -336,3 +336,47 @@ def test_two_connections_on_one_key_the_command_and_other_runs_never_exceed_its_
     print(f"\n{len(moments)} requests, {used:.1%} of the rate used, at most {most} in so many seconds")  # noqa: T201
     assert all(count <= RATE * seconds + 1 + JITTER for seconds, count in most.items()), most
     assert used >= 0.9
+
+
+# -- One limiter for a key, wherever its processes work --
+
+
+def test_two_data_folders_with_one_key_share_its_rate(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SITNIKS_FINMAP_DATA", str(project / "one"))
+    one = limiter_for(KEY, 0)
+    one.pause(70)
+    monkeypatch.setenv("SITNIKS_FINMAP_DATA", str(project / "two"))
+    monkeypatch.chdir(project / "state")
+    with pytest.raises(Paused, match=r"may start again in (70|69) s"):
+        limiter_for(KEY, 0, patience=5).wait()
+    limiter_for("another", 0, patience=5).wait()
+    assert not list(project.glob("*/limits"))
+
+
+def test_the_state_of_limiters_is_private_and_holds_no_key(project: Path) -> None:
+    limiter_for(KEY, 1).wait()
+    folder = project / "state" / "sitniks-finmap" / "limits"
+    [file] = folder.iterdir()
+    assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(file.stat().st_mode)) == (0o700, 0o600)
+    assert KEY not in file.name
+    assert KEY.encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize("home", ["a file in its place", "none"])
+def test_without_a_state_folder_the_data_folder_serves(
+    home: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if home == "none":
+        monkeypatch.delenv("XDG_STATE_HOME")
+        monkeypatch.setattr("pathlib.Path.home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    else:
+        (project / "state").write_text("")
+    limiter_for(KEY, 1).wait()
+    assert len(list((project / "data" / "limits").iterdir())) == 1
+
+
+def test_with_no_folder_that_can_be_written_it_is_said(project: Path) -> None:
+    (project / "state").write_text("")
+    (project / "data").write_text("")
+    with pytest.raises(ConfigurationError, match=r"data cannot be written: .*give it to the user"):
+        limiter_for(KEY, 1)

@@ -197,7 +197,7 @@ def test_a_key_without_the_right_never_looks_like_no_transactions(client: Sitnik
 
 def test_a_refusal_never_looks_like_no_transactions(client: Sitniks, sandbox: Sandbox) -> None:
     sandbox.fault(Fault("status", "sitniks", status=400, body='{"message": ["skip_must_be_small"]}'))
-    with pytest.raises(Refused, match="400 to /transactions: skip_must_be_small"):
+    with pytest.raises(Refused, match='400 to /transactions: "skip_must_be_small"'):
         client.transactions(START, END)
 
 

@@ -32,7 +32,10 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     def raw_sitniks_transactions(context: dg.AssetExecutionContext) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
+        from sitniks_finmap.assets.transform import check_references  # which imports this module
+
         with run.explained():
+            check_references(run)
             read_transactions(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, totals("transactions"), preview=PREVIEW)

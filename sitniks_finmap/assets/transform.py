@@ -1,5 +1,6 @@
 """raw_sitniks_transactions, raw_sitniks_orders → operations, and rejected_transactions with a reason."""
 
+import logging
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -14,9 +15,12 @@ from sitniks_finmap.assets.extract import keep_settings
 from sitniks_finmap.connections import ConfigurationError, Connection, Rule
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Account, Finmap, Label
+from sitniks_finmap.http import Unavailable
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.schema import sql
 from sitniks_finmap.warehouse import replace_table
+
+log = logging.getLogger(__name__)
 
 
 def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:
@@ -92,6 +96,21 @@ def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
         ])::varchar)
         """
     )
+
+
+def check_references(run: ConnectionRun) -> None:
+    """Finds a wrong account, category or Finmap key before minutes of reading. Raises ConfigurationError, KeyRefused.
+
+    While Finmap is unavailable reading goes on, which does not need Finmap.
+    """
+    try:
+        directory = read_directory(run.finmap, run.connection)
+    except Unavailable as error:
+        log.info("%s: %s; its accounts are checked after reading", run.connection.name, error)
+        return
+    for wanted in (run.connection.finmap_account, *run.connection.accounts.values()):
+        find_account(run.connection, wanted, directory.accounts)
+    category_mapping(run.connection, directory)
 
 
 def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> None:

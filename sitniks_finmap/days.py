@@ -1,0 +1,56 @@
+"""Days and durations as people write them, and what to write instead."""
+
+import re
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from typing import Any
+
+# Year, month and day in each order that has one reading; with slashes a number above 12 decides which is the day.
+OTHER_FORMS = {
+    r"(\d{1,2})[.](\d{1,2})[.](\d{4})": (2, 1, 0),
+    r"(\d{1,2})[-](\d{1,2})[-](\d{4})": (2, 1, 0),
+    r"(\d{4})[./-](\d{1,2})[./-](\d{1,2})": (0, 1, 2),
+    r"(1[3-9]|2\d|3[01])/(0?[1-9]|1[0-2])/(\d{4})": (2, 1, 0),
+    r"(0?[1-9]|1[0-2])/(1[3-9]|2\d|3[01])/(\d{4})": (2, 0, 1),
+    r"(\d{4})(\d\d)(\d\d)": (0, 1, 2),
+    r"(\d{4}-\d\d-\d\d)[T ].*": (),
+}
+DURATION = re.compile(r"(\d{1,5})([smhd])")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def day_of(value: Any) -> date:
+    """The day that a setting or an option names, as 2026-11-20. Raises ValueError that says what to write."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    text = str(value).strip() if isinstance(value, str | int | datetime) and not isinstance(value, bool) else ""
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise ValueError("there is no such day in the calendar") from None
+    if meant := _meant(text):
+        raise ValueError(f"write {meant}")
+    raise ValueError("write a day as 2026-11-20: year, month, day")
+
+
+def _meant(text: str) -> date | None:
+    """The day that a text in another form names, where it can be read in one way only."""
+    for form, order in OTHER_FORMS.items():
+        if match := re.fullmatch(form, text):
+            with suppress(ValueError):
+                if not order:
+                    return date.fromisoformat(match[1])
+                year, month, day = (int(match.groups()[at]) for at in order)
+                return date(year, month, day)
+    return None
+
+
+def duration_of(value: Any) -> Any:
+    """A duration such as "15m". Raises ValueError that says what to write."""
+    if isinstance(value, timedelta):
+        return value
+    match = DURATION.fullmatch(value) if isinstance(value, str) else None
+    if not match or not int(match[1]):
+        raise ValueError('write a duration as "15m", "6h" or "1d"')
+    return timedelta(seconds=int(match[1]) * SECONDS[match[2]])

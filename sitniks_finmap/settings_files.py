@@ -1,0 +1,118 @@
+"""connections.toml and .env as people save them: UTF-8, with a byte order mark, UTF-16, or Windows-1251."""
+
+import codecs
+import os
+import re
+import tomllib
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from sitniks_finmap.days import day_of
+
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# What a Ukrainian or a Russian editor writes; anything else is no sign of Windows-1251.
+CYRILLIC = re.compile(r"[\x00-\x7fА-ЩЬЮЯҐЄІЇа-щьюяґєіїЁЪЫЭёъыэ«»“”„’‘–—…№ \xa0]*")
+UNDOTTED = re.compile(r"=\s*[\"']?(\d{1,2}[./]\d{1,2}[./]\d{4})\b")
+QUOTES = re.compile("[“”„«»‘’]")
+
+BLANKS = " \t\r\n\f\v\xa0\u200b\u2060\ufeff"  # the last four cannot be seen
+
+
+class Unreadable(Exception):
+    """A file of settings cannot be read; the message names the file, the line and the remedy, and quotes nothing."""
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, whatever it was saved as. Raises Unreadable, FileNotFoundError."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror}") from None
+    line = 0  # of the first thing that is no UTF-8
+    for encoding in _encodings(raw):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError as error:
+            line = line or raw[: error.start].count(b"\n") + 1
+            continue
+        if "\0" in text:
+            line = line or text[: text.index("\0")].count("\n") + 1
+        elif encoding != "cp1251" or CYRILLIC.fullmatch(text):
+            return text
+    raise Unreadable(f"{path}, line {line}: not readable as UTF-8; save the file in the encoding UTF-8")
+
+
+def _encodings(raw: bytes) -> list[str]:
+    """What to try, in this order."""
+    marked = next((encoding for mark, encoding in MARKS.items() if raw.startswith(mark)), None)
+    if marked:
+        return [marked]
+    if b"\0" in raw[:2]:  # UTF-16 without its mark: the file begins with a letter of ASCII
+        return ["utf-16-be" if raw[:1] == b"\0" else "utf-16-le"]
+    return ["utf-8", "cp1251"]
+
+
+def is_plain(path: Path) -> bool:
+    """Whether everybody can read a file: UTF-8 without a mark, which is all that Dagster takes in .env."""
+    raw = path.read_bytes() if path.is_file() else b""
+    return not raw.startswith(tuple(MARKS)) and _encodings(raw)[0] == "utf-8" and _decodes(raw)
+
+
+def _decodes(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of connections.toml. Raises Unreadable, FileNotFoundError."""
+    text = read_text(path).replace("\r\n", "\n")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        what, _, place = str(error).rpartition(" (at ")
+        found = re.match(r"line (\d+)", place)
+        number = int(found[1]) if found else text.count("\n") + 1
+        lines = text.split("\n")
+        line = lines[number - 1] if number <= len(lines) else ""
+        # What tomllib quotes of a line may be a piece of a key.
+        fault = re.sub(r":? '.{5,}'|\(.*\)", "", what or str(error)) or "not TOML"
+        fault = "a table of this name is there already" if "twice" in str(error) else fault
+        raise Unreadable(f"{path}, line {number}: {fault}; {_remedy(line)}") from None
+
+
+def _remedy(line: str) -> str:
+    if day := UNDOTTED.search(line):
+        try:
+            day_of(day[1])
+        except ValueError as error:
+            return str(error)
+    if QUOTES.search(line.partition("#")[0]):
+        return 'write straight quotation marks: "'
+    return 'write name = "value", and each connection under its [name]'
+
+
+def load_env(path: Path | None = None) -> None:
+    """Puts the variables of .env into the environment, over what is there, as Dagster does. Raises Unreadable."""
+    path = path or Path(".env").absolute()
+    try:
+        text = read_text(path)
+    except FileNotFoundError:
+        return
+    values = dotenv_values(stream=StringIO(text))
+    os.environ.update({name: value for name, value in values.items() if value is not None})
+
+
+def bare_key(value: str) -> str:
+    """The key in the value of a variable, without what is copied along with it: blanks, quotation marks, "Bearer"."""
+    value = value.strip(BLANKS)
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        value = value[1:-1].strip(BLANKS)
+    return re.sub(r"(?i)^bearer\s+", "", value)

@@ -1,0 +1,52 @@
+-- What doctor reads in one page of transactions: `told` (amount, text) as Sitniks wrote them, `mapping` (settlement_account)
+-- as the configuration names them, `known` (id, title) as Sitniks lists its settlement accounts.
+
+-- A name as it is compared: in small letters, without the marks that nobody sees.
+create or replace temp macro plain_name(written) as nullif(lower(trim(regexp_replace(regexp_replace(regexp_replace(
+    nfc_normalize(written), '[’ʼ‘`´]', '''', 'g'), '\p{Cf}+', '', 'g'), '[\p{Z}\p{Cc}]+', ' ', 'g'))), '');
+
+-- One row is one transaction of the page.
+create or replace temp table page as
+select
+    payload,
+    instant_of(coalesce(t[1], t[2]), 'UTC') as filed_at,
+    amount_of(amount, json_type(f[3]) = 'VARCHAR') as amount,
+    coalesce(t[4], t[5]) as settlement_account_id,
+    t[6] as settlement_account
+from (
+    select *, list_transform(f, lambda value : text_of(value)) as t
+    from (
+        select amount, payload, json_extract(payload, [
+            '$.createdAt', '$.date', '$.amount', '$.settlementAccountId', '$.settlementAccount.id', '$.settlementAccount'
+        ]) as f
+        from (select amount, if(json_valid(text), text, 'null')::json as payload from told)
+    )
+);
+
+-- One row is one settlement account of the page that no mapping names, and how many transactions it has.
+create or replace temp view unmapped as
+select coalesce(settlement_account, 'ID ' || settlement_account_id) as settlement_account, count(*) as transactions
+from page
+where coalesce(settlement_account_id, settlement_account) is not null
+    and not exists (
+        from mapping m
+        where plain_name(m.settlement_account)
+            in (plain_name(page.settlement_account_id), plain_name(page.settlement_account))
+    )
+group by all
+order by transactions desc, settlement_account;
+
+-- One row is one mapping that neither the page nor Sitniks' list of settlement accounts meets.
+create or replace temp view unmatched as
+select settlement_account
+from mapping m
+where plain_name(m.settlement_account) not in (
+    select plain_name(name)
+    from (
+        select unnest([settlement_account_id, settlement_account]) as name from page
+        union all
+        select unnest([id, title]) from known
+    )
+    where plain_name(name) is not null
+)
+order by settlement_account;

@@ -1,0 +1,142 @@
+"""What a vendor says is shown, with what to do; never a customer, and expired is told from wrong."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.finmap import Outcome
+from sitniks_finmap.http import ApiError, KeyRefused
+from sitniks_finmap.launch import run_job
+from sitniks_finmap.reasons import reason_of
+from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap_tests.test_finmap_upload import transaction
+
+DAY = date(2025, 1, 15)
+
+RENEW = "renew the subscription of"
+NEW_KEY = "; make a new one and put it into .env"
+RIGHTS = "give it the rights that it lacks"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "shown", "remedy"),
+    [
+        (403, "Your subscription has expired", True, RENEW),
+        (403, "Термін дії підписки закінчився 30.11.2026", True, RENEW),
+        (403, "Trial period ended", True, RENEW),
+        (401, "Subscription Expired", True, RENEW),
+        (402, "Payment Required", False, RENEW),
+        (402, "pay 1000 UAH until 2026-12-01", True, RENEW),
+        (403, "expired", True, RENEW),
+        (401, "jwt expired", True, "it has expired: make a new one"),
+        (403, "API key expired on 2026-11-20", True, "it has expired: make a new one"),
+        (401, "Термін дії ключа закінчився", True, "it has expired: make a new one"),
+        (401, "Unauthorized", False, NEW_KEY),
+        (401, "Invalid API key", True, NEW_KEY),
+        (403, "forbidden_resource", True, RIGHTS),
+        (403, "Forbidden", False, RIGHTS),
+        (403, "Your IP address is not allowed", True, RIGHTS),
+    ],
+)
+@pytest.mark.parametrize("side", ["sitniks", "finmap"])
+def test_a_refusal_shows_the_reason_and_its_remedy(
+    side: Any, status: int, said: str, shown: bool, remedy: str, run: ConnectionRun, sandbox: Sandbox
+) -> None:
+    sandbox.fault(Fault("status", side, status=status, body=json.dumps({"message": said, "error": "Forbidden"})))
+    api = run.sitniks.api if side == "sitniks" else run.finmap.api
+    with pytest.raises(KeyRefused, match=rf"^{side.title()} refused .*\({status}\)") as refused:
+        api.read("GET", "/accounts")
+    assert (f'"{said}"' in str(refused.value)) is shown
+    assert remedy in str(refused.value)
+    assert (RENEW in str(refused.value)) is (remedy == RENEW)
+
+
+@pytest.mark.parametrize("status", [402, 403])
+def test_an_expired_subscription_stops_a_delivery_with_one_message(
+    status: int, connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance
+) -> None:
+    shop.put_transactions([transaction(n, DAY) for n in range(1, 30)])
+    body = '{"message": "Your subscription has expired"}'
+    sandbox.fault(
+        Fault("status", "finmap", method="POST", path="/operations/income", status=status, body=body, times=None)
+    )
+    ended = run_job(dagster, connection, "sync", DAY, DAY)
+    assert not ended.success
+    assert ended.why.startswith(f'u1: Finmap refused access ({status}): "Your subscription has expired"; pay for or')
+    assert len(sandbox.requests("finmap", path="/operations/income")) <= 4
+    with open_warehouse(connection).transaction() as con:
+        assert con.execute("select count(*) from finmap_upload where attempts > 0").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ('{"message": ["Maintenance until 06:00"]}', "Maintenance until 06:00"),
+        ('{"error": {"message": "the database is down"}}', "the database is down"),
+        ('{"errors": [{"detail": "try later"}]}', "try later"),
+        ("upstream connect error", "upstream connect error"),
+        ("<html><head><title>Technical works until 06:00</title></head></html>", "Technical works until 06:00"),
+        ('{"message": "Internal Server Error"}', ""),
+        ('{"message": "Service Unavailable", "statusCode": 503}', ""),
+        ('{"statusCode": 500}', ""),
+        ("", ""),
+        ("[" * 9999, ""),
+        ('{"message": "Квітослава"}', ""),
+        ('{"message": "Квітослава Неповторна"}', ""),
+        ('{"message": "no access for user Квітослава Неповторна, +38 (099) 770-22-33"}', "no access for user …"),
+        ('{"message": "kvitoslava@example.com and @kvitka_n 770011 are not allowed"}', "… and … are not allowed"),
+        ('{"message": "paid until 2026-11-30 12:00:00"}', "paid until 2026-11-30 12:00:00"),
+    ],
+)
+def test_a_reason_is_what_the_vendor_says_without_people(body: str, shown: str) -> None:
+    assert reason_of(body) == shown
+
+
+def test_a_reason_does_not_quote_the_request() -> None:
+    sent = '{"comment": "оплата від квітослава", "label": "мій тег", "amount": 5}'.encode()
+    said = '{"message": "comment оплата від квітослава is not allowed for мій тег"}'
+    assert reason_of(said, sent) == "comment … is not allowed for …"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"status": 503, "body": '{"message": "maintenance until 06:00"}'}, "maintenance until 06:00"),
+        ({"status": 429, "body": '{"message": "daily quota used up"}'}, "daily quota used up"),
+        ({"status": 410, "body": '{"message": "version 2.2 is retired"}'}, "version 2.2 is retired"),
+        ({"status": 200, "body": '{"message": "try later"}'}, "try later"),
+    ],
+)
+@pytest.mark.parametrize("ask", ["accounts", "details", "transactions", "order"])
+def test_no_error_drops_what_the_vendor_said(
+    ask: str, fault: dict[str, Any], said: str, run: ConnectionRun, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = datetime(2025, 1, 15, tzinfo=UTC)
+    asks: dict[str, Callable[[], Any]] = {
+        "accounts": run.finmap.accounts,
+        "details": lambda: run.finmap.details("x"),
+        "transactions": lambda: run.sitniks.page("/transactions", moment, moment),
+        "order": lambda: run.sitniks.order("1"),
+    }
+    if (ask, fault["status"]) == ("order", 200):
+        pytest.skip("any object is an order")
+    monkeypatch.setattr("sitniks_finmap.http._pause", lambda header: 0.0)
+    for api in (run.finmap.api, run.sitniks.api):
+        api.attempts = 1
+    for side in ("finmap", "sitniks"):
+        sandbox.fault(Fault("status", side, times=None, **fault))
+    with pytest.raises(ApiError, match=said):
+        asks[ask]()
+
+
+def test_a_write_that_failed_says_why(run: ConnectionRun, sandbox: Sandbox) -> None:
+    body = '{"status": "Error", "statusCode": 3, "message": "the account is closed"}'
+    sandbox.fault(Fault("status", "finmap", method="DELETE", status=201, body=body))
+    write = run.finmap.delete("u1:1", "income")
+    assert (write.outcome, write.error) == (Outcome.ERROR, 'Finmap answered Error: "the account is closed"')
