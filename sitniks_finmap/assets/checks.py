@@ -150,8 +150,15 @@ def _checks_of(connection: Connection, table: str) -> dg.AssetChecksDefinition:
     )
     def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         run: ConnectionRun = getattr(context.resources, connection.name)
-        with run.explained(), run.warehouse.transaction() as con:
+        started = run.now()
+        with run.explained(f"{table}_checks"), run.warehouse.transaction() as con:
             results = [_result(con, key, check) for check in checks]
+            failed = [one.check_name for one in results if not one.passed and one.severity is dg.AssetCheckSeverity.ERROR]
+            if failed:
+                run.note(
+                    f"{table}_checks", started,
+                    f"{connection.name}: nothing was delivered, for the check {', '.join(map(str, failed))} failed",
+                )  # fmt: skip
         yield from results
 
     return run_checks

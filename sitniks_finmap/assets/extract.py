@@ -32,7 +32,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     def raw_sitniks_transactions(context: dg.AssetExecutionContext) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
-        with run.explained():
+        with run.explained("raw_sitniks_transactions"):
             read_transactions(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, totals("transactions"), preview=PREVIEW)
@@ -41,7 +41,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     def raw_sitniks_orders(context: dg.AssetExecutionContext) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
-        with run.explained():
+        with run.explained("raw_sitniks_orders"):
             read_orders(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, totals("orders"), preview=ORDERS_PREVIEW)
