@@ -153,12 +153,10 @@ def _checks_of(connection: Connection, table: str) -> dg.AssetChecksDefinition:
         started = run.now()
         with run.explained(f"{table}_checks"), run.warehouse.transaction() as con:
             results = [_result(con, key, check) for check in checks]
-            failed = [one.check_name for one in results if not one.passed and one.severity is dg.AssetCheckSeverity.ERROR]
+            failed = [c.name for c, result in zip(checks, results, strict=True) if c.blocking and not result.passed]
             if failed:
-                run.note(
-                    f"{table}_checks", started,
-                    f"{connection.name}: nothing was delivered, for the check {', '.join(map(str, failed))} failed",
-                )  # fmt: skip
+                why = f"{connection.name}: nothing was delivered: the check {', '.join(failed)} failed"
+                run.note(f"{table}_checks", started, why)
         yield from results
 
     return run_checks
