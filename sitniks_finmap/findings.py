@@ -19,7 +19,7 @@ from sitniks_finmap.warehouse import Warehouse
 APPEARS_WITHIN = timedelta(hours=2)  # so long Finmap may take to show what it accepted
 COPY_TOLERANCE = timedelta(minutes=5)
 # The checks whose failure no other finding tells in better words.
-CHECKED = ("transaction_ids_are_unique", "sign_and_type_agree", "ledger_equals_operations_by_day")
+CHECKED = ("transaction_ids_are_unique", "sign_and_type_agree")
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,8 @@ RECORDS = {
     "`sitniks-finmap explain` tells about one",
     "unaccounted": "{count} live transactions are not accounted for ({why}: each is an operation or rejected): run "
     "`sitniks-finmap sync`; if it stays, report it",
+    "unlike": "{count} were delivered with another amount than their operations have: run `sitniks-finmap sync`; if it "
+    "stays, report it",
     "failed": "{count} failed ({why}) and are tried again every {retry} while Dagster runs; `sitniks-finmap sync` "
     "tries now",
     "refused": "Finmap refused {count}: {why}. Correct them in Sitniks; `sitniks-finmap explain` tells about one",

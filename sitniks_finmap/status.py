@@ -81,7 +81,7 @@ def print_summary(out: Console, connection: Connection, first_day: date, last_da
     whole = status_of(connection, now)
     if whole.summary:
         has = whole.summary
-        out.print(f"  in all     {has.delivered:,} of {has.wanted.operations:,} operations are in Finmap")
+        out.print(f"  in all     {has.delivered:,} of {has.wanted.operations:,} operations delivered")
         out.print(f"  income     {money(has.wanted.income)}    expense {money(has.wanted.expense)}")
     color = COLORS[whole.verdict]
     out.print(f"  state      [{color}]{whole.verdict}[/]")

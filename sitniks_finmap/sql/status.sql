@@ -15,6 +15,7 @@ sides as (
         l.last_error,
         o.content_hash is not distinct from l.refused_hash as refused,
         o.content_hash <> l.content_hash and not l.rebuilt as changed,
+        o.content_hash = l.content_hash and (o.amount <> l.amount or o.type <> l.type) as unlike,
         l.writing is not null or l.deleting_at is not null as half_done,
         p.standing,
         p.why,
@@ -49,6 +50,7 @@ judged as (
             when wanted and state = 'rejected' then if(refused, 'refused', 'undelivered')
             when half_done then 'undelivered'
             when wanted and changed and not changes_are_kept then if(refused, 'refused', 'undelivered')
+            when wanted and unlike and state in ('sent', 'verified') then 'unlike'
             when not wanted and ever_read and not deletions_are_kept
                 and state in ('sent', 'verified', 'rejected') and sent_at is not null then 'unwanted'
             when state = 'sent' and sent_at < $seen_by then 'unseen'
