@@ -114,9 +114,7 @@ def _moments(con: duckdb.DuckDBPyConnection, recent_day: date) -> tuple[Any, ...
     ).fetchone() or (None, None, None)
 
 
-NEVER_SYNCED = Finding(
-    "error", "never synced", "nothing was ever synced: run `sitniks-finmap sync`, or start Dagster, which does it"
-)
+NEVER_SYNCED = Finding("error", "never synced", "never synced: run `sitniks-finmap sync`, or start Dagster")
 
 
 def _runs(state: State) -> Iterator[Finding]:
@@ -136,7 +134,7 @@ def _runs(state: State) -> Iterator[Finding]:
             yield Finding(
                 "error", "killed run",
                 f"the {which} that started at {state.at(run.started_at)} was killed. Nothing is lost: the next one "
-                "continues where it stopped; run `sitniks-finmap sync`, or start Dagster",
+                "continues where it stopped. Run `sitniks-finmap sync`, or start Dagster",
             )  # fmt: skip
 
 
@@ -153,11 +151,10 @@ def _reads(state: State) -> Iterator[Finding]:
     if state.last_read is None or state.now - state.last_read > state.overdue_after:
         started = max((run.started_at for run in state.runs if run.what == "sync"), default=None)
         tried = started is not None and state.now - started <= state.overdue_after
-        since = f"since {state.at(state.last_read)}" if state.last_read else "for longer than that"
-        every = spoken(state.connection.sync_every)
-        said = f"recent days are to be read every {every}, and were not read {since}"
+        since = f"not read since {state.at(state.last_read)}" if state.last_read else "overdue"
+        said = f"recent days should be read every {spoken(state.connection.sync_every)}, and are {since}"
         if not (tried and failing):
-            said += ": is `dagster dev` or the daemon running? `sitniks-finmap sync` syncs now"
+            said += ". Is `dagster dev` or the daemon running? `sitniks-finmap sync` syncs now"
         yield Finding("error", "not read", said)
 
 
@@ -194,32 +191,29 @@ def _is_delivering(state: State) -> bool:
 
 REASONS = 5
 RECORDS = {
-    "unexplained": "{count} records differ between Sitniks and Finmap and nobody knows why ({why}): "
+    "unexplained": "unexplained differences between Sitniks and Finmap: {count} ({why}). "
     '`sitniks-finmap sql "from differences where not explained" --connection {shop}` lists them, '
     "`sitniks-finmap explain` tells about one",
-    "unaccounted": "{count} live transactions are not accounted for ({why}: each is an operation or rejected): run "
+    "unaccounted": "live transactions not accounted for: {count} ({why}: each must be an operation or rejected). Run "
     "`sitniks-finmap sync`; if it stays, report it",
-    "unlike": "{count} were delivered with another amount than their operations have: run `sitniks-finmap sync`; if it "
-    "stays, report it",
-    "failed": "{count} failed ({why}) and are tried again every {retry} while Dagster runs; `sitniks-finmap sync` "
-    "tries now",
-    "refused": "Finmap refused {count}: {why}. Correct them in Sitniks; `sitniks-finmap explain` tells about one",
-    "pending": "{count} changes are pending ({why}): `sitniks-finmap preview` shows them, then `approve` or `dismiss`",
-    "undelivered": "{count} changed in Sitniks and are not yet so in Finmap: `sitniks-finmap sync` delivers them",
-    "unwanted": "{count} are in Finmap and no longer in Sitniks: run `sitniks-finmap sync`, then `approve` or "
-    "`dismiss`",
-    "backlog": "{count} operations are not in Finmap, and nothing delivers them: run `sitniks-finmap sync`, or start "
-    "Dagster",
-    "rejected": "{count} transactions cannot become operations: {why}. Correct them in Sitniks, and they are taken up; "
+    "unlike": "delivered with another amount than the operation has: {count}. Run `sitniks-finmap sync`; if it stays, "
+    "report it",
+    "failed": "failed: {count} ({why}). Retried every {retry} while Dagster runs; `sitniks-finmap sync` retries now",
+    "refused": "refused by Finmap: {count} ({why}). Correct them in Sitniks; `sitniks-finmap explain` tells about one",
+    "pending": "pending changes: {count} ({why}). `sitniks-finmap preview` shows them; then `approve` or `dismiss`",
+    "undelivered": "changed in Sitniks, not yet in Finmap: {count}. `sitniks-finmap sync` delivers them",
+    "unwanted": "in Finmap, no longer in Sitniks: {count}. Run `sitniks-finmap sync`, then `approve` or `dismiss`",
+    "backlog": "not in Finmap: {count}, and nothing delivers them. Run `sitniks-finmap sync`, or start Dagster",
+    "rejected": "rejected: {count} ({why}). Correct them in Sitniks and they are retried; "
     '`sitniks-finmap sql "from rejected_transactions" --connection {shop}` lists them',
-    "unseen": "{count} operations that Finmap accepted were not seen there since: `sitniks-finmap sync` looks them up",
-    "unread": "{count} days were never read completely, {why}: `sitniks-finmap sync` reads them",
-    "overdue": "{count} days were not read again for a long time, {why}, and late corrections of them may be missing: "
+    "unseen": "accepted by Finmap, not seen there since: {count}. `sitniks-finmap sync` looks them up",
+    "unread": "days never read completely: {count} ({why}). `sitniks-finmap sync` reads them",
+    "overdue": "days overdue for the full re-read: {count} ({why}); late corrections may be missing. "
     "`sitniks-finmap sync --full` reads them",
 }
 ON_ITS_WAY = {
-    "backlog": "{count} operations are not in Finmap yet; they are being delivered",
-    "undelivered": "{count} changed in Sitniks and are not yet so in Finmap; they are being delivered",
+    "backlog": "not in Finmap yet: {count}; they are being delivered",
+    "undelivered": "changed in Sitniks, not yet in Finmap: {count}; they are being delivered",
 }
 
 
@@ -228,7 +222,7 @@ def _checks(state: State) -> Iterator[Finding]:
     for name, wrong in state.checks.items():
         if wrong:
             yield Finding(
-                "error", name, f"{wrong:,} break the check {name} ({about[name]}): run `sitniks-finmap sync`; if it "
+                "error", name, f"check {name} failed: {wrong:,} ({about[name]}). Run `sitniks-finmap sync`; if it "
                 "stays, report it",
             )  # fmt: skip
 

@@ -104,10 +104,10 @@ def _print_done(out: Console, done: Done) -> None:
 def _print_lines(out: Console, lines: list[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for number, line in enumerate(lines):
-        cells = [escape(cell.ljust(width)) for cell, width in zip(line, widths, strict=True)]
+        cells = [*(escape(cell.ljust(width)) for cell, width in zip(line[:-1], widths, strict=False)), line[-1]]
         if number and line[-1] in COLORS:
             cells[-1] = f"[{COLORS[line[-1]]}]{cells[-1]}[/]"
-        out.print("  ".join(cells).rstrip())
+        out.print("  ".join(cells))
 
 
 def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
@@ -121,8 +121,8 @@ def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
 def _orphans(names: set[str]) -> list[tuple[str, Finding]]:
     """Data of connections that are no longer configured: a renamed one would post everything once more."""
     said = (
-        "has data, and is no longer in connections.toml: nothing of it is synced. If it was renamed, give it its old "
-        "name back: under a new one everything is posted again. If it is over, move {path} away"
+        "has data, but is no longer in connections.toml, and is not synced. If it was renamed, give it back its old "
+        "name: under a new one everything would be posted again. If it is not needed any more, move {path} away"
     )
     files = sorted(data_folder().glob("*.duckdb")) if data_folder().is_dir() else []
     return [

@@ -138,7 +138,7 @@ def test_preview_approve_sync_status(
     assert writes(sandbox) == []
     status = command("status")
     assert status.exit_code == 1
-    assert "1 changes are pending (on_change is ask): `sitniks-finmap preview` shows them" in status.output
+    assert "pending changes: 1 (on_change is ask). `sitniks-finmap preview` shows them" in status.output
 
     assert command("approve").output.strip() == "u1: 1 approved; the next sync does it"
     result = command("sync")

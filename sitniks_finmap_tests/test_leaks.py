@@ -215,7 +215,7 @@ def test_status_and_summary_tell_reasons_and_no_values(
     print_summary(out, run.connection, DAY - timedelta(days=2), DAY, ["test-run"])
     assert not print_status(out)
     shown = capsys.readouterr().out
-    assert "2 transactions cannot become operations: unreadable amount." in shown
+    assert "rejected: 2 (unreadable amount)." in shown
     assert "too bad" in shown
     assert [word for word in CUSTOMERS if word in shown] == []
 
