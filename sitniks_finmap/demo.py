@@ -48,7 +48,7 @@ def run_demo(out: Console, *, days: int, seed: int) -> bool:
         if not ended.success:
             out.print(f"[red]✗[/] {escape(ended.why)}")
             return False
-        status = print_summary(out, connection, first_day, last_day, [ended.run_id])
+        status = print_summary(out, connection, first_day, last_day, [ended.run_id], whole=False)
         found = summarize(open_warehouse(connection), first_day, last_day)
         run = ConnectionRun(connection, open_warehouse(connection))
         agree = found is not None and print_sides(out, found.wanted, finmap_side(run, first_day, last_day))

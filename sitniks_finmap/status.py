@@ -70,24 +70,35 @@ def print_status(out: Console) -> bool:
     return not any(finding.verdict == "error" for _, finding in told)
 
 
-def print_summary(out: Console, connection: Connection, first_day: date, last_day: date, run_ids: list[str]) -> Status:
-    """What these runs did, then how the connection is; returns how it is in these days."""
+def print_summary(
+    out: Console,
+    connection: Connection,
+    first_day: date,
+    last_day: date,
+    run_ids: list[str],
+    *,
+    whole: bool = True,
+) -> Status:
+    """What these runs did, then how the connection is, in all days or (not `whole`) in these; returns how it is in
+    these days.
+    """
     out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}")
     now = utc_now()
     try:
         _print_done(out, done_by(open_warehouse(connection), [one for one in run_ids if one]))
     except (WarehouseError, duckdb.Error):
         out.print("  this run   its numbers cannot be read")
-    whole = status_of(connection, now)
-    if whole.summary:
-        has = whole.summary
+    these = status_of(connection, now, (first_day, last_day))
+    shown = status_of(connection, now) if whole else these
+    if shown.summary:
+        has = shown.summary
         out.print(f"  in all     {has.delivered:,} of {has.wanted.operations:,} operations delivered")
         out.print(f"  income     {money(has.wanted.income)}    expense {money(has.wanted.expense)}")
-    color = COLORS[whole.verdict]
-    out.print(f"  state      [{color}]{whole.verdict}[/]")
-    for finding in whole.findings:
+    color = COLORS[shown.verdict]
+    out.print(f"  state      [{color}]{shown.verdict}[/]")
+    for finding in shown.findings:
         out.print(f"    {MARKS[finding.verdict]} {escape(finding.what)}")
-    return status_of(connection, now, (first_day, last_day))
+    return these
 
 
 def _print_done(out: Console, done: Done) -> None:
