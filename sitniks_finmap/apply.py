@@ -168,7 +168,9 @@ class Applier:
         if entry.deleting and self._may_still_go(entry):
             seen.append(found)
             return [self._retry(entry, "Finmap has accepted the deletion and still shows it", LOOK_AGAIN)]
-        entry = replace(look(entry, theirs, now, self._tag), deleting=None, deleting_at=None, attempts=entry.attempts + 1)
+        entry = replace(
+            look(entry, theirs, now, self._tag), deleting=None, deleting_at=None, attempts=entry.attempts + 1
+        )
         if wanted is None or entry.shown is None:
             seen.append(found)
             return [entry]
@@ -307,9 +309,7 @@ class Applier:
         if task.entry and task.entry.external_id == task.external_id and task.entry.state not in OUT:
             return task.entry
         carried = task.entry.carried if task.entry else None
-        return Entry(
-            task.external_id, task.transaction_id, task.generation, task.day, State.FAILED, carried=carried
-        )
+        return Entry(task.external_id, task.transaction_id, task.generation, task.day, State.FAILED, carried=carried)
 
     def _written(
         self, entry: Entry, task: Task, names: list[str], write: Write, told: Content, left_out: str | None

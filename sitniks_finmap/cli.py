@@ -17,6 +17,7 @@ from sitniks_finmap.terminal import (
     days_waiting,
     decide_for,
     for_each,
+    launch,
     one_connection,
     out,
     run,
@@ -86,15 +87,17 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
 
     Without --from and --to: what was never read, the recent days, and whatever waits from earlier runs.
     """
-    from sitniks_finmap.report import print_summary
+    from sitniks_finmap.status import print_summary
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         if full:
             days = (one.start_date, days[1])
-        ended = run("sync", one, days)
-        if ended and not (first or last) and (waiting := days_waiting(one)):
-            ended, days = run("deliver", one, waiting), (min(days[0], waiting[0]), days[1])
-        return print_summary(out, one, *days) and ended
+        runs = [launch("sync", one, days)]
+        if runs[0].success and not (first or last) and (waiting := days_waiting(one)):
+            runs.append(launch("deliver", one, waiting))
+            days = (min(days[0], waiting[0]), days[1])
+        status = print_summary(out, one, *days, [run.run_id for run in runs])
+        return all(run.success for run in runs) and status.verdict != "error"
 
     for_each(connection, first, last, work)
 
@@ -244,8 +247,12 @@ def rollback(
 
 @cli.command()
 def status() -> None:
-    """Show one line for each connection."""
-    from sitniks_finmap.report import print_status
+    """Show one line for each connection.
+
+    Then each thing that is wrong, with its reason and what to do. Exit code 0 only when all that Sitniks has is in
+    Finmap, as far as the last runs could see; neither API is asked.
+    """
+    from sitniks_finmap.status import print_status
 
     sys.exit(0 if print_status(out) else 1)
 

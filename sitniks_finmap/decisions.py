@@ -159,7 +159,8 @@ def plan_rollback(
     """What a rollback would take out; writes nothing."""
     which = {"run_id": run_id, "first_day": first_day, "last_day": last_day, "force": force}
     rows = con.execute(
-        f"select standing, why, day, type, amount, external_id, $force from ({sql('rollback')}) order by position", which
+        f"select standing, why, day, type, amount, external_id, $force from ({sql('rollback')}) order by position",
+        which,
     ).fetchall()
     return [RolledBack(*row) for row in rows]
 

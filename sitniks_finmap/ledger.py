@@ -113,7 +113,9 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
     base = entry.written or (entry.intents[-1] if entry.intents else None)
     if base is None:
         shown = entry.shown or theirs
-        return replace(entry, state=_shown_state(entry), shown=shown, looked_at=now, verified_at=now, missing_since=None)
+        return replace(
+            entry, state=_shown_state(entry), shown=shown, looked_at=now, verified_at=now, missing_since=None
+        )
     written, shown = asdict(base), asdict(entry.shown or theirs)
     created = entry.written is None
     unseen = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 
@@ -12,9 +12,12 @@ import duckdb
 from sitniks_finmap import finmap, sitniks
 from sitniks_finmap.connections import ConfigurationError, Connection, data_folder
 from sitniks_finmap.http import ApiError
+from sitniks_finmap.last_runs import LastRun, record_ends, record_start
 from sitniks_finmap.warehouse import Warehouse, WarehouseError
 
 LOCK_WAIT = 3600.0  # seconds; a delivery of a sensor takes at most 45 minutes by default
+WHOLE = {"raw_sitniks_transactions", "operations", "finmap_upload", "reconciliation"}  # the steps of a sync
+READING = {"raw_sitniks_transactions", "raw_sitniks_orders", "operations"}
 
 
 @dataclass
@@ -25,6 +28,7 @@ class ConnectionRun:
     warehouse: Warehouse
     run_id: str | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ended: dict[str, LastRun] = field(default_factory=dict)  # how the steps of this run ended, by name
 
     @cached_property
     def sitniks(self) -> sitniks.Sitniks:
@@ -46,22 +50,89 @@ class ConnectionRun:
         return start - timedelta(milliseconds=1), max(min(end, self.now()), start)
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turns what a person can mend into a Failure that says which connection it is and what to do."""
+    def explained(self, step: str | None = None) -> Iterator[None]:
+        """Turns what a person can mend into a Failure that says which connection it is and what to do.
+
+        How a named step ended is recorded when the run ends.
+        """
+        started = self.now()
         try:
             yield
-        except duckdb.Error as error:
-            # Its text may quote a record, and Dagster keeps the cause of an error, too.
-            raise dg.Failure(
+        except BaseException as error:
+            failure = self._failure(error)
+            self.note(step, started, failure.description if failure else _unexpected(self.connection.name, error))
+            if failure is None:
+                raise
+            # What DuckDB says may quote a record, and Dagster keeps the cause of an error, too.
+            raise failure from (None if isinstance(error, duckdb.Error) else error)
+        self.note(step, started, None)
+
+    def note(self, step: str | None, started: datetime, error: str | None) -> None:
+        """Keeps how a step ended, for the end of the run; the first word about a step holds."""
+        if step and step not in self.ended:
+            self.ended[step] = LastRun(step, self.run_id, started, self.now(), error)
+
+    def _failure(self, error: BaseException) -> dg.Failure | None:
+        """What to tell people, or None for what nobody expected."""
+        if isinstance(error, dg.Failure):
+            return error
+        if isinstance(error, duckdb.Error):
+            return dg.Failure(
                 f"{self.connection.name}: DuckDB failed ({type(error).__name__}); nothing of this step was "
                 "kept. A record may be too large; the next sync tries again",
                 allow_retries=False,
-            ) from None
-        except (ApiError, ConfigurationError, WarehouseError, sitniks.IncompleteRead) as error:
+            )
+        if isinstance(error, (ApiError, ConfigurationError, WarehouseError, sitniks.IncompleteRead)):
             message = str(error)
             if not message.startswith(self.connection.name):
                 message = f"{self.connection.name}: {message}"
-            raise dg.Failure(message, allow_retries=False) from error
+            return dg.Failure(message, allow_retries=False)
+        return None
+
+    @contextmanager
+    def recorded(self, what: str) -> Iterator[None]:
+        """Holds the connection for a run of this kind, and records its start, its end, and how its steps ended.
+
+        Also when it never began: another run held the connection, or the file could not be opened.
+        """
+        started = self.now()
+        try:
+            with self.explained(what), self.warehouse.run(wait=LOCK_WAIT):
+                started = self.now()
+                record_start(self.warehouse, what, self.run_id, started)
+                yield
+                self._record(what, started)  # under the lock, so that the read copy has it
+        except BaseException:
+            self._record(what, started)
+            raise
+
+    def _record(self, what: str, started: datetime) -> None:
+        """Writes down what is not yet written: the steps that ended, and the run with the first error of them."""
+        error = next((one.error for one in self.ended.values() if one.error), None)
+        self.note(what, started, error)
+        record_ends(self.warehouse, list(self.ended.values()))
+
+
+def _unexpected(connection: str, error: BaseException) -> str:
+    if isinstance(error, Exception):
+        # Its text may quote a record.
+        return f"{connection}: stopped by an unexpected {type(error).__name__}; the run in the Dagster UI tells more"
+    return f"{connection}: the run was interrupted; the next one continues where it stopped"
+
+
+def kind_of(run: dg.DagsterRun | None, connection: Connection) -> str:
+    """What a run is: a whole `sync`, a `deliver`, a `preview` that reads and writes nothing to Finmap, or `partial`."""
+    chosen = {key.path[-1] for key in (run.asset_selection if run else None) or ()}
+    if run and run.job_name == f"{connection.name}_deliver" and not chosen:
+        return "deliver"
+    if run and run.job_name == f"{connection.name}_sync" and not chosen:
+        return "sync"
+    return (
+        "sync" if chosen >= WHOLE
+        else "deliver" if chosen >= WHOLE - READING
+        else "preview" if chosen and chosen <= READING
+        else "partial"
+    )  # fmt: skip
 
 
 def open_warehouse(connection: Connection) -> Warehouse:
@@ -77,7 +148,7 @@ def run_resource(connection: Connection) -> dg.ResourceDefinition:
     def connection_run(context: dg.InitResourceContext) -> Iterator[ConnectionRun]:
         run_id = context.run.run_id if context.run else None
         run = ConnectionRun(connection, open_warehouse(connection), run_id)
-        with run.explained(), run.warehouse.run(wait=LOCK_WAIT):
+        with run.recorded(kind_of(context.run, connection)):
             yield run
 
     return connection_run

@@ -1,6 +1,5 @@
-"""A connection in numbers, for people: what was read, what was delivered, what waits, whether both sides agree."""
+"""A connection in numbers, for people: what is there, what is delivered, what is pending; and what one run did."""
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,8 +8,8 @@ from typing import Any
 import duckdb
 
 from sitniks_finmap.readback import listed
-from sitniks_finmap.reasons import without_echo
 from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.schema import sql
 from sitniks_finmap.warehouse import Warehouse
 
 
@@ -25,43 +24,54 @@ class Sums:
 
 @dataclass(frozen=True)
 class Summary:
-    """One connection over some days."""
+    """One connection over some days. What is delivered, failed, left or refused is counted by transaction."""
 
     transactions: int  # live in Sitniks
-    wanted: Sums  # as derived
-    delivered: int
+    wanted: Sums  # the operations that they make
+    delivered: int  # of these operations
     failed: int
     backlog: int
-    refused: dict[str, int]  # Finmap's reason → how many
-    rejected: dict[str, int]  # our reason → how many
+    refused: int  # by Finmap
+    rejected: int  # by us
+    pending: int  # planned changes that a person must decide
     last_read: datetime | None
-    waiting: int  # planned changes that a person must decide
 
-    @property
-    def well(self) -> bool:
-        return not (self.failed or self.refused or self.backlog or self.waiting or self.rejected)
+
+@dataclass(frozen=True)
+class Done:
+    """What some runs did, and nothing that was there before them. In operations, unless it says otherwise."""
+
+    days_read: int
+    transactions_read: int  # live ones of these days
+    new_versions: int  # transactions that were new or had changed
+    created: int
+    changed: int  # a turned sign, for which it is created anew, included
+    withdrawn: int
+    found: int  # in Finmap already
+    failed: int
+    refused: int
 
 
 def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: date | None = None) -> Summary | None:
-    """The numbers of these days (default: all), or None when nothing was read yet."""
+    """The numbers of these days (default: all), or None when nothing was read yet. Raises WarehouseError."""
     if not warehouse.exists():
         return None
+    days = {"first": first_day or date.min, "last": last_day or date.max}
     with warehouse.transaction() as con:
-        days = {"first": first_day or date.min, "last": last_day or date.max}
-        return Summary(
-            transactions=_one(con, f"select count(*) from latest_transactions where gone_at is null and {DAYS}", days),
-            wanted=Sums(*_row(con, WANTED, days)),
-            delivered=_one(con, f"{LEDGER} where state in ('sent', 'verified') and {DAYS}", days),
-            failed=_one(con, f"{LEDGER} where state = 'failed' and {DAYS}", days),
-            backlog=_one(con, BACKLOG, days),
-            refused=_refused(con, days),
-            # What could not be read comes after ": ", and may be somebody's name.
-            rejected=_counts(
-                con, f"select regexp_extract(reason, '^[^:]*'), count(*) from rejected_transactions where {DAYS}", days
-            ),
-            waiting=_one(con, f"select count(*) from plan where standing = 'pending' and {DAYS}", days),
-            last_read=_one(con, "select max(read_at) from complete_reads where day <= $last and day >= $first", days),
-        )  # fmt: skip
+        if not _row(con, "select exists (from complete_reads)", {})[0]:
+            return None
+        transactions, rejected, pending, last_read = _row(con, NUMBERS, days)
+        operations, income, expense, delivered, failed, refused, backlog = _row(con, DELIVERED, days)
+    return Summary(
+        transactions, Sums(operations, income, expense), delivered, failed, backlog, refused, rejected, pending,
+        last_read,
+    )  # fmt: skip
+
+
+def done_by(warehouse: Warehouse, run_ids: list[str]) -> Done:
+    """What these runs did. Raises WarehouseError."""
+    with warehouse.transaction() as con:
+        return Done(*_row(con, sql("done_by_runs"), {"runs": run_ids}))
 
 
 def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
@@ -73,38 +83,29 @@ def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
     return Sums(count, sums["income"], sums["expense"])
 
 
-LEDGER = "select count(*) from finmap_upload"
 DAYS = "day between $first and $last"
-WANTED = f"""
+NUMBERS = f"""
+    select
+        (select count(*) from latest_transactions where gone_at is null and {DAYS}),
+        (select count(*) from rejected_transactions where {DAYS}),
+        (select count(*) from plan where standing = 'pending' and {DAYS}),
+        (select max(read_at) from complete_reads where resource = 'transactions' and {DAYS})
+"""
+# What was delivered once and is no operation any more, or has a second generation, counts for nothing.
+DELIVERED = f"""
     select
         count(*),
-        coalesce(sum(amount) filter (type = 'income'), 0),
-        coalesce(sum(amount) filter (type = 'expense'), 0)
-    from operations where {DAYS}
-"""
-REFUSED = f"""
-    select l.last_error, concat_ws(' ', l.written.comment, l.written.tag, l.refused.comment, o.comment, o.tag)
-    from current_uploads l
-    join operations o using (transaction_id)
-    where l.state = 'refused' and l.{DAYS}
-"""
-BACKLOG = """
-    select count(*) from plan where action = 'create' and standing = 'go' and state is null and day between $first and $last
+        coalesce(sum(o.amount) filter (o.type = 'income'), 0),
+        coalesce(sum(o.amount) filter (o.type = 'expense'), 0),
+        count(*) filter (l.state in ('sent', 'verified')),
+        count(*) filter (l.state = 'failed'),
+        count(*) filter (l.state = 'refused'),
+        count(*) filter (l.state is null)
+    from operations o
+    left join current_uploads l using (transaction_id)
+    where o.{DAYS}
 """
 
 
-def _refused(con: duckdb.DuckDBPyConnection, days: dict[str, date]) -> dict[str, int]:
-    rows = con.execute(REFUSED, days).fetchall()
-    return dict(Counter(without_echo(said or "", told) for said, told in rows).most_common())
-
-
-def _row(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]) -> tuple[Any, ...]:
-    return con.execute(query, days).fetchone() or ()
-
-
-def _one(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]) -> Any:
-    return _row(con, query, days)[0]
-
-
-def _counts(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]) -> dict[str, int]:
-    return dict(con.execute(f"{query} group by all order by 2 desc, 1", days).fetchall())
+def _row(con: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> tuple[Any, ...]:
+    return con.execute(query, values).fetchone() or ()

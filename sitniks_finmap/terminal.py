@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import date, datetime, time
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 from rich.console import Console
@@ -13,6 +13,9 @@ from rich.markup import escape
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
 from sitniks_finmap.days import day_of
 from sitniks_finmap.exits import EXPECTED, FAILED, MISUSED, describe, exit_code
+
+if TYPE_CHECKING:
+    from sitniks_finmap.launch import Run
 
 out = Console(soft_wrap=True, highlight=False, emoji=False)
 MARKS = {"well": "[green]✓[/]", "look": "[yellow]![/]", "wrong": "[red]✗[/]"}
@@ -56,17 +59,27 @@ def decide_for(decision: str, name: str | None, day: datetime | None, transactio
 
 def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> bool:
     """One Dagster job for one connection; says why when it fails."""
-    from sitniks_finmap.launch import RunsUnavailable, instance, run_job
+    return launch(what, connection, days).success
 
+
+def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> "Run":
+    """One Dagster job for one connection, and how it ended; says why when it fails."""
+    from sitniks_finmap.automation import utc_now
+    from sitniks_finmap.last_runs import LastRun, record_ends
+    from sitniks_finmap.launch import Run, RunsUnavailable, instance, run_job
+    from sitniks_finmap.run import open_warehouse
+
+    started = utc_now()
     try:
         with instance() as dagster:
             ended = run_job(dagster, connection, what, *days)
     except RunsUnavailable as why:
-        out.print(f"{MARKS['wrong']} {connection.name}: {escape(str(why))}")
-        return False
+        ended = Run("", False, f"{connection.name}: {why}")
+        kind = "preview" if what == "stage" else what
+        record_ends(open_warehouse(connection), [LastRun(kind, None, started, utc_now(), ended.why)])
     if not ended.success:
         out.print(f"{MARKS['wrong']} {escape(ended.why)}")
-    return ended.success
+    return ended
 
 
 def days_waiting(connection: Connection) -> tuple[date, date] | None:

@@ -89,9 +89,7 @@ class FakeFinmap:
         if deed is None or deed.content.type != type:
             return self._write("delete", Outcome.REFUSED, lambda: None)
         going = replace(deed, gone_from=self.now + SOON)
-        return self._write(
-            "delete", Outcome.APPLIED, lambda: self._drop(key), lambda: self.holds.update({key: going})
-        )
+        return self._write("delete", Outcome.APPLIED, lambda: self._drop(key), lambda: self.holds.update({key: going}))
 
     def details(self, external_id: str) -> Operation | None:
         deed = self._shown(external_id)

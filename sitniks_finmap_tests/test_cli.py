@@ -138,8 +138,7 @@ def test_preview_approve_sync_status(
     assert writes(sandbox) == []
     status = command("status")
     assert status.exit_code == 1
-    assert "needs you" in status.output
-    assert "waiting for `sitniks-finmap approve` or `dismiss` (see `preview`): 1" in status.output
+    assert "pending changes: 1 (on_change is ask). `sitniks-finmap preview` shows them" in status.output
 
     assert command("approve").output.strip() == "u1: 1 approved; the next sync does it"
     result = command("sync")
@@ -150,7 +149,7 @@ def test_preview_approve_sync_status(
         "u1:tx_4": ("income", "10"),
     }  # fmt: skip
     status = command("status")
-    assert (status.exit_code, status.output.split()[-1]) == (0, "well")
+    assert (status.exit_code, status.output.split()[-1]) == (0, "ok")
 
 
 def test_a_rollback_asks_first(synced: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:

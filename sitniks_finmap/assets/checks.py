@@ -140,8 +140,13 @@ def _checks_of(connection: Connection, table: str) -> dg.AssetChecksDefinition:
     )
     def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         run: ConnectionRun = getattr(context.resources, connection.name)
-        with run.explained(), run.warehouse.transaction() as con:
+        started = run.now()
+        with run.explained(f"{table}_checks"), run.warehouse.transaction() as con:
             results = [_result(con, key, check) for check in checks]
+            failed = [c.name for c, result in zip(checks, results, strict=True) if c.blocking and not result.passed]
+            if failed:
+                why = f"{connection.name}: nothing was delivered: the check {', '.join(failed)} failed"
+                run.note(f"{table}_checks", started, why)
         yield from results
 
     return run_checks

@@ -27,7 +27,7 @@ def deliver_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     )
     def finmap_upload(context: dg.AssetExecutionContext, config: DeliverConfig) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
-        with run.explained():
+        with run.explained("finmap_upload"):
             # A run that a person started tries every failed operation at once, a sensor's only what is due.
             deliver(run, *chosen_days(context), minutes=config.minutes, every_failed=config.minutes is None)
             with run.warehouse.transaction() as con:

@@ -34,7 +34,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         first_day, last_day = chosen_days(context)
         from sitniks_finmap.assets.transform import check_references  # which imports this module
 
-        with run.explained():
+        with run.explained("raw_sitniks_transactions"):
             check_references(run)
             read_transactions(run, first_day, last_day)
             with run.warehouse.transaction() as con:
@@ -44,7 +44,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     def raw_sitniks_orders(context: dg.AssetExecutionContext) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
-        with run.explained():
+        with run.explained("raw_sitniks_orders"):
             read_orders(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, totals("orders"), preview=ORDERS_PREVIEW)

@@ -18,7 +18,7 @@ def reconcile_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     @described_asset(connection, "finmap_operations", "reconcile", {"python", "duckdb"}, deps=[upload])
     def finmap_operations(context: dg.AssetExecutionContext) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
-        with run.explained():
+        with run.explained("finmap_operations"):
             read_back(run, *chosen_days(context), datetime.now(UTC))
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, OPERATIONS_TOTALS, preview=OPERATIONS_PREVIEW)
@@ -32,7 +32,7 @@ def reconcile_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     )
     def reconciliation(context: dg.AssetExecutionContext) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
-        with run.explained(), run.warehouse.transaction() as con:
+        with run.explained("reconciliation"), run.warehouse.transaction() as con:
             reconcile(con)
             add_day_metadata(context, con, TOTALS, preview=PREVIEW)
 

@@ -30,7 +30,7 @@ def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     def operations(context: dg.AssetExecutionContext) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
-        with run.explained():
+        with run.explained("operations"):
             derive_operations(run, first_day, last_day)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, TOTALS, preview=PREVIEW)

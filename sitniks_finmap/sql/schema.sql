@@ -48,6 +48,20 @@ create table complete_reads (
     primary key (resource, day)
 );
 
+-- One row is one kind of run (sync, deliver, preview, partial) or one step of a run: how it ended last, and whether it
+-- was started again since. A start without a later end is going on, or was killed.
+create table last_runs (
+    what varchar primary key,
+    run_id varchar,
+    started_at timestamptz not null,
+    ended_at timestamptz,
+    error varchar
+);
+comment on column last_runs.run_id is 'Dagster run of the last start.';
+comment on column last_runs.started_at is 'The last start.';
+comment on column last_runs.ended_at is 'The last end.';
+comment on column last_runs.error is 'Why it failed when it ended last; null when it did not. Names no key and no customer.';
+
 create table raw_sitniks_transactions (
     transaction_id varchar not null,
     version integer not null,

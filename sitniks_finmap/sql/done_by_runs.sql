@@ -1,0 +1,44 @@
+-- One row: what the runs with these IDs ($runs) did, by what they wrote down themselves.
+with own_days as (
+    select day from complete_reads where resource = 'transactions' and list_contains($runs::varchar[], run_id)
+),
+writes as (
+    select
+        external_id,
+        bool_or(method = 'POST') as posted,
+        bool_or(method = 'PATCH') as patched,
+        bool_or(method = 'DELETE') as deleted,
+        bool_or(outcome = 'exists') as was_there
+    from finmap_requests
+    where list_contains($runs::varchar[], run_id)
+    group by all
+),
+ended as (
+    select l.transaction_id, l.generation, l.state, w.posted, w.patched, w.deleted, w.was_there
+    from finmap_upload l
+    join writes w using (external_id)
+),
+-- By transaction: the first generation withdrawn and the second created by the same run is one change.
+subjects as (
+    select
+        transaction_id,
+        bool_or(state in ('sent', 'verified') and posted and not was_there) as created,
+        bool_or(state in ('sent', 'verified') and patched) as patched,
+        bool_or(state in ('sent', 'verified') and posted and was_there) as found,
+        bool_or(state in ('withdrawn', 'rolled_back') and deleted) as withdrawn
+    from ended
+    group by all
+)
+select
+    (select count(*) from own_days) as days_read,
+    (select count(*) from latest_transactions where gone_at is null and day in (select day from own_days))
+        as transactions_read,
+    (select count(distinct transaction_id) from raw_sitniks_transactions where list_contains($runs::varchar[], run_id))
+        as new_versions,
+    (select count(*) from subjects where created and not withdrawn) as created,
+    (select count(*) from subjects where (created and withdrawn) or (patched and not created)) as changed,
+    (select count(*) from subjects where withdrawn and not created) as withdrawn,
+    (select count(*) from subjects where found and not patched and not created) as found,
+    (select count(*) from current_uploads where state = 'failed' and list_contains($runs::varchar[], run_id)) as failed,
+    (select count(*) from current_uploads where state = 'refused' and list_contains($runs::varchar[], run_id))
+        as refused;

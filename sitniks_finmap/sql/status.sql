@@ -1,0 +1,103 @@
+-- One row is one way in which money is missing, doubled, waiting or unread in the chosen days: what is wrong, why, for
+-- how many records. `told` are the words of such a record, which the reason may quote. What a person decided, or the
+-- connection says (on_change, on_delete), is not wrong. Empty when all that Sitniks has is in Finmap.
+with sides as (
+    select
+        coalesce(o.transaction_id, l.transaction_id) as transaction_id,
+        coalesce(o.day, l.day) as day,
+        o.content as wanted,
+        coalesce(l.written, l.shown) as has,
+        l.state,
+        l.sent_at,
+        l.last_error,
+        l.refused is not null and l.refused is not distinct from o.content as refused,
+        p.action,
+        p.standing,
+        p.why,
+        p.due_at > $now as is_to_come,
+        l.written is not null and len(list_intersect(differing_fields(l.written, o.content), ['type', 'amount'])) > 0
+            as unlike,
+        concat_ws(' ', l.written.comment, l.written.tag, l.refused.comment, o.content.comment, o.content.tag) as told
+    from wanted_operations o
+    full join current_uploads l on l.transaction_id = o.transaction_id
+    left join (
+        select
+            transaction_id,
+            min_by(action, standing <> 'pending') as action,
+            min_by(standing, standing <> 'pending') as standing,
+            min_by(why, standing <> 'pending') as why,
+            max(due_at) as due_at
+        from plan group by all
+    ) p on p.transaction_id = coalesce(o.transaction_id, l.transaction_id)
+),
+judged as (
+    select
+        *,
+        case
+            when standing = 'pending' then 'pending'
+            when standing = 'kept' then null
+            when state = 'failed' then 'failed'
+            when refused then 'refused'
+            when action = 'create' then if(is_to_come, null, 'backlog')
+            when action = 'verify' and coalesce(is_to_come, false) then null
+            when action is not null then 'undelivered'
+            when wanted is not null and unlike and state in ('sent', 'verified') then 'unlike'
+            when state = 'sent' and sent_at < $seen_by then 'unseen'
+        end as problem
+    from sides
+),
+-- Every live transaction is an operation or rejected, never both and never neither.
+unaccounted as (
+    select t.day, coalesce(k.known, 0) as known
+    from latest_transactions t
+    cross join settings s
+    left join (
+        select transaction_id, count(*) as known
+        from (select transaction_id from operations union all select transaction_id from rejected_transactions)
+        group by all
+    ) k using (transaction_id)
+    where t.gone_at is null and t.day >= s.start_date and k.known is distinct from 1
+),
+-- Days that ended long enough ago to have been read after their end, and were not.
+unread as (
+    select day::date as day
+    from generate_series($start_date::date, $read_day::date, interval 1 day) days(day)
+    anti join (
+        from complete_reads where resource = 'transactions' and read_at >= timezone($zone, day + interval 1 day)
+    ) r on r.day = days.day::date
+),
+-- Days whose corrections nobody has looked for since.
+overdue as (
+    select day
+    from complete_reads
+    where resource = 'transactions' and read_at < $read_again_by and day >= $start_date::date
+),
+problems as (
+    select
+        problem,
+        case problem
+            -- What a record says comes after ": ".
+            when 'pending' then coalesce(regexp_extract(why, '^[^:]*'), 'a person deleted it in Finmap')
+            when 'failed' then coalesce(last_error, '')
+            when 'refused' then coalesce(last_error, '')
+        end as reason,
+        any_value(told) as told,
+        count(*) as records
+    from judged
+    where problem is not null and day between $first and $last
+    group by all
+    union all
+    select 'rejected', regexp_extract(reason, '^[^:]*'), null, count(*)
+    from rejected_transactions where day between $first and $last group by all
+    union all
+    select 'unaccounted', if(known = 0, 'neither', 'both'), null, count(*)
+    from unaccounted where day between $first and $last group by all
+    union all
+    select 'unexplained', kind, null, count(*)
+    from differences where not explained and day between $first and $last group by all
+    union all
+    select 'unread', min(day) || ' to ' || max(day), null, count(*) from unread where day between $first and $last
+    union all
+    select 'overdue', min(day) || ' to ' || max(day), null, count(*) from overdue where day between $first and $last
+)
+select problem, reason, told, records from problems where records > 0 order by problem, records desc, reason;

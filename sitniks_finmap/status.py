@@ -1,0 +1,143 @@
+"""What the command line prints of how a connection is: `status`, and the end of a sync."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+import duckdb
+from rich.console import Console
+from rich.markup import escape
+
+from sitniks_finmap.automation import utc_now
+from sitniks_finmap.connections import ConfigurationError, Connection, connections_path, data_folder, load_connections
+from sitniks_finmap.findings import Finding, find
+from sitniks_finmap.report import money
+from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.summary import Done, Summary, done_by, summarize
+from sitniks_finmap.warehouse import WarehouseError
+
+Verdict = Literal["ok", "warning", "error"]
+COLORS = {"ok": "green", "warning": "yellow", "error": "red"}
+MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+HEAD = ("connection", "last read", "operations", "delivered", "failed", "left", "rejected", "pending", "state")
+
+
+@dataclass(frozen=True)
+class Status:
+    """One connection: its numbers, when it was ever read, and what is wrong with it."""
+
+    summary: Summary | None
+    findings: list[Finding]
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.findings[0].verdict if self.findings else "ok"  # the worst comes first
+
+
+def status_of(connection: Connection, now: datetime, days: tuple[date, date] | None = None) -> Status:
+    """How a connection is, as far as the last runs could see. Never raises: what cannot be read is a finding."""
+    warehouse = open_warehouse(connection)
+    try:
+        findings = find(connection, warehouse, now, days)
+        return Status(summarize(warehouse, *days or ()), findings)
+    except (WarehouseError, duckdb.Error, OSError) as error:
+        said = str(error) if isinstance(error, WarehouseError) else f"DuckDB failed ({type(error).__name__})"
+        return Status(None, [Finding("error", "unreadable", said.removeprefix(f"{connection.name}: "))])
+
+
+def print_status(out: Console) -> bool:
+    """One line for each connection, then each thing that is wrong with its remedy; whether nothing is an error.
+
+    Raises ConfigurationError when connections.toml cannot be read or has no connection.
+    """
+    right, wrong = load_connections()
+    if not right and not wrong:
+        raise ConfigurationError(f"{connections_path()} has no connection; add one, as README.md shows")
+    now = utc_now()
+    lines: list[tuple[str, ...]] = [HEAD]
+    told: list[tuple[str, Finding]] = []
+    for one in wrong:
+        lines.append((one.name, *["–"] * 7, "error"))
+        told.append((one.name, Finding("error", "configuration", one.why.removeprefix(f"{one.name}: "))))
+    for connection in right:
+        status = status_of(connection, now)
+        lines.append((connection.name, *_numbers(connection, status.summary), status.verdict))
+        told += [(connection.name, finding) for finding in status.findings]
+    told += [(name, finding) for name, finding in _orphans({one.name for one in (*right, *wrong)})]
+    _print_lines(out, lines)
+    for name, finding in told:
+        out.print(f"{MARKS[finding.verdict]} {escape(name)}: {escape(finding.what)}")
+    return not any(finding.verdict == "error" for _, finding in told)
+
+
+def print_summary(
+    out: Console,
+    connection: Connection,
+    first_day: date,
+    last_day: date,
+    run_ids: list[str],
+    *,
+    whole: bool = True,
+) -> Status:
+    """What these runs did, then how the connection is, in all days or (not `whole`) in these; returns how it is in
+    these days.
+    """
+    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}")
+    now = utc_now()
+    try:
+        _print_done(out, done_by(open_warehouse(connection), [one for one in run_ids if one]))
+    except (WarehouseError, duckdb.Error):
+        out.print("  this run   its numbers cannot be read")
+    these = status_of(connection, now, (first_day, last_day))
+    shown = status_of(connection, now) if whole else these
+    if shown.summary:
+        has = shown.summary
+        out.print(f"  in all     {has.delivered:,} of {has.wanted.operations:,} operations delivered")
+        out.print(f"  income     {money(has.wanted.income)}    expense {money(has.wanted.expense)}")
+    color = COLORS[shown.verdict]
+    out.print(f"  state      [{color}]{shown.verdict}[/]")
+    for finding in shown.findings:
+        out.print(f"    {MARKS[finding.verdict]} {escape(finding.what)}")
+    return these
+
+
+def _print_done(out: Console, done: Done) -> None:
+    read = f"{done.transactions_read:,} transactions of {done.days_read:,} days, {done.new_versions:,} new or changed"
+    out.print(f"  read       {read if done.days_read else 'nothing'}")
+    wrote = {"created": done.created, "changed": done.changed, "withdrawn": done.withdrawn, "found": done.found}
+    said = ", ".join(f"{count:,} {what}" for what, count in wrote.items() if count)
+    out.print(f"  delivered  {said or 'nothing'}")
+    for what, count in (("failed", done.failed), ("refused", done.refused)):
+        if count:
+            out.print(f"  [yellow]{what:<10} {count:,}[/]")
+
+
+def _print_lines(out: Console, lines: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for number, line in enumerate(lines):
+        cells = [*(escape(cell.ljust(width)) for cell, width in zip(line[:-1], widths, strict=False)), line[-1]]
+        if number and line[-1] in COLORS:
+            cells[-1] = f"[{COLORS[line[-1]]}]{cells[-1]}[/]"
+        out.print("  ".join(cells))
+
+
+def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
+    if found is None:
+        return ("–",) * 7
+    read = found.last_read.astimezone(connection.zone).strftime("%Y-%m-%d %H:%M") if found.last_read else "–"
+    counts = (found.wanted.operations, found.delivered, found.failed, found.backlog, found.rejected, found.pending)
+    return (read, *map(str, counts))
+
+
+def _orphans(names: set[str]) -> list[tuple[str, Finding]]:
+    """Data of connections that are no longer configured: a renamed one would post everything once more."""
+    said = (
+        "has data, but is no longer in connections.toml, and is not synced. If it was renamed, give it back its old "
+        "name: under a new one everything would be posted again. If it is not needed any more, move {path} away"
+    )
+    files = sorted(data_folder().glob("*.duckdb")) if data_folder().is_dir() else []
+    return [
+        (path.stem, Finding("warning", "not configured", said.format(path=path)))
+        for path in files
+        if path.stem not in names and ".damaged-" not in path.stem
+    ]
