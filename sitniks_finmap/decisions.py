@@ -110,5 +110,5 @@ def plan_rollback(
 
 def roll_back(run: ConnectionRun) -> Delivery:
     """Carries out the rollback that `plan` holds; what it takes out of Finmap is not sent again by a sync."""
-    courier = Courier(run.warehouse, run.finmap, retry_every=run.connection.retry_every, run_id=run.run_id)
+    courier = Courier(run.warehouse, run.finmap_to_write, retry_every=run.connection.retry_every, run_id=run.run_id)
     return courier.carry_out()
