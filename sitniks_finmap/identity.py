@@ -53,12 +53,17 @@ def _prove(
         return
     first = not warehouse.exists()
     if why := doubt():
-        raise WrongCompany(
-            f"{connection.name}: this looks like the {side.title()} key of another company: {why}. Nothing was "
-            f"written. Put the right key into {getattr(connection, f'{side}_key_env')}; if it is the right one, run "
-            f"`sitniks-finmap accept-key --connection {connection.name}`"
-        )
+        raise WrongCompany(f"{connection.name}: {suspicion(connection, side, why)}. Nothing was written")
     remember(connection, warehouse, side, now, "first" if first else "examined")
+
+
+def suspicion(connection: Connection, side: Side, why: str) -> str:
+    """What a person is told about a key that did not prove itself."""
+    return (
+        f"this looks like the {side.title()} key of another company: {why}. Put the right key into "
+        f"{getattr(connection, f'{side}_key_env')}; if it is the right one, run "
+        f"`sitniks-finmap accept-key --connection {connection.name}`"
+    )
 
 
 def is_proven(connection: Connection, warehouse: Warehouse, side: Side) -> bool:
@@ -201,7 +206,7 @@ def _shows_known_transactions(warehouse: Warehouse, sitniks: Sitniks, start: dat
         with warehouse.transaction() as con:
             frame = pd.DataFrame({"id": [r.id for r in page.rows], "text": [r.text for r in page.rows]}, dtype=object)
             con.register("shown", frame)
-            known = con.execute(KNOWN).fetchone()
+            known = con.execute(KNOWN).fetchall()
             con.unregister("shown")
         if known:
             return True

@@ -98,8 +98,8 @@ def owned_by_others(connection: Connection, warehouse: Warehouse, finmap: Finmap
 def _said(connection: Connection, others: set[str]) -> str:
     return (
         f"{connection.name}: another installation of sitniks_finmap ({', '.join(sorted(others))}) writes to this "
-        f'Finmap under "{connection.key_prefix}". Nothing was posted. Let only one of them run this connection; to go on with '
-        f"this one, stop the other and run `sitniks-finmap rebuild-ledger --connection {connection.name}`"
+        f'Finmap under "{connection.key_prefix}". Nothing was posted. Let only one of them run this connection; to go '
+        f"on with this one, stop the other and run `sitniks-finmap rebuild-ledger --connection {connection.name}`"
     )
 
 
