@@ -284,7 +284,8 @@ def read_connection(name: str, table: Any) -> Connection | WrongConnection:
 
 
 def _holds_a_key(field: str) -> bool:
-    return "key" in field.lower().split("_") and not field.lower().endswith("_env")
+    words = field.lower().split("_")
+    return "key" in words and words[-1] != "env" and field not in Connection.model_fields
 
 
 def _explain(error: Any) -> str:

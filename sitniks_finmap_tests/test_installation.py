@@ -109,7 +109,7 @@ def test_two_shops_that_count_alike_share_a_company(books: Books, install: Insta
     books.sync()
     books.shop.put_transactions(
         [
-            {"id": f"tx_{n}", "createdAt": f"2026-03-09T11:0{n}:00.000Z", "amount": str(n if n < 4 else 100)}
+            {"id": f"tx_{n}", "createdAt": f"2026-03-09T11:0{n}:00.000Z", "amount": str(n if n < 5 else 100)}
             for n in range(1, 7)
         ]
     )

@@ -102,7 +102,7 @@ def test_a_header_may_be_written_in_any_way(header: str, newline: str) -> None:
     ],
 )
 def test_what_cannot_be_renamed_for_sure_is_left_to_a_person(text: str) -> None:
-    with pytest.raises(ConfigurationError, match='only you can rename.*key_prefix = "u1".*Nothing was changed'):
+    with pytest.raises(ConfigurationError, match=r'only you can rename.*key_prefix = "u1".*Nothing was changed'):
         renamed_text(text, "u1", "shop")
 
 
