@@ -51,10 +51,19 @@ def _prove(
 ) -> None:
     if is_proven(connection, warehouse, side):
         return
-    first = not warehouse.exists()
     if why := doubt():
         raise WrongCompany(f"{connection.name}: {suspicion(connection, side, why)}. Nothing was written")
-    remember(connection, warehouse, side, now, "first" if first else "examined")
+    remember(connection, warehouse, side, now, "examined" if knows_anything(warehouse) else "first")
+
+
+def knows_anything(warehouse: Warehouse) -> bool:
+    """Whether the warehouse was filled from a company already."""
+    if not warehouse.exists():
+        return False
+    with warehouse.transaction() as con:
+        query = "select exists (from raw_sitniks_transactions) or exists (from finmap_upload)"
+        (filled,) = con.execute(query).fetchone() or (False,)
+    return filled
 
 
 def suspicion(connection: Connection, side: Side, why: str) -> str:

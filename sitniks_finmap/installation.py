@@ -15,13 +15,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.finmap import Finmap
+from sitniks_finmap.finmap import Finmap, read_operation
 from sitniks_finmap.http import KeyRefused, Refused, Unavailable
 from sitniks_finmap.warehouse import Warehouse, private_files, private_folder
 
 log = logging.getLogger(__name__)
 
 MARK = re.compile(r"sitniks_finmap (?P<prefix>[a-z0-9_]+) (?P<number>\d{1,9}) (?P<id>[0-9a-f]{12})", re.IGNORECASE)
+NOT_SHOWN = -1  # a mark was left and Finmap does not show it as it is: no further one is left
 SEVERAL = 3  # equal operations under another name; of a shop that has fewer, all
 
 
@@ -51,13 +52,16 @@ def claim(connection: Connection, warehouse: Warehouse, finmap: Finmap, *, takeo
         others = {mark.installation for mark in newest} - {mine}
         if others and not takeover:
             raise OtherInstallation(_said(connection, others))
-        number = newest[0].number if newest else 0
-        if not newest or others:
+        number = newest[0].number if newest else last
+        if others or (not newest and last != NOT_SHOWN):
             number = max(number, last) + 1
             _leave(finmap, f"sitniks_finmap {connection.key_prefix} {number} {mine}")
             # Another one may have done so in the same moment: then both see it, and both stop.
-            if others := {mark.installation for mark in newest_marks(connection, finmap)} - {mine}:
-                raise OtherInstallation(_said(connection, others))
+            seen = {mark.installation for mark in newest_marks(connection, finmap)}
+            if seen - {mine}:
+                raise OtherInstallation(_said(connection, seen - {mine}))
+            if not seen:
+                number = NOT_SHOWN
     except (KeyRefused, Refused) as why:
         log.warning(
             "%s: this installation leaves no mark in Finmap, so that a second one would not be noticed: %s",
@@ -104,7 +108,7 @@ def _said(connection: Connection, others: set[str]) -> str:
 
 
 def known_installation(warehouse: Warehouse, *, make: bool = True) -> tuple[str, int]:
-    """This installation's ID, and the number of the last mark that it left from this warehouse (0: none).
+    """This installation's ID, and the number of the last mark that it left from this warehouse (0: none, or NOT_SHOWN).
 
     The ID is made once and kept in `<data>/installation`; where that was lost, the warehouse knows it.
     """
@@ -154,12 +158,15 @@ def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap)
     equal: dict[str, int] = {}
     different: dict[str, int] = {}
     around = timedelta(days=1)
-    for operation in finmap.operations(min(moments) - around, max(moments) + around, ""):
-        name, _, rest = operation.external_id.partition(":")
+    for row in finmap.rows(min(moments) - around, max(moments) + around):
+        name, _, rest = str(row.get("externalId") or "").partition(":")
         mine = ours.get(unquote(rest.split(":")[0]))
         if not rest or mine is None or name == connection.key_prefix:
             continue
-        has = operation.content
+        try:
+            has = read_operation(row).content
+        except Refused:  # not of our making, and nothing to compare
+            continue
         day, my_day = (moment.astimezone(connection.zone).date() for moment in (has.occurred_at, mine[2]))
         count = equal if (has.type, has.amount, day) == (*mine[:2], my_day) else different
         count[name] = count.get(name, 0) + 1

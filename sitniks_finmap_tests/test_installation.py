@@ -1,5 +1,6 @@
 """One name, one installation: renamed tables, second keys and second installations are noticed, not doubled."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -119,12 +120,21 @@ def test_two_shops_that_count_alike_share_a_company(books: Books, install: Insta
     assert len(books.shop.operations()) == 12
 
 
-def test_an_operation_of_a_person_or_another_program_is_no_double(books: Books, install: Install) -> None:
+def test_what_others_put_into_finmap_is_no_obstacle(books: Books) -> None:
+    """Operations of people and of other programs, some that cannot be read; its own keys are no other name's."""
     books.sell_many(3)
+    rows = [
+        {"externalId": "shop:tx_1", "type": "income", "sum": "?", "date": None},
+        {"externalId": "shop:tx_2", "type": "transfer", "sum": 100, "date": 1773050400000},
+        {"externalId": "crm-7", "type": "income", "sum": 100, "date": 1773050400000},
+        {"externalId": None, "type": "income", "sum": 100, "date": 1773050400000},
+    ]
+    body = json.dumps({"list": rows, "total": 4})
+    books.sandbox.fault(Fault("status", "finmap", path="/operations/list", status=200, body=body, times=2))
     books.sync()
     with books.warehouse.transaction() as con:
         con.execute("delete from finmap_upload")
-    again(books).sync()  # its own keys are no other name's
+    again(books).sync()
     assert len(books.shop.operations()) == 3
 
 
@@ -250,6 +260,17 @@ def test_a_finmap_that_takes_no_tags_only_warns(
     books.sync()
     assert len(books.shop.operations()) == 2
     assert "u1: this installation leaves no mark in Finmap" in caplog.text
+
+
+def test_a_finmap_that_rewrites_labels_gets_one_mark_and_no_more(books: Books) -> None:
+    books.sell_many(1)
+    books.sync()
+    books.shop.delete_tag(marks(books)[0])
+    body = '[{"id": "1", "label": "sitniks_finm", "parentId": ""}]'
+    books.sandbox.fault(Fault("status", "finmap", method="GET", path="/tags", status=200, body=body, times=None))
+    for _ in range(3):
+        again(books).sync()
+    assert len(marks(books)) == 1
 
 
 def test_an_unknown_end_of_leaving_the_mark_is_no_obstacle(books: Books) -> None:
