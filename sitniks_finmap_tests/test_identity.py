@@ -66,7 +66,7 @@ class Company:
     def everything(self) -> dict[str, Any]:
         """What must not change: both sides of the ledger, and what is known of Sitniks."""
         tables = ("operations", "finmap_upload", "finmap_operations", "account_mapping")
-        said = {table: sorted(map(str, self.rows(f"from {table}"))) for table in tables}
+        said: dict[str, Any] = {table: sorted(map(str, self.rows(f"from {table}"))) for table in tables}
         said["sitniks"] = self.rows(
             "select transaction_id, version, gone_at from raw_sitniks_transactions order by 1, 2"
         )

@@ -170,9 +170,9 @@ def guard_delivery(warehouse: Warehouse) -> None:
     with warehouse.transaction() as con:
         failed = [(check, wrong) for check in CHECKS if check.blocking and (wrong := _evaluate(con, check)["wrong"])]
     if failed:
-        what = "; ".join(f"{check.name} ({wrong}). {check.description}" for check, wrong in failed)
+        what = "; ".join(f"{check.name} ({wrong} wrong): {check.description}" for check, wrong in failed)
         raise CheckFailed(
-            f"{warehouse.connection}: nothing was delivered, for what is staged breaks a promise: {what} "
+            f"{warehouse.connection}: nothing was delivered, because the staged data fails {what} "
             "Run `sitniks-finmap sync --full`; if it still fails, report it as a bug"
         )
 
