@@ -14,9 +14,9 @@ from sitniks_finmap.connections import Connection, Rule, spoken
 HEAD = """\
 # Settings
 
-`connections.toml` has one table for each connection; the table's name is its unique name (`[a-z0-9_]+`), stays for
-ever and is the first half of every externalId in Finmap. This page is made from the code by
-`python docs/make_configuration.py`.
+`connections.toml` has one table for each connection; the table's name is its unique name (`[a-z0-9_]+`) and the first
+half of every externalId in Finmap. Change it with `sitniks-finmap rename OLD NEW`, never by hand alone: the operations
+keep their keys then. This page is made from the code by `python docs/make_configuration.py`.
 
 ```toml
 [sitniks_user_1]

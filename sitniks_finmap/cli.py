@@ -10,6 +10,7 @@ from rich.markup import escape
 from sitniks_finmap import __version__
 from sitniks_finmap.connections import Connection, choose, load_connections
 from sitniks_finmap.exits import run_command
+from sitniks_finmap.identity_commands import accept_key, rename
 from sitniks_finmap.settings_files import load_env
 from sitniks_finmap.terminal import (
     MARKS,
@@ -137,7 +138,7 @@ def explain(transaction: str, connection: str | None) -> None:
     from sitniks_finmap.run import ConnectionRun, open_warehouse
 
     one = one_connection(connection)
-    sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one)), transaction) else 1)
+    sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one), proving=False), transaction) else 1)
 
 
 @cli.command()
@@ -191,18 +192,23 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
 
 @cli.command("rebuild-ledger")
 @CONNECTION
-def rebuild_ledger(connection: str | None) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask before taking over from another installation.")
+def rebuild_ledger(connection: str | None, yes: bool) -> None:
     """Fill the ledger from Finmap, after its file was lost.
 
-    A sync with an empty ledger does it by itself.
+    A sync with an empty ledger does it by itself. Where another installation writes to Finmap under this connection's
+    name, this one takes over; it asks first.
     """
     from sitniks_finmap.automation import utc_now
+    from sitniks_finmap.identity_commands import take_over
     from sitniks_finmap.readback import rebuild_ledger as rebuild
     from sitniks_finmap.run import ConnectionRun, open_warehouse
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         own = ConnectionRun(one, open_warehouse(one))
         with own.warehouse.run(wait=60):
+            if not take_over(own, yes=yes):
+                return True
             found = rebuild(own, one.start_date, days[1], utc_now())
         out.print(f"{one.name}: {found} operations are in Finmap, and in the ledger now")
         return True
@@ -284,6 +290,10 @@ def sandbox(port: int, live: float, days: int, seed: int) -> None:
     from sitniks_finmap.demo import serve_sandbox
 
     serve_sandbox(out, port=port, live=live or None, days=days, seed=seed)
+
+
+cli.add_command(accept_key)
+cli.add_command(rename)
 
 
 def main() -> None:

@@ -106,6 +106,10 @@ class Connection(BaseModel):
         "", validate_default=False, description="Environment variable with the Finmap key; "
         "`<NAME>_FINMAP_API_KEY` when left out.",
     )  # fmt: skip
+    key_prefix: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = Field(
+        "", validate_default=False, description="First part of every externalId in Finmap; the connection's name when "
+        "left out. `sitniks-finmap rename` sets it to the old name; never change it by hand.",
+    )  # fmt: skip
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "Europe/Kyiv", description="IANA zone in which the shop's days are counted and naive stamps are read."
     )
@@ -154,7 +158,9 @@ class Connection(BaseModel):
     def model_post_init(self, context: Any) -> None:
         for side in ("sitniks", "finmap"):
             if not getattr(self, f"{side}_key_env"):
-                object.__setattr__(self, f"{side}_key_env", f"{self.name.upper()}_{side.upper()}_API_KEY")
+                object.__setattr__(self, f"{side}_key_env", default_key_env(self.name, side))
+        if not self.key_prefix:
+            object.__setattr__(self, "key_prefix", self.name)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -183,6 +189,11 @@ class Connection(BaseModel):
         except MissingKey as missing:
             return str(missing)
         return None
+
+
+def default_key_env(name: str, side: str) -> str:
+    """The environment variable with a connection's key, unless its table names another one."""
+    return f"{name.upper()}_{side.upper()}_API_KEY"
 
 
 @dataclass(frozen=True)
@@ -233,10 +244,17 @@ def load_connections(path: Path | None = None) -> tuple[list[Connection], list[W
 def _each_company_once(
     right: list[Connection], wrong: list[WrongConnection]
 ) -> tuple[list[Connection], list[WrongConnection]]:
-    """Two names for the same pair of keys would post everything twice: only the first of them is right."""
+    """Two names for the same pair of keys would post everything twice, and two connections with one key prefix would
+    overwrite each other's operations: only the first of them is valid.
+    """
     first: dict[tuple[str, str], str] = {}
+    prefixes: dict[str, str] = {}
     unique: list[Connection] = []
     for connection in right:
+        if other := prefixes.get(connection.key_prefix):
+            why = f'{connection.name}: key_prefix: {other} writes to Finmap under "{connection.key_prefix}" already'
+            wrong.append(WrongConnection(connection.name, why))
+            continue
         sides = (connection.sitniks_key_env, connection.finmap_key_env)
         sitniks, finmap = (bare_key(os.environ.get(variable, "")).casefold() for variable in sides)
         pair = (sitniks, finmap)
@@ -244,7 +262,7 @@ def _each_company_once(
             why = f"{connection.name}: has the same two keys as {first[pair]}; everything would be posted twice"
             wrong.append(WrongConnection(connection.name, why))
             continue
-        first[pair] = connection.name
+        first[pair] = prefixes[connection.key_prefix] = connection.name
         unique.append(connection)
     return unique, wrong
 
@@ -266,7 +284,8 @@ def read_connection(name: str, table: Any) -> Connection | WrongConnection:
 
 
 def _holds_a_key(field: str) -> bool:
-    return "key" in field.lower().split("_") and not field.lower().endswith("_env")
+    words = field.lower().split("_")
+    return "key" in words and words[-1] != "env" and field not in Connection.model_fields
 
 
 def _explain(error: Any) -> str:

@@ -189,5 +189,7 @@ def roll_back(run: ConnectionRun, planned: list[RolledBack]) -> Delivery:
     """Takes these operations out of Finmap; a sync does not send them again."""
     with run.warehouse.transaction() as con:
         fill_rollback(con, planned)
-    courier = Courier(run.warehouse, run.finmap, retry_every=run.connection.retry_every, run_id=run.run_id, now=run.now)
+    courier = Courier(
+        run.warehouse, run.finmap_to_write, retry_every=run.connection.retry_every, run_id=run.run_id, now=run.now
+    )
     return courier.carry_out()

@@ -12,7 +12,9 @@ import duckdb
 from sitniks_finmap import finmap, sitniks
 from sitniks_finmap.assets.transform import category_mapping, find_account, read_directory
 from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection
-from sitniks_finmap.http import ApiError, KeyRefused
+from sitniks_finmap.http import ApiError, KeyRefused, Refused
+from sitniks_finmap.identity import doubt_finmap, doubt_sitniks, is_proven, suspicion
+from sitniks_finmap.installation import owned_by_others
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.schema import sql
 from sitniks_finmap.settings_files import is_plain
@@ -56,7 +58,7 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
         yield Finding("wrong", problem)
         return
     now = now or datetime.now(UTC)
-    run = ConnectionRun(connection, open_warehouse(connection))
+    run = ConnectionRun(connection, open_warehouse(connection), proving=False)
     yield Finding(
         "well",
         f"days are counted in {connection.timezone}, where it is {now.astimezone(connection.zone):%Y-%m-%d %H:%M}",
@@ -83,6 +85,10 @@ def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     log.info("%s: asking Finmap at %s", connection.name, run.finmap.api.host)
     directory = read_directory(run.finmap, connection)
     yield Finding("well", f"Finmap takes the key; it may write to {len(directory.accounts)} accounts")
+    if not is_proven(connection, run.warehouse, "finmap") and (why := doubt_finmap(run.warehouse, run.finmap)):
+        yield Finding("wrong", suspicion(connection, "finmap", why))
+        return
+    yield from _owner(run)
     for wanted in dict.fromkeys([connection.finmap_account, *connection.accounts.values()]):
         account = find_account(connection, wanted, directory.accounts)
         yield Finding(
@@ -94,11 +100,25 @@ def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     yield from _clock("Finmap", run.finmap.api.clock_ahead)
 
 
+def _owner(run: ConnectionRun) -> Iterator[Finding]:
+    """Whether another installation writes to Finmap under this connection's name."""
+    try:
+        if why := owned_by_others(run.connection, run.warehouse, run.finmap):
+            yield Finding("wrong", why)
+    except (KeyRefused, Refused):
+        yield Finding("look", "Finmap shows no tags: a second installation with this name would not be noticed")
+
+
 def _sitniks(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     run.sitniks = sitniks.connect(run.connection, **BRISK)
     log.info("%s: asking Sitniks at %s", run.connection.name, run.sitniks.api.host)
     page = run.sitniks.page("/transactions", now - RECENT, now)
     yield Finding("well", "Sitniks takes the key, and GET /transactions answers")
+    if not is_proven(run.connection, run.warehouse, "sitniks") and (
+        why := doubt_sitniks(run.warehouse, run.sitniks, run.bounds)
+    ):
+        yield Finding("wrong", suspicion(run.connection, "sitniks", why))
+        return
     yield from _clock("Sitniks", run.sitniks.api.clock_ahead)
     if page.count is None:
         yield Finding("look", "Sitniks does not count its list: a read is trusted only when two reads agree")

@@ -128,7 +128,13 @@ class Finmap:
         return replace(read_operation(found[0]), external_id=external_id) if found else None
 
     def operations(self, start: datetime, end: datetime, prefix: str) -> Iterator[Operation]:
-        """Every operation dated from `start` to `end` whose externalId begins with `prefix`. Raises ApiError.
+        """Every operation dated from `start` to `end` whose externalId begins with `prefix`. Raises ApiError."""
+        for row in self.rows(start, end):
+            if str(row.get("externalId") or "").casefold().startswith(prefix):
+                yield read_operation(row)
+
+    def rows(self, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
+        """Every row of the company's list dated from `start` to `end`, as it is. Raises ApiError.
 
         Of every account and kind, for a person may have moved one; and never by `select`, which cannot return
         externalId. `total` counts the whole company and proves nothing, and a short page may be cut: the list ends
@@ -142,9 +148,7 @@ class Finmap:
             rows = self._rows(self.api.read("POST", "/operations/list", data=_json(body)))
             if not rows or rows == before:
                 return
-            for row in rows:
-                if str(row.get("externalId") or "").casefold().startswith(prefix):
-                    yield read_operation(row)
+            yield from rows
             offset += len(rows)
             before = rows
 

@@ -184,7 +184,7 @@ def _read_twice(run: ConnectionRun, first_day: date, last_day: date) -> list[Ope
 def listed(run: ConnectionRun, first_day: date, last_day: date) -> list[Operation]:
     """The operations of the connection dated in these days. A list that shifts while it is read repeats a row."""
     start, end = window(run, first_day, last_day)
-    seen = {(o.id or o.external_id): o for o in run.finmap.operations(start, end, f"{run.connection.name}:")}
+    seen = {(o.id or o.external_id): o for o in run.finmap.operations(start, end, f"{run.connection.key_prefix}:")}
     return list(seen.values())
 
 

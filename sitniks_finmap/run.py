@@ -9,8 +9,9 @@ from functools import cached_property
 import dagster as dg
 import duckdb
 
-from sitniks_finmap import finmap, sitniks
+from sitniks_finmap import finmap, identity, installation, sitniks
 from sitniks_finmap.connections import ConfigurationError, Connection, data_folder
+from sitniks_finmap.finmap import Finmap
 from sitniks_finmap.http import ApiError
 from sitniks_finmap.last_runs import LastRun, record_ends, record_start
 from sitniks_finmap.warehouse import Warehouse, WarehouseError
@@ -22,21 +23,43 @@ READING = {"raw_sitniks_transactions", "raw_sitniks_orders", "operations"}
 
 @dataclass
 class ConnectionRun:
-    """The run of one connection; the clients are made when they are first asked for."""
+    """The run of one connection; the clients are made when they are first asked for.
+
+    Each side then proves to be the company that the warehouse was filled from, so that no job, asset or command can
+    forget it. What only looks and leaves no trace (`doctor`, `explain`) is not `proving`.
+    """
 
     connection: Connection
     warehouse: Warehouse
     run_id: str | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ended: dict[str, LastRun] = field(default_factory=dict)  # how the steps of this run ended, by name
+    proving: bool = True
 
     @cached_property
     def sitniks(self) -> sitniks.Sitniks:
-        return sitniks.connect(self.connection)
+        """Raises WrongCompany, ApiError."""
+        client = sitniks.connect(self.connection)
+        if self.proving:
+            identity.prove_sitniks(self.connection, self.warehouse, client, self.bounds, self.now())
+        return client
 
     @cached_property
-    def finmap(self) -> finmap.Finmap:
-        return finmap.connect(self.connection)
+    def finmap(self) -> Finmap:
+        """Raises WrongCompany, ApiError."""
+        client = finmap.connect(self.connection)
+        if self.proving:
+            identity.prove_finmap(self.connection, self.warehouse, client, self.now())
+        return client
+
+    @cached_property
+    def finmap_to_write(self) -> Finmap:
+        """Finmap, once it is sure that no other installation writes there under this name.
+
+        Raises OtherInstallation, WrongCompany, ApiError.
+        """
+        installation.claim(self.connection, self.warehouse, self.finmap)
+        return self.finmap
 
     def bounds(self, first_day: date, last_day: date) -> tuple[datetime, datetime]:
         """The instants around whole local days.

@@ -8,7 +8,8 @@ import dagster as dg
 import duckdb
 import pytest
 
-from sitniks_finmap.assets.checks import CHECKS, asset_checks
+from sitniks_finmap.assets.checks import CHECKS, CheckFailed, asset_checks
+from sitniks_finmap.assets.deliver import deliver
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.delivery import Courier
 from sitniks_finmap.launch import run_job
@@ -140,6 +141,22 @@ def test_a_broken_promise_about_operations_stops_the_delivery(
     ended = run_job(dagster, connection, "sync", DAY + timedelta(days=1), DAY + timedelta(days=1))
     assert not ended.success
     assert sandbox.requests("finmap", path="/operations") == []
+
+
+def test_what_a_blocking_check_stopped_no_other_way_posts(
+    connection: Connection, synced: ConnectionRun, warehouse: Warehouse, sandbox: Sandbox, dagster: dg.DagsterInstance
+) -> None:
+    """The job that retries has no checks before it, nor has one asset materialized alone."""
+    with warehouse.transaction() as con:
+        con.execute(f"insert into operations {ROW}")
+        con.execute("delete from finmap_upload where transaction_id = 'tx_1'")
+    sandbox.forget_requests()
+    ended = run_job(dagster, connection, "deliver", DAY, DAY)
+    assert not ended.success
+    assert "u1: nothing was delivered, because the staged data fails transaction_ids_are_unique (1 wrong)" in ended.why
+    with pytest.raises(CheckFailed, match="sitniks-finmap sync --full"):
+        deliver(synced, DAY, DAY)
+    assert [one for one in sandbox.requests("finmap") if one.method != "GET"] == []
 
 
 def test_a_transaction_that_changed_after_it_was_delivered_is_noticed(

@@ -8,6 +8,11 @@ import duckdb
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.warehouse import Warehouse, WarehouseError
+
+
+class CheckFailed(WarehouseError):
+    """A check that guards delivery failed; nothing was delivered."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +157,28 @@ def _checks_of(connection: Connection, table: str) -> dg.AssetChecksDefinition:
     return run_checks
 
 
-def _result(con: duckdb.DuckDBPyConnection, key: dg.AssetKey, check: Check) -> dg.AssetCheckResult:
+def guard_delivery(warehouse: Warehouse) -> None:
+    """Evaluates the checks that guard delivery; Dagster does so in a sync only, and not where delivery runs alone.
+
+    Raises CheckFailed.
+    """
+    with warehouse.transaction() as con:
+        failed = [(check, wrong) for check in CHECKS if check.blocking and (wrong := _evaluate(con, check)["wrong"])]
+    if failed:
+        what = "; ".join(f"{check.name} ({wrong} wrong): {check.description}" for check, wrong in failed)
+        raise CheckFailed(
+            f"{warehouse.connection}: nothing was delivered, because the staged data fails {what} "
+            "Run `sitniks-finmap sync --full`; if it still fails, report it as a bug"
+        )
+
+
+def _evaluate(con: duckdb.DuckDBPyConnection, check: Check) -> dict[str, int]:
     row = con.execute(check.wrong)
-    found = dict(zip([column[0] for column in row.description], row.fetchone() or (), strict=True))
+    return dict(zip([column[0] for column in row.description], row.fetchone() or (), strict=True))
+
+
+def _result(con: duckdb.DuckDBPyConnection, key: dg.AssetKey, check: Check) -> dg.AssetCheckResult:
+    found = _evaluate(con, check)
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=check.name,

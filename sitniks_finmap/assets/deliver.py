@@ -7,8 +7,10 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset
+from sitniks_finmap.assets.checks import guard_delivery
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.delivery import Courier, Delivery
+from sitniks_finmap.installation import refuse_doubles
 from sitniks_finmap.readback import rebuild_ledger
 from sitniks_finmap.run import ConnectionRun, today
 
@@ -45,15 +47,22 @@ def deliver(
     every_failed: bool = True,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Delivery:
-    """Brings these days to Finmap. A ledger that knows of nothing delivered is first filled from Finmap."""
+    """Brings these days to Finmap. A ledger that knows of nothing delivered is first filled from Finmap.
+
+    Every way to Finmap leads through here: raises CheckFailed, WrongCompany, OtherInstallation or PostedElsewhere
+    before anything is posted, and ApiError.
+    """
+    guard_delivery(run.warehouse)
+    finmap = run.finmap_to_write
     with run.warehouse.transaction() as con:
         (known,) = con.execute("select count(*) from finmap_upload where state <> 'rolled_back'").fetchone() or (0,)
     if not known:
+        refuse_doubles(run.connection, run.warehouse, finmap)
         # The file may be new because the old one was lost; without this, a second generation could be sent as a first.
         found = rebuild_ledger(run, run.connection.start_date, today(run.connection, now()), now())
         if found:
             log.info("%s: %d operations are in Finmap already", run.connection.name, found)
-    courier = Courier(run.warehouse, run.finmap, retry_every=run.connection.retry_every, run_id=run.run_id, now=now)
+    courier = Courier(run.warehouse, finmap, retry_every=run.connection.retry_every, run_id=run.run_id, now=now)
     delivery = courier.deliver(first_day, last_day, minutes=minutes, every_failed=every_failed)
     log.info("%s: %s", run.connection.name, delivery)
     return delivery

@@ -16,6 +16,7 @@ from sitniks_finmap.connections import ConfigurationError, Connection, Rule
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Account, Finmap, Label
 from sitniks_finmap.http import Unavailable
+from sitniks_finmap.identity import refuse_moved_accounts
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.schema import sql
 from sitniks_finmap.warehouse import replace_table
@@ -57,14 +58,15 @@ def read_directory(finmap: Finmap, connection: Connection) -> Directory:
 
 def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, directory: Directory) -> None:
     """Writes down the accounts and what the configuration makes of them. Raises ConfigurationError."""
+    wanted: dict[str | None, str] = {None: connection.finmap_account, **connection.accounts}
+    accounts = {one: find_account(connection, name, directory.accounts) for one, name in wanted.items()}
+    refuse_moved_accounts(con, connection, wanted, accounts)
     keep_settings(con, connection)
     replace_table(
         con,
         "finmap_accounts",
         [{"account": a.id, "label": a.label, "currency": a.currency} for a in directory.accounts],
     )
-    wanted: dict[str | None, str] = {None: connection.finmap_account, **connection.accounts}
-    accounts = {one: find_account(connection, name, directory.accounts) for one, name in wanted.items()}
     replace_table(
         con,
         "account_mapping",
@@ -89,7 +91,7 @@ def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
     con.execute(
         """
         update settings set meaning_hash = md5(to_json([
-            timezone, comment_fields::varchar, source_as_tag::varchar, start_date::varchar,
+            timezone, comment_fields::varchar, source_as_tag::varchar, start_date::varchar, key_prefix,
             (select coalesce(list(a order by a), [])::varchar from account_mapping a),
             (select coalesce(list(c order by c), [])::varchar from category_mapping c),
             (select list(r order by r)::varchar from classification_rules r)

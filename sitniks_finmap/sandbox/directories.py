@@ -46,7 +46,19 @@ class Directories:
         with self._state.lock:
             known = self.by_label(kind, label)
             identity = object_id(self._shop, kind, label)
+            if self.get(kind, identity):  # of one that was renamed since
+                identity = object_id(self._shop, kind, label, len(self.list(kind)))
             return known or self.add(kind, {"id": identity, "label": label, "parentId": "", **fields})
+
+    def remove(self, kind: Kind, label: str) -> None:
+        """Raises KeyError when nothing has this label."""
+        with self._state.lock:
+            entry = self.by_label(kind, label)
+            if entry is None:
+                raise KeyError(label)
+            sql = "delete from entries where shop = ? and kind = ? and id = ?"
+            self._state.write(sql, (self._shop, kind, str(entry["id"])))
+            del self._entries[kind][str(entry["id"])]
 
     def by_label(self, kind: Kind, label: str) -> dict[str, Any] | None:
         return next((entry for entry in self.list(kind) if entry.get("label") == label), None)

@@ -110,6 +110,14 @@ class Sandbox:
                 self._keys["finmap", shop.finmap_key] = shop
             return self._shops[name]
 
+    def issue_key(self, api: Api, shop: str = "demo") -> str:
+        """A further key of a shop, beside those that it has."""
+        tenant = self.shop(shop)
+        with self._state.lock:
+            key = f"sandbox-{api}-key-{shop}-{len(self._keys)}"
+            self._keys[api, key] = tenant
+        return key
+
     def _now(self) -> datetime:
         return self._clock()
 

@@ -105,6 +105,17 @@ class Shop:
     def tags(self) -> list[Row]:
         return self.directories.list("tags")
 
+    def delete_tag(self, label: str) -> None:
+        """Somebody deletes a tag. Raises KeyError if there is none."""
+        self.directories.remove("tags", label)
+
+    def rename_account(self, label: str, new: str) -> Row:
+        """Somebody renames an account: the ID stays. Raises KeyError if there is none."""
+        entry = self.directories.by_label("accounts", label)
+        if entry is None:
+            raise KeyError(label)
+        return self.directories.add("accounts", entry | {"label": new})
+
     def operations(self) -> list[Row]:
         """Every operation that is not deleted, in order of creation.
 

@@ -8,7 +8,7 @@ insert into operations by name
 with told as (
     select
         d.*,
-        s.connection || ':' || replace(url_encode(d.transaction_id), '~', '%7E') as external_id,
+        s.key_prefix || ':' || replace(url_encode(d.transaction_id), '~', '%7E') as external_id,
         c.category,
         if(s.source_as_tag, left(d.source, 100), null) as tag,
         list_filter(

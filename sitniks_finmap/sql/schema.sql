@@ -17,9 +17,25 @@ create table settings (
     sitniks_url varchar not null,
     finmap_url varchar not null,
     meaning_hash varchar,
-    lookback_days integer not null default 7
+    lookback_days integer not null default 7,
+    key_prefix varchar
 );
 comment on column settings.meaning_hash is 'Of everything that decides what an operation is; a row derived under another one is derived again.';
+comment on column settings.key_prefix is 'The first part of every externalId in Finmap: the connection''s name, or its name before it was renamed.';
+
+-- One row is the key with which one side (sitniks, finmap) proved last to be the company that this file was filled from.
+create table identity (
+    side varchar primary key,
+    salt varchar not null,
+    key_hash varchar not null,
+    proven_at timestamptz not null,
+    how varchar not null check (how in ('first', 'examined', 'accepted'))
+);
+comment on column identity.key_hash is 'BLAKE2 of the salt and the key: it tells whether the key is the same, and nothing else of it.';
+comment on column identity.how is 'first (nothing was known yet), examined (what is known was found), accepted (by a person, with accept-key).';
+
+-- One row: the installation that writes to Finmap from this file, and the number of the last mark it left there.
+create table installation (installation_id varchar not null, mark integer not null);
 
 -- One row is one classification rule; the lowest position that holds decides.
 create table classification_rules (

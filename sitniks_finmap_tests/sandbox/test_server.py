@@ -104,6 +104,28 @@ def test_keys_are_fixed_and_a_shop_is_made_once(sandbox: Sandbox) -> None:
         sandbox.add_shop("Велика")
 
 
+def test_a_company_may_have_several_keys(sandbox: Sandbox) -> None:
+    sandbox.add_shop("second")
+    keys = {sandbox.issue_key("finmap", "second") for _ in range(2)} | {sandbox.shop("second").finmap_key}
+    assert len(keys) == 3
+    for key in keys:
+        accounts = requests.get(f"{sandbox.finmap_url}/accounts", headers={"apiKey": key}, timeout=5).json()
+        assert accounts == sandbox.shop("second").accounts
+
+
+def test_a_name_that_is_given_again_stands_for_another_account(sandbox: Sandbox) -> None:
+    shop = sandbox.shop()
+    old = shop.rename_account("Каса", "Каса стара")
+    new = shop.add_account("Каса")
+    assert old["id"] != new["id"]
+    assert [account["label"] for account in shop.accounts].count("Каса") == 1
+    shop.add_tag("міток")
+    shop.delete_tag("міток")
+    assert shop.tags() == []
+    with pytest.raises(KeyError):
+        shop.delete_tag("міток")
+
+
 def test_only_one_of_many_creations_with_one_id_succeeds(client: Client) -> None:
     clients = [Client(client.sandbox, client.shop) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:

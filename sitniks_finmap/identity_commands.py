@@ -1,0 +1,80 @@
+"""The commands about who writes where: accept a key, take over from another installation, rename a connection."""
+
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+
+from sitniks_finmap.http import KeyRefused, Refused
+from sitniks_finmap.terminal import one_connection, out
+
+if TYPE_CHECKING:
+    from sitniks_finmap.run import ConnectionRun
+
+
+@click.command("accept-key")
+@click.option("--connection", metavar="NAME", help="Whose key; may be left out when there is one connection.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def accept_key(connection: str | None, yes: bool) -> None:
+    """Accept a key that looks like another company's.
+
+    For a shop whose account or operations a person really deleted. Both keys are examined; what does not prove itself
+    is told, and accepted when you say so.
+    """
+    from sitniks_finmap import identity
+    from sitniks_finmap.run import ConnectionRun, open_warehouse
+
+    one = one_connection(connection)
+    own = ConnectionRun(one, warehouse := open_warehouse(one), proving=False)
+    with warehouse.run(wait=60):
+        doubts: dict[identity.Side, str] = {}
+        if not identity.is_proven(one, warehouse, "finmap") and (why := identity.doubt_finmap(warehouse, own.finmap)):
+            doubts["finmap"] = why
+        if not identity.is_proven(one, warehouse, "sitniks") and (
+            why := identity.doubt_sitniks(warehouse, own.sitniks, own.bounds)
+        ):
+            doubts["sitniks"] = why
+        if not doubts:
+            out.print(f"{one.name}: nothing to accept: no key looks like another company's")
+            return
+        for side, why in doubts.items():
+            out.print(f"{one.name}: {side.title()}: {escape(why)}")
+        if yes or click.confirm("Is this the company that this connection belongs to?"):
+            for side in doubts:
+                identity.remember(one, warehouse, side, own.now(), "accepted")
+            out.print(f"{one.name}: accepted; the next sync goes on with it")
+
+
+def take_over(run: "ConnectionRun", *, yes: bool) -> bool:
+    """Makes this installation the one that writes under the connection's name, if it is not: asks first.
+
+    False when the person does not want it.
+    """
+    from sitniks_finmap.installation import claim, owned_by_others
+
+    try:
+        why = owned_by_others(run.connection, run.warehouse, run.finmap)
+    except (KeyRefused, Refused):
+        return True  # a Finmap that shows no tags knows no owner
+    if why is None:
+        return True
+    out.print(escape(why))
+    if not yes and not click.confirm("Is the other one stopped, and shall this one take over?"):
+        return False
+    claim(run.connection, run.warehouse, run.finmap, takeover=True)
+    return True
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+def rename(old: str, new: str) -> None:
+    """Rename a connection; its operations in Finmap stay.
+
+    Moves its DuckDB file and rewrites its table in connections.toml, which goes on writing under the old name's keys
+    (key_prefix). If you renamed the table by hand, this does the rest. Restart Dagster afterwards.
+    """
+    from sitniks_finmap.rename import rename as do_rename
+
+    for line in do_rename(old, new):
+        out.print(escape(line))
