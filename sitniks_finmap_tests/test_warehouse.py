@@ -15,7 +15,9 @@ from sitniks_finmap import warehouse as module
 from sitniks_finmap.warehouse import Busy, Warehouse, WarehouseError, insert_rows, private_files, private_folder
 
 ROW = (
-    "insert into settings values ('u1', 'Europe/Kyiv', ['description'], false, 'update', 'ask', 0.2, 'post', "
+    "insert into settings (connection, timezone, comment_fields, source_as_tag, on_change, on_delete, "
+    "max_change_share, first_import, start_date, sitniks_url, finmap_url, meaning_hash) "
+    "values ('u1', 'Europe/Kyiv', ['description'], false, 'update', 'ask', 0.2, 'post', "
     "'2025-01-10', 'https://sitniks', 'https://finmap', null)"
 )
 

@@ -189,7 +189,7 @@ def keep_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> Non
         )
     fields = (
         "timezone", "comment_fields", "source_as_tag", "on_change", "on_delete", "max_change_share", "first_import",
-        "start_date", "sitniks_url", "finmap_url",
+        "start_date", "unmapped_accounts", "sitniks_url", "finmap_url",
     )  # fmt: skip
     row = {"connection": connection.name, **{name: getattr(connection, name) for name in fields}}
     replace_table(con, "settings", [row | {"meaning_hash": kept[2] if kept else None}])
