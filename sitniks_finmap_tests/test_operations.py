@@ -518,7 +518,9 @@ def test_a_comment_that_is_too_long_ends_with_a_whole_word(stage: Stage) -> None
 
 
 def test_a_long_text_is_cut_and_what_stands_after_it_is_kept(stage: Stage) -> None:
-    whole = " | Контрагент: Клієнт 1042 | Джерело: Instagram | Замовлення: №123 | Доставка: Нова Пошта | Статус: Виконано"
+    whole = (
+        " | Контрагент: Клієнт 1042 | Джерело: Instagram | Замовлення: №123 | Доставка: Нова Пошта | Статус: Виконано"
+    )
     more = {
         "counterparty": "Клієнт 1042", "source": "Instagram", "orderNumber": 123, "delivery": "Нова Пошта",
         "orderStatus": "Виконано",

@@ -184,7 +184,17 @@ def test_a_currency_is_understood_by_its_code_its_sign_or_its_name(stage: Stage)
 
 
 def test_a_currency_that_is_there_and_unreadable_never_becomes_the_hryvnia(stage: Stage) -> None:
-    unreadable: list[Any] = [{"id": 2}, {}, [], ["USD"], [{"code": "UAH"}], True, False, {"code": {"x": 1}}, {"code": []}]
+    unreadable: list[Any] = [
+        {"id": 2},
+        {},
+        [],
+        ["USD"],
+        [{"code": "UAH"}],
+        True,
+        False,
+        {"code": {"x": 1}},
+        {"code": []},
+    ]
     unknown: list[Any] = [2, 980, "Іваненко", "IVA", {"title": "Іваненко"}, {"name": "дол."}, "UAH/USD"]
     for place in ("currency", "currencyCode", "currencyId"):
         found = reasons_of(stage, *({place: one} for one in unreadable))
@@ -248,7 +258,12 @@ def test_a_field_that_contradicts_the_sign_of_the_amount_rejects_the_record(stag
         stage.each({"amount": right, **one} for one in shapes)
     said = {"amount": "250,00", "type": "payment", "direction": " Витрата"}
     assert [written for _, written in reasons_of(stage, said)] == ["250,00 and Витрата"]
-    flags = [(250, {"isExpense": True}), (250, {"isIncome": False}), (-250, {"isExpense": False}), (-250, {"isIncome": True})]
+    flags = [
+        (250, {"isExpense": True}),
+        (250, {"isIncome": False}),
+        (-250, {"isExpense": False}),
+        (-250, {"isIncome": True}),
+    ]
     assert len(reasons_of(stage, *({"amount": amount, **flag} for amount, flag in flags))) == 4
     stage.each({"amount": -amount, **flag} for amount, flag in flags)
 

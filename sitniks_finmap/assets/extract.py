@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 
 from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset, months
+from sitniks_finmap.assets.doubles import with_doubles
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.run import ConnectionRun
@@ -53,12 +54,12 @@ def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> No
     """Reads the transactions of these days, a month at a time, each kept as soon as it is whole."""
     for first, last in months(first_day, last_day):
         begun = run.now()
-        rows = run.sitniks.transactions(*run.bounds(first, last))
+        rows = read_list(run, first, last)
         missing = transactions_missing(run, rows, first, last, begun)
         if missing:
             # Gone from one complete read; it counts as gone when a second one does not have it either.
             begun = run.now()
-            rows = run.sitniks.transactions(*run.bounds(first, last))
+            rows = read_list(run, first, last)
             missing &= transactions_missing(run, rows, first, last, begun)
         with run.warehouse.transaction() as con:
             store(con, run, "transactions", rows, first, last, begun)
@@ -71,6 +72,11 @@ def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> No
         failpoint("window_committed")
         gone = f", {len(missing)} gone" if missing else ""
         log.info("%s: %d transactions from %s to %s%s", run.connection.name, len(rows), first, last, gone)
+
+
+def read_list(run: ConnectionRun, first: date, last: date) -> list[Row]:
+    bounds = run.bounds(first, last)
+    return with_doubles(run, run.sitniks.transactions(*bounds), *bounds)
 
 
 def transactions_missing(run: ConnectionRun, rows: list[Row], first: date, last: date, begun: datetime) -> set[str]:
