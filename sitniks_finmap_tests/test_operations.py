@@ -409,13 +409,14 @@ def test_a_date_that_has_only_one_reading_is_understood(stage: Stage) -> None:
     midnight = datetime(2025, 1, 14, 22, tzinfo=UTC)
     forms = {
         1736929800000: half_past_ten, 1736929800123: half_past_ten + timedelta(milliseconds=123),
-        "1736929800000": half_past_ten, 1736929800000.0: half_past_ten,
+        "1736929800000": half_past_ten, "1736929800000.0": half_past_ten,
         "15.01.2025": midnight, "15.01.2025 10:30": half_past_ten, "15.01.2025, 10:30:00": half_past_ten,
         " 15.01.2025\u00a010:30:00": half_past_ten, "15.1.2025": midnight,
         "5.2.2025": datetime(2025, 2, 4, 22, tzinfo=UTC),  # the day comes first, whatever America thinks
     }  # fmt: skip
     read = stage.each({"date": form} for form in forms)
     assert [one["occurred_at"] for one in read] == list(forms.values())
+    assert stage.one({"date": 1736929800000.0})["occurred_at"] == half_past_ten
 
 
 def test_the_day_is_read_from_every_form_of_a_stamp(stage: Stage) -> None:

@@ -171,7 +171,7 @@ def test_a_currency_is_understood_by_its_code_its_sign_or_its_name(stage: Stage)
     stage.each([{place: one} for place in places for one in hryvnia])
     stage.each([{"settlementAccount": {"id": 7, "currency": one}} for one in hryvnia])
     foreign = {
-        "USD": [{"id": 2, "code": "USD", "symbol": "$"}, {"symbol": "$"}, "$", "usd", {"isoCode": "USD", "title": "Долар"}],
+        "USD": [{"id": 2, "code": "USD", "symbol": "$"}, {"symbol": "$"}, "$", "usd", {"iso": "USD", "title": "Долар"}],
         "EUR": ["€", {"symbol": "€"}, {"id": 3, "name": "EUR"}],
         "PLN": ["zł", {"iso": "PLN"}],
         "GBP": ["£"],
@@ -244,8 +244,9 @@ INCOME = [
     "Прибуткова операція", "зарахування", "доход", "поступление", "+", {"id": 1, "title": "Дохід"}, {"key": "INCOME"},
 ]  # fmt: skip
 NO_DIRECTION: list[Any] = [
-    None, "", 0, 1, 2, "1", True, [], {}, ["expense"], {"id": 2}, "payment", "refund", "transfer", "Оплата", "Повернення",
-    "Повернення витрат клієнту", "expense or income", "payment_system", "order", "готівка", "LiqPay", "інше", "input",
+    None, "", 0, 1, 2, "1", True, [], {}, ["expense"], {"id": 2}, "payment", "refund", "transfer", "Оплата",
+    "Повернення", "Повернення витрат клієнту", "expense or income", "payment_system", "order", "готівка", "LiqPay",
+    "інше", "input",
 ]  # fmt: skip
 
 

@@ -254,8 +254,9 @@ PREVIEW = """
     from raw_sitniks_transactions where day between $first and $last
     qualify row_number() over (partition by day order by transaction_id, version) <= 5
 """
+# Whatever Sitniks writes there may be in a text: only a plain number is surely an ID.
 ORDERS_PREVIEW = """
-    select day, order_id, version, text_of(json_extract(payload, '$.status')) as status,
+    select day, if(regexp_full_match(order_id, '[0-9]{1,9}'), order_id, '…') as order_id, version,
         strftime(first_seen_at, '%Y-%m-%d %H:%M') as first_seen_utc
     from raw_sitniks_orders where day between $first and $last
     qualify row_number() over (partition by day order by order_id, version) <= 5

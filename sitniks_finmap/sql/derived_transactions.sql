@@ -1,5 +1,7 @@
 -- The beginning of something unreadable, on one line.
-create or replace temp macro shown(written) as left(regexp_replace(written, '[\p{C}\p{Z}]+', ' ', 'g'), 40);
+create or replace temp macro shown(written) as nullif(trim(left(
+    regexp_replace(written, '[\p{C}\p{Z}]+', ' ', 'g'), 40
+)), '');
 
 -- One row is one live transaction with every field read out of its payload, and the reason why it cannot become an
 -- operation, or null. What the reason speaks of stands beside it, in `written`, and never in it: it may be a customer's
