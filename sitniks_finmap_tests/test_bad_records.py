@@ -96,7 +96,8 @@ CURRENCIES = {
     '"UAH"': "UAH", '"uah"': "UAH", '"грн"': "UAH", '"₴"': "UAH",
     '{"id": 1, "code": "UAH"}': "UAH", '{"symbol": "₴"}': "UAH",
     '"USD"': "USD", '{"id": 2, "code": "USD", "symbol": "$"}': "USD", '"$"': "USD",
-    '["UAH"]': None, "true": None, "[]": None, "{}": None, '{"id": 2}': None, "2": None, '"Іваненко"': None, '"IVA"': None,
+    '["UAH"]': None, "true": None, "[]": None, "{}": None, '{"id": 2}': None, "2": None,
+    '"Іваненко"': None, '"IVA"': None,
 }  # fmt: skip
 DIRECTIONS = {
     '"expense"': "expense", '"OUTCOME"': "expense", '"витрата"': "expense", '"debit"': "expense", '"-"': "expense",

@@ -648,7 +648,7 @@ def test_names_of_finmap_are_found_however_they_are_written(stage: Stage) -> Non
 
 def test_of_names_that_differ_in_case_only_the_exact_one_is_meant() -> None:
     accounts = [Account("a", "Каса", "UAH"), Account("b", "КАСА", "UAH")]
-    connection = Connection(name="u1", start_date=DAY, finmap_account="x")
+    connection = Connection.model_validate({"name": "u1", "start_date": DAY, "finmap_account": "x"})
     assert find_account(connection, "КАСА", accounts).id == "b"
     with pytest.raises(ConfigurationError, match="is the name of several accounts"):
         find_account(connection, "каса", accounts)
