@@ -152,6 +152,10 @@ class Connection(BaseModel):
     accounts: dict[Name, Name] = Field(
         {}, description="Sitniks settlement account (ID or title) → Finmap account (ID or name)."
     )
+    unmapped_accounts: Literal["default", "reject"] = Field(
+        "default", description="Where the money of a settlement account goes that `accounts` does not name, while it "
+        "names others: to `finmap_account`, or nowhere until it is named (`reject`). `status` and `doctor` list them.",
+    )  # fmt: skip
     categories: dict[Classification, Name] = Field({}, description="Classification → Finmap category (ID or name).")
     rules: list[Rule] = Field([], description="Classification rules, before the built-in ones.")
 

@@ -193,9 +193,13 @@ class Pass:
 
 def _one_of(records: list[Row]) -> Row:
     """The records that one page shows under one id: which of them holds nobody can say, unless they are equal."""
-    first = records[0]
-    texts = dict.fromkeys(record.text for record in records)
-    return first if len(texts) == 1 else Row(first.id, None, first.order_id, f"[{', '.join(texts)}]")
+    return several_records(records[0], [record.text for record in records])
+
+
+def several_records(first: Row, texts: list[str]) -> Row:
+    """One row for the records that have its id; the same however they were ordered."""
+    different = sorted(set(texts))
+    return first if len(different) == 1 else Row(first.id, None, first.order_id, f"[{', '.join(different)}]")
 
 
 def connect(connection: Connection, *, patience: float | None = None, **options: Any) -> Sitniks:

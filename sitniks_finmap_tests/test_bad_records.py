@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -31,6 +32,7 @@ from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.schema import sql
 
 DAY = date(2025, 1, 15)
+KYIV = ZoneInfo("Europe/Kyiv")
 FAR = datetime(2040, 1, 1, tzinfo=UTC)  # when nothing is planned any more
 BATCH = 240  # bad records in one list, beside two sound ones and one of a megabyte
 RECORDS = int(os.environ.get("FUZZ_RECORDS", "10000"))
@@ -87,8 +89,21 @@ FIELDS = [
     "salesChannel", "order",
     "orderNumber", "orderId", "paymentMethod", "settlementAccount", "settlementAccountId", "delivery",
     "orderStatus",
-    "currency", "currencyId", "x", "", "__proto__", "$.amount", "amount'",
+    "currency", "currencyId", "currencyCode", "type", "direction", "isExpense", "category",
+    "x", "", "__proto__", "$.amount", "amount'",
 ]  # fmt: skip
+CURRENCIES = {
+    '"UAH"': "UAH", '"uah"': "UAH", '"грн"': "UAH", '"₴"': "UAH",
+    '{"id": 1, "code": "UAH"}': "UAH", '{"symbol": "₴"}': "UAH",
+    '"USD"': "USD", '{"id": 2, "code": "USD", "symbol": "$"}': "USD", '"$"': "USD",
+    '["UAH"]': None, "true": None, "[]": None, "{}": None, '{"id": 2}': None, "2": None,
+    '"Іваненко"': None, '"IVA"': None,
+}  # fmt: skip
+DIRECTIONS = {
+    '"expense"': "expense", '"OUTCOME"': "expense", '"витрата"': "expense", '"debit"': "expense", '"-"': "expense",
+    '{"id": 2, "title": "Витрата"}': "expense", '"Income"': "income", '"дохід"': "income", '"credit"': "income",
+    '{"code": "income"}': "income", '"payment"': None, "1": None, "null": None, '"Повернення витрат"': None,
+}  # fmt: skip
 
 
 def quoted(text: str) -> str:
@@ -107,7 +122,13 @@ values = {
     "amount": st.one_of(st.sampled_from(AMOUNTS), numbers, numbers.map(quoted), anything),
     "date": st.one_of(st.sampled_from(DATES), anything),
     "createdAt": st.one_of(st.sampled_from(DATES), anything),
-    "currency": st.one_of(st.sampled_from(['"UAH"', '"uah"', '"USD"', '"грн"', '"₴"']), anything),
+    "currency": st.one_of(st.sampled_from(list(CURRENCIES)), anything),
+    "currencyId": st.one_of(st.sampled_from(list(CURRENCIES)), anything),
+    "currencyCode": st.one_of(st.sampled_from(list(CURRENCIES)), anything),
+    "type": st.one_of(st.sampled_from(list(DIRECTIONS)), anything),
+    "direction": st.one_of(st.sampled_from(list(DIRECTIONS)), anything),
+    "isExpense": st.one_of(st.sampled_from(["true", "false"]), anything),
+    "category": st.one_of(st.sampled_from(list(DIRECTIONS)).map(lambda one: f'{{"type": {one}}}'), anything),
     "client": st.one_of(anything, anything.map(lambda one: f'{{"fullname": {one}, "phone": "+380"}}')),
     "order": st.one_of(
         anything, anything.map(lambda one: f'{{"id": {one}, "status": {one}, "client": {{"id": {one}}}}}')
@@ -217,9 +238,57 @@ def check_operation(row: dict[str, Any], reading: Reading) -> None:
     comment = row["comment"]
     assert len(comment) <= 1000
     assert not [one for one in comment if unicodedata.category(one) in ("Cc", "Zl", "Zp", "Cs")], comment
+    check_moment(row, reading)
+    check_currency(reading)
+    check_direction(row, reading)
     said = [reading.fields.get(name) for name in ("description", "comment")]
     if all(type(one) is str or one is None for one in said):
         assert row["description"] == next((one for one in map(clean, filter(None, said)) if one), None)
+
+
+def is_there(value: Any) -> bool:
+    """Whether a value is there, readable or not."""
+    return value is not None and not (type(value) is str and clean(value) is None)
+
+
+def check_moment(row: dict[str, Any], reading: Reading) -> None:
+    """That of `date` where there is one, to the day; never that of another field because it could not be read."""
+    told = next((one for one in map(reading.fields.get, ("date", "createdAt")) if is_there(one)), None)
+    if isinstance(told, dict):
+        return
+    text = clean(str(told)) or ""
+    local = row["occurred_at"].astimezone(KYIV)
+    if re.fullmatch(r"\d{13}(\.0+)?", text, re.ASCII):
+        assert int(text[:13]) == round(row["occurred_at"].timestamp() * 1000)
+    elif found := re.match(r"(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)", text, re.ASCII):
+        assert [local.day, local.month, local.year] == [int(one) for one in found.groups()]
+    else:
+        assert re.match(r"\d{4}-\d\d-\d\d", text, re.ASCII), told
+        assert abs((local.date() - date.fromisoformat(text[:10])).days) <= 1
+
+
+def check_currency(reading: Reading) -> None:
+    """The first currency that is there is the hryvnia; or none is."""
+    told = next(
+        (one for one in map(reading.fields.get, ("currency", "currencyCode", "currencyId")) if is_there(one)), None
+    )
+    if told is not None:
+        assert json.loads(json.dumps(told)) in [plain(one) for one, code in CURRENCIES.items() if code == "UAH"] or (
+            isinstance(told, str) and re.search("uah|грн|₴", told.lower())
+        ), told
+
+
+def check_direction(row: dict[str, Any], reading: Reading) -> None:
+    category = reading.fields.get("category")
+    told = [reading.fields.get(name) for name in ("type", "direction")]
+    told += [category.get("type")] if isinstance(category, dict) else []
+    wrong = {"income": "expense", "expense": "income"}[row["type"]]
+    assert [one for one in told if one in [plain(text) for text, way in DIRECTIONS.items() if way == wrong]] == []
+    assert reading.fields.get("isExpense") is not (row["type"] == "income")
+
+
+def plain(text: str) -> Any:
+    return read(f'{{"x": {text}}}').fields["x"]
 
 
 PLAIN_MONEY = re.compile(r"-?(0|[1-9]\d{0,12})(\.\d{1,2})?")
@@ -240,6 +309,17 @@ def must_be_accepted(number: int, reading: Reading) -> bool:
 
 
 # -- The way --
+
+
+DAY_OF = r"\d{4}-\d\d-\d\d"
+OUR_WORDS = re.compile(
+    f"several records that differ have this id|not a readable record|no id|its id is too long|no date|unreadable date|"
+    f"a field stands twice in it|its day, {DAY_OF}, has not come yet|its date, {DAY_OF}, is before start_date|"
+    f"date [0-9-]+( \\(BC\\))? is outside what Finmap takes \\(2015 to 2036\\)|unreadable amount|amount is zero|"
+    "amount that can be read in two ways|amount with more than two decimals|amount is too large|unreadable currency|"
+    "currency [A-Z]{3}, but the Finmap account is in UAH|unknown currency, and the Finmap account is in UAH|"
+    "the sign of the amount contradicts what it says of its direction"
+)
 
 
 class Way:
@@ -307,9 +387,12 @@ class Way:
         equal = sum(len(pair) == 2 and pair[0] == pair[1] for pair in texts.values())
         assert len(live) >= len(texts) + len(sound) - equal
         for reason in rejected.values():
-            assert 0 < len(reason) < 140
-            assert not [one for one in reason if unicodedata.category(one) in ("Cc", "Zl", "Zp")], reason
-            self.reasons[re.split(r":|\d|currency", reason)[0]] += 1
+            # In words of ours alone, whatever the record holds.
+            assert OUR_WORDS.fullmatch(reason), reason
+            self.reasons[re.split(r"\d|currency", reason)[0]] += 1
+        for row in rows(con, "select written from rejected_transactions where written is not null"):
+            assert 0 < len(row["written"]) <= 90
+            assert not [one for one in row["written"] if unicodedata.category(one) in ("Cc", "Zl", "Zp")], row
         for one in sound:
             row = operations[one]
             assert (row["type"], row["amount"], row["comment"]) == (

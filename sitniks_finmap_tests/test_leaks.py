@@ -5,6 +5,7 @@ in Finmap; whatever goes wrong, and whoever asks.
 import hashlib
 import logging
 import os
+import re
 import shutil
 import ssl
 import stat
@@ -188,6 +189,88 @@ def test_whatever_goes_wrong_no_key_and_no_customer_is_anywhere_but_in_the_wareh
 
 def quote_a_record(*arguments: Any) -> None:
     raise duckdb.ConversionException("Could not convert string 'Квітослава Неповторна 770011' to DECIMAL")
+
+
+# -- Every field of a record --
+
+MARKER = "Zqxmarker"
+MARKED_FIELDS = [
+    "date", "createdAt", "amount", "description", "comment", "counterparty", "client.fullname", "client.name",
+    "client.email", "client.instagram", "client.phone", "client.id", "source", "salesChannel", "salesChannel.title",
+    "order.client.fullname", "order.salesChannel.title", "order.source", "order.orderNumber", "order.delivery",
+    "order.status.title", "order.id", "orderNumber", "orderId", "orderStatus", "paymentMethod", "delivery", "currency",
+    "currency.code", "currency.title", "currencyId", "currencyCode", "settlementAccount", "settlementAccount.id",
+    "settlementAccount.title", "settlementAccount.currency", "settlementAccountId", "type", "direction",
+    "operationType", "sign", "category.type", "manager", "responsible.user.fullname",
+]  # fmt: skip
+MARKED_ORDER_FIELDS = [
+    "id", "orderNumber", "createdAt", "status", "status.title", "orderStatus", "client.fullname", "client.email",
+    "salesChannel.title", "managerComment", "totalPrice",
+]  # fmt: skip
+
+
+def marked(row: dict[str, Any], field: str, word: str) -> dict[str, Any]:
+    """The row with this word in one field, which may lie deeper."""
+    *path, last = field.split(".")
+    row = inner = dict(row)
+    for name in path:
+        inner[name] = dict(found) if isinstance(found := inner.get(name), dict) else {}
+        inner = inner[name]
+    inner[last] = word
+    return row
+
+
+@pytest.mark.timeout(300)
+def test_no_field_of_a_record_is_quoted_outside_of_the_warehouse(
+    connect: Callable[..., Connection], project: Path, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Each field of what was delivered is replaced by a word that nothing else has: metadata, logs, checks, messages
+    and all of Dagster's files do not know it.
+    """
+    monkeypatch.setenv("DAGSTER_HOME", str(project / "home"))
+    sound = {"amount": 100, "description": "Оплата", "settlementAccountId": 7}
+    order = {"status": {"title": "Новий"}}
+    connection = connect(source_as_tag=True, accounts={"7": "Каса"}, unmapped_accounts="reject", max_change_share=1)
+    for logger in ("sitniks_finmap", "dagster"):
+        caplog.set_level(logging.DEBUG, logger)
+    fields = [*MARKED_FIELDS, *(f"currency of {one}" for one in ("ZQX", "iva"))]
+    days = [datetime(2025, 1, 11 + n // 5, 10, tzinfo=UTC) for n in range(len(fields))]  # a preview shows five of a day
+    for n, at in enumerate(days):
+        shop.put_transaction({"id": f"t{n}", "createdAt": at.isoformat(), **sound}, at)
+    for n, at in enumerate(days[:: len(days) // len(MARKED_ORDER_FIELDS)]):
+        shop.put_order({"id": n, "createdAt": at.isoformat(), **order}, at)
+    with instance() as dagster:
+        endings = [run_job(dagster, connection, "sync", DAY - timedelta(days=5), DAY + timedelta(days=6))]
+        for n, (at, field) in enumerate(zip(days, fields, strict=True)):
+            row = {"id": f"t{n}", "createdAt": at.isoformat(), **sound}
+            word = field.removeprefix("currency of ")
+            shop.put_transaction(
+                row | {"currency": word} if word != field else marked(row, field, f"{MARKER} {field}"), at
+            )
+        apart = days[:: len(days) // len(MARKED_ORDER_FIELDS)]
+        for n, (at, field) in enumerate(zip(apart, MARKED_ORDER_FIELDS, strict=False)):
+            shop.put_order(marked({"id": n, "createdAt": at.isoformat(), **order}, field, f"{MARKER}-{field}"), at)
+        endings.append(run_job(dagster, connection, "sync", DAY - timedelta(days=5), DAY + timedelta(days=6)))
+        told_by_alerts(dagster, endings[-1])
+        events = "\n".join(
+            repr(entry) for one in endings for entry in dagster.all_logs(one.run_id)
+        )  # fmt: skip
+    assert [ended.why for ended in endings] == [""] * 2
+    warehouse = open_warehouse(connection)
+    with warehouse.transaction() as con:
+        waiting = con.execute("select distinct why from plan where standing = 'waiting'").fetchall()
+        written = con.execute(f"select count(*) from rejected_transactions where contains(written, '{MARKER}')")
+        assert written.fetchone() == (9,)  # amount, dates, currencies, settlement accounts: for people it is kept
+    assert len(waiting) >= 4
+    said = "\n".join([caplog.text, *capfd.readouterr(), events, *(ended.why for ended in endings), str(waiting)])
+    assert [line for line in said.splitlines() if MARKER.lower() in line.lower()] == []
+    assert not re.search(r"\b(ZQX|IVA)\b", said, re.IGNORECASE)
+    own = (warehouse.path, warehouse.read_path, warehouse.path.with_suffix(".duckdb.wal"))
+    files = [path for path in project.rglob("*") if path.is_file() and path not in own]
+    assert any(path.suffix == ".db" for path in files)
+    assert [str(path) for path in files if MARKER.lower().encode() in path.read_bytes().lower()] == []
+    assert any(MARKER in one["comment"] for one in shop.operations())  # in Finmap it belongs
 
 
 # -- What is shown of a reason --

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from sitniks_finmap.assets.checks import CHECKS
 from sitniks_finmap.assets.extract import extract_assets, store
-from sitniks_finmap.assets.transform import Directory, derive, keep_directory, transform_assets
+from sitniks_finmap.assets.transform import Directory, derive, find_account, keep_directory, transform_assets
 from sitniks_finmap.automation import range_tags
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.finmap import Account, Label
@@ -399,8 +399,32 @@ def test_the_moment_is_exact_to_the_millisecond_and_naive_stamps_are_local_time(
 def test_the_moment_is_the_date_and_the_day_that_of_the_axis_of_the_api(stage: Stage) -> None:
     read = stage.one({"date": "2025-01-14T10:00:00Z", "createdAt": "2025-01-15T09:00:00Z"})
     assert (read["occurred_at"], read["day"]) == (datetime(2025, 1, 14, 10, tzinfo=UTC), DAY)
-    read = stage.one({"date": "колись", "createdAt": "2025-01-15T09:00:00Z"})
-    assert read["occurred_at"] == datetime(2025, 1, 15, 9, tzinfo=UTC)
+    for nothing in (None, "", " \n"):
+        read = stage.one({"date": nothing, "createdAt": "2025-01-15T09:00:00Z"})
+        assert read["occurred_at"] == datetime(2025, 1, 15, 9, tzinfo=UTC)
+
+
+def test_a_date_that_has_only_one_reading_is_understood(stage: Stage) -> None:
+    half_past_ten = datetime(2025, 1, 15, 8, 30, tzinfo=UTC)
+    midnight = datetime(2025, 1, 14, 22, tzinfo=UTC)
+    forms = {
+        1736929800000: half_past_ten, 1736929800123: half_past_ten + timedelta(milliseconds=123),
+        "1736929800000": half_past_ten, "1736929800000.0": half_past_ten,
+        "15.01.2025": midnight, "15.01.2025 10:30": half_past_ten, "15.01.2025, 10:30:00": half_past_ten,
+        " 15.01.2025\u00a010:30:00": half_past_ten, "15.1.2025": midnight,
+        "5.2.2025": datetime(2025, 2, 4, 22, tzinfo=UTC),  # the day comes first, whatever America thinks
+    }  # fmt: skip
+    read = stage.each({"date": form} for form in forms)
+    assert [one["occurred_at"] for one in read] == list(forms.values())
+    assert stage.one({"date": 1736929800000.0})["occurred_at"] == half_past_ten
+
+
+def test_the_day_is_read_from_every_form_of_a_stamp(stage: Stage) -> None:
+    stamps = [1736929800000, "15.01.2025 10:30", "2025-01-15T08:30:00Z"]
+    store(stage.con, stage.run, "transactions", read_rows(
+        {"id": n, "amount": 1, "createdAt": one} for n, one in enumerate(stamps)
+    ), date(2025, 1, 1), date(2025, 1, 31))  # fmt: skip
+    assert stage.rows("select distinct day from latest_transactions") == [{"day": DAY}]
 
 
 # -- The comment --
@@ -432,6 +456,12 @@ def squeezed(text: str) -> str:
     return re.sub(" +", " ", one_line(text))
 
 
+def cut(text: str, most: int) -> str:
+    """At a word, but for one that is longer than forty characters."""
+    blank = text.rfind(" ", 0, most)
+    return text[: blank if blank >= most - 41 else most][: most - 1] + "…"
+
+
 def test_the_comment_tells_the_fields_in_order_on_one_line_of_a_thousand_characters(stage: Stage) -> None:
     orders_of_fields = st.lists(st.sampled_from(list(FIELDS)), unique=True, max_size=7)
 
@@ -453,10 +483,10 @@ def test_the_comment_tells_the_fields_in_order_on_one_line_of_a_thousand_charact
                 assert comment == whole
                 continue
             assert len(comment) <= 1000
-            assert comment.endswith("…")
-            kept = comment.removesuffix("…")
-            assert whole.startswith(kept)
-            assert whole[len(kept)] == " " or " " not in whole[:1000]  # cut at a word, or there is none
+            parts = [label + text for label, text in told if text]
+            room = 1000 - 3 * (len(parts) - 1)
+            most = max(n for n in range(1001) if sum(min(len(part), n) for part in parts) <= room)
+            assert comment == " | ".join(part if len(part) <= most else cut(part, most) for part in parts)
 
     check()
 
@@ -486,6 +516,29 @@ def test_a_comment_that_is_too_long_ends_with_a_whole_word(stage: Stage) -> None
         assert len(read["description"]) == length
         assert 990 < len(read["comment"]) <= 1000
         assert read["comment"].endswith(ending)
+
+
+def test_a_long_text_is_cut_and_what_stands_after_it_is_kept(stage: Stage) -> None:
+    whole = (
+        " | Контрагент: Клієнт 1042 | Джерело: Instagram | Замовлення: №123 | Доставка: Нова Пошта | Статус: Виконано"
+    )
+    more = {
+        "counterparty": "Клієнт 1042", "source": "Instagram", "orderNumber": 123, "delivery": "Нова Пошта",
+        "orderStatus": "Виконано",
+    }  # fmt: skip
+    for text in ("слово " * 300, "с" * 5000):
+        comment = stage.one({"description": text, **more})["comment"]
+        assert comment.endswith("…" + whole)
+        assert 990 < len(comment) <= 1000
+
+
+def test_several_long_texts_are_cut_to_one_length(stage: Stage) -> None:
+    long = {"description": "а" * 5000, "delivery": "б" * 700, "orderStatus": "Виконано"}
+    comment = stage.one(long)["comment"]
+    told, delivery, status = comment.split(" | ")
+    assert status == "Статус: Виконано"
+    assert (len(told), len(delivery)) == (489, 489)
+    assert delivery.startswith("Доставка: бб")
 
 
 # -- Classification --
@@ -561,6 +614,98 @@ def test_the_account_follows_the_settlement_account_and_else_is_the_one_of_the_c
     ]
     read = stage.each(transaction for transaction, _ in examples)
     assert [one["account"] for one in read] == [account for _, account in examples]
+
+
+ACCOUNT_NAMES = [
+    "ФОП Мар'яни", " фоп  мар'яни ", "ФОП\u00a0МАР’ЯНИ", "ФОП Марʼяни", "ФОП\u200b Мар\u00ad'яни", "Фоп\tМар'яни\n",
+]  # fmt: skip
+
+
+def test_a_settlement_account_is_known_however_its_name_is_written(stage: Stage) -> None:
+    pairs = [(there, written) for there in ACCOUNT_NAMES for written in ACCOUNT_NAMES]
+    pairs += [("Мой", "Мо\u0438\u0306"), ("Мо\u0438\u0306", "Мой"), ("7", 7), ("№ 7", "№\u20097"), ("AB12", "ab12")]
+    for written in dict.fromkeys(written for written, _ in pairs):
+        stage.configure(connection_with(stage, accounts={written: "ФОП"}))
+        titles = [title for one, title in pairs if one == written]
+        for shape in ("settlementAccountId", "settlementAccount"):
+            assert {one["account"] for one in stage.each({shape: title} for title in titles)} == {"acc2"}, written
+        found = stage.each({"settlementAccount": {"id": 9, "title": title}} for title in titles)
+        assert {(one["account"], one["mapped_by"]) for one in found} == {("acc2", written)}
+
+
+def test_two_mappings_of_one_name_must_agree(stage: Stage) -> None:
+    stage.configure(connection_with(stage, accounts={"ФОП Mono": "ФОП", "фоп mono": "acc2"}))
+    assert stage.one({"settlementAccount": "ФОП MONO"})["account"] == "acc2"
+    with pytest.raises(ConfigurationError, match=r'^u1: accounts has "ФОП Mono" and "фоп mono", which are one name'):
+        stage.configure(connection_with(stage, accounts={"ФОП Mono": "ФОП", "фоп mono": "Каса"}))
+
+
+def test_names_of_finmap_are_found_however_they_are_written(stage: Stage) -> None:
+    for name in ("каса", " Каса\u00a0", "КАСА", "К\u200bаса"):
+        stage.configure(connection_with(stage, finmap_account=name, categories={"client_payment": "про\u00adдажі "}))
+        assert (stage.one({})["account"], stage.one({})["category"]) == ("acc1", "cat1")
+
+
+def test_of_names_that_differ_in_case_only_the_exact_one_is_meant() -> None:
+    accounts = [Account("a", "Каса", "UAH"), Account("b", "КАСА", "UAH")]
+    connection = Connection.model_validate({"name": "u1", "start_date": DAY, "finmap_account": "x"})
+    assert find_account(connection, "КАСА", accounts).id == "b"
+    with pytest.raises(ConfigurationError, match="is the name of several accounts"):
+        find_account(connection, "каса", accounts)
+
+
+def unmapped(stage: Stage) -> list[tuple[Any, ...]]:
+    return [tuple(one.values()) for one in stage.rows("from unmapped_settlement_accounts order by all")]
+
+
+def unused(stage: Stage) -> list[str]:
+    return [one["settlement_account"] for one in stage.rows("from unused_account_mappings order by all")]
+
+
+UNMAPPED = [
+    {"id": 1, "settlementAccount": {"id": 7, "title": "Mono ФОП"}},
+    {"id": 2, "settlementAccount": {"id": 7, "title": "Mono ФОП"}},
+    {"id": 3, "settlementAccountId": 8},
+    {"id": 4, "settlementAccount": []},
+    {"id": 5, "settlementAccount": {"id": 9, "title": "LiqPay"}},
+    {"id": 6},
+]
+
+
+def test_a_settlement_account_that_no_mapping_names_is_shown(stage: Stage) -> None:
+    stage.configure(connection_with(stage, accounts={"ФОП Mono": "ФОП", "LiqPay": "ФОП"}))
+    assert unused(stage) == []  # nothing was derived yet
+    stage.put(*({**SOUND, **one} for one in UNMAPPED))
+    assert stage.reasons() == {}
+    assert unmapped(stage) == [
+        ("7", "Mono ФОП", 2, 0, DAY), ("8", "8", 1, 0, DAY), (None, "(unreadable)", 1, 0, DAY)
+    ]  # fmt: skip
+    assert unused(stage) == ["ФОП Mono"]
+    stage.configure(connection_with(stage, accounts={"mono фоп": "ФОП", "8": "ФОП", "LiqPay": "ФОП"}))
+    stage.derive()
+    assert (unmapped(stage), unused(stage)) == ([(None, "(unreadable)", 1, 0, DAY)], [])
+
+
+def test_without_mappings_no_settlement_account_is_missing_one(stage: Stage) -> None:
+    for choice in ("default", "reject"):
+        stage.configure(connection_with(stage, unmapped_accounts=choice))
+        stage.put(*({**SOUND, **one} for one in UNMAPPED))
+        assert (len(stage.operations()), unmapped(stage), unused(stage)) == (6, [], [])
+
+
+def test_an_unmapped_settlement_account_may_be_rejected_until_it_is_mapped(stage: Stage) -> None:
+    stage.configure(connection_with(stage, accounts={"LiqPay": "ФОП"}, unmapped_accounts="reject"))
+    stage.put(*({**SOUND, **one} for one in UNMAPPED))
+    assert sorted(stage.operations()) == ["5", "6"]  # a transaction that names none goes to the default account
+    rejected = stage.rows("select distinct reason, written from rejected_transactions order by written")
+    assert rejected == [
+        {"reason": "its settlement account is not mapped to a Finmap account", "written": written}
+        for written in ("(unreadable)", "8", "Mono ФОП")
+    ]
+    assert unmapped(stage)[0] == ("7", "Mono ФОП", 2, 2, DAY)
+    stage.configure(connection_with(stage, accounts={"7": "ФОП", "LiqPay": "ФОП"}))
+    stage.derive()
+    assert {stage.operations()[one]["account"] for one in ("1", "2")} == {"acc2"}
 
 
 def test_a_category_belongs_to_a_classification_and_a_type(stage: Stage) -> None:

@@ -215,7 +215,7 @@ def test_the_day_is_cut_in_the_zone_of_the_connection(connect: Any) -> None:
         ('"createdAt": null', date(2025, 1, 10)),
         ('"createdAt": "2025-02-30T10:00:00Z"', date(2025, 1, 10)),
         ('"createdAt": "2025-01-15T10:00:00+99:99"', date(2025, 1, 10)),
-        ('"createdAt": "15.01.2025"', date(2025, 1, 10)),
+        ('"createdAt": "15/01/2025"', date(2025, 1, 10)),
         ('"createdAt": 1736935200', date(2025, 1, 10)),
     ],
 )

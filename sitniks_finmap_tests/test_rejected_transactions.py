@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sitniks_finmap.assets.checks import CHECKS
-from sitniks_finmap.assets.extract import extract_assets, read_transactions
+from sitniks_finmap.assets.extract import extract_assets, read_transactions, store
 from sitniks_finmap.assets.transform import derive_operations, transform_assets
 from sitniks_finmap.automation import range_tags
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sandbox.transaction_shapes import malformed
-from sitniks_finmap_tests.test_operations import DAY, SOUND, Stage, connection_with, stage, staging
+from sitniks_finmap_tests.test_operations import DAY, SOUND, Stage, connection_with, read_rows, stage, staging
 from sitniks_finmap_tests.test_raw_sitniks_transactions import BATCHES, QUIET
 
 __all__ = ["stage", "staging"]  # fixtures
@@ -26,14 +26,21 @@ __all__ = ["stage", "staging"]  # fixtures
 FIRST, LAST = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=n) for n in (1420070400000, 2091365243872))
 
 
-def reasons(stage: Stage, *payloads: Any) -> list[str]:
-    """Why each of these transactions is rejected; each stands beside a sound one that becomes an operation."""
+def reasons(stage: Stage, *payloads: Any) -> list[tuple[str, str | None]]:
+    """Why each of these transactions is rejected, and what of it the reason speaks of; each stands beside a sound one
+    that becomes an operation.
+    """
     stage.clear()
     stage.put({"id": "sound", **SOUND}, *payloads)
     assert list(stage.operations()) == ["sound"]
-    found = stage.rows("select reason from rejected_transactions order by payload ->> '$.n'")
+    found = stage.rows("select reason, written from rejected_transactions order by payload ->> '$.n'")
     assert len(found) == len(payloads)
-    return [one["reason"] for one in found]
+    return [(one["reason"], one["written"]) for one in found]
+
+
+def reasons_of(stage: Stage, *fields: dict[str, Any]) -> list[tuple[str, str | None]]:
+    """Why sound transactions with these fields are rejected."""
+    return reasons(stage, *({"n": 100 + n, "id": n, **SOUND, **one} for n, one in enumerate(fields)))
 
 
 def test_each_reason_is_said_so_that_a_person_understands_it(stage: Stage) -> None:
@@ -66,38 +73,38 @@ def test_each_reason_is_said_so_that_a_person_understands_it(stage: Stage) -> No
         {"n": 35, "id": 35, **SOUND, "amount": "сто\x1b[31m\r\nгривень"},
     ]
     assert reasons(stage, *payloads) == [
-        "no id",
-        "no id",
-        "no id",
-        "no id",
-        "no usable date",
-        "no usable date",
-        "no usable date",
-        "no usable date",
-        "unreadable amount: none",
-        "unreadable amount: none",
-        "unreadable amount: сто гривень",
-        "unreadable amount: none",
-        "amount that can be read in two ways: 1,500",
-        "amount with more than two decimals: 100.125",
-        "amount with more than two decimals: -1000.001",
-        "amount is zero",
-        "amount is zero",
-        "amount is too large: 10000000000000",
-        "currency USD, but the Finmap account is in UAH",
-        "currency EUR, but the Finmap account is in UAH",
-        "date 2014-06-01 is outside what Finmap takes (2015 to 2036)",
-        "date 2036-06-01 is outside what Finmap takes (2015 to 2036)",
-        "its id is too long",
-        "a field stands twice in it",
-        "unknown currency, and the Finmap account is in UAH: ЗА ДОМОВЛЕНІСТЮ З КЛІЄНТОМ",
-        "unreadable amount: сто [31m гривень",
+        ("no id", None),
+        ("no id", None),
+        ("no id", None),
+        ("no id", None),
+        ("no date", None),
+        ("unreadable date", "вчора"),
+        ("unreadable date", "2025-02-30 10:00:00"),
+        ("unreadable date", "1736935200"),
+        ("unreadable amount", None),
+        ("unreadable amount", None),
+        ("unreadable amount", "сто гривень"),
+        ("unreadable amount", None),
+        ("amount that can be read in two ways", "1,500"),
+        ("amount with more than two decimals", "100.125"),
+        ("amount with more than two decimals", "-1000.001"),
+        ("amount is zero", "0"),
+        ("amount is zero", "-0.00"),
+        ("amount is too large", "10000000000000"),
+        ("currency USD, but the Finmap account is in UAH", "USD"),
+        ("currency EUR, but the Finmap account is in UAH", "EUR"),
+        ("date 2014-06-01 is outside what Finmap takes (2015 to 2036)", None),
+        ("date 2036-06-01 is outside what Finmap takes (2015 to 2036)", None),
+        ("its id is too long", None),
+        ("a field stands twice in it", None),
+        ("unknown currency, and the Finmap account is in UAH", "за домовленістю з клієнтом"),
+        ("unreadable amount", "сто [31m гривень"),
     ]
 
 
 def test_what_is_no_object_or_no_json_is_set_aside(stage: Stage) -> None:
     broken = ["null", "5", '"x"', "[1]", "[]", r'{"id": "half", "description": "\ud800"}', r'{"id": "\ud800"}']
-    assert reasons(stage, *broken) == ["not a readable record"] * len(broken)
+    assert reasons(stage, *broken) == [("not a readable record", None)] * len(broken)
 
 
 def test_huge_records_are_set_aside_and_neither_they_nor_large_ones_exhaust_the_memory(
@@ -152,6 +159,189 @@ def test_the_currency_is_that_of_the_account_the_money_goes_to(stage: Stage) -> 
     }
 
 
+# -- Currency --
+
+
+def test_a_currency_is_understood_by_its_code_its_sign_or_its_name(stage: Stage) -> None:
+    hryvnia: list[Any] = [
+        {"id": 1, "code": "UAH", "symbol": "₴"}, {"isoCode": "uah"}, {"id": 1, "symbol": "₴"}, {"title": "Гривня"},
+        {"id": 1, "code": 7, "symbol": "грн."}, "гривня", {"code": " UAH "}, {"code": None, "name": "UAH"},
+    ]  # fmt: skip
+    places = ("currency", "currencyCode", "currencyId")
+    stage.each([{place: one} for place in places for one in hryvnia])
+    stage.each([{"settlementAccount": {"id": 7, "currency": one}} for one in hryvnia])
+    foreign = {
+        "USD": [{"id": 2, "code": "USD", "symbol": "$"}, {"symbol": "$"}, "$", "usd", {"iso": "USD", "title": "Долар"}],
+        "EUR": ["€", {"symbol": "€"}, {"id": 3, "name": "EUR"}],
+        "PLN": ["zł", {"iso": "PLN"}],
+        "GBP": ["£"],
+    }  # fmt: skip
+    for code, forms in foreign.items():
+        found = reasons_of(stage, *({place: one} for place in places for one in forms))
+        assert {reason for reason, _ in found} == {f"currency {code}, but the Finmap account is in UAH"}
+    stage.configure(connection_with(stage, finmap_account="Долари"))
+    stage.each([{place: one} for place in places for one in foreign["USD"]])
+
+
+def test_a_currency_that_is_there_and_unreadable_never_becomes_the_hryvnia(stage: Stage) -> None:
+    unreadable: list[Any] = [
+        {"id": 2},
+        {},
+        [],
+        ["USD"],
+        [{"code": "UAH"}],
+        True,
+        False,
+        {"code": {"x": 1}},
+        {"code": []},
+    ]
+    unknown: list[Any] = [2, 980, "Іваненко", "IVA", {"title": "Іваненко"}, {"name": "дол."}, "UAH/USD"]
+    for place in ("currency", "currencyCode", "currencyId"):
+        found = reasons_of(stage, *({place: one} for one in unreadable))
+        assert found == [("unreadable currency", None)] * len(unreadable)
+        found = reasons_of(stage, *({place: one} for one in unknown))
+        assert {reason for reason, _ in found} == {"unknown currency, and the Finmap account is in UAH"}
+    # The first field that is there counts.
+    assert reasons_of(stage, {"currency": ["USD"], "currencyId": "UAH"}) == [("unreadable currency", None)]
+    stage.each([{"currency": "UAH", "currencyId": 2}, {"currency": None, "currencyCode": " ", "currencyId": "UAH"}])
+
+
+def test_a_currency_heals_when_it_is_corrected(stage: Stage) -> None:
+    stage.put({"id": 1, **SOUND, "currency": {"id": 2}})
+    assert stage.operations() == {}
+    stage.put({"id": 1, **SOUND, "currency": {"id": 1, "code": "UAH"}})
+    assert (list(stage.operations()), stage.reasons()) == (["1"], {})
+
+
+# -- Date --
+
+
+def test_a_date_that_is_there_and_unreadable_never_becomes_that_of_another_field(stage: Stage) -> None:
+    dates: list[Any] = [
+        "2026-02-30", "31.02.2026", "02.15.2026", "15/02/2026", "02/03/2026", "вчора", "0000-00-00 00:00:00",
+        1736929800, 17369298000000, -1, 0, 1.5, True, [], {}, ["2025-01-15"], {"date": "2025-01-15"}, "15.02.26",
+    ]  # fmt: skip
+    found = reasons_of(stage, *({"date": one, "createdAt": "2025-01-15T10:00:00Z"} for one in dates))
+    assert {reason for reason, _ in found} == {"unreadable date"}
+    assert [written for _, written in found] == [
+        None if isinstance(one, bool | list | dict) else str(one) for one in dates
+    ]  # fmt: skip
+    assert reasons_of(stage, {"date": None, "createdAt": "вчора"}) == [("unreadable date", "вчора")]
+
+
+# -- Direction --
+
+DIRECTION_FIELDS = (
+    "type", "direction", "operationType", "transactionType", "kind", "flow", "operation", "sign",
+)  # fmt: skip
+EXPENSE = [
+    "expense", "EXPENSE", " Expenses ", "outcome", "outgoing", "out", "debit", "withdrawal", "expense_operation",
+    "Витрата", "витрати", "ВИТРАТА", "видаток", "Видаткова операція", "списання", "расход", "-", "−", "-1", -1,
+    {"id": 2, "title": "Витрата"}, {"id": 2, "code": "expense"}, {"name": "outcome"}, "Минус",
+]  # fmt: skip
+INCOME = [
+    "income", "INCOME", "Incoming", "in", "credit", "deposit", "income-transaction", "Дохід", "доходи", "надходження",
+    "Прибуткова операція", "зарахування", "доход", "поступление", "+", {"id": 1, "title": "Дохід"}, {"key": "INCOME"},
+]  # fmt: skip
+NO_DIRECTION: list[Any] = [
+    None, "", 0, 1, 2, "1", True, [], {}, ["expense"], {"id": 2}, "payment", "refund", "transfer", "Оплата",
+    "Повернення", "Повернення витрат клієнту", "expense or income", "payment_system", "order", "готівка", "LiqPay",
+    "інше", "input",
+]  # fmt: skip
+
+
+def test_a_field_that_contradicts_the_sign_of_the_amount_rejects_the_record(stage: Stage) -> None:
+    for words, wrong, right in ((EXPENSE, 250, -250), (INCOME, -250, 250)):
+        shapes = [{field: word} for field in DIRECTION_FIELDS for word in words]
+        shapes += [{"category": {"title": "Реклама", "type": word}} for word in words]
+        found = reasons_of(stage, *({"amount": wrong, **one} for one in shapes))
+        assert {reason for reason, _ in found} == {"the sign of the amount contradicts what it says of its direction"}
+        stage.each({"amount": right, **one} for one in shapes)
+    said = {"amount": "250,00", "type": "payment", "direction": " Витрата"}
+    assert [written for _, written in reasons_of(stage, said)] == ["250,00 and Витрата"]
+    flags = [
+        (250, {"isExpense": True}),
+        (250, {"isIncome": False}),
+        (-250, {"isExpense": False}),
+        (-250, {"isIncome": True}),
+    ]
+    assert len(reasons_of(stage, *({"amount": amount, **flag} for amount, flag in flags))) == 4
+    stage.each({"amount": -amount, **flag} for amount, flag in flags)
+
+
+def test_what_is_not_understood_as_a_direction_rejects_nothing(stage: Stage) -> None:
+    stage.each(
+        {"amount": amount, field: value}
+        for amount in (250, -250)
+        for field in (*DIRECTION_FIELDS, "isIncome", "isExpense")
+        for value in NO_DIRECTION
+        if not (field.startswith("is") and value is True)
+    )
+
+
+def test_a_direction_heals_when_either_is_corrected(stage: Stage) -> None:
+    for corrected in ({"amount": -250}, {"type": "income"}):
+        stage.put({"id": 1, **SOUND, "amount": 250, "type": "expense"})
+        assert stage.operations() == {}
+        stage.put({"id": 1, **SOUND, "amount": 250, "type": "expense", **corrected})
+        assert stage.reasons() == {}
+
+
+# -- The beginning of the import --
+
+
+def test_what_is_dated_before_the_import_is_rejected_wherever_it_was_filed(stage: Stage) -> None:
+    stage.configure(connection_with(stage, start_date=date(2025, 1, 10)))
+    before: list[dict[str, Any]] = [
+        {"date": "2024-06-01T10:00:00Z"},
+        {"date": "2024-06-01T10:00:00Z", "createdAt": "2025-01-15T10:00:00Z"},
+        {"createdAt": "2024-06-01T10:00:00Z"},
+        {"date": "2025-01-09T21:59:59.999Z"},
+        {"date": "2025-01-09 23:59:59"},
+        {"date": "09.01.2025"},
+    ]
+    for day in (DAY, date(2025, 1, 10)):
+        stage.clear()
+        store(stage.con, stage.run, "transactions", read_rows(
+            {"id": n, "amount": 1, **one} for n, one in enumerate(before)
+        ), day, day)  # fmt: skip
+        stage.derive(day)
+        assert stage.operations() == {}
+        assert {stage.reasons()[str(n)] for n in range(3)} == {"its date, 2024-06-01, is before start_date"}
+        assert {stage.reasons()[str(n)] for n in range(3, 6)} == {"its date, 2025-01-09, is before start_date"}
+    first = {"id": 7, "amount": 1, "date": "2025-01-09T22:00:00.000Z"}
+    stage.clear()
+    stage.put(first, {**first, "id": 8, "createdAt": "2025-01-09T21:59:59.999Z"})
+    assert {one["day"] >= date(2025, 1, 10) for one in stage.operations().values()} == {True}
+    assert len(stage.operations()) == 2
+
+
+def test_what_an_earlier_version_filed_before_the_import_is_accounted_for(stage: Stage) -> None:
+    stage.configure(connection_with(stage, start_date=date(2025, 1, 10)))
+    store(stage.con, stage.run, "transactions", read_rows(
+        [{"id": 1, "amount": 1, "date": "2025-01-09 23:59:59"}, {"id": 2, "amount": 1, "date": "2025-01-15 10:00:00"}]
+    ), DAY, DAY)  # fmt: skip
+    stage.con.execute("update raw_sitniks_transactions set day = '2025-01-09'")
+    stage.derive()
+    assert stage.reasons() == {"1": "its date, 2025-01-09, is before start_date"}
+    assert stage.operations()["2"]["day"] == date(2025, 1, 10)
+
+
+def test_moving_the_beginning_heals_and_leaves_what_was_delivered(stage: Stage) -> None:
+    stage.configure(connection_with(stage, start_date=date(2025, 1, 16)))
+    stage.put({"id": 1, **SOUND})
+    assert stage.reasons() == {"1": "its date, 2025-01-15, is before start_date"}
+    stage.configure(connection_with(stage, start_date=date(2025, 1, 15)))
+    stage.derive()
+    assert (list(stage.operations()), stage.reasons()) == (["1"], {})
+    stage.configure(connection_with(stage, start_date=date(2025, 2, 1)))
+    stage.derive(date(2025, 2, 1))
+    assert (list(stage.operations()), stage.reasons()) == (["1"], {})
+
+
+# -- The range of Finmap --
+
+
 def test_finmaps_range_of_dates_is_exact_to_the_millisecond(stage: Stage) -> None:
     step = timedelta(milliseconds=1)
     moments = [FIRST - step, FIRST, LAST, LAST + step]
@@ -173,7 +363,7 @@ def test_every_amount_with_a_real_third_decimal_is_rejected_in_every_form(stage:
         assert stage.operations() == {}
         found = stage.reasons()
         assert len(found) == len(texts)
-        assert {one.partition(":")[0] for one in found.values()} <= {
+        assert set(found.values()) <= {
             "amount with more than two decimals",
             "amount that can be read in two ways",  # "1.500" as a text may be one and a half, or fifteen hundred
         }
@@ -220,6 +410,7 @@ def test_a_reason_is_short_whatever_was_written(stage: Stage) -> None:
     payloads.append({"n": 9, "id": 9, **SOUND, "currency": long})
     stage.put(*payloads)
     assert all(len(reason) < 100 for reason in stage.reasons().values())
+    assert all(len(one["written"]) <= 40 for one in stage.rows("select written from rejected_transactions"))
     assert len(stage.reasons()) >= len(payloads) - 1  # the last amount may be read as 1
 
 

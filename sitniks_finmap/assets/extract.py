@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 
 from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset, months
+from sitniks_finmap.assets.doubles import with_doubles
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.run import ConnectionRun
@@ -56,12 +57,12 @@ def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> No
     """Reads the transactions of these days, a month at a time, each kept as soon as it is whole."""
     for first, last in months(first_day, last_day):
         begun = run.now()
-        rows = run.sitniks.transactions(*run.bounds(first, last))
+        rows = read_list(run, first, last)
         missing = transactions_missing(run, rows, first, last, begun)
         if missing:
             # Gone from one complete read; it counts as gone when a second one does not have it either.
             begun = run.now()
-            rows = run.sitniks.transactions(*run.bounds(first, last))
+            rows = read_list(run, first, last)
             missing &= transactions_missing(run, rows, first, last, begun)
         with run.warehouse.transaction() as con:
             store(con, run, "transactions", rows, first, last, begun)
@@ -74,6 +75,11 @@ def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> No
         failpoint("window_committed")
         gone = f", {len(missing)} gone" if missing else ""
         log.info("%s: %d transactions from %s to %s%s", run.connection.name, len(rows), first, last, gone)
+
+
+def read_list(run: ConnectionRun, first: date, last: date) -> list[Row]:
+    bounds = run.bounds(first, last)
+    return with_doubles(run, run.sitniks.transactions(*bounds), *bounds)
 
 
 def transactions_missing(run: ConnectionRun, rows: list[Row], first: date, last: date, begun: datetime) -> set[str]:
@@ -192,7 +198,7 @@ def keep_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> Non
         )
     fields = (
         "timezone", "comment_fields", "source_as_tag", "on_change", "on_delete", "max_change_share", "first_import",
-        "start_date", "lookback_days", "sitniks_url", "finmap_url", "key_prefix",
+        "start_date", "lookback_days", "unmapped_accounts", "sitniks_url", "finmap_url", "key_prefix",
     )  # fmt: skip
     row = {"connection": connection.name, **{name: getattr(connection, name) for name in fields}}
     replace_table(con, "settings", [row | {"meaning_hash": kept[2] if kept else None}])
@@ -251,8 +257,9 @@ PREVIEW = """
     from raw_sitniks_transactions where day between $first and $last
     qualify row_number() over (partition by day order by transaction_id, version) <= 5
 """
+# Whatever Sitniks writes there may be in a text: only a plain number is surely an ID.
 ORDERS_PREVIEW = """
-    select day, order_id, version, text_of(json_extract(payload, '$.status')) as status,
+    select day, if(regexp_full_match(order_id, '[0-9]{1,9}'), order_id, '…') as order_id, version,
         strftime(first_seen_at, '%Y-%m-%d %H:%M') as first_seen_utc
     from raw_sitniks_orders where day between $first and $last
     qualify row_number() over (partition by day order by order_id, version) <= 5

@@ -1,11 +1,14 @@
 """raw_sitniks_transactions, raw_sitniks_orders → operations, and rejected_transactions with a reason."""
 
 import logging
+import re
 import tomllib
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
+from typing import TypeVar
 
 import dagster as dg
 import duckdb
@@ -72,6 +75,7 @@ def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
         "account_mapping",
         [{"settlement_account": one, "account": a.id, "currency": a.currency} for one, a in accounts.items()],
     )
+    check_mapping(con, connection)
     replace_table(con, "category_mapping", category_mapping(connection, directory))
     rules = [*connection.rules, *built_in_rules()]
     replace_table(
@@ -82,8 +86,8 @@ def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
                 "position": position,
                 "classification": rule.classification,
                 "sign": rule.sign,
-                "sources": [word.lower() for word in rule.source],
-                "descriptions": [word.lower() for word in rule.description],
+                "sources": [searched_for(word) for word in rule.source],
+                "descriptions": [searched_for(word) for word in rule.description],
             }
             for position, rule in enumerate(rules)
         ],
@@ -91,7 +95,7 @@ def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
     con.execute(
         """
         update settings set meaning_hash = md5(to_json([
-            timezone, comment_fields::varchar, source_as_tag::varchar, start_date::varchar, key_prefix,
+            timezone, comment_fields::varchar, source_as_tag::varchar, start_date::varchar, key_prefix, unmapped_accounts,
             (select coalesce(list(a order by a), [])::varchar from account_mapping a),
             (select coalesce(list(c order by c), [])::varchar from category_mapping c),
             (select list(r order by r)::varchar from classification_rules r)
@@ -113,6 +117,31 @@ def check_references(run: ConnectionRun) -> None:
     for wanted in (run.connection.finmap_account, *run.connection.accounts.values()):
         find_account(run.connection, wanted, directory.accounts)
     category_mapping(run.connection, directory)
+
+
+def check_mapping(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
+    """Raises ConfigurationError when two settlement accounts that are one name go to two Finmap accounts."""
+    doubled = con.execute(
+        """
+        select list(settlement_account order by settlement_account) as names
+        from account_mapping
+        where settlement_account is not null
+        group by normal_name(settlement_account)
+        having count(distinct account) > 1
+        order by names
+        """
+    ).fetchone()
+    if doubled:
+        names = " and ".join(f'"{name}"' for name in doubled[0])
+        raise ConfigurationError(
+            f"{connection.name}: accounts has {names}, which are one name however it is written; keep one of them, or "
+            "write the IDs of the settlement accounts"
+        )
+
+
+def searched_for(word: str) -> str:
+    """A word of a rule as it is looked for: in small letters, ї as one letter, an odd blank as a plain one."""
+    return re.sub(r"\s", " ", unicodedata.normalize("NFC", word)).lower()
 
 
 def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> None:
@@ -144,10 +173,27 @@ def built_in_rules() -> list[Rule]:
     return [Rule.model_validate(rule) for rule in tomllib.loads(text)["rules"]]
 
 
+Named = TypeVar("Named", Account, Label)
+
+
+def named(wanted: str, things: list[Named]) -> list[Named]:
+    """Those with this ID, else with exactly this name, else with this name however it is written."""
+    return (
+        [one for one in things if one.id == wanted]
+        or [one for one in things if one.label.strip() == wanted.strip()]
+        or [one for one in things if normal_name(one.label) == normal_name(wanted)]
+    )
+
+
+def normal_name(name: str) -> str:
+    """A name as it is compared, as the macro of this name does it in SQL."""
+    plain = re.sub("[’ʼ‘`´]", "'", unicodedata.normalize("NFC", name))
+    return " ".join("".join(one for one in plain if unicodedata.category(one) != "Cf").lower().split())
+
+
 def find_account(connection: Connection, wanted: str, accounts: list[Account]) -> Account:
     """The account with this ID or name. Raises ConfigurationError that lists what exists."""
-    by_id = [account for account in accounts if account.id == wanted]
-    found = by_id or [account for account in accounts if account.label.strip() == wanted.strip()]
+    found = named(wanted, accounts)
     if len(found) == 1:
         return found[0]
     what = "is the name of several accounts; write the ID" if found else "is not among the accounts of the key"
@@ -163,7 +209,7 @@ def category_mapping(connection: Connection, directory: Directory) -> list[dict[
     rows = []
     for classification, wanted in connection.categories.items():
         for type, labels in directory.categories.items():
-            found = [c for c in labels if c.id == wanted] or [c for c in labels if c.label.strip() == wanted.strip()]
+            found = named(wanted, labels)
             if len(found) > 1:
                 raise ConfigurationError(
                     f'{connection.name}: "{wanted}" is the name of several {type} categories; write the ID, one of '
@@ -199,7 +245,7 @@ TOTALS = """
 PREVIEW = """
     select
         day, transaction_id, strftime(timezone(timezone, occurred_at), '%H:%M:%S') as time, type,
-        amount::varchar as amount, classification, order_status
+        amount::varchar as amount, classification
     from operations cross join settings where day between $first and $last
     qualify row_number() over (partition by day order by operations.amount desc, transaction_id) <= 5
 """

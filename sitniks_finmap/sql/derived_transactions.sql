@@ -1,12 +1,32 @@
--- The beginning of something unreadable, on one line, for a reason. It comes last, after ": ", so that it can be left out.
-create or replace temp macro shown(written) as left(regexp_replace(written, '[\p{C}\p{Z}]+', ' ', 'g'), 40);
+-- The beginning of something unreadable, on one line.
+create or replace temp macro shown(written) as nullif(trim(left(
+    regexp_replace(written, '[\p{C}\p{Z}]+', ' ', 'g'), 40
+)), '');
 
 -- One row is one live transaction with every field read out of its payload, and the reason why it cannot become an
--- operation, or null. Taken up: the transactions of the chosen days, those that are no operation yet, and any other
+-- operation, or null. What the reason speaks of stands beside it, in `written`, and never in it: it may be a customer's
+-- name, and reasons go into plans, metadata and messages. Taken up: the transactions of the chosen days, those that are no operation yet, and any other
 -- whose own version, whose order's version or whose settings are not those it was derived from.
 create or replace temp table derived_transactions as
 with known as (
     select transaction_id, raw_version, order_key, order_version, meaning_hash from operations
+),
+here as (
+    select
+        *,
+        timezone(timezone, start_date::timestamp) as first_moment,
+        exists (from account_mapping where settlement_account is not null) as maps_accounts
+    from settings
+),
+mapping as (
+    select
+        normal_name(settlement_account) as name,
+        min(settlement_account) as mapped_by,
+        any_value(account) as account,
+        any_value(currency) as currency
+    from account_mapping
+    where settlement_account is not null
+    group by all
 ),
 orders as (
     select
@@ -39,7 +59,8 @@ taken as (
     cross join chosen_days c
     cross join settings s
     where t.gone_at is null
-        and t.day >= s.start_date
+        -- What became an operation before start_date was moved stays as it is.
+        and (t.day >= s.start_date or k.transaction_id is null)
         and (
             t.day between c.first_day and c.last_day
             or k.transaction_id is null
@@ -61,13 +82,38 @@ extracted as (
         '$.order.status', '$.orderStatus',                                                              -- 23
         '$.orderId', '$.order.id',                                                                      -- 25
         '$.currency', '$.currencyId',                                                                   -- 27
-        '$.settlementAccountId', '$.settlementAccount.id'                                               -- 29
+        '$.settlementAccountId', '$.settlementAccount.id',                                              -- 29
+        '$.currencyCode', '$.settlementAccount.currency',                                               -- 31
+        '$.type', '$.direction', '$.operationType', '$.transactionType', '$.kind', '$.flow',            -- 33
+        '$.operation', '$.sign', '$.category.type', '$.isIncome', '$.isExpense'                         -- 39
     ]) as f
     from taken
 ),
 -- Once for all fields: to expand the macro for each of them takes longer than to derive a day.
 texts as (
     select *, list_transform(f, lambda value : text_of(value)) as t from extracted
+),
+-- The first of several fields that is there counts, readable or not.
+chosen as (
+    select
+        *,
+        is_there(f[1], t[1]) or is_there(f[2], t[2]) as dated,
+        if(is_there(f[1], t[1]), t[1], t[2]) as stamp,
+        case
+            when is_there(f[27], t[27]) then 27
+            when is_there(f[31], t[31]) then 31
+            when is_there(f[28], t[28]) then 28
+            when is_there(f[32], t[32]) then 32
+        end as currency_at,
+        if(
+            coalesce(f[33], f[34], f[35], f[36], f[37], f[38], f[39], f[40], f[41], f[42], f[43]) is null,
+            null,
+            list_concat(flatten(list_transform(f[33:41], lambda value : words_of(value))), [
+                case f[42]::varchar when 'true' then 'income' when 'false' then 'expense' end,
+                case f[43]::varchar when 'true' then 'expense' when 'false' then 'income' end
+            ])
+        ) as directions
+    from texts
 ),
 read as (
     select
@@ -77,15 +123,12 @@ read as (
         payload,
         amount as amount_as_written,
         amount_of(amount, json_type(f[3]) = 'VARCHAR') as exact_amount,
-        date_trunc('millisecond', coalesce(
-            instant_of(t[1], s.timezone), instant_of(t[2], s.timezone)
-        )) as occurred_at,
-        case upper(coalesce(t[27], t[28], 'UAH'))
-            when '₴' then 'UAH'
-            when 'ГРН' then 'UAH'
-            when 'ГРН.' then 'UAH'
-            else upper(coalesce(t[27], t[28], 'UAH'))
-        end as currency,
+        directions,
+        dated,
+        stamp,
+        date_trunc('millisecond', instant_of(stamp, s.timezone)) as occurred_at,
+        t[currency_at] as currency_as_written,
+        if(currency_at is null, 'UAH', currency_of(f[currency_at], t[currency_at])) as currency,
         coalesce(t[4], t[5]) as description,
         coalesce(
             t[6], t[7], t[8], t[9],
@@ -98,13 +141,23 @@ read as (
         coalesce(t[23], t[24]) as order_status,
         coalesce(t[25], t[26]) as referred_order,
         coalesce(t[29], t[30]) as settlement_account_id,
-        t[20] as settlement_account_title
-    from texts
-    cross join settings s
+        coalesce(t[20], t[29], t[30], if(is_there(f[20], null), '(unreadable)', null)) as settlement_account
+    from chosen
+    cross join here s
+),
+named as (
+    select
+        *,
+        if(s.maps_accounts, normal_name(settlement_account_id), null) as account_id_name,
+        if(s.maps_accounts, normal_name(settlement_account), null) as account_name
+    from read
+    cross join (select maps_accounts from here) s
 ),
 joined as (
     select
-        r.* exclude (counterparty, source, order_number, order_status),
+        r.* exclude (day, counterparty, source, order_number, order_status),
+        -- Whatever day it was filed under, an operation lies on one that is synced.
+        if(r.occurred_at >= s.first_moment, greatest(r.day, s.start_date), r.day) as day,
         if(r.exact_amount < 0, 'expense', 'income') as type,
         round(abs(r.exact_amount), 2) as rounded_amount,
         coalesce(r.counterparty, o.client) as counterparty,
@@ -113,55 +166,84 @@ joined as (
         coalesce(r.order_status, o.status) as order_status,
         coalesce(r.referred_order, n.order_id) as order_key,
         o.version as order_version,
+        coalesce(by_id.mapped_by, by_title.mapped_by) as mapped_by,
         coalesce(by_id.account, by_title.account, by_default.account) as account,
         coalesce(by_id.currency, by_title.currency, by_default.currency) as account_currency
-    from read r
+    from named r
     left join orders_by_number n on r.referred_order is null and n.order_number = r.order_number
     left join orders o on o.order_id = coalesce(r.referred_order, n.order_id)
-    left join account_mapping by_id on by_id.settlement_account = r.settlement_account_id
-    left join account_mapping by_title on by_title.settlement_account = r.settlement_account_title
+    left join mapping by_id on by_id.name = r.account_id_name
+    left join mapping by_title on by_title.name = r.account_name
     cross join (from account_mapping where settlement_account is null) by_default
+    cross join here s
+),
+searched as (
+    select transaction_id, type, lower(nfc_normalize(source)) as source, lower(nfc_normalize(description)) as description
+    from joined
 ),
 classified as (
     select transaction_id, arg_min(r.classification, r.position) as classification, min(r.position) as rule
-    from joined j
+    from searched j
     join classification_rules r
         on (r.sign is null or r.sign = j.type)
-        and (len(r.sources) = 0 or list_bool_or([contains(lower(j.source), word) for word in r.sources]))
-        and (len(r.descriptions) = 0 or list_bool_or([contains(lower(j.description), word) for word in r.descriptions]))
+        and (len(r.sources) = 0 or list_bool_or([contains(j.source, word) for word in r.sources]))
+        and (len(r.descriptions) = 0 or list_bool_or([contains(j.description, word) for word in r.descriptions]))
     group by all
+),
+judged as (
+    select
+        j.*,
+        k.classification,
+        k.rule,
+        c.today,
+        s.meaning_hash,
+        if(j.directions is null, null, list_filter(
+            j.directions, lambda word : direction_of(word) <> j.type
+        )[1]) as contradiction,
+        case
+            when json_type(j.payload) = 'ARRAY' and not starts_with(j.transaction_id, '?')
+                then 'several records that differ have this id'
+            when json_type(j.payload) <> 'OBJECT' then 'not a readable record'
+            when regexp_full_match(j.transaction_id, '\?[0-9a-f]{32}(-\d+)?') then 'no id'
+            when length(url_encode(j.transaction_id)) > 300 then 'its id is too long'
+            when len(json_keys(j.payload)) > len(list_distinct(json_keys(j.payload))) then 'a field stands twice in it'
+            when j.occurred_at is null then if(j.dated, 'unreadable date', 'no date')
+            when j.day > c.today then 'its day, ' || j.day || ', has not come yet'
+            when j.exact_amount is null
+                and regexp_full_match(bare_amount(j.amount_as_written), '[+-]?\d{1,3}([.,]\d{3})+')
+                then 'amount that can be read in two ways'
+            when j.exact_amount is null then 'unreadable amount'
+            when abs(abs(j.exact_amount) - j.rounded_amount) > 0.00000001 then 'amount with more than two decimals'
+            when j.rounded_amount = 0 then 'amount is zero'
+            -- From here on a JavaScript number, which Finmap has, does not hold every kopiyka.
+            when j.rounded_amount >= 10000000000000 then 'amount is too large'
+            when contradiction is not null then 'the sign of the amount contradicts what it says of its direction'
+            when j.mapped_by is null and j.settlement_account is not null
+                and s.maps_accounts and s.unmapped_accounts = 'reject'
+                then 'its settlement account is not mapped to a Finmap account'
+            when j.currency is null then 'unreadable currency'
+            when j.currency <> j.account_currency and is_currency(j.currency)
+                then 'currency ' || j.currency || ', but the Finmap account is in ' || j.account_currency
+            when j.currency <> j.account_currency
+                then 'unknown currency, and the Finmap account is in ' || j.account_currency
+            when epoch_ms(j.occurred_at) not between 1420070400000 and 2091365243872
+                then 'date ' || strftime(j.occurred_at, '%Y-%m-%d') || ' is outside what Finmap takes (2015 to 2036)'
+            when j.occurred_at < s.first_moment
+                then 'its date, ' || timezone(s.timezone, j.occurred_at)::date || ', is before start_date'
+        end as reason
+    from joined j
+    cross join chosen_days c
+    cross join here s
+    left join classified k using (transaction_id)
 )
 select
-    j.*,
-    k.classification,
-    k.rule,
-    c.today,
-    s.meaning_hash,
+    *,
     case
-        when json_type(j.payload) = 'ARRAY' and not starts_with(j.transaction_id, '?')
-            then 'several records that differ have this id'
-        when json_type(j.payload) <> 'OBJECT' then 'not a readable record'
-        when regexp_full_match(j.transaction_id, '\?[0-9a-f]{32}(-\d+)?') then 'no id'
-        when length(url_encode(j.transaction_id)) > 300 then 'its id is too long'
-        when len(json_keys(j.payload)) > len(list_distinct(json_keys(j.payload))) then 'a field stands twice in it'
-        when j.occurred_at is null then 'no usable date'
-        when j.day > c.today then 'its day, ' || j.day || ', has not come yet'
-        when j.exact_amount is null and regexp_full_match(bare_amount(j.amount_as_written), '[+-]?\d{1,3}([.,]\d{3})+')
-            then 'amount that can be read in two ways: ' || shown(j.amount_as_written)
-        when j.exact_amount is null then 'unreadable amount: ' || coalesce(shown(j.amount_as_written), 'none')
-        when abs(abs(j.exact_amount) - j.rounded_amount) > 0.00000001 then 'amount with more than two decimals: '
-            || shown(j.amount_as_written)
-        when j.rounded_amount = 0 then 'amount is zero'
-        -- From here on a JavaScript number, which Finmap has, does not hold every kopiyka.
-        when j.rounded_amount >= 10000000000000 then 'amount is too large: ' || shown(j.amount_as_written)
-        when j.currency <> j.account_currency and regexp_full_match(j.currency, '[A-Z]{3}')
-            then 'currency ' || j.currency || ', but the Finmap account is in ' || j.account_currency
-        when j.currency <> j.account_currency
-            then 'unknown currency, and the Finmap account is in ' || j.account_currency || ': ' || shown(j.currency)
-        when epoch_ms(j.occurred_at) not between 1420070400000 and 2091365243872
-            then 'date ' || strftime(j.occurred_at, '%Y-%m-%d') || ' is outside what Finmap takes (2015 to 2036)'
-    end as reason
-from joined j
-cross join chosen_days c
-cross join settings s
-left join classified k using (transaction_id);
+        when reason is null then null
+        when reason = 'unreadable date' then shown(stamp)
+        when starts_with(reason, 'the sign of the amount') then shown(amount_as_written) || ' and ' || shown(contradiction)
+        when contains(reason, 'amount') then shown(amount_as_written)
+        when contains(reason, 'currency') then shown(currency_as_written)
+        when contains(reason, 'settlement account') then shown(settlement_account)
+    end as written
+from judged;

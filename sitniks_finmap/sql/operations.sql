@@ -29,7 +29,7 @@ with told as (
     where d.reason is null
 ),
 commented as (
-    select *, cut_at_word(array_to_string(parts, ' | '), 1000) as comment
+    select *, joined_within(parts, 1000) as comment
     from told
 )
 select
@@ -56,6 +56,9 @@ select
     raw_version,
     order_key,
     order_version,
+    settlement_account_id,
+    settlement_account,
+    mapped_by,
     meaning_hash,
     md5(to_json([
         type, rounded_amount::decimal(18, 2)::varchar, epoch_ms(occurred_at)::varchar, account, category, tag, comment

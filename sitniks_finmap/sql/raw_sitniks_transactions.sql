@@ -6,7 +6,7 @@ select
     if(json_valid(i.text), i.text, to_json(i.text)::varchar) as payload,
     -- A stamp before the import or after today is not on the axis that the API filters by: it asked for neither.
     if(
-        i.own_day between s.start_date - 1 and greatest(r.last_day, timezone(s.timezone, r.read_at)::date) + 1,
+        i.own_day between s.start_date and greatest(r.last_day, timezone(s.timezone, r.read_at)::date) + 1,
         i.own_day,
         coalesce(latest.day, r.first_day)
     ) as day,

@@ -14,6 +14,7 @@ create table settings (
     max_change_share double not null,
     first_import varchar not null,
     start_date date not null,
+    unmapped_accounts varchar default 'default',
     sitniks_url varchar not null,
     finmap_url varchar not null,
     meaning_hash varchar,
@@ -150,6 +151,9 @@ create table operations (
     raw_version integer not null,
     order_key varchar,
     order_version integer,
+    settlement_account_id varchar,
+    settlement_account varchar,
+    mapped_by varchar,
     meaning_hash varchar,
     content_hash varchar not null
 );
@@ -177,6 +181,9 @@ comment on column operations.comment is 'The comment in Finmap: one line, at mos
 comment on column operations.raw_version is 'The version of the transaction it was derived from.';
 comment on column operations.order_key is 'order_id of the order it was joined with.';
 comment on column operations.order_version is 'The version of that order.';
+comment on column operations.settlement_account_id is 'Sitniks'' ID of the settlement account where the money landed.';
+comment on column operations.settlement_account is 'Its title, or its ID where it has none.';
+comment on column operations.mapped_by is 'The settlement account in the connection''s settings that decided the Finmap account; null: the default one.';
 comment on column operations.meaning_hash is 'settings.meaning_hash when it was derived.';
 comment on column operations.content_hash is 'MD5 of what Finmap shall have: type, amount, moment, account, category, tag, comment.';
 
@@ -184,12 +191,21 @@ create table rejected_transactions (
     transaction_id varchar not null,
     day date not null,
     reason varchar not null,
+    written varchar,
     payload json not null,
     raw_version integer not null,
     order_key varchar,
-    order_version integer
+    order_version integer,
+    settlement_account_id varchar,
+    settlement_account varchar,
+    mapped_by varchar
 );
 comment on table rejected_transactions is 'One row is one live transaction that cannot become an operation, with the reason; it heals when the source is corrected.';
+comment on column rejected_transactions.reason is 'Why, in words of ours alone: nothing of the record is in it, so that it may stand in plans, metadata and messages.';
+comment on column rejected_transactions.written is 'The beginning of what the reason speaks of, as Sitniks has it. It may be personal.';
+comment on column rejected_transactions.settlement_account_id is 'Sitniks'' ID of the settlement account where the money landed.';
+comment on column rejected_transactions.settlement_account is 'Its title, or its ID where it has none.';
+comment on column rejected_transactions.mapped_by is 'The settlement account in the connection''s settings that decides the Finmap account; null: the default one.';
 
 create table finmap_upload (
     external_id varchar primary key,

@@ -76,6 +76,37 @@ create or replace macro but_for_labels(fields, wanted) as list_filter(
 -- Fields as people call them.
 create or replace macro named(fields) as replace(array_to_string(fields, ', '), 'occurred_at', 'date');
 
+-- One row is one Sitniks settlement account that no mapping names while others are mapped, and how many live
+-- transactions it has: they go to the default account, or are rejected, as `unmapped_accounts` says.
+create or replace view unmapped_settlement_accounts as
+select
+    settlement_account_id,
+    settlement_account,
+    count(*) as transactions,
+    count(*) filter (rejected) as rejected_transactions,
+    max(day) as last_day
+from (
+    select settlement_account_id, settlement_account, mapped_by, day, false as rejected from operations
+    union all
+    select settlement_account_id, settlement_account, mapped_by, day, true from rejected_transactions
+)
+where settlement_account is not null
+    and mapped_by is null
+    and exists (from account_mapping where settlement_account is not null)
+group by all;
+
+-- One row is one mapping of a settlement account that no live transaction meets, once there are any.
+create or replace view unused_account_mappings as
+with derived as (
+    select mapped_by from operations union all select mapped_by from rejected_transactions
+)
+select m.settlement_account, m.account, a.label as account_label
+from account_mapping m
+left join finmap_accounts a using (account)
+where m.settlement_account is not null
+    and m.settlement_account not in (select mapped_by from derived where mapped_by is not null)
+    and exists (from derived);
+
 -- A JSON value as one line of text: of an object its title or name; null when there is nothing to read.
 -- Control characters, line ends and the marks that turn the writing direction are taken out.
 create or replace macro text_of(value) as nullif(trim(regexp_replace(regexp_replace(
@@ -91,12 +122,17 @@ create or replace macro text_of(value) as nullif(trim(regexp_replace(regexp_repl
     '[\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}]', '', 'g'),
     '[\p{Cc}\p{Z}]+', ' ', 'g')), '');
 
--- A stamp as an instant; one without a zone is local time of the given zone, a bare day its first moment.
+-- A stamp as an instant; one without a zone is local time of the given zone, a bare day its first moment. Understood:
+-- ISO 8601, day.month.year as people in Ukraine write it, and the milliseconds since 1970 of JavaScript.
 create or replace macro instant_of(stamp, zone) as case
     when regexp_full_match(stamp, '\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)? ?(Z|[+-](0\d|1[0-4])(:?[0-5]\d)?)')
         then try_cast(replace(stamp, ',', '.') as timestamptz)
     when regexp_full_match(stamp, '\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?)?')
         then try(timezone(zone, try_cast(replace(stamp, ',', '.') as timestamp)))
+    when regexp_full_match(stamp, '\d{13}(\.0+)?')
+        then make_timestamptz(left(stamp, 13)::bigint * 1000)
+    when regexp_full_match(stamp, '\d\d?\.\d\d?\.\d{4}(,? \d\d?:\d\d(:\d\d)?)?')
+        then try(timezone(zone, try_strptime(replace(stamp, ',', ''), ['%d.%m.%Y %H:%M:%S', '%d.%m.%Y %H:%M', '%d.%m.%Y'])))
 end;
 
 -- A moment between 1990 and 2100; an empty date of another system (0001-01-01, 9999-12-31) is none.
@@ -125,12 +161,104 @@ create or replace macro amount_of(written, is_text) as try_cast(
     as decimal(38, 18)
 );
 
+-- Whether a value is there, readable as a text or not; null and a blank text are nothing.
+create or replace macro is_there(value, text) as text is not null or json_type(value) in ('OBJECT', 'ARRAY', 'BOOLEAN');
+
+-- Whether this is one of the currencies of ISO 4217: another text of three letters may be anybody's name.
+create or replace macro is_currency(code) as code in (
+    'AED', 'AFN', 'ALL', 'AMD', 'ANG', 'AOA', 'ARS', 'AUD', 'AWG', 'AZN', 'BAM', 'BBD', 'BDT', 'BGN', 'BHD', 'BIF', 'BMD',
+    'BND', 'BOB', 'BRL', 'BSD', 'BTN', 'BWP', 'BYN', 'BZD', 'CAD', 'CDF', 'CHF', 'CLP', 'CNY', 'COP', 'CRC', 'CUP', 'CVE',
+    'CZK', 'DJF', 'DKK', 'DOP', 'DZD', 'EGP', 'ERN', 'ETB', 'EUR', 'FJD', 'FKP', 'GBP', 'GEL', 'GHS', 'GIP', 'GMD', 'GNF',
+    'GTQ', 'GYD', 'HKD', 'HNL', 'HRK', 'HTG', 'HUF', 'IDR', 'ILS', 'INR', 'IQD', 'IRR', 'ISK', 'JMD', 'JOD', 'JPY', 'KES',
+    'KGS', 'KHR', 'KMF', 'KPW', 'KRW', 'KWD', 'KYD', 'KZT', 'LAK', 'LBP', 'LKR', 'LRD', 'LSL', 'LYD', 'MAD', 'MDL', 'MGA',
+    'MKD', 'MMK', 'MNT', 'MOP', 'MRU', 'MUR', 'MVR', 'MWK', 'MXN', 'MYR', 'MZN', 'NAD', 'NGN', 'NIO', 'NOK', 'NPR', 'NZD',
+    'OMR', 'PAB', 'PEN', 'PGK', 'PHP', 'PKR', 'PLN', 'PYG', 'QAR', 'RON', 'RSD', 'RUB', 'RWF', 'SAR', 'SBD', 'SCR', 'SDG',
+    'SEK', 'SGD', 'SHP', 'SLE', 'SOS', 'SRD', 'SSP', 'STN', 'SVC', 'SYP', 'SZL', 'THB', 'TJS', 'TMT', 'TND', 'TOP', 'TRY',
+    'TTD', 'TWD', 'TZS', 'UAH', 'UGX', 'USD', 'UYU', 'UZS', 'VES', 'VND', 'VUV', 'WST', 'XAF', 'XCD', 'XOF', 'XPF', 'YER',
+    'ZAR', 'ZMW', 'ZWG'
+);
+
+-- A currency as written, by its ISO code where it has a sign or a name that we know, else in capitals.
+create or replace macro currency_named(written) as case
+    when upper(written) in ('UAH', '₴', 'ГРН', 'ГРН.', 'ГРИВНЯ', 'ГРИВНІ', 'ГРИВЕНЬ', 'ГРИВНА', 'HRYVNIA') then 'UAH'
+    when upper(written) in ('$', 'US$', 'ДОЛАР', 'ДОЛАР США', 'US DOLLAR') then 'USD'
+    when upper(written) in ('€', 'ЄВРО', 'EURO') then 'EUR'
+    when upper(written) in ('ZŁ', 'ЗЛОТИЙ', 'ЗЛОТИЙ ПОЛЬСЬКИЙ') then 'PLN'
+    when upper(written) = '£' then 'GBP'
+    else upper(written)
+end;
+
+-- A currency out of a JSON value and its text: of an object the first field that names one. Null: nothing to read.
+create or replace macro currency_of(value, text) as if(
+    json_type(value) = 'OBJECT',
+    coalesce(
+        list_filter(
+            list_transform(
+                json_extract_string(value, [
+                    '$.code', '$.isoCode', '$.iso', '$.iso_code', '$.currencyCode', '$.symbol', '$.sign',
+                    '$.title', '$.name', '$.shortName'
+                ]),
+                lambda said : currency_named(trim(said))
+            ),
+            lambda said : is_currency(said)
+        )[1],
+        currency_named(text)
+    ),
+    currency_named(text)
+);
+
+-- The words by which a JSON value may say something: an object by its code as well as by its title.
+create or replace macro words_of(value) as if(
+    json_type(value) = 'OBJECT',
+    json_extract_string(value, ['$.code', '$.key', '$.value', '$.slug', '$.type', '$.title', '$.name']),
+    [text_of(value)]
+);
+
+-- What a word says of the direction of money, as a bank statement means it: income, expense; null when it says nothing.
+create or replace macro direction_of(said) as case
+    when regexp_full_match(lower(trim(said)),
+        '(expenses?|outcome|outgo|outgoing|outflow|out|spending|spend|withdrawal|withdraw|payout|debit|dr|minus|[-−]1?'
+        || '|витрат[аиу]?|витратн\p{L}*|видат(ок|ки)|видатков\p{L}*|вихідн\p{L}*|списання|мінус|дебет'
+        || '|расход[ы]?|расходн\p{L}*|списание|минус)'
+        || '([ _-](operation|transaction|payment|type|операція|транзакція|платіж|операция))?'
+    ) then 'expense'
+    when regexp_full_match(lower(trim(said)),
+        '(incomes?|incoming|inflow|in|deposit|receipt|credit|cr|plus|\+1?'
+        || '|дох(ід|оди)|дохідн\p{L}*|доход[ы]?|доходн\p{L}*|прибут(ок|ки)|прибутков\p{L}*|прих(ід|од)|приходн\p{L}*'
+        || '|вхідн\p{L}*|надходження|зарахування|поповнення|плюс|кредит|поступление|зачисление|пополнение)'
+        || '([ _-](operation|transaction|payment|type|операція|транзакція|платіж|операция))?'
+    ) then 'income'
+end;
+
+-- A name as it is compared: people and systems write it in other letter cases, with odd blanks, apostrophes and
+-- invisible marks, and й and ї in either of the two ways that Unicode has.
+create or replace macro normal_name(written) as nullif(lower(trim(regexp_replace(regexp_replace(regexp_replace(
+    nfc_normalize(written), '[’ʼ‘`´]', '''', 'g'), '\p{Cf}+', '', 'g'), '[\p{Z}\p{Cc}]+', ' ', 'g'))), '');
+
 -- A comment without the status of the order.
 create or replace macro without_status(comment) as regexp_replace(
     comment, ' \| Статус: [^|]*$|Статус: [^|]* \| |^Статус: [^|]*$', ''
 );
 
--- A text of at most `most` characters: cut at a word, the cut shown by an ellipsis.
+-- A text of at most `most` characters: cut at a word, or inside of a very long one, the cut shown by an ellipsis.
 create or replace macro cut_at_word(text, most) as if(
-    length(text) <= most, text, left(regexp_replace(left(text, most), ' \S*$', ''), most - 1) || '…'
+    length(text) <= most, text, left(regexp_replace(left(text, most), ' [^ ]{0,40}$', ''), most - 1) || '…'
+);
+
+-- The most that each of some lengths, the least first, may keep so that their sum is at most `most`.
+create or replace macro kept_of_each(lengths, most) as list_max(list_transform(
+    range(len(lengths)),
+    lambda n : (most - coalesce(list_sum(lengths[1:n]), 0))::bigint // (len(lengths) - n)
+));
+
+-- Parts joined to a text of at most `most` characters: the longest are cut, so that the others stay whole.
+create or replace macro joined_within(parts, most) as if(
+    length(array_to_string(parts, ' | ')) <= most,
+    array_to_string(parts, ' | '),
+    array_to_string(list_transform(
+        list_zip(parts, list_resize([]::bigint[], len(parts), kept_of_each(
+            list_sort(list_transform(parts, lambda part : length(part))), most - 3 * (len(parts) - 1)
+        ))),
+        lambda pair : cut_at_word(pair[1], pair[2])
+    ), ' | ')
 );

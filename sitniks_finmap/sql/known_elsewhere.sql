@@ -1,0 +1,20 @@
+-- One row is a transaction of a complete read (told) that was last seen as another record on a day outside of what was
+-- asked for, and that day: either it was moved, or two records have one id. Of records with one id each counts.
+select distinct k.id, timezone($zone, k.instant)::date as day
+from (
+    select id, list_transform(
+        list_transform(json_extract(record, ['$.createdAt', '$.date']), lambda value : text_of(value)),
+        lambda stamp : sensible(instant_of(stamp, $zone))
+    ) as instants, coalesce(instants[1], instants[2]) as instant
+    from (
+        select t.id, t.text, unnest(
+            if(json_type(l.payload) = 'ARRAY', json_extract(l.payload, '$[*]'), [l.payload])
+        )::varchar as record
+        from (select id::varchar as id, text::varchar as text from told) t
+        join latest_transactions l on l.transaction_id = t.id
+        where l.gone_at is null and l.content_hash <> md5(t.text) and not starts_with(t.id, '?')
+    )
+    where record <> text
+) k
+where k.instant not between $start and $end
+order by day, id
