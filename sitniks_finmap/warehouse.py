@@ -27,7 +27,8 @@ SETTINGS: dict[str, Any] = {
     "preserve_insertion_order": False,
     "autoinstall_known_extensions": False,
 }
-STORAGE_VERSION = "v1.5.0"
+STORAGE_VERSION = "v1.5.0"  # of the file that runs work on: the oldest DuckDB that this project runs with
+READ_STORAGE_VERSION = "v1.0.0"  # of the read copy: BI tools bring older drivers; costs neither time nor disk
 OPENING = threading.Lock()
 # How DuckDB says that a file's bytes are wrong; anything else keeps the file as it is.
 DAMAGE = re.compile(
@@ -175,7 +176,7 @@ class Warehouse:
         try:
             with private_files(), duckdb.connect(config=SETTINGS) as con:
                 con.execute(f'attach {quoted(self.read_path)} as "read copy" (read_only)')
-                copy_database(con, "read copy", fresh)
+                copy_database(con, "read copy", fresh, STORAGE_VERSION)
         except duckdb.Error:
             fresh.unlink(missing_ok=True)
             return nothing
@@ -189,7 +190,7 @@ class Warehouse:
         fresh.unlink(missing_ok=True)
         with self._opened() as con:
             (database,) = con.execute("select current_database()").fetchone() or ("",)
-            copy_database(con, database, fresh)
+            copy_database(con, database, fresh, READ_STORAGE_VERSION)
         os.replace(fresh, self.read_path)
 
     @contextmanager
@@ -235,9 +236,9 @@ class Warehouse:
         return False
 
 
-def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path) -> None:
-    """Copies all of an attached database into a new private file."""
-    con.execute(f"attach {quoted(path)} as \"the copy\" (storage_version '{STORAGE_VERSION}')")
+def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path, storage_version: str) -> None:
+    """Copies all of an attached database into a new private file that DuckDB from `storage_version` on opens."""
+    con.execute(f"attach {quoted(path)} as \"the copy\" (storage_version '{storage_version}')")
     con.execute(f'copy from database "{database}" to "the copy"')
     con.execute('detach "the copy"')
 

@@ -1,4 +1,5 @@
 -- What the tables are read through; made anew whenever the schema version rises.
+-- Macros say `case` and never `if(…)`: DuckDB 2 stores that as a function, which older versions do not have.
 
 -- One row is the last generation of one transaction's operation in the ledger.
 create or replace view current_uploads as
@@ -44,17 +45,19 @@ create or replace macro instant_of(stamp, zone) as case
 end;
 
 -- A moment between 1990 and 2100; an empty date of another system (0001-01-01, 9999-12-31) is none.
-create or replace macro sensible(instant) as if(instant between timestamptz '1990-01-01 00:00:00+00' and timestamptz '2100-01-01 00:00:00+00', instant, null);
+create or replace macro sensible(instant) as case
+    when instant between timestamptz '1990-01-01 00:00:00+00' and timestamptz '2100-01-01 00:00:00+00' then instant
+end;
 
 -- An amount as written, exactly: "1500", "-1500.00", "1 500,00", "1.500,00", "−100". Null when it cannot be read,
 -- or can be read in two ways: "1,500", and "1.500" where it is a text and not a number.
 create or replace macro bare_amount(written) as replace(
-    if(
+    case
         -- Spaces between groups of three only: "12 50" could be two prices.
-        regexp_full_match(regexp_replace(written, '^[\s\p{Z}]+|[\s\p{Z}]+$', '', 'g'), '[+−-]?[\s\p{Z}]?\d{1,3}([\s\p{Z}]\d{3})+([.,]\d+)?'),
-        regexp_replace(written, '[\s\p{Z}]', '', 'g'),
-        regexp_replace(written, '^[\s\p{Z}]+|[\s\p{Z}]+$', '', 'g')
-    ),
+        when regexp_full_match(regexp_replace(written, '^[\s\p{Z}]+|[\s\p{Z}]+$', '', 'g'), '[+−-]?[\s\p{Z}]?\d{1,3}([\s\p{Z}]\d{3})+([.,]\d+)?')
+            then regexp_replace(written, '[\s\p{Z}]', '', 'g')
+        else regexp_replace(written, '^[\s\p{Z}]+|[\s\p{Z}]+$', '', 'g')
+    end,
     '−', '-'
 );
 create or replace macro amount_of(written, is_text) as try_cast(
@@ -75,6 +78,7 @@ create or replace macro without_status(comment) as regexp_replace(
 );
 
 -- A text of at most `most` characters: cut at a word, the cut shown by an ellipsis.
-create or replace macro cut_at_word(text, most) as if(
-    length(text) <= most, text, left(regexp_replace(left(text, most), ' \S*$', ''), most - 1) || '…'
-);
+create or replace macro cut_at_word(text, most) as case
+    when length(text) <= most then text
+    else left(regexp_replace(left(text, most), ' \S*$', ''), most - 1) || '…'
+end;
