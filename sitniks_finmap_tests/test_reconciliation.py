@@ -84,7 +84,7 @@ def test_what_a_person_knows_or_decides_is_explained(keep_books: Keep) -> None:
     assert said["tx_7"].startswith("create: 400")
     assert said["tx_9"] == "create"
     assert check(books, "no_unexplained_difference").passed
-    assert not check(books, "nothing_waits_for_a_person").passed
+    assert not check(books, "no_changes_are_pending").passed
 
 
 EDITS = {
