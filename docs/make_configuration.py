@@ -58,7 +58,7 @@ Read from the environment and from `.env` in the working folder, which comes fir
 | `<NAME>_SITNIKS_API_KEY`, `<NAME>_FINMAP_API_KEY` | | The keys of a connection, unless `sitniks_key_env` and `finmap_key_env` name others. |
 | `SITNIKS_FINMAP_CONNECTIONS` | `connections.toml` | The file of the connections. |
 | `SITNIKS_FINMAP_DATA` | `data` | The folder of the DuckDB files. |
-| `SITNIKS_FINMAP_KEEP_RUNS_DAYS` | `30` | Dagster runs older than this are deleted. |
+| `SITNIKS_FINMAP_KEEP_RUNS_DAYS` | `30` | Every night Dagster runs older than this are deleted, with their events and logs. |
 | `DAGSTER_HOME` | `<data>/dagster` | Where Dagster keeps its runs; an absolute path. |
 | `ALERT_URLS` | | Who is told, in apprise's notation, separated by spaces. |
 """  # noqa: E501

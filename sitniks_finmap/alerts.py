@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from dataclasses import dataclass
 
 import apprise
 import dagster as dg
@@ -57,22 +58,48 @@ def failed_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     return before is not None and before.status is dg.DagsterRunStatus.FAILURE
 
 
-def check_results(instance: dg.DagsterInstance, *runs: dg.DagsterRun) -> dict[str, str | None]:
-    """The checks that these runs evaluated, newest first: name → None when it passed, else its numbers."""
-    results: dict[str, str | None] = {}
+@dataclass(frozen=True)
+class Failed:
+    """A check that failed, in words."""
+
+    problem: str
+    what_to_do: str
+
+
+def check_results(instance: dg.DagsterInstance, *runs: dg.DagsterRun) -> dict[str, Failed | None]:
+    """The checks that these runs evaluated, newest first: name → None when it passed."""
+    results: dict[str, Failed | None] = {}
     for run in runs:
         for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
             if entry.dagster_event is None:
                 continue
             evaluation = entry.dagster_event.asset_check_evaluation_data
-            numbers = ", ".join(f"{name} {value.value}" for name, value in evaluation.metadata.items())
-            results.setdefault(evaluation.check_name, None if evaluation.passed else numbers)
+            results.setdefault(evaluation.check_name, None if evaluation.passed else _in_words(evaluation))
     return results
+
+
+def failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Failed]:
+    """The checks that failed in a run, a check that stopped it among them."""
+    return [failed for failed in check_results(instance, run).values() if failed]
+
+
+def _in_words(evaluation: dg.AssetCheckEvaluation) -> Failed:
+    """What a failed check says of itself; one that an earlier version evaluated has a name and numbers only."""
+    said = {name: str(value.value) for name, value in evaluation.metadata.items()}
+    numbers = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in said.items())
+    problem = (
+        said.get("problem") or evaluation.description or f"{_spaced(evaluation.check_name)} is not true ({numbers})"
+    )
+    return Failed(problem, said.get("what_to_do") or "`sitniks-finmap status` shows what to do.")
+
+
+def _spaced(check_name: str) -> str:
+    return f'"{check_name.replace("_", " ")}"'
 
 
 @dg.run_failure_sensor(
     name="failed_run_alert",
-    description="One message when the runs of a connection begin to fail; none for each further failure.",
+    description="Sends one message when the runs of a connection begin to fail, and none for each further failure.",
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def failed_run_alert(context: dg.RunFailureSensorContext) -> None:
@@ -81,20 +108,22 @@ def failed_run_alert(context: dg.RunFailureSensorContext) -> None:
     if connection is None or failed_before(context.instance, run):
         return
     reasons = [event.event_specific_data for event in context.get_step_failure_events()]
-    said = "; ".join(
-        str(getattr(getattr(reason, "user_failure_data", None), "description", None) or "") for reason in reasons
-    )
+    said = [getattr(getattr(reason, "user_failure_data", None), "description", None) for reason in reasons]
+    if not any(said):  # a check that guards delivery stopped the run, and Dagster names it only
+        said = [f"{check.problem} {check.what_to_do}" for check in failed_checks(context.instance, run)]
+    why = "; ".join(dict.fromkeys(one for one in said if one)) or context.failure_event.message or ""
+    what = "delivery" if run.job_name.endswith("_deliver") else "sync"
     send(
-        f"{connection}: the sync failed",
-        f"{said or context.failure_event.message or ''}\nRun {run.run_id} in the Dagster UI tells more. "
-        "It is tried again by itself; a message follows when it succeeds.",
-    )  # fmt: skip
+        f"{connection}: the {what} failed",
+        f"{why}\nDetails: run {run.run_id} in the Dagster UI. It will be retried automatically; you will be notified "
+        "when it succeeds.",
+    )
 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     name="checks_alert",
-    description="One message when an asset check begins to fail, and one when everything is well again.",
+    description="Sends one message when an asset check begins to fail, and one when all checks pass again.",
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def checks_alert(context: dg.RunStatusSensorContext) -> None:
@@ -105,11 +134,12 @@ def checks_alert(context: dg.RunStatusSensorContext) -> None:
     # A delivery or a preview evaluates some of the checks only: the others stand as they were last seen.
     was = check_results(context.instance, *earlier_runs(context.instance, run))
     now = was | check_results(context.instance, run)
-    begun = [check for check, numbers in now.items() if numbers is not None and was.get(check) is None]
-    for check in begun:
-        send(f"{connection}: {check}", f"{now[check]}\n`sitniks-finmap status` shows what to do.")
-    over = [check for check, numbers in was.items() if numbers is not None]
+    begun = [failed for check, failed in now.items() if failed and was.get(check) is None]
+    for failed in begun:
+        send(f"{connection}: {failed.problem}", failed.what_to_do)
+    over = [check for check, failed in was.items() if failed]
     if failed_before(context.instance, run):
-        send(f"{connection}: the sync works again", f"Run {run.run_id} succeeded.")
-    elif over and not any(numbers is not None for numbers in now.values()):
-        send(f"{connection}: all checks pass again", ", ".join(sorted(over)))
+        what = "delivery" if run.job_name.endswith("_deliver") else "sync"
+        send(f"{connection}: the {what} works again", f"Run {run.run_id} succeeded.")
+    elif over and not any(now.values()):
+        send(f"{connection}: all checks pass again", f"No longer failing: {', '.join(sorted(map(_spaced, over)))}.")

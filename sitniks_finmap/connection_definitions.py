@@ -7,6 +7,7 @@ import dagster as dg
 # Single-run backfills are beta; they are measured to work, and one warning an asset would hide the others.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
+from sitniks_finmap.assets import as_markdown  # noqa: E402
 from sitniks_finmap.assets.checks import asset_checks  # noqa: E402
 from sitniks_finmap.assets.deliver import deliver_assets  # noqa: E402
 from sitniks_finmap.assets.extract import extract_assets  # noqa: E402
@@ -39,5 +40,5 @@ def wrong_definitions(wrong: WrongConnection) -> dg.Definitions:
     """A connection that cannot be used stands in the graph as a group of its own, with the reason."""
     # No two names may become one key: Dagster would refuse the definitions of everybody.
     key = "".join(letter if letter.isalnum() or letter == "_" else f"%{ord(letter):x}%" for letter in wrong.name) or "%"
-    spec = dg.AssetSpec([key, "misconfigured"], group_name="misconfigured", description=f"⚠ {wrong.why}")
+    spec = dg.AssetSpec([key, "misconfigured"], group_name="misconfigured", description=as_markdown(f"⚠ {wrong.why}"))
     return dg.Definitions(assets=[spec])

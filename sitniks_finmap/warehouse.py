@@ -16,7 +16,7 @@ import duckdb
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from sitniks_finmap.schema import SCHEMA_VERSION, migrate, version_of
+from sitniks_finmap.schema import SCHEMA_VERSION, migrate, sql, version_of
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ SETTINGS: dict[str, Any] = {
     "preserve_insertion_order": False,
     "autoinstall_known_extensions": False,
 }
-STORAGE_VERSION = "v1.5.0"
+STORAGE_VERSION = "v1.5.0"  # of the file that runs work on: the oldest DuckDB that this project runs with
+READ_STORAGE_VERSION = "v1.0.0"  # of the read copy: BI tools bring older drivers; costs neither time nor disk
 OPENING = threading.Lock()
 # How DuckDB says that a file's bytes are wrong; anything else keeps the file as it is.
 DAMAGE = re.compile(
@@ -180,7 +181,10 @@ class Warehouse:
         try:
             with private_files(), duckdb.connect(config=SETTINGS) as con:
                 con.execute(f'attach {quoted(self.read_path)} as "read copy" (read_only)')
-                copy_database(con, "read copy", fresh)
+                copy_database(con, "read copy", fresh, STORAGE_VERSION)
+            with private_files(), duckdb.connect(fresh, config=SETTINGS) as con:
+                con.execute("drop table plan")
+                con.execute(sql("plan"))
         except duckdb.Error:
             fresh.unlink(missing_ok=True)
             return nothing
@@ -194,7 +198,12 @@ class Warehouse:
         fresh.unlink(missing_ok=True)
         with self._opened() as con:
             (database,) = con.execute("select current_database()").fetchone() or ("",)
-            copy_database(con, database, fresh)
+            copy_database(con, database, fresh, READ_STORAGE_VERSION)
+            # As it is now, in a table: the view needs a DuckDB as new as ours.
+            con.execute(f'attach {quoted(fresh)} as "the copy"')
+            con.execute('drop view "the copy".plan')
+            con.execute('create table "the copy".plan as from plan')
+            con.execute('detach "the copy"')
         os.replace(fresh, self.read_path)
 
     @contextmanager
@@ -255,9 +264,9 @@ def hindrances(path: Path, connection: str | None = None) -> Iterator[None]:
         raise WarehouseError(f"{whose}{error.filename or path} cannot be used: {remedy}") from None
 
 
-def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path) -> None:
-    """Copies all of an attached database into a new private file."""
-    con.execute(f"attach {quoted(path)} as \"the copy\" (storage_version '{STORAGE_VERSION}')")
+def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path, storage_version: str) -> None:
+    """Copies all of an attached database into a new private file that DuckDB from `storage_version` on opens."""
+    con.execute(f"attach {quoted(path)} as \"the copy\" (storage_version '{storage_version}')")
     con.execute(f'copy from database "{database}" to "the copy"')
     con.execute('detach "the copy"')
 

@@ -3,7 +3,8 @@
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -11,6 +12,10 @@ import dagster as dg
 import pytest
 
 from sitniks_finmap.alerts import alert_urls, checks_alert, failed_run_alert, send
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.launch import run_job
+from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.sandbox import Shop
 
 UPLOAD = "nothing_is_left_undelivered"
 OPERATIONS = "sign_and_type_agree"
@@ -98,7 +103,8 @@ class Floor:
         @dg.multi_asset_check(specs=[dg.AssetCheckSpec(name, asset="table") for name in checks] or [NO_CHECK])
         def look() -> Iterator[dg.AssetCheckResult]:
             for name, passed in (checks or {NO_CHECK.name: True}).items():
-                yield dg.AssetCheckResult(asset_key="table", check_name=name, passed=passed, metadata={"wrong": 3})
+                words = {} if passed else {"problem": f"{name}: 3 are wrong.", "what_to_do": "Mend them."}
+                yield dg.AssetCheckResult(asset_key="table", check_name=name, passed=passed, metadata=words)
 
         definitions = dg.Definitions([table, last_step], asset_checks=[look], jobs=[dg.define_asset_job(job)])
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -178,22 +184,64 @@ def test_a_run_that_a_person_started_at_an_asset_is_told_of_too(floor: Floor) ->
 
 def test_one_message_when_a_check_begins_to_fail_and_one_when_all_pass_again(floor: Floor, inbox: Inbox) -> None:
     assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == []
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}"]
-    assert inbox.messages[-1][1].startswith("wrong 3")
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}: 3 are wrong."]
+    assert inbox.messages[-1][1] == "Mend them."
     assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == []
-    assert floor.run(checks={OPERATIONS: False, UPLOAD: False}) == [f"u1: {OPERATIONS}"]
+    assert floor.run(checks={OPERATIONS: False, UPLOAD: False}) == [f"u1: {OPERATIONS}: 3 are wrong."]
     assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == []
     assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == ["u1: all checks pass again"]
+    assert inbox.messages[-1][1] == 'No longer failing: "nothing is left undelivered".'
     assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == []
 
 
 def test_a_check_that_fails_in_the_first_run_of_all_is_told(floor: Floor) -> None:
-    assert floor.run(checks={UPLOAD: False}) == [f"u1: {UPLOAD}"]
+    assert floor.run(checks={UPLOAD: False}) == [f"u1: {UPLOAD}: 3 are wrong."]
+
+
+def test_a_message_about_a_check_says_what_is_wrong_and_what_to_do(
+    connection: Connection, shop: Shop, dagster: dg.DagsterInstance, inbox: Inbox, connect: Callable[..., Connection]
+) -> None:
+    connection = connect(first_import="review")
+    shop.put_transactions([{"id": "tx_1", "createdAt": "2025-01-15T10:00:00Z", "amount": 5}])
+    look_at(dagster, run_job(dagster, connection, "sync", date(2025, 1, 15), date(2025, 1, 15)).run_id)
+    ((title, body),) = inbox.messages
+    assert title == "u1: Changes that are pending your decision: 1."
+    assert body == (
+        "`sitniks-finmap preview --connection u1` shows each with its reason; then run "
+        "`sitniks-finmap approve --connection u1` or `sitniks-finmap dismiss --connection u1`."
+    )
+
+
+def test_a_check_that_stops_a_run_is_told_in_words(
+    connection: Connection, shop: Shop, dagster: dg.DagsterInstance, inbox: Inbox
+) -> None:
+    shop.put_transactions([{"id": "tx_1", "createdAt": "2025-01-15T10:00:00Z", "amount": 5}])
+    assert run_job(dagster, connection, "stage", date(2025, 1, 15), date(2025, 1, 15)).success
+    with open_warehouse(connection).transaction() as con:
+        con.execute("insert into operations from operations")
+    ended = run_job(dagster, connection, "sync", date(2025, 1, 16), date(2025, 1, 16))
+    assert not ended.success
+    look_at(dagster, ended.run_id)
+    ((title, body),) = inbox.messages
+    assert title == "u1: the sync failed"
+    assert body.startswith("Operations that share a transaction or an externalId with another one: 1 of 2. Nothing was")
+
+
+def look_at(instance: dg.DagsterInstance, run_id: str) -> None:
+    """What the daemon does when a run has ended."""
+    run = instance.get_run_by_id(run_id)
+    assert run
+    failed = run.status is dg.DagsterRunStatus.FAILURE
+    ended = dg.DagsterEventType.RUN_FAILURE if failed else dg.DagsterEventType.RUN_SUCCESS
+    (entry,) = instance.all_logs(run_id, of_type=ended)
+    assert entry.dagster_event
+    context = dg.build_run_status_sensor_context("alert", entry.dagster_event, instance, run)
+    failed_run_alert(context.for_run_failure()) if failed else checks_alert(context)
 
 
 def test_a_run_that_does_not_evaluate_a_check_says_nothing_about_it(floor: Floor) -> None:
     """A preview evaluates the checks of operations and not those of finmap_upload: that is no all-clear."""
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}"]
+    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}: 3 are wrong."]
     assert floor.run(checks={OPERATIONS: True}) == []
     assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == []
     assert floor.run("u1_deliver", checks={UPLOAD: True}) == ["u1: all checks pass again"]

@@ -1,5 +1,6 @@
 """The promises that every run checks: each holds after a sync, and is seen to fail when its table is tampered with."""
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from sitniks_finmap.assets.checks import CHECKS, CheckFailed, asset_checks
+from sitniks_finmap.assets.checks import CHECKS, CheckFailed, _result, asset_checks
 from sitniks_finmap.assets.deliver import deliver
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.delivery import Courier
@@ -61,7 +62,9 @@ TAMPERED = {
     "no_unexplained_difference": [
         "insert into differences values ('2025-01-15', 'tx_1', 'u1:tx_1', 'amount', false, 'amount')",
     ],
-    "nothing_waits_for_a_person": ["update plan set standing = 'pending' where transaction_id = 'tx_1'"],
+    "no_changes_are_pending": [
+        "update settings set on_change = 'ask'; update operations set amount = amount + 1 where transaction_id = 'tx_1'"
+    ],
 }
 
 
@@ -117,7 +120,7 @@ def test_what_guards_delivery_is_an_error_and_says_how_many(synced: ConnectionRu
         con.execute(TAMPERED["ledger_equals_operations_by_day"][0])
     found = results(synced)
     assert found["sign_and_type_agree"].severity is dg.AssetCheckSeverity.ERROR
-    assert found["sign_and_type_agree"].metadata["wrong"].value == 1
+    assert found["sign_and_type_agree"].metadata["contradictions"].value == 1
     assert found["ledger_equals_operations_by_day"].severity is dg.AssetCheckSeverity.WARN
     assert found["ledger_equals_operations_by_day"].metadata["difference"].value == pytest.approx(3000.01)
 
@@ -164,6 +167,37 @@ def test_a_transaction_that_changed_after_it_was_delivered_is_noticed(
 ) -> None:
     put(amount=1499.99)
     assert not results(synced)["ledger_equals_operations_by_day"].passed
+
+
+def test_a_failed_check_says_what_is_wrong_and_what_to_do(synced: ConnectionRun) -> None:
+    for name, statements in TAMPERED.items():
+        with synced.warehouse.transaction() as con:
+            con.execute(statements[0])
+            check = next(one for one in CHECKS if one.name == name)
+            result = _result(con, synced.connection, check)
+            con.rollback()
+            con.begin()
+        said = {key: str(getattr(value, "value", value)) for key, value in result.metadata.items()}
+        assert not result.passed
+        assert re.search(r": [1-9]", said["problem"])
+        assert "`sitniks-finmap " in said["what_to_do"]
+        assert "u1" in said["what_to_do"]
+        assert "{" not in f"{said['problem']}{said['what_to_do']}"
+        assert result.description == f"{said['problem']} {said['what_to_do']}"
+        assert "wrong" not in said
+        assert "nan" not in said.values()
+        if "finmap explain" in said["what_to_do"]:
+            assert f"explain {said['for_example']} --connection u1" in said["what_to_do"]
+
+
+def test_a_check_tells_beforehand_what_to_do(connection: Connection) -> None:
+    for definition in asset_checks(connection):
+        for spec in definition.check_specs:
+            assert "If this fails: " in str(spec.description)
+
+
+def test_one_check_can_be_run_alone(connection: Connection) -> None:
+    assert all(definition.can_subset for definition in asset_checks(connection))
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from sitniks_finmap.comparison import CONTENT, PERSONS_FIELDS, three_way
+
 from sitniks_finmap.finmap import Content
 
 VALUES: dict[str, list[Any]] = {  # few, so that people and Sitniks often meet

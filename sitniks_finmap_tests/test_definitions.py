@@ -1,5 +1,6 @@
 """The front door: each connection has its assets, checks, jobs and sensors, and a wrong one stops no other."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from sitniks_finmap.assets import as_markdown, column_schema, markdown_table
 from sitniks_finmap.connections import ConfigurationError, Connection
 
 TABLES = {
@@ -39,13 +41,9 @@ def test_a_connection_has_its_assets_checks_jobs_and_sensors_under_its_own_name(
 
     assets = {name: spec for name, spec in specs(definitions).items() if name.startswith("u1/")}
     assert set(assets) == {f"u1/{table}" for table in TABLES}
-    assert Counter(spec.group_name for spec in assets.values()) == {
-        "extract": 2,
-        "transform": 1,
-        "deliver": 1,
-        "reconcile": 2,
-    }
-    assert all(spec.description for spec in assets.values())
+    assert {spec.group_name for spec in assets.values()} == {"u1"}
+    steps = Counter(spec.tags["step"] for spec in assets.values())
+    assert steps == {"extract": 2, "transform": 1, "deliver": 1, "reconcile": 2}
     assert {check.name for check in repository.asset_checks_defs_by_key} >= {"transaction_ids_are_unique"}
     assert {job.name for job in repository.get_all_jobs() if job.name.startswith("u1_")} == {"u1_sync", "u1_deliver"}
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
@@ -54,6 +52,56 @@ def test_a_connection_has_its_assets_checks_jobs_and_sensors_under_its_own_name(
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors.values())
     assert (sensors["u1_sync_sensor"].job_name, sensors["u1_retry_sensor"].job_name) == ("u1_sync", "u1_deliver")
     assert [schedule.name for schedule in repository.schedule_defs] == ["housekeeping_schedule"]
+
+
+def test_whatever_the_ui_shows_has_a_description(project: Path, connection: Connection) -> None:
+    definitions = load(project, f"{(project / 'connections.toml').read_text('utf-8')}\n[wrong]\n")
+    repository = definitions.get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    described: dict[str, str | None] = {
+        **{f"asset {name}": spec.description for name, spec in specs(definitions).items()},
+        **{f"job {job.name}": job.description for job in jobs},
+        **{f"op {node.name}": node.definition.description for job in jobs for node in job.nodes},
+        **{f"schedule {one.name}": one.description for one in repository.schedule_defs},
+        **{f"sensor {one.name}": one.description for one in repository.sensor_defs},
+        **{f"resource {n}": one.description for n, one in repository.get_top_level_resources().items()},
+        **{
+            f"check {key.name} of {key.asset_key.to_user_string()}": spec.description
+            for checks in repository.asset_checks_defs_by_key.values()
+            for spec in checks.check_specs
+            for key in [spec.key]
+        },
+        **{
+            f"column {table}.{column.name}": column.description
+            for table in TABLES
+            for column in column_schema(table).columns
+        },
+    }
+    kinds = Counter(name.split()[0] for name in described)
+    assert kinds.keys() == {"asset", "job", "op", "schedule", "sensor", "resource", "check", "column"}
+    assert [name for name, description in described.items() if not description] == []
+    # The UI reads them as Markdown: what looks like a tag would be swallowed.
+    assert [name for name, text in described.items() if re.search("<", re.sub("`[^`]*`", "", text or ""))] == []
+
+
+def test_what_looks_like_a_tag_is_shown(project: Path) -> None:
+    columns = {column.name: column for column in column_schema("operations").columns}
+    assert "&lt;connection>:&lt;transaction_id>" in str(columns["external_id"].description)
+    assert as_markdown("`<kept>` and <b>") == "`<kept>` and &lt;b>"
+    definitions = load(project, f"['<b>shop</b>']\n{GOOD}")
+    (wrong,) = specs(definitions).values()
+    assert "&lt;b>shop" in str(wrong.description)
+
+
+def test_a_wide_type_leaves_room_for_its_description() -> None:
+    types = {column.type for table in TABLES for column in column_schema(table).columns}
+    assert {"STRUCT", "TIMESTAMPTZ", "DECIMAL(18,2)"} <= types
+    assert max(map(len, types)) <= len("DECIMAL(18,2)")
+
+
+def test_a_preview_holds_whatever_a_record_says() -> None:
+    table = markdown_table(["a", "b"], [(None, True), ("x|y <i>\nz", 3), ("", False)])
+    assert table == "| a | b |\n| --- | --- |\n|  | yes |\n| x\\|y &lt;i> z | 3 |\n|  | no |"
 
 
 def test_data_goes_one_way(project: Path, connection: Connection) -> None:

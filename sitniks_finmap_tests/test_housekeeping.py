@@ -48,12 +48,27 @@ def test_how_long_runs_are_kept_stands_in_the_environment(
     assert (status_of(dagster, old), status_of(dagster, young)) == (None, dg.DagsterRunStatus.SUCCESS)
 
 
-def test_a_long_history_is_deleted_to_its_end(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sitniks_finmap.housekeeping.DELETED_AT_ONCE", 2)
+@pytest.mark.parametrize("written", ["thirty", "0", "-1", "1.5", "1_0"])
+def test_a_number_of_days_that_is_none_is_named(
+    dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    old = add_run(dagster, "u1", dg.DagsterRunStatus.SUCCESS, datetime.now(UTC) - timedelta(days=60))
+    monkeypatch.setenv("SITNIKS_FINMAP_KEEP_RUNS_DAYS", written)
+    with pytest.raises(dg.Failure, match=f'SITNIKS_FINMAP_KEEP_RUNS_DAYS is "{written}"; write a number of days'):
+        clean(dagster)
+    assert status_of(dagster, old)
+
+
+def test_what_a_night_has_no_time_for_is_left_to_the_next(
+    dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = datetime.now(UTC)
     runs = [add_run(dagster, "u1", dg.DagsterRunStatus.SUCCESS, now - timedelta(days=days)) for days in (60, 50, 40)]
-    clean(dagster)
-    assert [status_of(dagster, run_id) is None for run_id in runs] == [True, True, True]
+    monkeypatch.setattr("sitniks_finmap.housekeeping.LONGEST", -1.0)
+    assert clean(dagster) == 0
+    monkeypatch.undo()
+    assert clean(dagster) == 3
+    assert [status_of(dagster, run_id) for run_id in runs] == [None] * 3
 
 
 def test_housekeeping_runs_every_night_by_itself() -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 import dagster as dg
 import duckdb
 
+from sitniks_finmap.assets import as_markdown
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.warehouse import Warehouse, WarehouseError
@@ -17,20 +19,40 @@ class CheckFailed(WarehouseError):
 
 @dataclass(frozen=True)
 class Check:
-    """A promise about a table: `wrong` counts what breaks it, its further columns go to the metadata."""
+    """A promise about a table: `wrong` counts what breaks it, its further columns go to the metadata.
+
+    `problem` and `remedy` are for people, when it is broken: what is wrong, with the columns of `wrong` filled in,
+    and what to do, with the name of the {connection} and of one {for_example} filled in.
+    """
 
     table: str
     name: str
     description: str
+    counted: str  # what `wrong` counts, as the UI shows it
+    problem: str
+    remedy: str
     wrong: str
     blocking: bool = False
+
+
+OUR_DEFECT = (
+    "Nothing was delivered, and nothing in Finmap changed. Run `sitniks-finmap sync --connection {connection}` once "
+    "more. If it fails again, this is a defect of sitniks_finmap and not of your data: report it with this message."
+)
+EXPLAIN = "`sitniks-finmap explain {for_example} --connection {connection}` shows what happened to one of them."
+LIST_DIFFERENCES = (
+    '`sitniks-finmap sql --connection {connection} "from differences where not explained"` lists the records'
+)
 
 
 CHECKS = [
     Check(
         "operations",
         "transaction_ids_are_unique",
-        "No transaction has two operations, and no externalId stands for two.",
+        "No transaction has two operations, and no externalId belongs to two.",
+        "duplicates",
+        "Operations that share a transaction or an externalId with another one: {wrong} of {operations}.",
+        OUR_DEFECT,
         """
         select count(*) - least(count(distinct transaction_id), count(distinct external_id)) as wrong,
             count(*) as operations
@@ -42,6 +64,9 @@ CHECKS = [
         "operations",
         "sign_and_type_agree",
         "A negative amount is an expense and a positive one an income, and the amounts are those of Sitniks.",
+        "contradictions",
+        "Operations whose type or amount contradicts the amount in Sitniks: {wrong}.",
+        OUR_DEFECT,
         """
         select count(*) filter (
             o.amount <= 0
@@ -56,7 +81,10 @@ CHECKS = [
     Check(
         "operations",
         "every_live_transaction_is_accounted_for",
-        "Every live transaction is an operation or rejected with a reason, never both and never neither.",
+        "Every live transaction is either an operation or rejected with a reason.",
+        "unaccounted",
+        "Live transactions that are neither an operation nor rejected, or both: {wrong} of {live_transactions}.",
+        OUR_DEFECT,
         """
         select count(*) filter (known is distinct from 1) as wrong, count(*) as live_transactions
         from (
@@ -74,12 +102,17 @@ CHECKS = [
         "finmap_upload",
         "nothing_is_left_undelivered",
         "No operation failed or was refused by Finmap. What a run had no time for is backlog, not a failure.",
+        "undelivered",
+        "Operations that are not in Finmap as they should be: {wrong} ({failed} failed, {refused} refused by Finmap).",
+        "Failed ones are retried automatically. Refused ones are sent again once they are corrected in Sitniks, or the "
+        f"accounts and categories in connections.toml. {EXPLAIN}",
         """
         select
             count(*) filter (l.state in ('failed', 'refused')) as wrong,
             count(*) filter (l.state = 'failed') as failed,
             count(*) filter (l.state = 'refused') as refused,
-            count(*) filter (l.state is null) as backlog
+            count(*) filter (l.state is null) as backlog,
+            min(transaction_id) filter (l.state in ('failed', 'refused')) as for_example
         from operations o
         left join current_uploads l using (transaction_id)
         """,
@@ -87,9 +120,16 @@ CHECKS = [
     Check(
         "finmap_upload",
         "ledger_equals_operations_by_day",
-        "What was delivered has, day by day, the sums of its operations to the kopiyka, but for what is planned.",
+        "What was delivered has the same sum as its operations on each day, except for changes that are planned.",
+        "days_that_differ",
+        "Days on which what was delivered differs from Sitniks: {wrong}, by {difference} in total.",
+        "Run `sitniks-finmap sync --connection {connection} --from {for_example}`. If it fails again, "
+        f"{LIST_DIFFERENCES}.",
         """
-        select count(*) filter (should <> has) as wrong, coalesce(sum(abs(should - has)), 0) as difference
+        select
+            count(*) filter (should <> has) as wrong,
+            coalesce(sum(abs(should - has)), 0) as difference,
+            min(day) filter (should <> has) as for_example
         from (
             select
                 o.day,
@@ -107,7 +147,12 @@ CHECKS = [
     Check(
         "reconciliation",
         "no_unexplained_difference",
-        "Every difference between Sitniks and Finmap has a reason that a person knows or decides.",
+        "Every difference between Sitniks and Finmap has a known reason.",
+        "unexplained",
+        "Records that differ between Sitniks and Finmap without a known reason: {wrong} ({missing} missing in Finmap, "
+        "{unexpected} only in Finmap, {different} with other values).",
+        f"{LIST_DIFFERENCES}. Correct them in Finmap or in Sitniks, then run "
+        "`sitniks-finmap sync --connection {connection}`.",
         """
         select
             count(*) filter (not explained) as wrong,
@@ -115,16 +160,27 @@ CHECKS = [
             count(*) filter (kind = 'unexpected') as unexpected,
             count(*) filter (not explained and kind not in ('missing', 'unexpected')) as different,
             count(*) filter (explained) as explained,
-            coalesce(sum(f.amount) filter (not explained and kind = 'unexpected'), 0) as difference
+            coalesce(sum(f.amount) filter (not explained and kind = 'unexpected'), 0) as difference,
+            coalesce(
+                min(transaction_id) filter (not explained), min(external_id) filter (not explained)
+            ) as for_example
         from differences d
         left join (select external_id, sum(amount) as amount from finmap_operations group by all) f using (external_id)
         """,
     ),
     Check(
         "reconciliation",
-        "nothing_waits_for_a_person",
-        "No planned change waits for `sitniks-finmap approve` or `dismiss`.",
-        "select count(*) filter (standing = 'pending') as wrong from plan",
+        "no_changes_are_pending",
+        "No planned change is pending a person's decision.",
+        "pending",
+        "Changes that are pending your decision: {wrong}.",
+        "`sitniks-finmap preview --connection {connection}` shows each with its reason; then run "
+        "`sitniks-finmap approve --connection {connection}` or `sitniks-finmap dismiss --connection {connection}`.",
+        """
+        select count(*) as wrong, min(transaction_id) as for_example
+        from plan
+        where standing = 'pending'
+        """,
     ),
 ]
 
@@ -140,15 +196,22 @@ def _checks_of(connection: Connection, table: str) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name=f"{connection.name}__{table}_checks",
-        specs=[dg.AssetCheckSpec(c.name, asset=key, description=c.description, blocking=c.blocking) for c in checks],
+        specs=[
+            dg.AssetCheckSpec(c.name, asset=key, description=_described(c, connection), blocking=c.blocking)
+            for c in checks
+        ],
+        description=f"The checks of {table}.",
+        can_subset=True,
         required_resource_keys={connection.name},
     )
     def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         started = run.now()
         with run.explained(f"{table}_checks"), run.warehouse.transaction() as con:
-            results = [_result(con, key, check) for check in checks]
-            failed = [c.name for c, result in zip(checks, results, strict=True) if c.blocking and not result.passed]
+            chosen = {check_key.name for check_key in context.selected_asset_check_keys}
+            evaluated = [check for check in checks if check.name in chosen]
+            results = [_result(con, connection, check) for check in evaluated]
+            failed = [c.name for c, result in zip(evaluated, results, strict=True) if c.blocking and not result.passed]
             if failed:
                 why = f"{connection.name}: nothing was delivered: the check {', '.join(failed)} failed"
                 run.note(f"{table}_checks", started, why)
@@ -177,12 +240,36 @@ def _evaluate(con: duckdb.DuckDBPyConnection, check: Check) -> dict[str, int]:
     return dict(zip([column[0] for column in row.description], row.fetchone() or (), strict=True))
 
 
-def _result(con: duckdb.DuckDBPyConnection, key: dg.AssetKey, check: Check) -> dg.AssetCheckResult:
+def _described(check: Check, connection: Connection) -> str:
+    """The promise, and what to do when it is broken."""
+    remedy = check.remedy.format(connection=connection.name, for_example="ID")
+    return as_markdown(f"{check.description} If this fails: {remedy}")
+
+
+def _result(con: duckdb.DuckDBPyConnection, connection: Connection, check: Check) -> dg.AssetCheckResult:
     found = _evaluate(con, check)
+    passed = found["wrong"] == 0
+    said = {"connection": connection.name, **found}
+    words = {} if passed else {"problem": check.problem.format(**said), "what_to_do": check.remedy.format(**said)}
     return dg.AssetCheckResult(
-        asset_key=key,
+        asset_key=dg.AssetKey([connection.name, check.table]),
         check_name=check.name,
-        passed=found["wrong"] == 0,
+        passed=passed,
         severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-        metadata={name: float(value) if name == "difference" else int(value) for name, value in found.items()},
-    )
+        description=as_markdown(" ".join(words.values())) or None,
+        metadata={
+            **words,
+            **{check.counted if name == "wrong" else name: _shown(value) for name, value in found.items()
+               if value is not None},
+        },
+    )  # fmt: skip
+
+
+def _shown(value: object) -> int | float | str:
+    """A number, which the UI plots over runs, or the name of an example."""
+    match value:
+        case int():
+            return value
+        case Decimal() | float():
+            return float(value)
+    return str(value)

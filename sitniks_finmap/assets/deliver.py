@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 import dagster as dg
+from pydantic import Field
 
 from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.assets.checks import guard_delivery
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 class DeliverConfig(dg.Config):
     """How long a run delivers. A sensor sets it; without it a run goes on until all is delivered."""
 
-    minutes: int | None = None
+    minutes: int | None = Field(None, description="Minutes after which a run starts nothing more; empty: no limit.")
 
 
 def deliver_assets(connection: Connection) -> list[dg.AssetsDefinition]:

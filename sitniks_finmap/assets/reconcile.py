@@ -86,7 +86,9 @@ TOTALS = """
     group by all
 """
 PREVIEW = """
-    select day, kind, explained, count(*) as records, any_value(external_id) as for_example
+    select
+        day, kind, explained, count(*) as records,
+        coalesce(any_value(external_id), any_value(transaction_id)) as for_example
     from differences where day between $first and $last
     group by all
 """

@@ -1,4 +1,5 @@
 -- What the tables are read through; made anew whenever the schema version rises.
+-- Macros say `case` and never `if(…)`: DuckDB 2 stores that as a function, which older versions do not have.
 
 -- One row is the last generation of one transaction's operation in the ledger.
 create or replace view current_uploads as
@@ -50,15 +51,15 @@ where o.day <= (select until_day from caught_up);
 
 -- In which fields two contents differ.
 create or replace macro differing_fields(a, b) as list_filter([
-    if(a.type is distinct from b.type, 'type', null),
-    if(a.amount is distinct from b.amount, 'amount', null),
-    if(a.occurred_at is distinct from b.occurred_at, 'occurred_at', null),
-    if(a.account is distinct from b.account, 'account', null),
-    if(a.category is distinct from b.category, 'category', null),
-    if(a.tag is distinct from b.tag, 'tag', null),
-    if(a.comment is distinct from b.comment, 'comment', null),
-    if(a.project is distinct from b.project, 'project', null),
-    if(a.counterparty is distinct from b.counterparty, 'counterparty', null)
+    case when a.type is distinct from b.type then 'type' end,
+    case when a.amount is distinct from b.amount then 'amount' end,
+    case when a.occurred_at is distinct from b.occurred_at then 'occurred_at' end,
+    case when a.account is distinct from b.account then 'account' end,
+    case when a.category is distinct from b.category then 'category' end,
+    case when a.tag is distinct from b.tag then 'tag' end,
+    case when a.comment is distinct from b.comment then 'comment' end,
+    case when a.project is distinct from b.project then 'project' end,
+    case when a.counterparty is distinct from b.counterparty then 'counterparty' end
 ], lambda field : field is not null);
 
 -- The fields that a person may set freely, for they are not money and not ours to insist on.
@@ -136,17 +137,19 @@ create or replace macro instant_of(stamp, zone) as case
 end;
 
 -- A moment between 1990 and 2100; an empty date of another system (0001-01-01, 9999-12-31) is none.
-create or replace macro sensible(instant) as if(instant between timestamptz '1990-01-01 00:00:00+00' and timestamptz '2100-01-01 00:00:00+00', instant, null);
+create or replace macro sensible(instant) as case
+    when instant between timestamptz '1990-01-01 00:00:00+00' and timestamptz '2100-01-01 00:00:00+00' then instant
+end;
 
 -- An amount as written, exactly: "1500", "-1500.00", "1 500,00", "1.500,00", "−100". Null when it cannot be read,
 -- or can be read in two ways: "1,500", and "1.500" where it is a text and not a number.
 create or replace macro bare_amount(written) as replace(
-    if(
+    case
         -- Spaces between groups of three only: "12 50" could be two prices.
-        regexp_full_match(regexp_replace(written, '^[\s\p{Z}]+|[\s\p{Z}]+$', '', 'g'), '[+−-]?[\s\p{Z}]?\d{1,3}([\s\p{Z}]\d{3})+([.,]\d+)?'),
-        regexp_replace(written, '[\s\p{Z}]', '', 'g'),
-        regexp_replace(written, '^[\s\p{Z}]+|[\s\p{Z}]+$', '', 'g')
-    ),
+        when regexp_full_match(regexp_replace(written, '^[\s\p{Z}]+|[\s\p{Z}]+$', '', 'g'), '[+−-]?[\s\p{Z}]?\d{1,3}([\s\p{Z}]\d{3})+([.,]\d+)?')
+            then regexp_replace(written, '[\s\p{Z}]', '', 'g')
+        else regexp_replace(written, '^[\s\p{Z}]+|[\s\p{Z}]+$', '', 'g')
+    end,
     '−', '-'
 );
 create or replace macro amount_of(written, is_text) as try_cast(
@@ -189,9 +192,8 @@ create or replace macro currency_named(written) as case
 end;
 
 -- A currency out of a JSON value and its text: of an object the first field that names one. Null: nothing to read.
-create or replace macro currency_of(value, text) as if(
-    json_type(value) = 'OBJECT',
-    coalesce(
+create or replace macro currency_of(value, text) as case
+    when json_type(value) = 'OBJECT' then coalesce(
         list_filter(
             list_transform(
                 json_extract_string(value, [
@@ -203,16 +205,16 @@ create or replace macro currency_of(value, text) as if(
             lambda said : is_currency(said)
         )[1],
         currency_named(text)
-    ),
-    currency_named(text)
-);
+    )
+    else currency_named(text)
+end;
 
 -- The words by which a JSON value may say something: an object by its code as well as by its title.
-create or replace macro words_of(value) as if(
-    json_type(value) = 'OBJECT',
-    json_extract_string(value, ['$.code', '$.key', '$.value', '$.slug', '$.type', '$.title', '$.name']),
-    [text_of(value)]
-);
+create or replace macro words_of(value) as case
+    when json_type(value) = 'OBJECT'
+        then json_extract_string(value, ['$.code', '$.key', '$.value', '$.slug', '$.type', '$.title', '$.name'])
+    else [text_of(value)]
+end;
 
 -- What a word says of the direction of money, as a bank statement means it: income, expense; null when it says nothing.
 create or replace macro direction_of(said) as case
@@ -241,9 +243,10 @@ create or replace macro without_status(comment) as regexp_replace(
 );
 
 -- A text of at most `most` characters: cut at a word, or inside of a very long one, the cut shown by an ellipsis.
-create or replace macro cut_at_word(text, most) as if(
-    length(text) <= most, text, left(regexp_replace(left(text, most), ' [^ ]{0,40}$', ''), most - 1) || '…'
-);
+create or replace macro cut_at_word(text, most) as case
+    when length(text) <= most then text
+    else left(regexp_replace(left(text, most), ' [^ ]{0,40}$', ''), most - 1) || '…'
+end;
 
 -- The most that each of some lengths, the least first, may keep so that their sum is at most `most`.
 create or replace macro kept_of_each(lengths, most) as list_max(list_transform(
@@ -252,13 +255,12 @@ create or replace macro kept_of_each(lengths, most) as list_max(list_transform(
 ));
 
 -- Parts joined to a text of at most `most` characters: the longest are cut, so that the others stay whole.
-create or replace macro joined_within(parts, most) as if(
-    length(array_to_string(parts, ' | ')) <= most,
-    array_to_string(parts, ' | '),
-    array_to_string(list_transform(
+create or replace macro joined_within(parts, most) as case
+    when length(array_to_string(parts, ' | ')) <= most then array_to_string(parts, ' | ')
+    else array_to_string(list_transform(
         list_zip(parts, list_resize([]::bigint[], len(parts), kept_of_each(
             list_sort(list_transform(parts, lambda part : length(part))), most - 3 * (len(parts) - 1)
         ))),
         lambda pair : cut_at_word(pair[1], pair[2])
     ), ' | ')
-);
+end;
