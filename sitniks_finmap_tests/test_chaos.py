@@ -115,7 +115,7 @@ class Company:
                 deliver(self.run, FIRST, LAST, now=now)
                 read_back(self.run, FIRST, LAST, now())
                 with self.run.warehouse.transaction() as con:
-                    reconcile(con, FIRST, LAST, now())
+                    reconcile(con)
         except dg.Failure as failure:
             return failure.description or ""
         return None

@@ -98,7 +98,7 @@ def synced(connect: Callable[..., Connection], shop: Shop, home: None) -> Connec
     deliver(run, *days)
     read_back(run, *days, datetime.now(UTC))
     with run.warehouse.transaction() as con:
-        reconcile(con, *days, datetime.now(UTC))
+        reconcile(con)
     shop.put_transactions([transaction(1, "1499.90"), transaction(2, "-1500.00"), transaction(4, "10.00")])
     shop.delete_transaction("tx_3")
     return run

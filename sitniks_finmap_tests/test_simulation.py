@@ -145,7 +145,7 @@ def sync(run: ConnectionRun, first: date, last: date) -> None:
     deliver(run, first, last, now=run.now)
     read_back(run, first, last, now)
     with run.warehouse.transaction() as con:
-        reconcile(con, first, last, now)
+        reconcile(con)
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def synced_at(connection: Connection, now: datetime | None = None) -> Warehouse:
     deliver(run, *days)
     read_back(run, *days, now or datetime.now(UTC))
     with run.warehouse.transaction() as con:
-        reconcile(con, *days, now or datetime.now(UTC))
+        reconcile(con)
     return run.warehouse
 
 

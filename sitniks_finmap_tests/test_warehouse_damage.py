@@ -104,7 +104,7 @@ def test_damage_that_shows_only_in_the_middle_of_a_read_is_found_too(filled: War
     size = filled.path.stat().st_size
     damage(filled.path, lambda whole: whole[: size - 200_000] + bytes(200_000))
     with pytest.raises(Damaged), filled.transaction() as con:
-        con.execute("select max(subject) from decisions").fetchall()
+        con.execute("select max(occasion) from decisions").fetchall()
     with filled.transaction() as con:
         assert count(con, "decisions") == 20_000
 

@@ -118,33 +118,6 @@ CHECKS = [
         """,
     ),
     Check(
-        "finmap_upload",
-        "ledger_equals_operations_by_day",
-        "What was delivered has the same sum as its operations on each day, except for changes that are planned.",
-        "days_that_differ",
-        "Days on which what was delivered differs from Sitniks: {wrong}, by {difference} in total.",
-        "Run `sitniks-finmap sync --connection {connection} --from {for_example}`. If it fails again, "
-        f"{LIST_DIFFERENCES}.",
-        """
-        select
-            count(*) filter (should <> has) as wrong,
-            coalesce(sum(abs(should - has)), 0) as difference,
-            min(day) filter (should <> has) as for_example
-        from (
-            select
-                o.day,
-                sum(if(o.content.type = 'expense', -o.content.amount, o.content.amount)) as should,
-                sum(if(c.type = 'expense', -c.amount, c.amount)) as has
-            from wanted_operations o
-            join (
-                select transaction_id, coalesce(written, shown) as c from current_uploads where state in ('sent', 'verified')
-            ) l using (transaction_id)
-            anti join (from plan where action in ('update', 'replace', 'withdraw')) p using (transaction_id)
-            group by all
-        )
-        """,
-    ),
-    Check(
         "reconciliation",
         "no_unexplained_difference",
         "Every difference between Sitniks and Finmap has a known reason.",

@@ -81,7 +81,7 @@ seen as (
 select
     k.external_id, k.transaction_id, k.generation, k.day,
     case k.state when 'rejected' then 'refused' when 'dismissed' then 'rolled_back' else k.state end as state,
-    if(k.sent_at is not null and not k.rebuilt, k.content) as written,
+    if(k.sent_at is not null and not k.rebuilt, k.content, null) as written,
     -- What a person is known to have changed stays theirs: its base is what we wrote.
     case
         when k.sent_at is null or (k.verified_at is null and k.applied_at is null) then null
