@@ -60,12 +60,17 @@ def test_a_sync_delivers_and_each_day_gets_its_own_numbers_without_personal_data
         "2025-01-14": {"delivered": 1, "failed": 0, "backlog": 0},
         "2025-01-15": {"delivered": 3, "failed": 1, "backlog": 0},
     }
-    assert "| create   | go" in days["2025-01-15"]["plan"]
+    assert "| create | go |" in days["2025-01-15"]["plan"]
     assert days["2025-01-15"]["waiting"] == 0
     assert (days["2025-01-14"]["income_sum"], days["2025-01-14"]["expense_sum"]) == (1000.05, 0)
     assert metadata_by_day(dagster, ended.run_id, "operations")["2025-01-15"]["rejected"] == 1
     assert "tx_3" in days["2025-01-14"]["preview"]
     assert not any("880088" in str(shown) or "Клієнт" in str(shown) for shown in days.values())
+    # Rejected: it has no externalId, and its own id is the example.
+    assert (
+        "| rejected | yes | 1 | tx_4 |"
+        in metadata_by_day(dagster, ended.run_id, "reconciliation")["2025-01-15"]["preview"]
+    )
     failing = {name for name, passed in results(dagster, ended.run_id).items() if not passed}
     assert failing == {"nothing_is_left_undelivered"}
     assert {row["run_id"] for row in ledger(warehouse).values()} == {ended.run_id}
