@@ -179,7 +179,7 @@ def test_whatever_is_wrong_with_one_connection_the_others_load(project: Path, wr
 
 def test_a_file_that_is_no_toml_is_one_clear_error(project: Path, connection: Connection) -> None:
     load(project)
-    with pytest.raises(ConfigurationError, match=r"connections\.toml cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"connections\.toml, line 1: Expected"):
         load(project, "[u1\n")
 
 
