@@ -15,13 +15,13 @@ from sitniks_finmap.connections import ConfigurationError, Connection, choose, l
 from sitniks_finmap.http import ApiError
 from sitniks_finmap.terminal import (
     MARKS,
-    days_waiting,
     decide_for,
     for_each,
     one_connection,
     out,
     run,
     show_progress,
+    sync_days,
 )
 from sitniks_finmap.warehouse import WarehouseError
 
@@ -88,9 +88,7 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         if full:
             days = (one.start_date, days[1])
-        ended = run("sync", one, days)
-        if ended and not (first or last) and (waiting := days_waiting(one)):
-            ended, days = run("deliver", one, waiting), (min(days[0], waiting[0]), days[1])
+        ended, days = sync_days(one, days, only_these=bool(first or last))
         return print_summary(out, one, *days) and ended
 
     for_each(connection, first, last, work)

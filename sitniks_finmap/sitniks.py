@@ -86,17 +86,14 @@ class Sitniks:
                 return read
             log.info("%s: read %d rows of %s; reading again", path, read.size, read.counted or "?")
         seen = f"{read.size} distinct rows, but it counts {read.counted}" if read and read.counted else "no count"
-        raise IncompleteRead(
-            f"Sitniks' list {path} was read {READ_ATTEMPTS} times and never whole: {seen}. Nothing was changed for "
-            "these days; the next sync reads them again"
-        )
+        raise IncompleteRead(f"Sitniks' list {path} was read {READ_ATTEMPTS} times and never whole: {seen}")
 
     def _by_halves(self, path: str, start: datetime, end: datetime, rows: dict[str, Row]) -> dict[str, Row]:
         """The rows of a list that the server may cut, read again in two halves: what it cut shows up in them."""
         if end - start <= SHORTEST_WINDOW:
             raise IncompleteRead(
                 f"Sitniks' list {path} gives no count and may be cut: it stops at {len(rows)} rows even for one "
-                "second. Nothing was changed for these days; tell Sitniks' support"
+                "second; tell Sitniks' support"
             )
         middle = start + (end - start) / 2
         windows = [(start, middle), (middle - timedelta(milliseconds=1), end)]
@@ -107,10 +104,7 @@ class Sitniks:
         for half, window in zip(halves, windows, strict=True):
             found |= self._by_halves(path, *window, half.rows) if half.may_be_cut else half.rows
         if not rows.keys() <= found.keys():
-            raise IncompleteRead(
-                f"Sitniks' list {path} gives no count, and its halves do not have what the whole had. Nothing was "
-                "changed for these days; the next sync reads them again"
-            )
+            raise IncompleteRead(f"Sitniks' list {path} gives no count, and its halves do not have what the whole had")
         return found
 
     def _collect(self, path: str, start: datetime, end: datetime) -> Pass:
@@ -135,8 +129,8 @@ class Sitniks:
 
 def ignored_filter(path: str) -> str:
     return (
-        f"Sitniks' list {path} ignores its date filter: it shows rows of other days than were asked for. Nothing was "
-        "changed for these days; tell Sitniks' support"
+        f"Sitniks' list {path} ignores its date filter: most of its rows are of other days than were asked for; tell "
+        "Sitniks' support"
     )
 
 

@@ -56,6 +56,32 @@ def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days:
     return ended.success
 
 
+def sync_days(connection: Connection, days: tuple[date, date], only_these: bool) -> tuple[bool, tuple[date, date]]:
+    """Syncs these days, and unless `only_these`, tries what failed earlier and delivers what waits.
+
+    Whether all of it ended well, and the days that it was about.
+    """
+    from sitniks_finmap.automation import days_to_try_again, unread_since, utc_now
+    from sitniks_finmap.run import open_warehouse
+
+    begun, warehouse = utc_now(), open_warehouse(connection)
+    ended = run("sync", connection, days)
+    cut_short = not ended and unread_since(warehouse, begun)
+    if only_these:
+        # The run of days that cannot all be read ends after reading; what could be read is delivered here.
+        return (run("deliver", connection, days) and not cut_short if cut_short else ended), days
+    if not (ended or cut_short):
+        return False, days
+    tried = set[tuple[date, date]]()
+    while (again := days_to_try_again(connection, warehouse, utc_now())) and again not in tried:
+        tried.add(again)
+        ended = run("sync", connection, again) and ended
+    if waiting := days_waiting(connection):
+        ended = run("deliver", connection, waiting) and ended
+        days = min(days[0], waiting[0]), max(days[1], waiting[1])
+    return ended, days
+
+
 def days_waiting(connection: Connection) -> tuple[date, date] | None:
     """The days with anything that an earlier run left or failed."""
     from sitniks_finmap.automation import days_due, utc_now

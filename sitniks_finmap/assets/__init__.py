@@ -60,6 +60,14 @@ def add_day_metadata(
 
     All queries take $first and $last and begin with a column `day`; no table has personal data.
     """
+    for key, metadata in day_metadata(context, con, totals, **tables).items():
+        context.add_asset_metadata(metadata, partition_key=key)
+
+
+def day_metadata(
+    context: dg.AssetExecutionContext, con: duckdb.DuckDBPyConnection, totals: str, **tables: str
+) -> dict[str, dict[str, Any]]:
+    """Partition key → its numbers and small tables."""
     first_day, last_day = chosen_days(context)
     days = {"first": first_day, "last": last_day}
     numbers = con.execute(totals, days).df().set_index("day")
@@ -67,6 +75,7 @@ def add_day_metadata(
         name: {day: frame.drop(columns="day") for day, frame in con.execute(query, days).df().groupby("day")}
         for name, query in tables.items()
     }
+    every: dict[str, dict[str, Any]] = {}
     for key in context.partition_keys:
         day = pd.Timestamp(key)
         found = numbers.loc[day].to_dict() if day in numbers.index else dict.fromkeys(numbers.columns, 0)
@@ -77,4 +86,5 @@ def add_day_metadata(
             if day in frames:
                 table = frames[day].to_markdown(index=False, disable_numparse=True)
                 metadata[name] = dg.MetadataValue.md(str(table))
-        context.add_asset_metadata(metadata, partition_key=key)
+        every[key] = metadata
+    return every

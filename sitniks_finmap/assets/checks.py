@@ -23,6 +23,26 @@ class Check:
 
 CHECKS = [
     Check(
+        "raw_sitniks_transactions",
+        "every_day_was_read",
+        "No day of transactions is one that Sitniks could not show when it was last asked.",
+        """
+        select count(*) as wrong, count(distinct date_trunc('month', day)) as months
+        from unread_days where resource = 'transactions'
+        """,
+    ),
+    Check(
+        "raw_sitniks_orders",
+        "every_order_was_read",
+        "No order, and no day of orders, is one that Sitniks could not show; their statuses stay as last known.",
+        """
+        select orders + days as wrong, orders, days
+        from
+            (select count(*) as orders from unreadable_orders),
+            (select count(*) as days from unread_days where resource = 'orders')
+        """,
+    ),
+    Check(
         "operations",
         "transaction_ids_are_unique",
         "No transaction has two operations, and no externalId stands for two.",

@@ -301,7 +301,7 @@ def test_how_a_list_is_counted_and_cut(
 
 def test_a_list_that_ignores_its_filter_shows_everything(client: Client) -> None:
     client.shop.put_transaction({"id": 1, "createdAt": "2026-03-01T10:00:00.000Z"})
-    day = {"createdAtFrom": "2026-03-05T00:00:00.000Z", "createdAtTo": "2026-03-06T00:00:00.000Z"}
+    day: Any = {"createdAtFrom": "2026-03-05T00:00:00.000Z", "createdAtTo": "2026-03-06T00:00:00.000Z"}
     assert client.page(**day) == ([], 0)
     client.sandbox.fault(Fault("filter_ignored", "sitniks"))
     assert client.page(**day)[1] == 1
@@ -310,6 +310,9 @@ def test_a_list_that_ignores_its_filter_shows_everything(client: Client) -> None
 def test_a_fault_of_a_moment_hits_only_lists_that_hold_it(client: Client) -> None:
     client.sandbox.fault(Fault("status", "sitniks", times=None, holding=datetime(2026, 3, 5, 12, tzinfo=UTC)))
     for first, last, status in ((4, 5, 200), (5, 6, 500), (1, 31, 500), (6, 7, 200)):
-        bounds = {"createdAtFrom": f"2026-03-{first:02}T00:00:00.000Z", "createdAtTo": f"2026-03-{last:02}T00:00:00Z"}
+        bounds: Any = {
+            "createdAtFrom": f"2026-03-{first:02}T00:00:00.000Z",
+            "createdAtTo": f"2026-03-{last:02}T00:00:00Z",
+        }
         assert client.sitniks("/transactions", **bounds).status_code == status
     assert client.sitniks("/orders/1").status_code == 404
