@@ -101,6 +101,8 @@ def synced(connect: Callable[..., Connection], shop: Shop, home: None) -> Connec
         reconcile(con, *days, datetime.now(UTC))
     shop.put_transactions([transaction(1, "1499.90"), transaction(2, "-1500.00"), transaction(4, "10.00")])
     shop.delete_transaction("tx_3")
+    run.now = lambda: datetime.now(UTC) - timedelta(minutes=15)
+    read_transactions(run, *days)  # misses it for the first time
     return run
 
 

@@ -1,7 +1,9 @@
 """Sitniks → raw_sitniks_transactions, raw_sitniks_orders."""
 
 import logging
+from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -22,17 +24,18 @@ log = logging.getLogger(__name__)
 
 def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     @described_asset(connection, "raw_sitniks_transactions", "extract", {"python", "duckdb"})
-    def raw_sitniks_transactions(context: dg.AssetExecutionContext) -> None:
+    def raw_sitniks_transactions(context: dg.AssetExecutionContext) -> Iterator[Any]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         first_day, last_day = chosen_days(context)
         with run.explained():
             try:
                 read_transactions(run, first_day, last_day)
             except UnreadDays as unread:
-                log_days_read(context, run, unread.days)
+                yield from days_read(context, run, unread.days)
                 raise
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, totals("transactions"), preview=PREVIEW)
+        yield dg.MaterializeResult()
 
     # Without its orders a payment is still a payment: whatever cannot be read of them fails no step, or nothing that
     # follows would run. A check shows it, and the days stay unread.
@@ -65,13 +68,15 @@ def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> No
         raise UnreadDays(unread)
 
 
-def log_days_read(context: dg.AssetExecutionContext, run: ConnectionRun, unread: set[date]) -> None:
+def days_read(
+    context: dg.AssetExecutionContext, run: ConnectionRun, unread: set[date]
+) -> Iterator[dg.AssetMaterialization]:
     """Materializes the days of a failing step that were read: only the others show as failed."""
     with run.warehouse.transaction() as con:
         every = day_metadata(context, con, totals("transactions"), preview=PREVIEW)
     for key, metadata in every.items():
         if date.fromisoformat(key) not in unread:
-            context.log_event(dg.AssetMaterialization(context.asset_key, metadata=metadata, partition=key))
+            yield dg.AssetMaterialization(context.asset_key, metadata=metadata, partition=key)
 
 
 def totals(resource: Resource) -> str:
