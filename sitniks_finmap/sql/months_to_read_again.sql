@@ -9,7 +9,7 @@ with days as (
         if(
             u.day is null,
             c.read_at < $now - $every and not day >= $recent,
-            u.tried_at + if(day >= $recent, $soon, greatest($soon, least($now - u.failing_since, interval 1 day))) <= $now
+            u.tried_at + if(day >= $recent, $soon, greatest($soon, least(u.tried_at - u.failing_since, interval 1 day))) <= $now
                 -- Without the right to orders no day of them can be read, until one can.
                 and (not u.forbidden or u.tried_at < (
                     select max(read_at) from complete_reads r where r.resource = resource_of
@@ -27,7 +27,7 @@ missing as (
 ),
 months as (
     select date_trunc('month', day) as month, min(tried_at) as tried_at, bool_or(due) as due
-    from days
+    from (select day, max(tried_at) as tried_at, bool_or(due) as due from days group by all)
     group by all
 )
 select greatest(month, $first)::date as first_day, least(last_day(month), $today)::date as last_day

@@ -3,7 +3,7 @@
 -- An order that moved lately is asked for often, one that is quiet ever more rarely, one in a final status never;
 -- `known` ones are re-read, newest movement first, within a budget.
 with named as (
-    select coalesce(t[1], t[2]) as order_id, min(least(first_seen_at, paid_by)) as paid_from, max(least(first_seen_at, paid_by)) as paid_at
+    select coalesce(t[1], t[2]) as order_id, max(least(first_seen_at, paid_by)) as paid_at
     from (
         select first_seen_at, timezone($zone, day + interval 1 day) as paid_by, list_transform(
             json_extract(payload, ['$.orderId', '$.order.id', '$.order.status', '$.orderStatus']),
@@ -18,7 +18,7 @@ with named as (
     group by all
 ),
 open as (
-    select order_key as order_id, null as paid_from, max(occurred_at) as paid_at
+    select order_key as order_id, max(occurred_at) as paid_at
     from operations
     where len($final::varchar[]) > 0 and not list_contains($final::varchar[], coalesce(order_status, ''))
     group by all
@@ -38,7 +38,11 @@ looked as (
         t.missing,
         t.tried_at,
         -- The last that is known to have happened to it: a payment, a change that we saw, its own stamps.
-        greatest(w.paid_at, if(o.version > 1, o.first_seen_at, null), coalesce(o.stamps[1], o.stamps[2], o.first_seen_at)) as moved_at
+        greatest(
+            w.paid_at,
+            if(o.version > 1, o.first_seen_at, null),
+            coalesce(o.stamps[1], o.stamps[2], o.first_seen_at)
+        ) as moved_at
     from wanted w
     left join (
         select *, list_transform(
@@ -57,10 +61,12 @@ from looked
 where case
     -- What does not come is tried again after as long as it has been failing.
     when tried_at is not null
-        then tried_at + greatest(interval 1 hour, least($now - failing_since, interval 1 day * if(missing, 30, 1))) <= $now
+        then tried_at + greatest(interval 1 hour, least(tried_at - failing_since, interval 1 day * if(missing, 30, 1))) <= $now
     when not known then true
     else last_seen_at + least(greatest(($now - moved_at) / 2, interval 0 hour), interval 30 days) <= $now
 end
 qualify not (known or tried_at is not null)
-    or row_number() over (partition by known or tried_at is not null order by tried_at is not null, moved_at desc, order_id) <= $budget
+    or row_number() over (
+        partition by known or tried_at is not null order by tried_at is not null, moved_at desc, order_id
+    ) <= $budget
 order by known or tried_at is not null, moved_at desc, order_id
