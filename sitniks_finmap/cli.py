@@ -15,14 +15,13 @@ from sitniks_finmap.settings_files import load_env
 from sitniks_finmap.terminal import (
     MARKS,
     Day,
-    days_waiting,
     decide_for,
     for_each,
-    launch,
     one_connection,
     out,
     run,
     show_progress,
+    sync_days,
 )
 
 PORT = click.IntRange(1, 65535)
@@ -93,10 +92,7 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         if full:
             days = (one.start_date, days[1])
-        runs = [launch("sync", one, days)]
-        if runs[0].success and not (first or last) and (waiting := days_waiting(one)):
-            runs.append(launch("deliver", one, waiting))
-            days = (min(days[0], waiting[0]), days[1])
+        runs, days = sync_days(one, days, only_these=bool(first or last))
         status = print_summary(out, one, *days, [run.run_id for run in runs])
         return all(run.success for run in runs) and status.verdict != "error"
 

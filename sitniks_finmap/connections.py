@@ -138,7 +138,7 @@ class Connection(BaseModel):
     )
     final_order_statuses: list[Name] = Field(
         [], description="Titles of the order statuses that never move again. When given, orders in any other status "
-        "are read again beyond `lookback_days`.",
+        "are read again beyond `lookback_days`, the ones that moved lately often, others ever more rarely.",
     )  # fmt: skip
     sitniks_url: BaseUrl = Field("https://crm.sitniks.com/open-api", description="Base of the Sitniks API.")
     finmap_url: BaseUrl = Field("https://api.finmap.online/v2.2", description="Base of the Finmap API.")

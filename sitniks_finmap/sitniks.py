@@ -4,10 +4,8 @@ import hashlib
 import json
 import logging
 import re
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -17,44 +15,22 @@ from sitniks_finmap.http import Api, KeyRefused, Refused, Reply, Unavailable
 from sitniks_finmap.progress import Progress
 from sitniks_finmap.ratelimit import limiter_for
 from sitniks_finmap.reasons import said
+from sitniks_finmap.sitniks_list import PAGE_SIZE, IncompleteRead, Page, Pass, Row
 
 log = logging.getLogger(__name__)
 
-PAGE_SIZE = 50  # more answers 400
 READ_ATTEMPTS = 3
+SHORTEST_WINDOW = timedelta(seconds=1)
+NOTHING_IS_ON = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC))
 LARGEST_RECORD = 100_000  # characters; a transaction has a thousand
 LONGEST_ID = 1000
-NAMELESS = re.compile(r"\?[0-9a-f]{32}")  # what stands for the id of a row that has none
 ARRAY_NAMES = ("data", "transactions", "orders", "items")
-
-
-class IncompleteRead(Exception):
-    """A list could not be read whole; nothing of it may count as "not there"."""
 
 
 class Written(str):
     """A JSON number as it was written, digit for digit."""
 
     __slots__ = ()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One object of a list, verbatim, with what must be known of it before SQL sees it.
-
-    Of a record of a megabyte, which no memory limit holds a hundred times, the text is the beginning, as a JSON string.
-    """
-
-    id: str  # Sitniks' id; `?` and a hash of the text where there is none
-    amount: str | None  # the `amount` as written, when it is a number or a text
-    order_id: str | None
-    text: str
-
-
-@dataclass(frozen=True)
-class Page:
-    rows: list[Row]
-    count: int | None  # how many rows the whole list has, by its own word
 
 
 class Sitniks:
@@ -103,24 +79,49 @@ class Sitniks:
             return None
         return [row for row in rows if isinstance(row, dict)]
 
+    def ignores_dates(self, path: str) -> bool:
+        """Whether a list shows rows of windows in which nothing can be: one long ago, and one that is yet to come."""
+        return any(self.page(path, day, day + timedelta(days=1)).rows for day in NOTHING_IS_ON)
+
     def _read_whole(self, path: str, start: datetime, end: datetime) -> list[Row]:
+        read = self._read_until_sure(path, start, end)
+        rows = self._by_halves(path, start, end, read.rows) if read.may_be_cut else read.rows
+        return list(rows.values())
+
+    def _read_until_sure(self, path: str, start: datetime, end: datetime) -> Pass:
         read = before = None
         for _ in range(READ_ATTEMPTS):
             read, before = self._collect(path, start, end), read
             agree = before is not None and before.rows.keys() == read.rows.keys()
             if read.counts == {read.size} and (agree or not read.doubtful):
-                return list(read.rows.values())
+                return read
             # Without a count nothing in the answer proves it whole; two reads that agree are the next best proof.
             if read.counts == {None} and agree:
-                return list(read.rows.values())
+                return read
             log.info("%s: read %d rows of %s; reading again", path, read.size, read.counted or "?")
         seen = f"{read.size} distinct rows, but it counts {read.counted}" if read and read.counted else "no count"
-        raise IncompleteRead(
-            f"Sitniks' list {path} was read {READ_ATTEMPTS} times and never whole: {seen}. Nothing was changed for "
-            "these days; the next sync reads them again"
-        )
+        raise IncompleteRead(f"Sitniks' list {path} was read {READ_ATTEMPTS} times and never whole: {seen}")
 
-    def _collect(self, path: str, start: datetime, end: datetime) -> "Pass":
+    def _by_halves(self, path: str, start: datetime, end: datetime, rows: dict[str, Row]) -> dict[str, Row]:
+        """The rows of a list that the server may cut, read again in two halves: what it cut shows up in them."""
+        if end - start <= SHORTEST_WINDOW:
+            raise IncompleteRead(
+                f"Sitniks' list {path} gives no count and may be cut: it stops at {len(rows)} rows even for one "
+                "second; tell Sitniks' support"
+            )
+        middle = start + (end - start) / 2
+        windows = [(start, middle), (middle - timedelta(milliseconds=1), end)]
+        halves = [self._read_until_sure(path, *window) for window in windows]
+        if halves[0].rows.keys() == halves[1].rows.keys() >= rows.keys():
+            raise IncompleteRead(ignored_filter(path))
+        found: dict[str, Row] = {}
+        for half, window in zip(halves, windows, strict=True):
+            found |= self._by_halves(path, *window, half.rows) if half.may_be_cut else half.rows
+        if not rows.keys() <= found.keys():
+            raise IncompleteRead(f"Sitniks' list {path} gives no count, and its halves do not have what the whole had")
+        return found
+
+    def _collect(self, path: str, start: datetime, end: datetime) -> Pass:
         """One pass over the list, to a page that brings nothing new. A full page is never the last, whatever it
         counts. A page begins with the last row of the one before: when it does not, the list has shifted, which
         its count does not tell when one row was deleted and another added.
@@ -135,65 +136,16 @@ class Sitniks:
             new = read.add(page)
             seen = skip + len(texts)
             progress.report(seen, page.count)
-            ended = page.count is not None and seen >= page.count and len(texts) < PAGE_SIZE
-            if not new or ended or texts == before:
+            if not new or read.ended(page, skip) or texts == before:
                 return read
             skip, before = seen - 1, texts
 
 
-class Pass:
-    """What one pass over a list brought: rows by key, and what its pages count.
-
-    More than one count says that the list changed meanwhile: a row that is deleted draws another over the edge of a
-    page, unseen.
-    """
-
-    def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
-        self.counts: set[int | None] = set()
-        # A page does not follow on the one before, or a row without an id came on two: then a second pass must agree.
-        self.doubtful = False
-        self._ended_with: list[Row] = []  # the last row of the page before, and others of that page with its id
-        self._nameless: Counter[str] = Counter()
-        self._records: dict[str, int] = {}  # how many records of one page have this id
-
-    @property
-    def size(self) -> int:
-        return sum(self._records.values())
-
-    @property
-    def counted(self) -> str:
-        return " and ".join(str(count) for count in self.counts - {None})
-
-    def add(self, page: Page) -> bool:
-        """Takes up a page; whether anything of it is new."""
-        known = len(self.rows)
-        self.counts.add(page.count)
-        rows = page.rows
-        if self._ended_with and rows and rows[0].id == self._ended_with[0].id:
-            # What stands on both pages is one row.
-            rows = [*([] if NAMELESS.fullmatch(rows[0].id) else self._ended_with), *rows[1:]]
-        elif self._ended_with:
-            self.doubtful = True
-        self._ended_with = [row for row in (rows or page.rows) if row.id == page.rows[-1].id] if page.rows else []
-        self.doubtful |= any(row.id in self._nameless for row in rows)
-        of_page: dict[str, list[Row]] = {}
-        for row in rows:
-            key = row.id
-            if NAMELESS.fullmatch(row.id):
-                self._nameless[row.id] += 1
-                number = self._nameless[row.id]
-                key = row.id if number == 1 else f"{row.id}-{number}"
-            of_page.setdefault(key, []).append(row)
-        for key, records in of_page.items():
-            self.rows[key] = replace(_one_of(records), id=key)
-            self._records[key] = len(records)
-        return len(self.rows) > known
-
-
-def _one_of(records: list[Row]) -> Row:
-    """The records that one page shows under one id: which of them holds nobody can say, unless they are equal."""
-    return several_records(records[0], [record.text for record in records])
+def ignored_filter(path: str) -> str:
+    return (
+        f"Sitniks' list {path} ignores its date filter: most of its rows are of other days than were asked for; tell "
+        "Sitniks' support"
+    )
 
 
 def several_records(first: Row, texts: list[str]) -> Row:
@@ -214,16 +166,23 @@ def read_page(reply: Reply) -> Page:
     """The rows of a list answer, whatever its array is called, and its `count` or `total`."""
     body = reply.body
     if isinstance(body, list):
-        return Page([_row(text, row) for text, row in _array_elements(reply.text, 0)], None)
+        return Page([_row(text, row) for text, row in _array_elements(reply.text, 0)])
     if not isinstance(body, dict):
         raise Unavailable("Sitniks answered something that is not a list")
     name = next((n for n in ARRAY_NAMES if isinstance(body.get(n), list)), None)
     if name is None:
         fields = f"no list; the fields are {', '.join(sorted(body)) or 'none'}"
         raise Unavailable(said("Sitniks", reply, fields))
-    count = next((body[n] for n in ("count", "total") if isinstance(body.get(n), int)), None)
+    counts = tuple(count for n in ("count", "total") if (count := _count(body.get(n))) is not None)
     at = _position_of(reply.text, name)
-    return Page([_row(text, row) for text, row in _array_elements(reply.text, at)], count)
+    return Page([_row(text, row) for text, row in _array_elements(reply.text, at)], counts)
+
+
+def _count(value: Any) -> int | None:
+    """A number of rows, as a number or in a text."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 # -- Verbatim rows: json.loads would turn 1500.00 into a float, and nothing would bring the digits back. --

@@ -82,6 +82,34 @@ def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, da
     return ended
 
 
+def sync_days(
+    connection: Connection, days: tuple[date, date], only_these: bool
+) -> tuple[list["Run"], tuple[date, date]]:
+    """Syncs these days, and unless `only_these`, tries what failed earlier and delivers what waits.
+
+    Returns the runs, and the days that they were about.
+    """
+    from sitniks_finmap.automation import days_to_try_again, unread_since, utc_now
+    from sitniks_finmap.run import open_warehouse
+
+    begun, warehouse = utc_now(), open_warehouse(connection)
+    runs = [launch("sync", connection, days)]
+    cut_short = not runs[0].success and unread_since(warehouse, begun)
+    if only_these:
+        # The run of days that cannot all be read ends after reading; what could be read is delivered here.
+        return runs + ([launch("deliver", connection, days)] if cut_short else []), days
+    if not (runs[0].success or cut_short):
+        return runs, days
+    tried = set[tuple[date, date]]()
+    while (again := days_to_try_again(connection, warehouse, utc_now())) and again not in tried:
+        tried.add(again)
+        runs.append(launch("sync", connection, again))
+    if waiting := days_waiting(connection):
+        runs.append(launch("deliver", connection, waiting))
+        days = min(days[0], waiting[0]), max(days[1], waiting[1])
+    return runs, days
+
+
 def days_waiting(connection: Connection) -> tuple[date, date] | None:
     """The days with anything that an earlier run left or failed."""
     from sitniks_finmap.automation import days_due, utc_now

@@ -11,6 +11,7 @@ from dagster._core.utils import make_new_run_id
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sitniks_finmap.assets.extract import read_transactions
 from sitniks_finmap.automation import RANGE_END, RANGE_START, connection_sensors, days_to_sync
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.delivery import Courier
@@ -494,3 +495,110 @@ def test_the_full_sync_lets_a_run_of_the_connection_finish(
     with warehouse.run(wait=0):
         assert "the history can wait" in full_sync.waits()
     assert full_sync.launches() == ("2026-01-01", "2026-01-31")
+
+
+# -- What could not be read --
+
+
+def unreadable(
+    warehouse: Warehouse, first: date, last: date, since: datetime, tried: datetime, resource: str = "transactions"
+) -> None:
+    """Days that failed since then, and were tried last then."""
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    failed = {"resource": resource, "failing_since": since, "tried_at": tried, "forbidden": resource == "orders"}
+    with warehouse.transaction() as con:
+        insert_rows(con, "unread_days", [{**failed, "day": day, "reason": "Sitniks answered 500"} for day in days])
+
+
+MARCH = date(2026, 3, 10)
+
+
+def test_a_month_that_failed_in_a_first_import_is_not_the_syncs_any_more(
+    connect: Callable[..., Connection], warehouse: Warehouse
+) -> None:
+    connection = connect(start_date=NEW_YEAR)
+    read(warehouse, NEW_YEAR, MARCH)
+    with warehouse.transaction() as con:
+        con.execute("delete from complete_reads where resource = 'transactions' and month(day) = 2")
+    unreadable(warehouse, date(2026, 2, 1), date(2026, 2, 28), NOON, NOON)
+    assert days_to_sync(connection, warehouse, NOON) == (date(2026, 3, 3), MARCH)
+    with warehouse.transaction() as con:
+        con.execute("delete from complete_reads where day = '2026-03-01'")
+    assert days_to_sync(connection, warehouse, NOON) == (date(2026, 3, 1), MARCH)
+
+
+def test_recent_days_that_failed_do_not_stop_the_others(
+    connect: Callable[..., Connection], warehouse: Warehouse
+) -> None:
+    connection = connect(start_date=NEW_YEAR, lookback_days=20)
+    read(warehouse, NEW_YEAR, MARCH)
+    unreadable(warehouse, date(2026, 2, 18), date(2026, 2, 28), NOON, NOON)
+    assert days_to_sync(connection, warehouse, NOON) == (date(2026, 3, 1), MARCH)
+    with warehouse.transaction() as con:
+        con.execute("delete from unread_days")
+    unreadable(warehouse, date(2026, 3, 1), MARCH, NOON, NOON)
+    assert days_to_sync(connection, warehouse, NOON) == (date(2026, 2, 18), date(2026, 2, 28))
+    unreadable(warehouse, date(2026, 2, 18), date(2026, 2, 28), NOON, NOON)
+    assert days_to_sync(connection, warehouse, NOON) == (date(2026, 2, 18), MARCH), "when all failed, they are tried"
+
+
+def test_the_next_try_goes_to_the_month_that_was_not_tried_longest(full_sync: Sensor, warehouse: Warehouse) -> None:
+    history(warehouse, NEW_YEAR, MARCH, days_ago=8)
+    launched = []
+    for _ in range(4):  # January fails each time
+        first, last = (date.fromisoformat(day) for day in full_sync.launches())
+        launched.append(first.month)
+        with warehouse.transaction() as con:
+            con.execute(
+                "update complete_reads set read_at = $1 where resource = 'orders' and day between $2 and $3",
+                [full_sync.clock.now, first, last],
+            )
+        if first.month == 1 and len(launched) == 1:
+            unreadable(warehouse, first, last, full_sync.clock.now, full_sync.clock.now)
+        elif first.month == 1:
+            with warehouse.transaction() as con:
+                con.execute("update unread_days set tried_at = $1", [full_sync.clock.now])
+        else:
+            read(warehouse, first, last, full_sync.clock.now)
+        full_sync.clock.forward(300 if len(launched) < 3 else 3600)
+    assert launched == [1, 2, 3, 1]
+
+
+def test_a_month_that_stays_unreadable_is_tried_ever_more_rarely(full_sync: Sensor, warehouse: Warehouse) -> None:
+    read(warehouse, date(2026, 2, 1), MARCH)
+    unreadable(warehouse, NEW_YEAR, date(2026, 1, 31), NOON, NOON)
+    tries = []
+    for hour in range(1, 73):
+        full_sync.clock.forward(3600)
+        if isinstance(full_sync.tick(), dg.RunRequest):
+            tries.append(hour)
+            with warehouse.transaction() as con:
+                con.execute("update unread_days set tried_at = $1", [full_sync.clock.now])
+    assert tries == [1, 2, 4, 8, 16, 32, 56]
+
+
+def test_without_the_right_to_orders_the_history_is_not_read_over_and_over(
+    full_sync: Sensor, warehouse: Warehouse
+) -> None:
+    read(warehouse, NEW_YEAR, MARCH)
+    with warehouse.transaction() as con:
+        con.execute("delete from complete_reads where resource = 'orders'")
+    unreadable(warehouse, NEW_YEAR, MARCH, NOON, NOON, resource="orders")
+    full_sync.clock.forward(5 * 86400)
+    assert "All of the history" in full_sync.waits()
+    read(warehouse, date(2026, 3, 9), MARCH, full_sync.clock.now)  # the right was given
+    assert full_sync.launches() == ("2026-01-01", "2026-01-31")
+
+
+def test_what_was_read_and_not_derived_is_delivered(
+    keep_books: Callable[..., Any], dagster: dg.DagsterInstance
+) -> None:
+    """As after a run of which some days could not be read, or one that was killed in between."""
+    books = keep_books()
+    books.sell(1)
+    read_transactions(books.run, date(2026, 3, 1), MARCH)
+    retry = Sensor("retry", books.run.connection, dagster, books.clock)
+    assert retry.launches() == ("2026-03-09", "2026-03-09")
+    books.sync()
+    books.clock.forward(3600)
+    assert "Nothing failed" in retry.waits()

@@ -28,6 +28,13 @@ TRANSACTIONS: list[dict[str, Any]] = [
 ]
 ROW = "from operations where transaction_id = 'tx_1'"
 TAMPERED = {
+    "every_day_was_read": [
+        "insert into unread_days values ('transactions', '2025-01-14', now(), now(), false, 'Sitniks answered 500')",
+    ],
+    "every_order_was_read": [
+        "insert into unread_days values ('orders', '2025-01-14', now(), now(), true, 'no right to orders')",
+        "insert into order_tries values ('5003', false, now(), now(), 'Sitniks answered 500')",
+    ],
     "transaction_ids_are_unique": [
         f"insert into operations {ROW}",
         f"insert into operations by name select * replace ('u1:other' as external_id) {ROW}",

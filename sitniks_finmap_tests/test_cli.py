@@ -21,7 +21,7 @@ from sitniks_finmap.cli import cli, main
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.readback import read_back
 from sitniks_finmap.run import ConnectionRun, open_warehouse
-from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.test_delivery import writes
 
 ROOT = Path(__file__).parents[1]
@@ -101,6 +101,8 @@ def synced(connect: Callable[..., Connection], shop: Shop, home: None) -> Connec
         reconcile(con)
     shop.put_transactions([transaction(1, "1499.90"), transaction(2, "-1500.00"), transaction(4, "10.00")])
     shop.delete_transaction("tx_3")
+    run.now = lambda: datetime.now(UTC) - timedelta(minutes=15)
+    read_transactions(run, *days)  # misses it for the first time
     return run
 
 
@@ -182,3 +184,23 @@ def test_a_preview_of_a_connection_that_cannot_be_read_is_exit_code_1_and_no_pla
     assert result.exit_code == 1
     assert json.loads(result.output[result.output.rindex("[") :]) == []
     assert "refused the key (401)" in result.output
+
+
+def test_a_sync_of_which_one_month_cannot_be_read_delivers_the_others(
+    home: None, connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sitniks_finmap.http.READ_ATTEMPTS", 1)
+    before = TODAY.replace(day=1) - timedelta(days=1)
+    connect(start_date=before - timedelta(days=2))
+    month_before, this_month = (
+        {"id": name, "createdAt": f"{day}T00:30:00.000Z", "amount": 5, "description": "Оплата", "orderId": 5003}
+        for name, day in (("tx_1", before), ("tx_2", TODAY.replace(day=1)))
+    )
+    shop.put_transactions([month_before, this_month])
+    sandbox.fault(Fault("status", "sitniks", path="/orders/5003", times=None))
+    broken = datetime.fromisoformat(f"{before}T00:30:00+00:00")
+    sandbox.fault(Fault("status", "sitniks", times=None, path="/transactions", holding=broken))
+    result = command("sync")
+    assert result.exit_code == 1
+    assert f"u1: Sitniks answered 500 (when reading {before - timedelta(days=2)} to {before})" in result.output
+    assert [row["externalId"] for row in shop.operations()] == ["u1:tx_2"]

@@ -2,21 +2,41 @@
 
 import itertools
 from collections import Counter
-from datetime import date
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
-from sitniks_finmap.http import Unavailable
+from sitniks_finmap.assets.orders import BUDGET
+from sitniks_finmap.connections import Connection, data_folder
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sitniks import Row
+from sitniks_finmap_tests.books import OpenWarehouse
+from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.test_raw_sitniks_transactions import DAY, FIRST, LAST, complete, extract, rows, run
 
 __all__ = ["run"]  # the fixture
 
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+Hourly = Callable[..., ConnectionRun]
+EARLY = {"start_date": date(2026, 1, 1)}
 LONG_AGO = "2024-12-01T10:00:00.000Z"
+
+
+@pytest.fixture
+def hourly(connect: Callable[..., Connection]) -> Hourly:
+    """A run at noon on 10 March 2026, whose clock only a test moves and whose warehouse stays open."""
+
+    def hourly(**settings: Any) -> ConnectionRun:
+        connection = connect(**EARLY, **settings)
+        run = ConnectionRun(connection, OpenWarehouse(data_folder(), connection.name), "test-run", Clock())
+        run.sitniks.api.sleep = lambda seconds: None
+        return run
+
+    return hourly
 
 
 def transaction(number: int, at: str = "2025-01-15T10:00:00.000Z", **fields: Any) -> dict[str, Any]:
@@ -80,37 +100,51 @@ def test_each_order_is_asked_for_at_most_once_a_run(run: ConnectionRun, shop: Sh
             for number, (day, identity) in enumerate(itertools.product(("01-31", "02-15", "03-01"), (1, 1, 2, 404)))
         ]
     )
-    for _ in range(2):
-        sandbox.forget_requests()
-        assert extract(run, FIRST, LAST, orders=True) is None
-        assert max(Counter(asked_by_id(sandbox)).values()) == 1
-        assert set(asked_by_id(sandbox)) == {"1", "404"}
+    assert extract(run, FIRST, LAST, orders=True) is None
+    assert max(Counter(asked_by_id(sandbox)).values()) == 1
+    assert set(asked_by_id(sandbox)) == {"1", "404"}
 
 
 def test_a_deleted_order_keeps_its_status_as_last_known_and_is_not_asked_for_again(
-    run: ConnectionRun, shop: Shop, sandbox: Sandbox
+    hourly: Hourly, shop: Shop, sandbox: Sandbox
 ) -> None:
+    run = hourly()
+    clock: Any = run.now
     shop.put_order(order(1, status="В роботі"))
-    shop.put_transaction(transaction(1, orderId=1))
-    assert extract(run, DAY, DAY, orders=True) is None
+    shop.put_transaction(transaction(1, "2026-03-10T11:00:00.000Z", orderId=1))
+    read_hourly(run, 1)
     shop.delete_order(1)
-    assert extract(run, DAY, DAY, orders=True) is None
+    read_hourly(run, 1)
+    assert orders(run) == [("1", 1, "В роботі", False)], "one answer is no proof"
+    read_hourly(run, 2)
     assert orders(run) == [("1", 1, "В роботі", True)]
     sandbox.forget_requests()
-    assert extract(run, DAY, DAY, orders=True) is None
+    clock.forward(90 * 86400)
+    read_hourly(run, 2)
     assert asked_by_id(sandbox) == []
-    assert orders(run) == [("1", 1, "В роботі", True)]
 
 
-def test_an_order_that_comes_back_lives_again(run: ConnectionRun, shop: Shop) -> None:
-    listed = order(1, "2025-01-15T09:00:00.000Z")
-    shop.put_transaction(transaction(1, orderId=1))
-    for there in (True, False, True):
-        if there:
-            shop.put_order(listed)
-        else:
-            shop.delete_order(1)
-        assert extract(run, DAY, DAY, orders=True) is None
+def test_a_404_that_passes_takes_no_order_for_gone(hourly: Hourly, shop: Shop, sandbox: Sandbox) -> None:
+    run = hourly()
+    shop.put_order(order(1, status="В роботі"))
+    shop.put_transaction(transaction(1, "2026-03-10T11:00:00.000Z", orderId=1))
+    read_hourly(run, 1)
+    sandbox.fault(Fault("status", "sitniks", path="/orders/1", status=404))
+    read_hourly(run, 6)
+    assert orders(run) == [("1", 1, "В роботі", False)]
+    assert rows(run.warehouse, "from order_tries") == []
+
+
+def test_an_order_that_comes_back_lives_again(hourly: Hourly, shop: Shop) -> None:
+    run = hourly()
+    listed = order(1, "2026-03-10T09:00:00.000Z")
+    shop.put_transaction(transaction(1, "2026-03-10T11:00:00.000Z", orderId=1))
+    shop.put_order(listed)
+    read_hourly(run, 1)
+    shop.delete_order(1)
+    read_hourly(run, 4)
+    shop.put_order(listed)
+    read_hourly(run, 1)
     assert orders(run) == [("1", 1, "Новий", True), ("1", 2, "Новий", False)]
 
 
@@ -124,26 +158,75 @@ def test_orders_read_by_id_are_kept_in_small_batches_so_that_a_kill_costs_little
 
     def dying(order_id: str) -> Row | None:
         if next(calls) == 110:
-            raise Unavailable("Sitniks did not answer")
+            raise KeyboardInterrupt
         return read(order_id)
 
     monkeypatch.setattr(run.sitniks, "order", dying)
-    assert str(extract(run, DAY, DAY, orders=True)) == "u1: Sitniks did not answer"
+    with pytest.raises(KeyboardInterrupt):
+        extract(run, DAY, DAY, orders=True)
     assert rows(run.warehouse, "select count(*) from raw_sitniks_orders") == [(100,)]
 
 
-@pytest.mark.parametrize("kind", ["page_short", "count_lies", "page_shift"])
-def test_a_list_of_orders_that_is_not_whole_fails_and_is_not_recorded_as_read(
+@pytest.mark.parametrize("kind", ["page_short", "count_lies", "page_shift", "status", "filter_ignored"])
+def test_a_list_of_orders_that_is_not_whole_is_not_recorded_as_read_and_stops_nothing(
     kind: Any, run: ConnectionRun, shop: Shop, sandbox: Sandbox
 ) -> None:
-    shop.put_orders([order(number, "2025-01-15T09:00:00.000Z") for number in range(70)])
+    at = LONG_AGO if kind == "filter_ignored" else "2025-01-15T09:00:00.000Z"
+    shop.put_orders([order(number, at) for number in range(70)])
+    shop.put_transaction(transaction(1, orderId=1))
     sandbox.fault(Fault(kind, "sitniks", path="/orders", times=None))
-    assert str(extract(run, DAY, DAY, orders=True)).startswith(
-        "u1: Sitniks' list /orders was read 3 times and never whole"
-    )
+    assert extract(run, DAY, DAY, orders=True) is None
     assert complete(run.warehouse, "transactions") == [(DAY, DAY, 1)]
     assert complete(run.warehouse, "orders") == [(None, None, 0)]
     assert rows(run.warehouse, "select count(*) from raw_sitniks_orders") == [(0,)]
+    [(day, reason)] = rows(run.warehouse, "select day, reason from unread_days where resource = 'orders'")
+    assert day == DAY
+    assert reason.startswith("Sitniks")
+    assert asked_by_id(sandbox) == [], "one by one they would be thousands"
+    sandbox.clear_faults()
+    assert extract(run, DAY, DAY, orders=True) is None
+    assert rows(run.warehouse, "from unread_days") == []
+
+
+def test_one_unreadable_order_stops_no_other_and_is_shown(hourly: Hourly, shop: Shop, sandbox: Sandbox) -> None:
+    run = hourly()
+    clock: Any = run.now
+    shop.put_orders([order(number) for number in (5002, 5003, 5004)])
+    shop.put_transactions([transaction(n, "2026-03-10T11:00:00.000Z", orderId=n) for n in (5002, 5003, 5004)])
+    sandbox.fault(Fault("status", "sitniks", path="/orders/5003", times=None))
+    read_hourly(run, 1)
+    assert [one[0] for one in orders(run)] == ["5002", "5004"]
+    shown = "select order_id, reason, since, tried_at from unreadable_orders"
+    began = clock() - timedelta(hours=1)
+    assert rows(run.warehouse, shown) == [("5003", "Sitniks answered 500", began, began)]
+    sandbox.forget_requests()
+    read_hourly(run, 24)
+    assert 0 < asked_by_id(sandbox).count("5003") <= 6 * 6, "ever more rarely; six requests are one try"
+    [(*_, since, _)] = rows(run.warehouse, shown)
+    assert since == began
+    sandbox.clear_faults()
+    read_hourly(run, 24)
+    assert rows(run.warehouse, shown) == []
+    assert [one[0] for one in orders(run)] == ["5002", "5003", "5004"]
+
+
+def test_when_no_order_answers_the_run_stops_asking(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
+    shop.put_transactions([transaction(number, orderId=number) for number in range(40)])
+    sandbox.fault(Fault("status", "sitniks", path="/orders/", times=None))
+    assert extract(run, DAY, DAY, orders=True) is None
+    assert len(set(asked_by_id(sandbox))) == 3
+
+
+def test_a_key_without_the_right_to_orders_reads_transactions(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
+    shop.put_transactions([transaction(number, orderId=number) for number in range(40)])
+    shop.forbid("sitniks", "/orders")
+    for _ in range(2):
+        assert extract(run, FIRST, LAST, orders=True) is None
+    assert rows(run.warehouse, "select forbidden, count(*) from unread_days group by all") == [(True, 31)]
+    assert len(sandbox.requests(path="/orders")) == 2, "it is asked once a run"
+    shop.restore("sitniks")
+    assert extract(run, FIRST, LAST, orders=True) is None
+    assert rows(run.warehouse, "from unread_days") == []
 
 
 def test_ids_that_are_numbers_here_and_texts_there_are_the_same_orders(
@@ -187,3 +270,82 @@ def test_what_no_order_is_called_is_not_asked_for(run: ConnectionRun, shop: Shop
     shop.put_transactions([transaction(number, orderId=one) for number, one in enumerate(strange)])
     assert extract(run, DAY, DAY, orders=True) is None
     assert sorted(map(unquote, asked_by_id(sandbox))) == ["12", "A-7.1", "немає"]
+
+
+# -- How often an order is asked for --
+
+
+def read_hourly(run: ConnectionRun, times: int, days: int = 7) -> None:
+    """Syncs of the last days without news, an hour apart."""
+    clock: Any = run.now
+    for _ in range(times):
+        today = clock().date()
+        assert extract(run, today - timedelta(days), today, orders=True) is None
+        clock.forward(3600)
+
+
+def cash_on_delivery(shop: Shop, count: int) -> None:
+    """Payments of the last six days for orders of the month before."""
+    shop.put_orders([order(number, "2026-02-01T10:00:00.000Z", "Відправлено") for number in range(count)])
+    shop.put_transactions(
+        [
+            transaction(n, (NOON - timedelta(hours=1 + 140 * n / count)).strftime("%Y-%m-%dT%H:%M:%S.000Z"), orderId=n)
+            for n in range(count)
+        ]
+    )
+
+
+@pytest.mark.parametrize("final", [[], ["Виконано"]])
+def test_an_hour_without_news_asks_again_only_for_orders_that_moved_lately(
+    final: list[str], hourly: Hourly, shop: Shop, sandbox: Sandbox, record_property: Any
+) -> None:
+    """Before, each of the 120 was asked for by each sync."""
+    run = hourly(final_order_statuses=final)
+    cash_on_delivery(shop, 120)
+    read_hourly(run, 1)
+    assert len(asked_by_id(sandbox)) == 120
+    asked = []
+    for _ in range(12):
+        sandbox.forget_requests()
+        read_hourly(run, 1)
+        asked.append(len(asked_by_id(sandbox)))
+    record_property("said", f"orders asked for by 12 hourly syncs without news, of 120: {asked}")
+    assert max(asked) <= 20
+    assert sum(asked) < 120, "one of twelve"
+    shop.put_order(order(3, "2026-02-01T10:00:00.000Z", "Виконано"))
+    read_hourly(run, 24)
+    assert ("3", 2, "Виконано", False) in orders(run)
+
+
+def test_the_newest_are_asked_for_first_and_never_more_than_the_budget(
+    hourly: Hourly, shop: Shop, sandbox: Sandbox
+) -> None:
+    run = hourly()
+    clock: Any = run.now
+    cash_on_delivery(shop, 300)
+    read_hourly(run, 1)
+    clock.forward(3 * 86400)
+    sandbox.forget_requests()
+    read_hourly(run, 1)
+    assert sorted(map(int, asked_by_id(sandbox))) == list(range(BUDGET))
+
+
+def test_an_order_in_a_final_status_is_never_asked_for(hourly: Hourly, shop: Shop, sandbox: Sandbox) -> None:
+    run = hourly(final_order_statuses=["Виконано"])
+    shop.put_orders([order(1, status="Виконано"), order(2, status="В роботі")])
+    shop.put_transactions([transaction(n, "2026-03-10T11:00:00.000Z", orderId=n) for n in (1, 2)])
+    read_hourly(run, 1)
+    sandbox.forget_requests()
+    read_hourly(run, 8)
+    assert "2" in asked_by_id(sandbox)
+    assert "1" not in asked_by_id(sandbox)
+
+
+def test_an_order_that_does_not_exist_is_asked_for_ever_more_rarely(
+    hourly: Hourly, shop: Shop, sandbox: Sandbox
+) -> None:
+    run = hourly()
+    shop.put_transaction(transaction(1, "2026-03-10T11:00:00.000Z", orderId=404))
+    read_hourly(run, 24)
+    assert 2 <= len(asked_by_id(sandbox)) <= 6
+    assert rows(run.warehouse, "from unreadable_orders") == [], "it is not unreadable: there is none"

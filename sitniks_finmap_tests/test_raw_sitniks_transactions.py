@@ -18,7 +18,6 @@ from sitniks_finmap.assets import months
 from sitniks_finmap.assets.extract import extract_assets, read_orders, read_transactions, store
 from sitniks_finmap.automation import days_to_sync, first_unread_day, range_tags
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.http import Unavailable
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sitniks import Row
@@ -27,6 +26,7 @@ from sitniks_finmap_tests.test_warehouse import Other, read_when_asked
 
 KYIV = ZoneInfo("Europe/Kyiv")
 DAY = date(2025, 1, 15)
+NOON_OF_DAY = datetime(2025, 1, 15, 12, tzinfo=UTC)
 BATCHES = settings(deadline=None, phases=[Phase.generate])  # an example is a batch: to shrink it takes minutes
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -301,13 +301,13 @@ def test_what_lies_on_a_bound_is_read_once_and_on_its_own_day(run: ConnectionRun
 
 
 def die_in_window(run: ConnectionRun, resource: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the given window on, Sitniks answers no more."""
+    """In the given window the run is stopped."""
     calls = itertools.count(1)
     read = getattr(run.sitniks, resource)
 
     def dying(start: datetime, end: datetime) -> list[Row]:
         if next(calls) >= number:
-            raise Unavailable("Sitniks did not answer")
+            raise KeyboardInterrupt
         return cast(list[Row], read(start, end))
 
     monkeypatch.setattr(run.sitniks, resource, dying)
@@ -318,7 +318,8 @@ def test_an_import_that_dies_keeps_the_windows_that_it_finished(
 ) -> None:
     fill_windows(shop)
     die_in_window(import_run, "transactions", 3, monkeypatch)
-    assert str(extract(import_run, FIRST, LAST)) == "u1: Sitniks did not answer"
+    with pytest.raises(KeyboardInterrupt):
+        extract(import_run, FIRST, LAST)
     assert complete(import_run.warehouse, "transactions") == [(FIRST, date(2025, 2, 28), 29)]
     assert rows(
         import_run.warehouse, "select day, count(*) from raw_sitniks_transactions group by all order by day"
@@ -334,7 +335,8 @@ def test_an_import_that_died_among_the_transactions_goes_on_at_the_window_where_
 ) -> None:
     fill_windows(shop)
     die_in_window(import_run, "transactions", 3, monkeypatch)
-    extract(import_run, FIRST, LAST)
+    with pytest.raises(KeyboardInterrupt):
+        extract(import_run, FIRST, LAST)
     assert first_unread_day(import_run.connection, import_run.warehouse, LAST) == date(2025, 3, 1)
 
 
@@ -344,7 +346,8 @@ def test_an_import_that_died_among_the_orders_goes_on_at_the_window_where_it_die
     fill_windows(shop)
     with monkeypatch.context() as death:
         die_in_window(import_run, "orders", 3, death)
-        assert extract(import_run, FIRST, LAST, orders=True)
+        with pytest.raises(KeyboardInterrupt):
+            extract(import_run, FIRST, LAST, orders=True)
     assert first_unread_day(import_run.connection, import_run.warehouse, LAST) == date(2025, 3, 1)
     assert extract(import_run, date(2025, 3, 1), LAST, orders=True) is None
     assert first_unread_day(import_run.connection, import_run.warehouse, LAST) == LAST
@@ -430,6 +433,118 @@ def test_what_a_failure_says_names_the_connection_the_list_and_what_was_seen(
     assert "Іваненко" not in said
 
 
+# -- One unreadable month --
+
+FEBRUARY = datetime(2025, 2, 15, 10, 0, 1, tzinfo=UTC)
+
+
+def days(first: date, last: date) -> set[str]:
+    return {day.isoformat() for day in every_day(first, last)}
+
+
+def test_one_unreadable_month_stops_no_other(import_run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
+    fill_windows(shop)
+    sandbox.fault(Fault("status", "sitniks", times=None, holding=FEBRUARY, path="/transactions"))
+    said = extract(import_run, FIRST, LAST)
+    assert said
+    assert said.startswith(
+        "u1: Sitniks answered 500 (when reading 2025-02-01 to 2025-02-28). What could be read is kept"
+    )
+    assert rows(import_run.warehouse, "select day, count(*) from latest_transactions group by all order by day") == [
+        (FIRST, 3),
+        (date(2025, 3, 1), 3),
+    ]
+    assert complete(import_run.warehouse, "transactions") == [(FIRST, LAST, 3)]
+    [(reason, count)] = rows(import_run.warehouse, "select reason, count(*) from unread_days group by all")
+    assert (reason, count) == ("Sitniks answered 500", 28)
+    sandbox.clear_faults()
+    assert extract(import_run, FIRST, LAST) is None
+    assert rows(import_run.warehouse, "from unread_days") == []
+
+
+def test_in_dagster_only_the_days_that_could_not_be_read_fail(
+    import_run: ConnectionRun, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance
+) -> None:
+    fill_windows(shop)
+    sandbox.fault(Fault("status", "sitniks", times=None, holding=FEBRUARY, path="/transactions"))
+    assets = extract_assets(import_run.connection)
+    result = dg.materialize(
+        assets,
+        resources={"u1": import_run},
+        tags=range_tags(FIRST, LAST),
+        run_config=QUIET,
+        raise_on_error=False,
+        instance=dagster,
+    )
+    assert not result.success
+    found = {
+        event.partition: event.metadata["rows"].value
+        for event in result.asset_materializations_for_node("u1__raw_sitniks_transactions")
+    }
+    assert found == {"2025-01-31": 3, "2025-03-01": 3, "2025-03-02": 0}
+    definition = assets[0].partitions_def
+    assert definition
+    status = dagster.get_status_by_partition(assets[0].key, definition.get_partition_keys(), definition)
+    assert status
+    by_status = {name: {day for day, one in status.items() if one and one.value == name} for name in ("FAILED",)}
+    assert complete(import_run.warehouse, "orders") == [(FIRST, LAST, 31)], "no step follows one that failed"
+    assert by_status["FAILED"] == days(date(2025, 2, 1), date(2025, 2, 28))
+
+
+def test_the_month_that_was_tried_longest_ago_is_tried_first(connect: Any, shop: Shop, sandbox: Sandbox) -> None:
+    """And when several fail in a row, Sitniks is down: the others are not even asked."""
+    run = patient(connect(start_date=date(2025, 1, 1)))
+    sandbox.fault(Fault("status", "sitniks", times=None, path="/transactions"))
+
+    def asked() -> list[str]:
+        sandbox.forget_requests()
+        assert extract(run, date(2025, 1, 1), date(2025, 6, 30))
+        return list(dict.fromkeys(one.parameters["createdAtTo"][:7] for one in sandbox.requests(path="/transactions")))
+
+    assert asked() == ["2025-01", "2025-02", "2025-03"]
+    assert asked() == ["2025-04", "2025-05", "2025-06"]
+    assert asked() == ["2025-01", "2025-02", "2025-03"]
+
+
+def test_a_refused_key_is_not_tried_month_by_month(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
+    shop.revoke("sitniks")
+    assert "refused the key (401)" in str(extract(run, date(2025, 1, 10), date(2025, 6, 30)))
+    assert len(sandbox.requests()) == 1
+
+
+# -- A list that shows other days than were asked for --
+
+
+@pytest.mark.parametrize("field", ["createdAt", "date"])
+def test_a_list_that_ignores_its_filter_fails_the_read(
+    field: str, run: ConnectionRun, shop: Shop, sandbox: Sandbox
+) -> None:
+    shop.put_transactions([{"id": n, field: f"2024-03-{1 + n % 28:02} 10:00:00", "amount": 1} for n in range(40)])
+    shop.put_transaction({"id": "today", field: "2025-01-15 10:00:00", "amount": 1})
+    sandbox.fault(Fault("filter_ignored", "sitniks", times=None))
+    assert "list /transactions ignores its date filter" in str(extract(run, DAY, DAY))
+    assert rows(run.warehouse, "select count(*) from raw_sitniks_transactions") == [(0,)]
+    sandbox.clear_faults()
+    assert extract(run, DAY, DAY) is None
+    assert rows(run.warehouse, "select transaction_id from raw_sitniks_transactions") == [("today",)]
+
+
+def test_a_few_strays_are_fine_and_so_are_payments_entered_later(run: ConnectionRun, shop: Shop) -> None:
+    """Of each of two lists most lie elsewhere by their own date; the filter works, as a window without rows shows."""
+    entered = datetime(2025, 1, 15, 10, tzinfo=UTC)
+    for n in range(30):
+        shop.put_transaction({"id": n, "date": "2025-01-03 10:00:00", "amount": 1}, entered)
+    shop.put_transaction({"id": "stray", "createdAt": "2024-01-01T10:00:00Z", "amount": 1}, entered)
+    assert extract(run, DAY, DAY) is None
+    assert rows(run.warehouse, "select count(*) from raw_sitniks_transactions") == [(31,)]
+
+
+def test_a_filter_on_another_axis_than_created_at_fails_the_read(run: ConnectionRun, shop: Shop) -> None:
+    for n in range(10):
+        shop.put_transaction({"id": n, "createdAt": "2025-01-03T10:00:00Z", "amount": 1}, NOON_OF_DAY)
+    assert "ignores its date filter" in str(extract(run, DAY, DAY))
+
+
 # -- Others at the warehouse --
 
 
@@ -466,7 +581,6 @@ def test_in_dagster_a_read_that_is_not_whole_fails_the_run_and_nothing_follows_i
     assert event.step_failure_data.user_failure_data
     assert str(event.step_failure_data.user_failure_data.description).startswith("u1: Sitniks' list /transactions")
     assert result.get_asset_materialization_events() == []
-    assert sandbox.requests(path="/orders") == []
 
 
 def test_each_day_has_its_own_numbers_in_dagster(run: ConnectionRun, shop: Shop) -> None:

@@ -94,10 +94,19 @@ def add_day_metadata(
 
     All queries take $first and $last and begin with a column `day`; no table has personal data.
     """
+    for key, metadata in day_metadata(context, con, totals, **tables).items():
+        context.add_asset_metadata(metadata, partition_key=key)
+
+
+def day_metadata(
+    context: dg.AssetExecutionContext, con: duckdb.DuckDBPyConnection, totals: str, **tables: str
+) -> dict[str, dict[str, Any]]:
+    """Partition key → its numbers and small tables."""
     first_day, last_day = chosen_days(context)
     days = {"first": first_day, "last": last_day}
     numbers = con.execute(totals, days).df().set_index("day")
     previews = {name: _tables_by_day(con, query, days) for name, query in tables.items()}
+    every: dict[str, dict[str, Any]] = {}
     for key in context.partition_keys:
         day = pd.Timestamp(key)
         found = numbers.loc[day].to_dict() if day in numbers.index else dict.fromkeys(numbers.columns, 0)
@@ -107,7 +116,8 @@ def add_day_metadata(
         for name, previewed in previews.items():
             if table := previewed.get(date.fromisoformat(key)):
                 metadata[name] = dg.MetadataValue.md(table)
-        context.add_asset_metadata(metadata, partition_key=key)
+        every[key] = metadata
+    return every
 
 
 def _tables_by_day(con: duckdb.DuckDBPyConnection, query: str, days: dict[str, date]) -> dict[date, str]:

@@ -47,6 +47,32 @@ LIST_DIFFERENCES = (
 
 CHECKS = [
     Check(
+        "raw_sitniks_transactions",
+        "every_day_was_read",
+        "Every day of transactions could be read when Sitniks was last asked.",
+        "unread_days",
+        "Days of transactions that Sitniks could not show: {wrong}, from {for_example} on.",
+        "They are read again automatically. If it stays, `sitniks-finmap doctor --connection {connection}` tells more; "
+        "send the days to the support of Sitniks.",
+        """
+        select count(*) as wrong, min(day) as for_example from unread_days where resource = 'transactions'
+        """,
+    ),
+    Check(
+        "raw_sitniks_orders",
+        "every_order_was_read",
+        "Every order could be read; one that could not keeps its last known status, and payments go on.",
+        "unread",
+        "Orders that Sitniks could not show: {orders}; days of orders: {days}. Their statuses stay as last known.",
+        "They are read again automatically. Give the Sitniks key the right to orders if it lacks it.",
+        """
+        select orders + days as wrong, orders, days
+        from
+            (select count(*) as orders from unreadable_orders),
+            (select count(*) as days from unread_days where resource = 'orders')
+        """,
+    ),
+    Check(
         "operations",
         "transaction_ids_are_unique",
         "No transaction has two operations, and no externalId belongs to two.",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.schema import sql
-from sitniks_finmap.sitniks import Row, several_records
+from sitniks_finmap.sitniks_list import Row, several_records
 
 log = logging.getLogger(__name__)
 

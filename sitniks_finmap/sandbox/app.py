@@ -115,7 +115,7 @@ class Application:
         shop = self._keys.get((api, _key(api, headers)))
         method, now = scope["method"], self._clock()
         request = Request(api, method, path, scope["query_string"], headers, body, shop, None, now)
-        request.fault = self._faults.take(api, method, path, shop.name if shop else None)
+        request.fault = self._faults.take(api, method, path, shop.name if shop else None, scope["query_string"])
         return request
 
     async def _answer(self, request: Request) -> Answer:

@@ -3,12 +3,15 @@
 import random
 import threading
 from dataclasses import field
+from datetime import datetime
 from typing import Literal
+from urllib.parse import parse_qs
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from .exchange import BASES, Answer, Api, dumps, html_answer
+from .sitniks_rows import parse_stamp
 
 FaultKind = Literal[
     # nothing is applied
@@ -37,6 +40,12 @@ FaultKind = Literal[
     "page_short",  # the last `delta` rows of the page are missing, `count` is right; also of Finmap's list
     "count_lies",  # `count` + `delta`
     "total_instead_of_count",
+    "count_of_page",  # `count` is the page's size, and `total` the list's
+    "only_count_of_page",  # `count` is the page's size, and nothing counts the list
+    "no_count",
+    "capped",  # no count, and nothing after the first `delta` rows of the list
+    "capped_again",  # no count, and after the first `delta` rows the last page comes again
+    "filter_ignored",  # the list shows every row, whatever the bounds
     "named_array",  # the array is called "transactions" or "orders" instead of "data"
     "ids_as_strings",
 ]
@@ -50,6 +59,12 @@ LISTS: frozenset[FaultKind] = frozenset(
         "page_short",
         "count_lies",
         "total_instead_of_count",
+        "count_of_page",
+        "only_count_of_page",
+        "no_count",
+        "capped",
+        "capped_again",
+        "filter_ignored",
         "named_array",
         "ids_as_strings",
     }
@@ -62,7 +77,8 @@ LIST_PATHS: dict[Api, tuple[str, ...]] = {"sitniks": ("/transactions", "/orders"
 class Fault:
     """One thing that goes wrong for the requests that match.
 
-    `path` is a prefix below the API's base, as in "/operations". The first `after` matching requests pass,
+    `path` is a prefix below the API's base, as in "/operations"; `holding` matches only lists of Sitniks whose
+    bounds hold this moment, as if a row of that moment could not be read. The first `after` matching requests pass,
     then `times` of them are hit (None = all), each with `probability` if one is given, drawn from `seed`.
     Faults for creations or lists match only those requests. A request gets at most one fault, the oldest
     first. Waiting (`seconds` of slow, slow_after, drip) is real time; `stored` and `queued` follow the clock.
@@ -84,18 +100,21 @@ class Fault:
     delta: int = 1
     conflict: bool = True
     full_length: bool = False
+    holding: datetime | None = None
 
     def __post_init__(self) -> None:
         of_sitniks = self.kind in LISTS and self.kind != "page_short"
         if (self.kind in CREATIONS and self.api != "finmap") or (of_sitniks and self.api != "sitniks"):
             raise ValueError(f"{self.kind} is not a fault of {self.api}")
 
-    def matches(self, api: Api, method: str, path: str, shop: str | None) -> bool:
+    def matches(self, api: Api, method: str, path: str, shop: str | None, query: bytes = b"") -> bool:
         if self.api != api or self.shop not in (None, shop) or self.method not in (None, method):
             return False
         if self.kind in CREATIONS and not (method == "POST" and path in CREATION_PATHS):
             return False
         if self.kind in LISTS and path not in LIST_PATHS[api]:
+            return False
+        if self.holding and not _holds(query, self.holding):
             return False
         return path.startswith((self.path or "").removeprefix(BASES[api]))
 
@@ -145,12 +164,19 @@ class Faults:
         with self._lock:
             self._armed.clear()
 
-    def take(self, api: Api, method: str, path: str, shop: str | None) -> Fault | None:
+    def take(self, api: Api, method: str, path: str, shop: str | None, query: bytes = b"") -> Fault | None:
         """The fault for this request, counted as used."""
         if not self._armed:
             return None
         with self._lock:
             for armed in self._armed:
-                if armed.fault.matches(api, method, path, shop) and armed.strikes():
+                if armed.fault.matches(api, method, path, shop, query) and armed.strikes():
                     return armed.fault
         return None
+
+
+def _holds(query: bytes, moment: datetime) -> bool:
+    """Whether the bounds of a list of Sitniks hold a moment."""
+    asked = parse_qs(query.decode("latin-1"))
+    bounds = [parse_stamp(asked.get(name, [None])[0]) for name in ("createdAtFrom", "createdAtTo")]
+    return all(bounds) and bounds[0] <= moment <= bounds[1]  # type: ignore[operator]

@@ -57,8 +57,12 @@ def _list(request: Request, rows: SitniksRows, name: RowList) -> Answer:
     lower = _wall_time(parameters, "createdAtFrom", EVER[0])
     upper = _wall_time(parameters, "createdAtTo", EVER[1])
     fault = request.fault
+    if fault and fault.kind == "filter_ignored":
+        lower, upper = EVER
+    if fault and fault.kind in ("capped", "capped_again"):
+        limit, skip = _capped(fault, limit, skip)
     skip = _faulty_skip(fault, limit, skip)
-    bodies, count = rows.page_and_count(limit, skip, (lower, upper))
+    bodies, count = rows.page_and_count(limit, skip, (lower, upper)) if limit else ([], 0)
     return _page(bodies, count, name, fault)
 
 
@@ -87,6 +91,13 @@ def _wall_time(parameters: dict[str, str], name: str, default: int) -> int:
     return microseconds(moment.replace(tzinfo=UTC))
 
 
+def _capped(fault: Fault, limit: int, skip: int) -> tuple[int, int]:
+    """Which page a server shows that stops a list after `delta` rows."""
+    if skip < fault.delta - 1 or (skip < fault.delta and fault.kind == "capped"):
+        return min(limit, fault.delta - skip), skip
+    return (0, 0) if fault.kind == "capped" else (limit, max(0, fault.delta - limit))
+
+
 def _faulty_skip(fault: Fault | None, limit: int, skip: int) -> int:
     if fault and fault.kind == "page_shift":
         return max(0, skip - 1)
@@ -111,8 +122,15 @@ def _page(bodies: list[str], count: int, name: RowList, fault: Fault | None) -> 
     elif kind == "ids_as_strings":
         bodies = [_with_text_ids(body) for body in bodies]
     array = name if kind == "named_array" else "data"
-    counter = "total" if kind == "total_instead_of_count" else "count"
-    return Answer(200, f'{{"{array}":[{",".join(bodies)}],"{counter}":{count}}}'.encode())
+    counts = {"count": count}
+    if kind == "total_instead_of_count":
+        counts = {"total": count}
+    elif kind in ("count_of_page", "only_count_of_page"):
+        counts = {"count": len(bodies)} | ({"total": count} if kind == "count_of_page" else {})
+    elif kind in ("no_count", "capped", "capped_again"):
+        counts = {}
+    told = "".join(f',"{name}":{number}' for name, number in counts.items())
+    return Answer(200, f'{{"{array}":[{",".join(bodies)}]{told}}}'.encode())
 
 
 def _with_text_ids(body: str) -> str:

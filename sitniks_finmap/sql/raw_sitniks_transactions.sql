@@ -15,14 +15,19 @@ select
     latest.content_hash as latest_hash,
     latest.gone_at,
     r.read_at,
-    r.run_id
+    r.run_id,
+    -- The windows in which it was seen narrow down where it is on the axis of the API.
+    if(latest.seen_from <= r.read_to and latest.seen_to >= r.read_from,
+        greatest(latest.seen_from, r.read_from), coalesce(r.read_from, latest.seen_from)) as seen_from,
+    if(latest.seen_from <= r.read_to and latest.seen_to >= r.read_from,
+        least(latest.seen_to, r.read_to), coalesce(r.read_to, latest.seen_to)) as seen_to
 from incoming i
 cross join settings s
 cross join this_read r
 left join latest_transactions latest on latest.transaction_id = i.id;
 
 update raw_sitniks_transactions
-set last_seen_at = arrived.read_at
+set last_seen_at = arrived.read_at, seen_from = arrived.seen_from, seen_to = arrived.seen_to, missing_at = null
 from arrived
 where raw_sitniks_transactions.transaction_id = arrived.transaction_id
     and raw_sitniks_transactions.version = arrived.latest_version
@@ -39,6 +44,8 @@ select
     content_hash,
     read_at as first_seen_at,
     read_at as last_seen_at,
-    run_id
+    run_id,
+    seen_from,
+    seen_to
 from arrived
 where latest_hash is distinct from content_hash or gone_at is not null;

@@ -78,6 +78,16 @@ comment on column last_runs.run_id is 'Dagster run of the last start.';
 comment on column last_runs.started_at is 'The last start.';
 comment on column last_runs.ended_at is 'The last end.';
 comment on column last_runs.error is 'Why it failed when it ended last; null when it did not. Names no key and no customer.';
+-- One row is one day of one resource (transactions, orders) whose last read failed; a complete read takes it out.
+create table unread_days (
+    resource varchar not null,
+    day date not null,
+    failing_since timestamptz not null,
+    tried_at timestamptz not null,
+    forbidden boolean not null,
+    reason varchar not null,
+    primary key (resource, day)
+);
 
 create table raw_sitniks_transactions (
     transaction_id varchar not null,
@@ -90,6 +100,9 @@ create table raw_sitniks_transactions (
     last_seen_at timestamptz not null,
     run_id varchar,
     gone_at timestamptz,
+    seen_from timestamptz,
+    seen_to timestamptz,
+    missing_at timestamptz,
     primary key (transaction_id, version)
 );
 comment on table raw_sitniks_transactions is 'One row is one version of one Sitniks transaction, exactly as Sitniks answered it. A changed payload is a new version; nothing is overwritten.';
@@ -102,7 +115,10 @@ comment on column raw_sitniks_transactions.content_hash is 'MD5 of the payload.'
 comment on column raw_sitniks_transactions.first_seen_at is 'When this version was read for the first time.';
 comment on column raw_sitniks_transactions.last_seen_at is 'When this version was read for the last time.';
 comment on column raw_sitniks_transactions.run_id is 'Dagster run that brought this version.';
-comment on column raw_sitniks_transactions.gone_at is 'When a complete read no longer had it; null while it lives.';
+comment on column raw_sitniks_transactions.gone_at is 'When a second complete read did not have it, in a later run; null while it lives.';
+comment on column raw_sitniks_transactions.seen_from is 'Beginning of the narrowest window in whose lists it was seen: there it is on the axis that the API filters by.';
+comment on column raw_sitniks_transactions.seen_to is 'End of that window.';
+comment on column raw_sitniks_transactions.missing_at is 'When a complete read did not have it for the first time; a later one that has it takes this back.';
 
 create table raw_sitniks_orders (
     order_id varchar not null,
@@ -125,7 +141,17 @@ comment on column raw_sitniks_orders.content_hash is 'MD5 of the payload.';
 comment on column raw_sitniks_orders.first_seen_at is 'When this version was read for the first time.';
 comment on column raw_sitniks_orders.last_seen_at is 'When this version was read for the last time.';
 comment on column raw_sitniks_orders.run_id is 'Dagster run that brought this version.';
-comment on column raw_sitniks_orders.gone_at is 'When Sitniks answered 404 for it; the status stays as last known.';
+comment on column raw_sitniks_orders.gone_at is 'When Sitniks answered 404 for it a second time, in a later run; the status stays as last known.';
+
+-- One row is one order that did not come when it was last asked for by its ID: Sitniks has none (missing), or could not
+-- answer. It stays as last known, and is asked for ever more rarely.
+create table order_tries (
+    order_id varchar primary key,
+    missing boolean not null,
+    failing_since timestamptz not null,
+    tried_at timestamptz not null,
+    reason varchar not null
+);
 
 create table operations (
     transaction_id varchar not null,

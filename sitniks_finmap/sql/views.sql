@@ -107,6 +107,23 @@ left join finmap_accounts a using (account)
 where m.settlement_account is not null
     and m.settlement_account not in (select mapped_by from derived where mapped_by is not null)
     and exists (from derived);
+-- One row is one order that Sitniks could not show when it was last asked for; its status stays as last known.
+create or replace view unreadable_orders as
+select order_id, reason, failing_since as since, tried_at
+from order_tries
+where not missing;
+
+-- One row is one live transaction whose operation or rejection was not derived from its present version.
+create or replace view underived_transactions as
+select t.transaction_id, t.day
+from latest_transactions t
+cross join settings s
+left join (
+    select transaction_id, raw_version from operations
+    union all
+    select transaction_id, raw_version from rejected_transactions
+) derived using (transaction_id)
+where t.day >= s.start_date and if(t.gone_at is null, derived.raw_version is distinct from t.version, derived.raw_version is not null);
 
 -- A JSON value as one line of text: of an object its title or name; null when there is nothing to read.
 -- Control characters, line ends and the marks that turn the writing direction are taken out.

@@ -1,4 +1,5 @@
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -274,3 +275,44 @@ def test_the_same_seed_gives_the_same_bad_luck(client: Client) -> None:
 def test_a_fault_of_the_other_api_is_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match="is not a fault of"):
         Fault(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("kind", "skip", "rows", "counts"),
+    [
+        ("count_of_page", 0, 5, {"count": 5, "total": 9}),
+        ("only_count_of_page", 5, 4, {"count": 4}),
+        ("no_count", 0, 5, {}),
+        ("capped", 0, 5, {}),
+        ("capped", 5, 2, {}),
+        ("capped", 7, 0, {}),
+        ("capped_again", 7, 5, {}),
+    ],
+)
+def test_how_a_list_is_counted_and_cut(
+    client: Client, kind: FaultKind, skip: int, rows: int, counts: dict[str, int]
+) -> None:
+    client.shop.put_transactions([{"id": n, "createdAt": "2026-03-01T10:00:00.000Z"} for n in range(9)])
+    client.sandbox.fault(Fault(kind, "sitniks", delta=7))
+    answer = client.sitniks("/transactions", limit=5, skip=skip).json()
+    assert len(answer.pop("data")) == rows
+    assert answer == counts
+
+
+def test_a_list_that_ignores_its_filter_shows_everything(client: Client) -> None:
+    client.shop.put_transaction({"id": 1, "createdAt": "2026-03-01T10:00:00.000Z"})
+    day: Any = {"createdAtFrom": "2026-03-05T00:00:00.000Z", "createdAtTo": "2026-03-06T00:00:00.000Z"}
+    assert client.page(**day) == ([], 0)
+    client.sandbox.fault(Fault("filter_ignored", "sitniks"))
+    assert client.page(**day)[1] == 1
+
+
+def test_a_fault_of_a_moment_hits_only_lists_that_hold_it(client: Client) -> None:
+    client.sandbox.fault(Fault("status", "sitniks", times=None, holding=datetime(2026, 3, 5, 12, tzinfo=UTC)))
+    for first, last, status in ((4, 5, 200), (5, 6, 500), (1, 31, 500), (6, 7, 200)):
+        bounds: Any = {
+            "createdAtFrom": f"2026-03-{first:02}T00:00:00.000Z",
+            "createdAtTo": f"2026-03-{last:02}T00:00:00Z",
+        }
+        assert client.sitniks("/transactions", **bounds).status_code == status
+    assert client.sitniks("/orders/1").status_code == 404

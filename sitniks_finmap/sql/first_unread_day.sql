@@ -1,0 +1,9 @@
+-- The first day from $first to $last that was not read completely since it ended and has not failed since then: a first
+-- import that died goes on there. A day that failed is tried again by itself (see months_to_read_again): it must not
+-- make every sync read everything after it.
+select min(d.day)::date as day
+from generate_series($first::date, $last::date, interval 1 day) d(day)
+cross join (values ('transactions'), ('orders')) r(resource)
+left join complete_reads c on c.resource = r.resource and c.day = d.day
+left join unread_days u on u.resource = r.resource and u.day = d.day
+where coalesce(greatest(c.read_at, u.tried_at), timestamptz '-infinity') < timezone($zone, d.day + interval 1 day)

@@ -1,0 +1,38 @@
+-- One row is one month that is due to be read again, the one tried longest ago first: a day of it was read longer ago than
+-- $every, or failed, or misses a transaction, which a second look must settle. A failed day is tried again after as long
+-- as it has been failing, from $soon to a day; one of the last days ($recent) every $soon, for the sync leaves it out.
+with days as (
+    select
+        day,
+        resource,
+        coalesce(u.tried_at, c.read_at) as tried_at,
+        if(
+            u.day is null,
+            c.read_at < $now - $every and not day >= $recent,
+            u.tried_at + if(day >= $recent, $soon, greatest($soon, least(u.tried_at - u.failing_since, interval 1 day))) <= $now
+                -- Without the right to orders no day of them can be read, until one can.
+                and (not u.forbidden or u.tried_at < (
+                    select max(read_at) from complete_reads r where r.resource = resource_of
+                ))
+        ) as due
+    from (select *, resource as resource_of from complete_reads where day >= $first) c
+    full join (select *, resource as resource_of from unread_days where day >= $first) u using (day, resource, resource_of)
+),
+missing as (
+    -- The window in which it was last seen is in one month; where that is not known, its own day is.
+    select date_trunc('month', coalesce(timezone($zone, seen_from + interval 1 millisecond)::date, day)) as month, max(missing_at) as at
+    from latest_transactions
+    where gone_at is null and missing_at <= $now - 2 * $soon
+    group by all
+),
+months as (
+    select date_trunc('month', day) as month, min(tried_at) as tried_at, bool_or(due) as due
+    from (select day, max(tried_at) as tried_at, bool_or(due) as due from days group by all)
+    group by all
+)
+select greatest(month, $first)::date as first_day, least(last_day(month), $today)::date as last_day
+from months
+left join missing using (month)
+where due or tried_at < missing.at + interval 10 minutes
+order by tried_at, month
+limit 1
