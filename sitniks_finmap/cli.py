@@ -9,13 +9,13 @@ from rich.markup import escape
 
 from sitniks_finmap import __version__
 from sitniks_finmap.connections import Connection, choose, load_connections
+from sitniks_finmap.decision_commands import approve, catch_up, dismiss, rollback
 from sitniks_finmap.exits import run_command
 from sitniks_finmap.identity_commands import accept_key, rename
 from sitniks_finmap.settings_files import load_env
 from sitniks_finmap.terminal import (
     MARKS,
     Day,
-    decide_for,
     for_each,
     one_connection,
     out,
@@ -137,55 +137,6 @@ def explain(transaction: str, connection: str | None) -> None:
     sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one), proving=False), transaction) else 1)
 
 
-@cli.command()
-@CONNECTION
-@click.option("--day", type=DAY, metavar="DAY", help="Only what waits of this day.")
-@click.option("--transaction", metavar="ID", help="Only what waits of this transaction.")
-@click.option("--recreate", is_flag=True, help="Create again what a person deleted in Finmap.")
-def approve(connection: str | None, day: datetime | None, transaction: str | None, recreate: bool) -> None:
-    """Let through what waits for a person; the next sync does it."""
-    decide_for("approve", connection, day, transaction, recreate)
-
-
-@cli.command()
-@CONNECTION
-@click.option("--day", type=DAY, metavar="DAY", help="Only what waits of this day.")
-@click.option("--transaction", metavar="ID", help="Only what waits of this transaction.")
-def dismiss(connection: str | None, day: datetime | None, transaction: str | None) -> None:
-    """Leave Finmap as it is where something waits.
-
-    Until the transaction changes again. What a person deleted in Finmap is dismissed by naming the transaction.
-    """
-    decide_for("dismiss", connection, day, transaction, recreate=False)
-
-
-@cli.command("catch-up")
-@CONNECTION
-@click.option("--until", type=DAY, metavar="DAY", help="Last day that is not posted.")
-@click.option("--undo", is_flag=True, help="Take it back: the next sync posts these days.")
-def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
-    """Mark the history as seen without posting it."""
-    from sitniks_finmap import decisions
-    from sitniks_finmap.run import open_warehouse
-
-    if bool(until) == undo:
-        raise click.UsageError("say either --until DAY or --undo")
-
-    def work(one: Connection, days: tuple[date, date]) -> bool:
-        warehouse = open_warehouse(one)
-        if undo or until is None:
-            with warehouse.run(wait=60):
-                out.print(f"{one.name}: {decisions.undo_catch_up(warehouse)} operations are to be posted again")
-            return True
-        ended = run("stage", one, (one.start_date, until.date()))
-        if ended:
-            with warehouse.run(wait=60):
-                out.print(f"{one.name}: {decisions.catch_up(warehouse, until.date())} operations are not posted")
-        return ended
-
-    for_each(connection, None, None, work)
-
-
 @cli.command("rebuild-ledger")
 @CONNECTION
 @click.option("--yes", is_flag=True, help="Do not ask before taking over from another installation.")
@@ -210,41 +161,6 @@ def rebuild_ledger(connection: str | None, yes: bool) -> None:
         return True
 
     for_each(connection, None, None, work)
-
-
-@cli.command()
-@click.option("--connection", metavar="NAME", help="Of which connection; may be left out when there is one.")
-@click.option("--run", "run_id", metavar="RUN", help="What this run created (its ID in the UI, or its beginning).")
-@FROM
-@TO
-@click.option("--force", is_flag=True, help="Also what a person edited in Finmap.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def rollback(
-    connection: str | None, run_id: str | None, first: datetime | None, last: datetime | None, force: bool, yes: bool
-) -> None:
-    """Take out of Finmap what a run created; ask first.
-
-    What is taken out is not sent again by a sync; `approve --recreate` brings it back.
-    """
-    from sitniks_finmap import decisions
-    from sitniks_finmap.report import print_rollback
-    from sitniks_finmap.run import ConnectionRun, open_warehouse
-
-    if bool(run_id) == bool(first and last):
-        raise click.UsageError("say either --run RUN, or --from DAY and --to DAY")
-    own = ConnectionRun(one := one_connection(connection), open_warehouse(one), "rollback")
-    with own.warehouse.run(wait=60):
-        with own.warehouse.transaction() as con:
-            planned = decisions.plan_rollback(
-                con,
-                run_id=run_id,
-                first_day=first.date() if first else None,
-                last_day=last.date() if last else None,
-                force=force,
-            )
-        if print_rollback(out, one, planned) and (yes or click.confirm("Delete these operations in Finmap?")):
-            show_progress()
-            out.print(str(decisions.roll_back(own, planned)))
 
 
 @cli.command()
@@ -288,7 +204,8 @@ def sandbox(port: int, live: float, days: int, seed: int) -> None:
     serve_sandbox(out, port=port, live=live or None, days=days, seed=seed)
 
 
-cli.add_command(accept_key)
+for command in (accept_key, approve, catch_up, dismiss, rollback):
+    cli.add_command(command)
 cli.add_command(rename)
 
 

@@ -1,5 +1,6 @@
 """What a person decides: approve, dismiss, catch up, roll back."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -110,6 +111,13 @@ def only_shown(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> list[Ch
     """Those of the changes that a person was shown before, as they are now."""
     rows = con.execute("select transaction_id, action, occasion from shown_changes").fetchall()
     return [one for one in changes if (one.transaction_id, one.action, one.occasion) in set(rows)]
+
+
+def other_kinds(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> dict[str, int]:
+    """What else is pending, by kind: what a decision about these changes leaves open."""
+    rows = con.execute("select transaction_id, action, kind from plan where standing = 'pending'").fetchall()
+    chosen = {(one.transaction_id, one.action) for one in changes}
+    return dict(Counter(kind for transaction_id, action, kind in rows if (transaction_id, action) not in chosen))
 
 
 def catch_up(warehouse: Warehouse, until: date) -> int:

@@ -14,6 +14,13 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
     """
     with run.warehouse.transaction() as con:
         con.execute(f"set timezone = '{run.connection.timezone}'")
+        # The externalId of its operation, as preview prints it, will do.
+        known = con.execute(
+            "select transaction_id from finmap_upload where external_id = $1 "
+            "union all select transaction_id from operations where external_id = $1",
+            [transaction_id],
+        ).fetchone()
+        transaction_id = known[0] if known else transaction_id
         found = {name: con.execute(query, [transaction_id]).fetchall() for name, query in QUERIES.items()}
     if not found["versions"]:
         out.print(f"{run.connection.name}: no transaction {escape(transaction_id)} was ever read")
@@ -94,7 +101,9 @@ QUERIES = {
     """,
     "rejected": "select reason || coalesce(': ' || written, '') from rejected_transactions where transaction_id = $1",
     "ledger": """
-        select external_id, state, coalesce(written, shown, intents[1]).type, coalesce(written, shown, intents[1]).amount, attempts, last_error, strftime(next_attempt_at, '%Y-%m-%d %H:%M')
+        select
+            external_id, state, coalesce(written, shown, intents[1]).type, coalesce(written, shown, intents[1]).amount,
+            attempts, last_error, strftime(next_attempt_at, '%Y-%m-%d %H:%M')
         from finmap_upload where transaction_id = $1 order by generation
     """,
     "writes": """

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from sitniks_finmap.automation import utc_now
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.decisions import RolledBack, note_shown
+from sitniks_finmap.decisions import Change, RolledBack, note_shown
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.summary import Sums
 
@@ -28,14 +28,17 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
     out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {total:,} planned")
     for standing, action, type, count, amount in sums:
         out.print(f"  {STANDING[standing]}{action} {count:,} {type}, {money(amount)}")
-    for action, standing, why, day, type, amount, comment, external_id, changes in rows:
+    for action, standing, kind, why, day, type, amount, comment, external_id, changes in rows:
         out.print(
             f"  {action} {day} {type:<7} {money(amount):>12}  [dim]{escape(external_id)}[/]  {escape(comment or '')}"
         )
         for field, before, after in changes:
             out.print(f"      {field}: {escape(before or '–')} → {escape(after or '–')}")
         if standing != "go":
-            out.print(f"      [yellow]{standing}: {escape(why)}[/]")
+            hint = OTHERS.get(kind, "").partition("; ")[2]
+            out.print(
+                f"      [yellow]{standing}: {escape(why)}{f'; {hint}' if hint and standing == 'pending' else ''}[/]"
+            )
     if total > SHOWN:
         out.print(f"  … and {total - SHOWN:,} more; --json has them all")
 
@@ -46,7 +49,7 @@ def plan_json(connection: Connection, first_day: date, last_day: date) -> list[d
         con.execute(PREVIEWED, [first_day, last_day])
         note_shown(con, utc_now())
         rows = con.execute(PLAN_ROWS).fetchall()
-    names = ("action", "standing", "why", "day", "type", "amount", "comment", "external_id")
+    names = ("action", "standing", "kind", "why", "day", "type", "amount", "comment", "external_id")
     return [
         {
             "connection": connection.name,
@@ -55,6 +58,32 @@ def plan_json(connection: Connection, first_day: date, last_day: date) -> list[d
         }
         for row in rows
     ]
+
+
+def print_changes(
+    out: Console, connection: Connection, changes: list[Change], came_since: int, others: dict[str, int]
+) -> None:
+    """What a decision is about to cover, and what it leaves pending."""
+    out.print(
+        f"[bold]{connection.name}[/]: {len(changes):,} pending changes" if changes else f"{connection.name}: none"
+    )
+    for one in changes[:SHOWN]:
+        out.print(
+            f"  {one.action} {one.day} {one.type:<7} {money(one.amount):>12}  [dim]{escape(one.external_id)}[/]"
+            f"  [yellow]{escape(one.why or '')}[/]"
+        )
+    if len(changes) > SHOWN:
+        out.print(f"  … and {len(changes) - SHOWN:,} more; `sitniks-finmap preview --json` has them all")
+    if came_since:
+        out.print(f"  {came_since:,} more came since `preview` was shown last; they stay pending")
+    for kind, count in others.items():
+        out.print(f"  {count:,} other changes stay pending: {OTHERS.get(kind, 'see `sitniks-finmap preview`')}")
+
+
+OTHERS = {
+    "conflict": "conflicts with an edit in Finmap; `--conflicts`, or `--transaction ID`, decides them",
+    "recreate": "deleted by a person in Finmap; `approve --recreate` creates them again",
+}
 
 
 def print_rollback(out: Console, connection: Connection, planned: list[RolledBack]) -> bool:
@@ -78,7 +107,7 @@ PREVIEWED = """
 # What waits for a person comes first.
 PLAN_ROWS = """
     select
-        action, standing, why, day, type, amount, wanted.comment, external_id,
+        action, standing, kind, why, day, type, amount, wanted.comment, external_id,
         if(written is null or wanted is null, [], list_filter([
             row('type', written.type, wanted.type),
             row('amount', written.amount::varchar, wanted.amount::varchar),

@@ -36,27 +36,6 @@ class Day(click.ParamType):
 Work = Callable[[Connection, tuple[date, date]], bool]  # whether it ended well
 
 
-def decide_for(decision: str, name: str | None, day: datetime | None, transaction: str | None, recreate: bool) -> None:
-    from sitniks_finmap.automation import utc_now
-    from sitniks_finmap.decisions import decide
-    from sitniks_finmap.run import open_warehouse
-
-    for one in choose_valid(name):
-        warehouse = open_warehouse(one)
-        if warehouse.exists():
-            with warehouse.run(wait=60):
-                decided = decide(
-                    warehouse,
-                    decision,
-                    utc_now(),
-                    day=day.date() if day else None,
-                    transaction=transaction,
-                    recreate=recreate,
-                )
-            done = "approved; the next sync does it" if decision == "approve" else "dismissed"
-            out.print(f"{one.name}: {decided} {done}")
-
-
 def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> bool:
     """One Dagster job for one connection; says why when it fails."""
     return launch(what, connection, days).success

@@ -93,6 +93,10 @@ class Books:
         """An accountant edits an operation in Finmap."""
         self.shop.edit_operation(key(number, generation), **fields)
 
+    def turn(self, number: int, type: str) -> None:
+        """An accountant makes another kind of operation of it: a transfer, or the other direction."""
+        self.shop.turn_operation(key(number), type)
+
     def throw_out(self, number: int, generation: int = 1) -> None:
         """An accountant deletes an operation in Finmap."""
         self.shop.delete_operation(key(number, generation))

@@ -33,6 +33,9 @@ FaultKind = Literal[
     "stored_lost",  # "Stored"/2, and nothing ever appears
     "queued",  # "In the queue for processing"/0, else like `stored`
     "error_201",  # "Error"/3 under HTTP 201, nothing is applied
+    # Finmap's deletions
+    "stored_delete",  # "Stored"/2; it is gone after `seconds`
+    "stored_delete_lost",  # "Stored"/2, and it stays
     # Sitniks' lists of transactions and orders
     "page_shift",  # as if a row had been added at the top since the page before; the first page stays
     "page_skip",  # as if a row at the top had been deleted since the page before; the first page stays
@@ -111,6 +114,8 @@ class Fault:
         if self.api != api or self.shop not in (None, shop) or self.method not in (None, method):
             return False
         if self.kind in CREATIONS and not (method == "POST" and path in CREATION_PATHS):
+            return False
+        if self.kind.startswith("stored_delete") and method != "DELETE":
             return False
         if self.kind in LISTS and path not in LIST_PATHS[api]:
             return False

@@ -80,7 +80,12 @@ def _write(request: Request, shop: Shop, kind: str, key: str, by_external_id: bo
         if operation is None or operation["type"] != kind:
             raise Refused(400, "Operation not found.")
         if request.method == "DELETE":
-            shop.ledger.delete(operation, request.now)
+            kind_of = request.fault.kind if request.fault else None
+            if kind_of != "stored_delete_lost":
+                delay = request.fault.seconds if request.fault and kind_of == "stored_delete" else 0.0
+                shop.ledger.delete(operation, request.now, delay)
+            if kind_of in ("stored_delete", "stored_delete_lost"):
+                return json_answer(OUTCOMES["stored"])
         else:
             shop.ledger.change(operation, fields, Arrival(request.now, offset))
     return json_answer(DONE)

@@ -1,5 +1,6 @@
 """Finmap's operations of one shop. Money is whole kopiykas, instants are milliseconds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -29,10 +30,13 @@ update operations set
 where seq = :seq
 """
 FIND_BY_EXTERNAL_ID = """
-select * from operations where shop = :shop and external_id = :external_id and deleted_at is null
+select * from operations where shop = :shop and external_id = :external_id and (deleted_at is null or deleted_at > :now)
     and visible_at <= :now order by seq limit 1
 """
-FIND_BY_ID = "select * from operations where shop = :shop and id = :id and deleted_at is null and visible_at <= :now"
+FIND_BY_ID = """
+select * from operations where shop = :shop and id = :id and (deleted_at is null or deleted_at > :now)
+    and visible_at <= :now
+"""
 TAKEN = """
 select 1 from operations where shop = ? and external_id = ?
     and ((deleted_at is null and (holds_id or visible_at <= ?)) or (deleted_at is not null and ?))
@@ -40,7 +44,7 @@ limit 1
 """
 PAGE = """
 select * from operations
-where shop = :shop and deleted_at is null and visible_at <= :now and date between :start and :end
+where shop = :shop and (deleted_at is null or deleted_at > :now) and visible_at <= :now and date between :start and :end
     and sum between :sum_from and :sum_to
     and (:approved is null or approved = :approved)
     and (:types is null or type in (select value from json_each(:types)))
@@ -108,18 +112,20 @@ class Operations:
         self._reuse_deleted_ids = reuse_deleted_ids
         self._total: int | None = None
         self._texts: dict[int, str] = {}
+        self.spelling: Callable[[dict[str, Any]], dict[str, Any]] | None = None  # one of spelling.SPELLINGS
 
     def taken(self, external_id: str, now: datetime) -> bool:
         """Whether a creation with this externalId is a conflict.
 
         Whether the vendor frees the id of a deleted operation is unknown; here it does not, unless asked to.
         """
+        external_id = self._spelled({"externalId": external_id})["externalId"]
         parameters = (self._shop, external_id, milliseconds(now), not self._reuse_deleted_ids)
         return self._state.row(TAKEN, parameters) is not None
 
     def insert(self, kind: str, body: dict[str, Any], arrival: Arrival) -> None:
         """One new operation from an accepted body. The caller has checked the id, under the state's lock."""
-        body = {"externalId": str(uuid4()), "date": milliseconds(arrival.now), **body}
+        body = self._spelled({"externalId": str(uuid4()), "date": milliseconds(arrival.now), **body})
         self._state.write(
             INSERT,
             {
@@ -136,17 +142,44 @@ class Operations:
 
     def change(self, operation: Any, fields: dict[str, Any], arrival: Arrival) -> None:
         """Lay `fields` over what the operation says."""
-        body = {**parse_json(operation["body"]), **fields}
+        body = {**parse_json(operation["body"]), **self._spelled(fields)}
         self._texts.pop(operation["seq"], None)
         self._state.write(UPDATE, {**_columns(operation["type"], body, arrival), "seq": operation["seq"]})
 
-    def delete(self, operation: Any, now: datetime) -> None:
+    def _spelled(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self.spelling(body) if self.spelling else body
+
+    def turn(self, operation: Any, kind: str, other_account: str, arrival: Arrival) -> None:
+        """The operation is of another kind; a transfer goes to `other_account`."""
+        account = operation["account_to"] or operation["account_from"]
+        sides = {"income": (account, None), "expense": (None, account), "transfer": (other_account, account)}
+        to, origin = sides[kind]
+        body = {k: v for k, v in parse_json(operation["body"]).items() if k not in ("accountToId", "accountFromId")}
+        body |= {"accountToId": to} if to else {}
+        body |= {"accountFromId": origin} if origin else {}
+        self._texts.pop(operation["seq"], None)
+        self._state.write("update operations set type = ? where seq = ?", (kind, operation["seq"]))
+        self._state.write(UPDATE, {**_columns(kind, body, arrival), "seq": operation["seq"]})
+
+    def delete(self, operation: Any, now: datetime, delay: float = 0.0) -> None:
+        """It is shown for `delay` seconds more: a deletion may only be stored."""
         sql = "update operations set deleted_at = ? where seq = ?"
-        self._state.write(sql, (milliseconds(now), operation["seq"]))
+        self._state.write(sql, (milliseconds(now) + int(delay * 1000), operation["seq"]))
+        self._total = None
+
+    def restore(self, external_id: str) -> None:
+        """The last deleted operation under this externalId is out of the bin again."""
+        sql = """
+            update operations set deleted_at = null where seq = (
+                select max(seq) from operations where shop = ? and external_id = ? and deleted_at is not null
+            )
+        """
+        self._state.write(sql, (self._shop, external_id))
         self._total = None
 
     def by_external_id(self, external_id: str, now: datetime) -> Any | None:
         """The live, visible operation under this externalId."""
+        external_id = self._spelled({"externalId": external_id})["externalId"]
         key = {"shop": self._shop, "external_id": external_id, "now": milliseconds(now)}
         return self._state.row(FIND_BY_EXTERNAL_ID, key)
 
@@ -172,10 +205,11 @@ class Operations:
         rows = self._state.rows(BALANCES, {"shop": self._shop, "now": milliseconds(now)})
         return {row["account"]: Decimal(row["balance"]).scaleb(-2) for row in rows}
 
-    def live(self) -> list[dict[str, Any]]:
+    def live(self, now: datetime) -> list[dict[str, Any]]:
         """Every operation that is not deleted, in order of creation, those not yet visible included."""
-        sql = "select * from operations where shop = ? and deleted_at is null order by seq"
-        return [stored_row(row, self._directories) for row in self._state.rows(sql, (self._shop,))]
+        sql = "select * from operations where shop = ? and (deleted_at is null or deleted_at > ?) order by seq"
+        rows = self._state.rows(sql, (self._shop, milliseconds(now)))
+        return [stored_row(row, self._directories) for row in rows]
 
     def text(self, operation: Any) -> str:
         """The operation as Finmap's lists give it, in JSON; labels never change, so it is made once."""

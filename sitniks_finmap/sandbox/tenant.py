@@ -102,6 +102,12 @@ class Shop:
     def add_tag(self, label: str) -> Row:
         return self.directories.add_label("tags", label)
 
+    def add_project(self, label: str) -> Row:
+        return self.directories.add_label("projects", label)
+
+    def add_supplier(self, label: str) -> Row:
+        return self.directories.add_label("suppliers", label)
+
     def tags(self) -> list[Row]:
         return self.directories.list("tags")
 
@@ -122,7 +128,7 @@ class Shop:
         A row of Finmap's lists with `sum` as Decimal, and what the API hides: `visibleAt` and
         `externalDevComment`. Operations that are stored but not yet visible are among them.
         """
-        return self.ledger.live()
+        return self.ledger.live(self.clock())
 
     def edit_operation(self, external_id: str, **fields: Any) -> None:
         """Somebody edits a visible operation in Finmap, past every check of the API.
@@ -143,6 +149,17 @@ class Shop:
         now = self.clock()
         with self._state.lock:
             self.ledger.delete(self._operation(external_id, now), now)
+
+    def turn_operation(self, external_id: str, kind: Literal["income", "expense", "transfer"]) -> None:
+        """Somebody makes an operation of another kind of it, on the same account and between two for a transfer."""
+        now = self.clock()
+        with self._state.lock:
+            self.ledger.turn(self._operation(external_id, now), kind, self.accounts[1]["id"], Arrival(now))
+
+    def restore_operation(self, external_id: str) -> None:
+        """Somebody takes a deleted operation out of the bin."""
+        with self._state.lock:
+            self.ledger.restore(external_id)
 
     def _operation(self, external_id: str, now: datetime) -> Any:
         operation = self.ledger.by_external_id(external_id, now)

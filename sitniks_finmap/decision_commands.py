@@ -1,0 +1,162 @@
+"""The commands by which a person decides: approve, dismiss, catch-up, rollback."""
+
+import sys
+from datetime import date, datetime
+
+import click
+from rich.markup import escape
+
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.terminal import MARKS, Day, choose_valid, for_each, one_connection, out, run, show_progress
+
+DAY = Day()
+CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: every one.")
+PENDING_DAY = click.option("--day", type=DAY, metavar="DAY", help="Only changes pending on this day.")
+TRANSACTION = click.option(
+    "--transaction", metavar="ID", help="Only this transaction: its ID, or the externalId that preview prints."
+)
+YES = click.option(
+    "--yes", is_flag=True, help="Do not ask: decide what `preview` showed last, and nothing that came since."
+)
+
+
+@click.command()
+@CONNECTION
+@PENDING_DAY
+@TRANSACTION
+@click.option("--conflicts", is_flag=True, help="What a person changed in Finmap as well: overwrite it.")
+@click.option("--recreate", is_flag=True, help="Create again what a person deleted in Finmap.")
+@YES
+def approve(
+    connection: str | None, day: datetime | None, transaction: str | None, conflicts: bool, recreate: bool, yes: bool
+) -> None:
+    """Approve pending changes; the next sync applies them.
+
+    Lists what is about to be approved, and asks. Conflicts, and what a person deleted in Finmap, take an option of
+    their own. Example: sitniks-finmap approve --transaction tx_12345
+    """
+    _decide("approve", connection, day, transaction, yes, conflicts=conflicts, recreate=recreate)
+
+
+@click.command()
+@CONNECTION
+@PENDING_DAY
+@TRANSACTION
+@YES
+def dismiss(connection: str | None, day: datetime | None, transaction: str | None, yes: bool) -> None:
+    """Dismiss pending changes; Finmap stays as it is.
+
+    Until the transaction changes again. What a person deleted in Finmap is dismissed by naming the transaction.
+    """
+    _decide("dismiss", connection, day, transaction, yes)
+
+
+def _decide(
+    decision: str, name: str | None, day: datetime | None, transaction: str | None, yes: bool, **which: bool
+) -> None:
+    from sitniks_finmap import decisions
+    from sitniks_finmap.automation import utc_now
+    from sitniks_finmap.report import print_changes
+    from sitniks_finmap.run import open_warehouse
+
+    found = 0
+    for one in choose_valid(name):
+        warehouse = open_warehouse(one)
+        if not warehouse.exists():
+            out.print(f"{one.name}: never synced; nothing is pending")
+            continue
+        with warehouse.transaction() as con:
+            chosen = {"day": day.date() if day else None, "transaction": transaction, **which}
+            changes = decisions.pending(con, decision, **chosen)
+            fresh = len(changes)
+            if yes:
+                changes = decisions.only_shown(con, changes)
+            others = decisions.other_kinds(con, changes)
+        print_changes(out, one, changes, fresh - len(changes), others)
+        found += len(changes)
+        if changes and (yes or _confirmed(decision, len(changes))):
+            with warehouse.run(wait=60), warehouse.transaction() as con:
+                decided = decisions.keep_decisions(con, changes, decision, utc_now())
+            done = "approved; the next sync applies them" if decision == "approve" else "dismissed"
+            out.print(f"{one.name}: {decided} {done}")
+    if transaction and not found:
+        out.print(
+            f"{MARKS['wrong']} nothing to {decision} for {escape(transaction)}; `sitniks-finmap explain` tells why"
+        )
+        sys.exit(1)
+
+
+def _confirmed(decision: str, count: int) -> bool:
+    if not sys.stdin.isatty() and click.get_text_stream("stdin").closed:
+        return False
+    return click.confirm(f"{decision.capitalize()} {'this change' if count == 1 else f'these {count:,} changes'}?")
+
+
+@click.command("catch-up")
+@CONNECTION
+@click.option("--until", type=DAY, metavar="DAY", help="Last day that is not posted.")
+@click.option("--undo", is_flag=True, help="Take it back: the next sync posts these days.")
+def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
+    """Skip history: never post transactions up to a day."""
+    from sitniks_finmap import decisions
+    from sitniks_finmap.run import open_warehouse
+
+    if bool(until) == undo:
+        raise click.UsageError("say either --until DAY or --undo")
+
+    def work(one: Connection, days: tuple[date, date]) -> bool:
+        warehouse = open_warehouse(one)
+        if undo or until is None:
+            with warehouse.run(wait=60):
+                out.print(
+                    f"{one.name}: {decisions.undo_catch_up(warehouse)} operations will be posted by the next sync"
+                )
+            return True
+        ended = run("stage", one, (one.start_date, until.date()))
+        if ended:
+            with warehouse.run(wait=60):
+                skipped = decisions.catch_up(warehouse, until.date())
+            out.print(f"{one.name}: {skipped} operations up to {until.date()} are skipped")
+        return ended
+
+    for_each(connection, None, None, work)
+
+
+@click.command()
+@click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
+@click.option("--run", "run_id", metavar="RUN", help="What this run created (its ID in the UI, or its beginning).")
+@click.option("--from", "first", type=DAY, metavar="DAY", help="First day, as 2025-01-15.")
+@click.option("--to", "last", type=DAY, metavar="DAY", help="Last day.")
+@click.option("--force", is_flag=True, help="Also what a person edited in Finmap.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rollback(
+    connection: str | None, run_id: str | None, first: datetime | None, last: datetime | None, force: bool, yes: bool
+) -> None:
+    """Take out of Finmap what a run created; ask first.
+
+    What is taken out is not sent again by a sync; `approve --recreate --transaction ID` brings it back.
+    """
+    from sitniks_finmap import decisions
+    from sitniks_finmap.report import print_rollback
+    from sitniks_finmap.run import ConnectionRun, open_warehouse
+
+    if bool(run_id) == bool(first and last):
+        raise click.UsageError("say either --run RUN, or --from DAY and --to DAY")
+    own = ConnectionRun(one := one_connection(connection), open_warehouse(one), "rollback")
+    which = {
+        "run_id": run_id, "first_day": first.date() if first else None, "last_day": last.date() if last else None,
+        "force": force,
+    }  # fmt: skip
+    planned = []
+    if own.warehouse.exists():
+        with own.warehouse.transaction() as con:
+            planned = decisions.plan_rollback(con, **which)
+    if not planned:
+        what = f"run {run_id} created nothing that is in Finmap" if run_id else "nothing of these days is in Finmap"
+        out.print(f"{MARKS['wrong']} {one.name}: {escape(what)}")
+        sys.exit(1)
+    # No lock is held while it asks: a sync may run meanwhile, and each deletion looks before it deletes.
+    if print_rollback(out, one, planned) and (yes or click.confirm("Delete these operations in Finmap?")):
+        show_progress()
+        with own.warehouse.run(wait=60):
+            out.print(str(decisions.roll_back(own, planned)))
