@@ -115,6 +115,14 @@ def test_a_change_lays_its_fields_over_the_rest(client: Client) -> None:
     assert (details["comment"], details["sum"]) == ("Інше", Decimal("33.3"))
 
 
+def test_a_change_may_empty_what_a_creation_may_only_leave_out(client: Client) -> None:
+    client.create(externalId="x:1", comment="Оплата", categoryId=client.shop.add_category("income", "Продажі")["id"])
+    emptied = {"comment": "", "categoryId": "", "tagIds": []}
+    assert client.finmap("PATCH", "/operations/income/byExternalId/x:1", emptied).status_code == 200
+    (row,) = client.shop.operations()
+    assert (row["comment"], row["categoryId"], row["tagIds"]) == ("", "empty", ["empty"])
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -122,7 +130,7 @@ def test_a_change_lays_its_fields_over_the_rest(client: Client) -> None:
         ("/operations/expense/byExternalId/x:1", {}),
         ("/operations/income/byExternalId/x:1", {"externalId": "x:2"}),
         ("/operations/income/byExternalId/x:1", {"accountFromId": "x"}),
-        ("/operations/income/byExternalId/x:1", {"comment": ""}),
+        ("/operations/income/byExternalId/x:1", {"comment": None}),
         ("/operations/income/byExternalId/x:1?offset=kyiv", {}),
         ("/operations/income/000000000000000000000000", {}),
     ],
