@@ -84,7 +84,8 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
 
     Without --from and --to: what was never read, the recent days, and whatever waits from earlier runs.
     """
-    from sitniks_finmap.status import print_summary
+    from sitniks_finmap.automation import utc_now
+    from sitniks_finmap.status import print_runs, print_state, status_of
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         if full:
@@ -93,7 +94,10 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
         if runs[0].success and not (first or last) and (waiting := days_waiting(one)):
             runs.append(launch("deliver", one, waiting))
             days = (min(days[0], waiting[0]), days[1])
-        status = print_summary(out, one, *days, [run.run_id for run in runs])
+        print_runs(out, one, days, [run.run_id for run in runs])
+        status = print_state(out, one)
+        if first or last:
+            status = status_of(one, utc_now(), days)  # these days may be right while others were never read
         return all(run.success for run in runs) and status.verdict != "error"
 
     for_each(connection, first, last, work)
