@@ -87,13 +87,17 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
 
     Without --from and --to: what was never read, the recent days, and whatever waits from earlier runs.
     """
-    from sitniks_finmap.status import print_summary
+    from sitniks_finmap.automation import utc_now
+    from sitniks_finmap.status import print_runs, print_state, status_of
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         if full:
             days = (one.start_date, days[1])
         runs, days = sync_days(one, days, only_these=bool(first or last))
-        status = print_summary(out, one, *days, [run.run_id for run in runs])
+        print_runs(out, one, days, [run.run_id for run in runs])
+        status = print_state(out, one)
+        if first or last:
+            status = status_of(one, utc_now(), days)  # these days may be right while others were never read
         return all(run.success for run in runs) and status.verdict != "error"
 
     for_each(connection, first, last, work)

@@ -29,7 +29,7 @@ from sitniks_finmap.run import ConnectionRun, open_warehouse, today
 from sitniks_finmap.sandbox import Sandbox
 from sitniks_finmap.sandbox.seed import seed_shop
 from sitniks_finmap.sandbox.serve import serve
-from sitniks_finmap.status import print_summary
+from sitniks_finmap.status import print_runs, print_state
 from sitniks_finmap.summary import finmap_side, summarize
 from sitniks_finmap.warehouse import private_folder
 
@@ -53,7 +53,8 @@ def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
         if not ended.success:
             out.print(f"[red]✗[/] {escape(ended.why)}")
             return False
-        status = print_summary(out, connection, first_day, last_day, [ended.run_id], whole=False)
+        print_runs(out, connection, (first_day, last_day), [ended.run_id])
+        status = print_state(out, connection, (first_day, last_day))
         found = summarize(open_warehouse(connection), first_day, last_day)
         run = ConnectionRun(connection, open_warehouse(connection))
         agree = found is not None and print_sides(out, found.wanted, finmap_side(run, first_day, last_day))

@@ -70,35 +70,26 @@ def print_status(out: Console) -> bool:
     return not any(finding.verdict == "error" for _, finding in told)
 
 
-def print_summary(
-    out: Console,
-    connection: Connection,
-    first_day: date,
-    last_day: date,
-    run_ids: list[str],
-    *,
-    whole: bool = True,
-) -> Status:
-    """What these runs did, then how the connection is, in all days or (not `whole`) in these; returns how it is in
-    these days.
-    """
-    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}")
-    now = utc_now()
+def print_runs(out: Console, connection: Connection, days: tuple[date, date], run_ids: list[str]) -> None:
+    """What these runs over these days did themselves."""
+    out.print(f"[bold]{connection.name}[/], {days[0]} to {days[1]}")
     try:
         _print_done(out, done_by(open_warehouse(connection), [one for one in run_ids if one]))
     except (WarehouseError, duckdb.Error):
         out.print("  this run   its numbers cannot be read")
-    these = status_of(connection, now, (first_day, last_day))
-    shown = status_of(connection, now) if whole else these
-    if shown.summary:
-        has = shown.summary
+
+
+def print_state(out: Console, connection: Connection, days: tuple[date, date] | None = None) -> Status:
+    """How a connection is now, in these days (default: all), with each thing that is wrong."""
+    status = status_of(connection, utc_now(), days)
+    if has := status.summary:
         out.print(f"  in all     {has.delivered:,} of {has.wanted.operations:,} operations delivered")
         out.print(f"  income     {money(has.wanted.income)}    expense {money(has.wanted.expense)}")
-    color = COLORS[shown.verdict]
-    out.print(f"  state      [{color}]{shown.verdict}[/]")
-    for finding in shown.findings:
+    color = COLORS[status.verdict]
+    out.print(f"  state      [{color}]{status.verdict}[/]")
+    for finding in status.findings:
         out.print(f"    {MARKS[finding.verdict]} {escape(finding.what)}")
-    return these
+    return status
 
 
 def _print_done(out: Console, done: Done) -> None:

@@ -35,7 +35,7 @@ from sitniks_finmap.ratelimit import RateLimiter
 from sitniks_finmap.report import print_plan
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox, Shop
-from sitniks_finmap.status import print_status, print_summary
+from sitniks_finmap.status import print_runs, print_state, print_status
 from sitniks_finmap.summary import without_echo
 from sitniks_finmap_tests.test_finmap_upload import transaction
 from sitniks_finmap_tests.test_rules import as_text
@@ -296,7 +296,8 @@ def test_status_and_summary_tell_reasons_and_no_values(
     stage(run, DAY - timedelta(days=2), DAY)
     courier_of(run).deliver(DAY - timedelta(days=2), DAY)
     out = Console(width=300)
-    print_summary(out, run.connection, DAY - timedelta(days=2), DAY, ["test-run"])
+    print_runs(out, run.connection, (DAY - timedelta(days=2), DAY), ["test-run"])
+    print_state(out, run.connection)
     assert not print_status(out)
     shown = capsys.readouterr().out
     assert "rejected: 2 (unreadable amount)." in shown
