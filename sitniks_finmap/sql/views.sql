@@ -151,11 +151,9 @@ create or replace macro currency_of(value, text) as if(
     currency_named(text)
 );
 
--- The words by which a JSON value may say something: an object by its code as well as by its title.
-create or replace macro words_of(value) as if(
-    json_type(value) = 'OBJECT',
-    json_extract_string(value, ['$.code', '$.key', '$.value', '$.slug', '$.type', '$.title', '$.name']),
-    [text_of(value)]
+-- The words beside its title by which a JSON object may say something.
+create or replace macro words_of(value) as json_extract_string(
+    value, ['$.code', '$.key', '$.value', '$.slug', '$.type', '$.name']
 );
 
 -- What a word says of the direction of money, as a bank statement means it: income, expense; null when it says nothing.
