@@ -108,10 +108,17 @@ chosen as (
         if(
             coalesce(f[33], f[34], f[35], f[36], f[37], f[38], f[39], f[40], f[41], f[42], f[43]) is null,
             null,
-            list_concat(flatten(list_transform(f[33:41], lambda value : words_of(value))), [
-                case f[42]::varchar when 'true' then 'income' when 'false' then 'expense' end,
-                case f[43]::varchar when 'true' then 'expense' when 'false' then 'income' end
-            ])
+            list_filter(flatten([
+                t[33:41],
+                flatten(list_transform(
+                    list_filter(f[33:41], lambda value : json_type(value) = 'OBJECT'),
+                    lambda value : words_of(value)
+                )),
+                [
+                    case f[42]::varchar when 'true' then 'income' when 'false' then 'expense' end,
+                    case f[43]::varchar when 'true' then 'expense' when 'false' then 'income' end
+                ]
+            ]), lambda word : word is not null)
         ) as directions
     from texts
 ),

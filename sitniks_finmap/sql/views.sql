@@ -226,12 +226,10 @@ create or replace macro currency_of(value, text) as case
     else currency_named(text)
 end;
 
--- The words by which a JSON value may say something: an object by its code as well as by its title.
-create or replace macro words_of(value) as case
-    when json_type(value) = 'OBJECT'
-        then json_extract_string(value, ['$.code', '$.key', '$.value', '$.slug', '$.type', '$.title', '$.name'])
-    else [text_of(value)]
-end;
+-- The words beside its title by which a JSON object may say something.
+create or replace macro words_of(value) as json_extract_string(
+    value, ['$.code', '$.key', '$.value', '$.slug', '$.type', '$.name']
+);
 
 -- What a word says of the direction of money, as a bank statement means it: income, expense; null when it says nothing.
 create or replace macro direction_of(said) as case
