@@ -1,6 +1,7 @@
 -- One row is one order to ask for by its ID now: those that live transactions of these days name without telling the
 -- status, and, when the connection names its final statuses, those of operations whose status may still move.
--- An order that moved lately is asked for often, one that is quiet ever more rarely, one in a final status never;
+-- An order that moved lately is asked for often (again when it has been quiet for twice as long as when it was last
+-- read, after 30 days at most), one in a final status never.
 -- What is read again is read newest movement first, within a budget.
 with named as (
     select coalesce(t[1], t[2]) as order_id, max(least(first_seen_at, paid_by)) as paid_at
