@@ -349,3 +349,19 @@ def test_an_order_that_does_not_exist_is_asked_for_ever_more_rarely(
     read_hourly(run, 24)
     assert 2 <= len(asked_by_id(sandbox)) <= 6
     assert rows(run.warehouse, "from unreadable_orders") == [], "it is not unreadable: there is none"
+
+
+def test_orders_whose_status_the_transaction_tells_are_followed_within_the_budget(
+    keep_books: Callable[..., Any], sandbox: Sandbox
+) -> None:
+    """Thousands of them, at the first sync that knows the final statuses."""
+    books = keep_books(final_order_statuses=["Виконано"])
+    told = {"status": {"title": "В роботі"}}
+    for number in range(1, 81):
+        books.sell(number, order={"id": number, **told})
+        books.shop.put_order(order(number, "2026-02-01T10:00:00.000Z", "В роботі"))
+    books.read()
+    sandbox.forget_requests()
+    books.clock.forward(3600)
+    books.read()
+    assert len(asked_by_id(sandbox)) == BUDGET

@@ -193,7 +193,7 @@ def test_rule_3_a_run_whose_read_was_cut_short_fails_and_delivers_nothing(
     assert "u1: Sitniks' list /transactions was read" in ended.why
     assert writes(sandbox) == []
     with warehouse.transaction() as con:
-        assert con.execute("select count(*) from complete_reads").fetchone() == (0,)
+        assert con.execute("select count(*) from complete_reads where resource = 'transactions'").fetchone() == (0,)
 
 
 # -- 4. No DuckDB connection is open while the network is awaited ------------------------------------------------

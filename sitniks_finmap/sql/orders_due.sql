@@ -1,7 +1,8 @@
 -- One row is one order to ask for by its ID now: those that live transactions of these days name without telling the
 -- status, and, when the connection names its final statuses, those of operations whose status may still move.
--- An order that moved lately is asked for often, one that is quiet ever more rarely, one in a final status never;
--- `known` ones are re-read, newest movement first, within a budget.
+-- An order that moved lately is asked for often (again when it has been quiet for twice as long as when it was last
+-- read, after 30 days at most), one in a final status never.
+-- What is read again is read newest movement first, within a budget.
 with named as (
     select coalesce(t[1], t[2]) as order_id, max(least(first_seen_at, paid_by)) as paid_at
     from (
@@ -24,14 +25,16 @@ open as (
     group by all
 ),
 wanted as (
-    select order_id, max(paid_at) as paid_at
-    from (from named union all from open)
+    select order_id, max(paid_at) as paid_at, bool_or(needed) as needed
+    from (select *, true as needed from named union all select *, false from open)
     where regexp_full_match(order_id, $pattern) and length(order_id) <= $longest
     group by all
 ),
 looked as (
     select
         w.order_id,
+        -- One that tells the comment of a payment and was never read is asked for whatever the budget is.
+        o.order_id is not null or t.order_id is not null or not w.needed as budgeted,
         o.order_id is not null as known,
         o.last_seen_at,
         t.failing_since,
@@ -65,8 +68,6 @@ where case
     when not known then true
     else last_seen_at + least(greatest(($now - moved_at) / 2, interval 0 hour), interval 30 days) <= $now
 end
-qualify not (known or tried_at is not null)
-    or row_number() over (
-        partition by known or tried_at is not null order by tried_at is not null, moved_at desc, order_id
-    ) <= $budget
-order by known or tried_at is not null, moved_at desc, order_id
+qualify not budgeted
+    or row_number() over (partition by budgeted order by tried_at is not null, moved_at desc, order_id) <= $budget
+order by budgeted, moved_at desc, order_id
