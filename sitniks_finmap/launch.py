@@ -24,6 +24,7 @@ from dagster._utils.interrupts import capture_interrupts
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from sitniks_finmap.alerts import failed_checks
 from sitniks_finmap.automation import range_tags, utc_now
 from sitniks_finmap.connection_definitions import connection_definitions
 from sitniks_finmap.connections import ConfigurationError, Connection, data_folder, load_connections
@@ -33,6 +34,7 @@ from sitniks_finmap.warehouse import private_folder
 
 STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
 PACKAGE = Path(__file__).parent
+CHECKS_FAILED = "DagsterAssetCheckFailedError"  # Dagster names the checks; they say it in words
 FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__name__}"  # how Dagster begins the message of one
 DEFINITIONS = "sitniks_finmap.definitions"
 LOCATION = "sitniks_finmap"  # the code location's name in workspace.yaml
@@ -155,6 +157,10 @@ def _why(dagster: dg.DagsterInstance, run_id: str) -> str:
         failure: Any = entry.dagster_event.event_specific_data if entry.dagster_event else None
         told = getattr(failure, "user_failure_data", None)
         said = told.description if told else None
-        if said or failure.error:
+        if not said and failure.error and CHECKS_FAILED in failure.error.message:
+            run = dagster.get_run_by_id(run_id)
+            for failed in failed_checks(dagster, run) if run else ():
+                reasons.append(f"{run.tags.get('connection', '')}: {failed.problem} {failed.what_to_do}")
+        elif said or failure.error:
             reasons.append(said or failure.error.message.strip().removeprefix(f"{FAILURE}: "))
     return "; ".join(dict.fromkeys(reasons)) or "see the run in the Dagster UI"

@@ -101,10 +101,11 @@ def delivered(warehouse: Warehouse, **rows: Any) -> None:
                 """
                 insert or replace into finmap_upload by name
                 select
-                    external_id, transaction_id, 1 as generation, day, type, $2 as state, amount, occurred_at, account,
-                    comment, content_hash, 1 as attempts, if($2 = 'rejected', content_hash, null) as refused_hash,
-                    if($2 = 'failed', null, occurred_at) as sent_at, $3::timestamptz as next_attempt_at
-                from operations where transaction_id = $1
+                    external_id, transaction_id, 1 as generation, day, $2 as state,
+                    if($2 = 'failed', null, content) as written, if($2 = 'failed', null, content) as shown,
+                    if($2 = 'failed', [content], []) as intents, if($2 = 'refused', content, null) as refused,
+                    1 as attempts, $3::timestamptz as next_attempt_at
+                from wanted_operations where transaction_id = $1
                 """,
                 [transaction, state, due],
             )
@@ -338,7 +339,7 @@ def test_only_the_days_with_something_due_are_delivered(
     now = clock.now
     delivered(
         warehouse,
-        tx_0=("verified", None), tx_1=("rejected", None), tx_2=("failed", now + timedelta(seconds=1)),
+        tx_0=("verified", None), tx_1=("refused", None), tx_2=("failed", now + timedelta(seconds=1)),
         tx_3=("failed", now), tx_4=("sent", None), tx_5=("sent", now), tx_6=("sent", now + timedelta(minutes=9)),
         tx_7=("withdrawn", None),
     )  # fmt: skip

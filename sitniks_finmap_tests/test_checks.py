@@ -155,7 +155,8 @@ def test_what_a_blocking_check_stopped_no_other_way_posts(
     sandbox.forget_requests()
     ended = run_job(dagster, connection, "deliver", DAY, DAY)
     assert not ended.success
-    assert "u1: nothing was delivered, because the staged data fails transaction_ids_are_unique (1 wrong)" in ended.why
+    assert "u1: Operations that share a transaction or an externalId with another one: 1 of" in ended.why
+    assert "Nothing was delivered" in ended.why
     with pytest.raises(CheckFailed, match="sitniks-finmap sync --full"):
         deliver(synced, DAY, DAY)
     assert [one for one in sandbox.requests("finmap") if one.method != "GET"] == []

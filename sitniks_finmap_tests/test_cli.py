@@ -114,7 +114,7 @@ def test_preview_approve_sync_status(
     result = command("preview")
     assert result.exit_code == 0, result.output
     assert "4 planned" in result.output
-    assert re.search(r"waiting update 1 income, 1 499.90", result.output)
+    assert re.search(r"pending update 1 income, 1 499.90", result.output)
     assert "amount: 1500.00 → 1499.90" in result.output
     assert "type: income → expense" in result.output
     assert "on_change is ask" in result.output
@@ -162,7 +162,7 @@ def test_a_rollback_asks_first(synced: ConnectionRun, shop: Shop, sandbox: Sandb
     assert writes(sandbox) == []
     result = command("rollback", "--run", "first", answer="y\n")
     assert (result.exit_code, shop.operations()) == (0, []), result.output
-    assert "3 dismissed" in result.output
+    assert "3 rolled_back" in result.output
 
 
 def test_wrong_use_is_exit_code_2_and_one_line(synced: ConnectionRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,5 +202,5 @@ def test_a_sync_of_which_one_month_cannot_be_read_delivers_the_others(
     sandbox.fault(Fault("status", "sitniks", times=None, path="/transactions", holding=broken))
     result = command("sync")
     assert result.exit_code == 1
-    assert f"u1: Sitniks answered 500 (when reading {before - timedelta(days=2)} to {before})" in result.output
+    assert f"answered 500: \"sandbox fault\" (when reading {before - timedelta(days=2)} to {before})" in result.output
     assert [row["externalId"] for row in shop.operations()] == ["u1:tx_2"]

@@ -64,7 +64,8 @@ CHECKS = [
         "Every order could be read; one that could not keeps its last known status, and payments go on.",
         "unread",
         "Orders that Sitniks could not show: {orders}; days of orders: {days}. Their statuses stay as last known.",
-        "They are read again automatically. Give the Sitniks key the right to orders if it lacks it.",
+        "They are read again automatically. Give the Sitniks key the right to orders if it lacks it: "
+        "`sitniks-finmap doctor --connection {connection}` tells.",
         """
         select orders + days as wrong, orders, days
         from

@@ -21,6 +21,8 @@ with subjects as (
         len(coalesce(l.intents, [])) > 0 as unsettled,
         f.content as theirs,
         r.reason as rejected,
+        t.last_seen_at,
+        t.missing_at is not null and t.gone_at is null as absent_once,
         -- Not in the warehouse is not gone: after the file was lost, a day may not have been read yet.
         l.transaction_id in (select transaction_id from raw_sitniks_transactions)
             or l.day in (select day from complete_reads where resource = 'transactions') as ever_read,
@@ -46,6 +48,7 @@ with subjects as (
     full join current_uploads l on l.transaction_id = o.transaction_id
     left join shown_operations f on f.external_id = l.external_id
     left join rejected_transactions r on r.transaction_id = l.transaction_id
+    left join latest_transactions t on t.transaction_id = l.transaction_id
 ),
 compared as (
     select
@@ -127,8 +130,9 @@ days as (
         day,
         count(*) as known,
         count(d.transaction_id) filter (d.is_change and d.decision is null) as changes,
-        count(d.transaction_id) filter (d.is_missing and d.decision is null) as missing
-    from (select transaction_id, day from subjects where delivered) s
+        count(d.transaction_id) filter (d.is_missing and d.decision is null) as missing,
+        count(*) filter (s.absent_once or (d.action = 'withdraw' and d.decision is null)) as vanishing
+    from (select transaction_id, day, absent_once from subjects where delivered) s
     left join decided d using (transaction_id, day)
     group by all
 ),
@@ -137,8 +141,9 @@ crowds as (
         a.day,
         sum(b.known) as known,
         sum(b.changes) as changes,
-        sum(b.missing) as missing
-    from (select day from days where changes > 0 or missing > 0) a
+        sum(b.missing) as missing,
+        sum(b.vanishing) as vanishing
+    from (select day from days where changes > 0 or missing > 0 or vanishing > 0) a
     cross join (select unnest([lookback_days // 2, 15, 100000]) as scale from settings)
     join days b on b.day between a.day - scale::integer and a.day + scale::integer
     group by a.day, scale
@@ -168,13 +173,16 @@ weighed as (
     left join (from raw_sitniks_transactions where version = 1) n
         on n.transaction_id = d.transaction_id and d.action = 'create' and d.state is null
 ),
--- When much of what was known vanishes, what arrived since it was last seen is held with it: it may be another
--- company's, or the same under other IDs.
+-- When much of what was known vanishes from Sitniks, already at the first look, what arrived since it was last seen is
+-- held with it: it may be another company's, or the same under other IDs.
 doubted as (
-    select count(*) as vanished, min(t.last_seen_at) as since
-    from weighed w
-    join latest_transactions t using (transaction_id)
-    where w.action = 'withdraw' and w.decision is null and (w.too_many is not null or w.held)
+    select count(*) as vanished, min(s.last_seen_at) as since
+    from subjects s
+    left join decided d using (transaction_id)
+    where s.delivered and (s.absent_once or (d.action = 'withdraw' and d.decision is null))
+    having (
+        select count(*) from crowds c cross join settings where c.known >= 20 and c.vanishing > max_change_share * c.known
+    ) > 0
 ),
 judged as (
     select
@@ -186,7 +194,7 @@ judged as (
             when w.action in ('verify', 'rollback') then {'standing': 'go', 'kind': null, 'why': null}
             when w.decision = 'approve' then {'standing': 'go', 'kind': null, 'why': 'approved'}
             when w.decision = 'dismiss' then {'standing': 'kept', 'kind': 'dismissed', 'why': 'dismissed by a person'}
-            when w.action = 'create' and w.state is null and w.first_seen_at > u.since then {
+            when w.action = 'create' and w.state is null and coalesce(w.first_seen_at > u.since, false) then {
                 'standing': 'pending', 'kind': 'too_many',
                 'why': 'it arrived when ' || u.vanished || ' known transactions vanished from Sitniks'}
             when w.action = 'create' and w.state is null and s.first_import = 'review'
@@ -228,7 +236,7 @@ judged as (
         end as verdict
     from weighed w
     cross join settings s
-    cross join doubted u
+    left join doubted u on true
     cross join (select count(*) > 0 as there from finmap_upload where state <> 'rolled_back') any_upload
     left join held_import h on true
 )
