@@ -127,22 +127,28 @@ def test_preview_approve_sync_status(
     assert result.exit_code == 0
     plan = {row["external_id"]: row for row in json.loads(result.output)}
     assert {name: (row["action"], row["standing"]) for name, row in plan.items()} == {
-        "u1:tx_1": ("update", "waiting"), "u1:tx_2:2": ("replace", "waiting"), "u1:tx_3": ("withdraw", "waiting"),
+        "u1:tx_1": ("update", "pending"), "u1:tx_2:2": ("replace", "pending"), "u1:tx_3": ("withdraw", "pending"),
         "u1:tx_4": ("create", "go"),
     }  # fmt: skip
     assert plan["u1:tx_1"]["changes"] == [{"field": "amount", "before": "1500.00", "after": "1499.90"}]
     assert plan["u1:tx_4"]["amount"] == "10.00"
     assert (writes(sandbox), shop.operations()) == ([], before)
 
-    assert command("approve", "--transaction", "tx_9").output.strip() == "u1: 0 approved; the next sync does it"
-    assert command("approve", "--transaction", "tx_1").output.strip() == "u1: 1 approved; the next sync does it"
-    assert command("dismiss", "--transaction", "tx_3").output.strip() == "u1: 1 dismissed"
+    nothing = command("approve", "--transaction", "tx_9", "--yes")
+    assert (nothing.exit_code, "nothing to approve for tx_9" in nothing.output) == (1, True)
+    asked = command("approve", "--transaction", "u1:tx_1", input="n\n")
+    assert "Approve this change?" in asked.output
+    assert "u1:tx_1" in asked.output
+    assert command("status").output.count("pending changes: 3") == 1  # declined: nothing was decided
+    approved = command("approve", "--transaction", "u1:tx_1", "--yes")
+    assert approved.output.strip().endswith("u1: 1 approved; the next sync applies them")
+    assert command("dismiss", "--transaction", "tx_3", "--yes").output.strip().endswith("u1: 1 dismissed")
     assert writes(sandbox) == []
     status = command("status")
     assert status.exit_code == 1
     assert "pending changes: 1 (on_change is ask). `sitniks-finmap preview` shows them" in status.output
 
-    assert command("approve").output.strip() == "u1: 1 approved; the next sync does it"
+    assert command("approve", "--yes").output.strip().endswith("u1: 1 approved; the next sync applies them")
     result = command("sync")
     assert result.exit_code == 0, result.output
     has = {row["externalId"]: (row["type"], str(row["sum"])) for row in shop.operations()}

@@ -621,7 +621,7 @@ def test_an_unknown_outcome_that_cannot_be_read_either_is_neither_done_nor_sent_
     sandbox.fault(Fault("status", "finmap", method="GET", status=503, times=None))
 
     assert deliver(courier).states == {"failed": 1}
-    assert only_row(warehouse)["last_error"] == "the outcome is unknown: Finmap answered 503"
+    assert only_row(warehouse)["last_error"] == 'the outcome is unknown: Finmap answered 503: "sandbox fault"'
     assert len(writes(sandbox)) == 1
 
     sandbox.clear_faults()

@@ -69,7 +69,7 @@ def test_months_that_are_read_in_runs_of_their_own_patch_nothing(books: Books, o
     assert reasons(books) == [("tx_1", REASON)]
     # The first that was read was posted before anybody could know of the other: it waits for a person.
     assert [one.method for one in books.written()] == ["POST"]
-    [(why,)] = books.rows("select detail from differences where kind = 'waiting'")
+    [(why,)] = books.rows("select detail from differences where kind = 'pending'")
     assert why.startswith("withdraw")
     assert REASON in why
 
@@ -120,7 +120,7 @@ def test_a_transaction_that_is_moved_to_another_month_is_moved(books: Books) -> 
 
 
 def test_the_same_record_of_another_day_costs_no_look(books: Books) -> None:
-    for number in range(30):
+    for number in range(23):
         put(books, MARCH, 100, id=f"tx_{number}", date=stamp(FEBRUARY))
     books.sync(BEGIN, TODAY)
     books.sandbox.forget_requests()

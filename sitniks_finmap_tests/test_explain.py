@@ -55,8 +55,8 @@ def test_every_version_operation_rule_attempt_and_difference_is_told(keep_books:
     ]
     assert "u1:tx_1: income 99.00 at 2026-03-09 12:00:00" in said["Finmap has now"]
     conflict = "a person changed in Finmap what also changed in Sitniks: amount"
-    assert f"waiting: update: {conflict}" in said["differences"]
-    assert f"planned: update, waiting ({conflict})" in said["differences"]
+    assert f"pending: update: {conflict}" in said["differences"]
+    assert f"planned: update, pending ({conflict})" in said["differences"]
 
 
 def test_what_was_replaced_withdrawn_or_refused_is_told_to_its_end(keep_books: Keep) -> None:
@@ -70,7 +70,7 @@ def test_what_was_replaced_withdrawn_or_refused_is_told_to_its_end(keep_books: K
     books.sync()
     said = told(books, "tx_1")
     assert "u1:tx_1: withdrawn" in said["Finmap was told"]
-    assert "u1:tx_1:2: rejected, expense 50.00, " in said["Finmap was told"]
+    assert "u1:tx_1:2: refused, expense 50.00, " in said["Finmap was told"]
     assert said["Finmap has now"].split() == ["u1:tx_1:", "nothing", "u1:tx_1:2:", "nothing"]
     assert "refused by Finmap" in said["differences"]
 
@@ -82,7 +82,7 @@ def test_what_was_replaced_withdrawn_or_refused_is_told_to_its_end(keep_books: K
 
     said = told(books, "tx_3")
     assert said["so Finmap should have"].strip() == "nothing: unreadable amount: сто"
-    assert "planned: withdraw, waiting" in said["differences"]
+    assert "planned: withdraw, pending" in said["differences"]
 
 
 def test_an_unknown_transaction_is_said_to_be_unknown(books: Books, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ def test_a_sync_delivers_and_each_day_gets_its_own_numbers_without_personal_data
         "2025-01-15": {"delivered": 3, "failed": 1, "backlog": 0},
     }
     assert "| create | go |" in days["2025-01-15"]["plan"]
-    assert days["2025-01-15"]["waiting"] == 0
+    assert days["2025-01-15"]["pending"] == 0
     assert (days["2025-01-14"]["income_sum"], days["2025-01-14"]["expense_sum"]) == (1000.05, 0)
     assert metadata_by_day(dagster, ended.run_id, "operations")["2025-01-15"]["rejected"] == 1
     assert "tx_3" in days["2025-01-14"]["preview"]

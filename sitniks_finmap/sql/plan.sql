@@ -109,7 +109,7 @@ occasions as (
                 wanted.occurred_at,
                 if(refused is not null and refused is distinct from wanted, null, next_attempt_at)
             )
-            when action = 'verify' and missing_since is not null and was_there
+            when action = 'verify' and missing_since is not null and was_there and deleting is null
                 then greatest(missing_since + interval 2 hour, coalesce(next_attempt_at, missing_since))
             when action in ('update', 'replace') and refused is distinct from wanted and state in ('sent', 'verified', 'refused')
                 and deleting is null then null
@@ -265,12 +265,16 @@ select
     coalesce(j.decision = 'approve', false) as approved
 from judged j
 union all
--- An older generation that Finmap shows: at most one of a transaction may live.
+-- An older generation that Finmap shows, or that is not known to be gone: at most one of a transaction may live.
 select
     l.transaction_id, 'withdraw', 'go', null, 'an older operation of the same transaction is still in Finmap',
     if(l.deleting is null, null, l.next_attempt_at), l.day, l.external_id, l.generation, l.external_id, l.state,
-    f.content.type, f.content.amount, f.content.occurred_at, null, l.written, l.shown, f.content, [], [], l.external_id,
-    true
+    coalesce(f.content, l.written, l.shown).type,
+    coalesce(f.content, l.written, l.shown).amount,
+    coalesce(f.content, l.written, l.shown).occurred_at,
+    null, l.written, l.shown, f.content, [], [], l.external_id, true
 from finmap_upload l
-join shown_operations f using (external_id)
-anti join current_uploads c on c.external_id = l.external_id;
+left join shown_operations f using (external_id)
+anti join current_uploads c on c.external_id = l.external_id
+where f.content is not null
+    or l.state not in ('withdrawn', 'deleted', 'rolled_back') and coalesce(l.written, l.shown) is not null;

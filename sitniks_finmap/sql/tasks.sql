@@ -30,4 +30,8 @@ where p.standing = 'go'
         p.due_at is null
         or p.due_at <= $now
         or ($every_failed and p.state in ('failed', 'refused') and p.occurred_at <= $now)
-    );
+    )
+    -- Nothing is created while another generation is not known to be gone.
+    and not (p.action in ('create', 'recreate') and exists (
+        from planned o where o.transaction_id = p.transaction_id and o.external_id <> p.external_id
+    ));
