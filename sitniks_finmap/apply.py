@@ -231,10 +231,11 @@ class Applier:
             return [self._absent(entry, task)]
         entry = replace(look(entry, found.content, self.now(), self._tag), attempts=entry.attempts + 1)
         edited = _edited(entry, found.content)
-        if edited and not (task.approved and not self._edited_since(task, found.content, edited)):
-            if task.action != "replace" or not set(edited) <= set(PEOPLES_FIELDS):
-                seen.append(found)
-                return [replace(entry, deleting=None, last_error=f"a person changed {', '.join(edited)} in Finmap")]
+        approved = task.approved and not self._edited_since(task, found.content, edited)
+        carried_over = task.action == "replace" and set(edited) <= set(PEOPLES_FIELDS)
+        if edited and not approved and not carried_over:
+            seen.append(found)
+            return [replace(entry, deleting=None, last_error=f"a person changed {', '.join(edited)} in Finmap")]
         entry = replace(self._begun(entry, task), carried=_carried(entry, found.content))
         write = self.finmap.delete(entry.external_id, found.content.type)
         writes.append(write)
@@ -261,8 +262,8 @@ class Applier:
         if (answered or twice) and not may_come:
             ends_as = State.ROLLED_BACK if action == "rollback" else State.WITHDRAWN
             return replace(
-                entry, state=ends_as, deleting=None, deleting_at=None, intents=[], unseen=[], refused=None, next_attempt_at=None,
-                last_error=None, looked_at=now, missing_since=entry.missing_since or now, attempts=entry.attempts + 1,
+                entry, state=ends_as, deleting=None, deleting_at=None, intents=[], unseen=[], refused=None,
+                next_attempt_at=None, last_error=None, looked_at=now, missing_since=entry.missing_since or now, attempts=entry.attempts + 1,
             )  # fmt: skip
         waits = replace(self._begun(not_shown(entry, now), task), attempts=entry.attempts + 1)
         return self._deletion_waits(waits, "Finmap does not show it; a second look makes sure that it is deleted")
@@ -279,7 +280,7 @@ class Applier:
         return entry.state is State.SENT and begun is not None and self.now() - begun < DELETED_AFTER
 
     def _replace(self, task: Task, writes: list[Write], seen: list[Operation]) -> list[Entry]:
-        """Deletes one generation and creates the next, once the first is seen gone: an income cannot be made an expense."""
+        """Deletes one generation and, once it is seen gone, creates the next: an income cannot be made an expense."""
         entry = self._before(task)
         if not (entry.verified_at or entry.applied_at or entry.deleting):
             # Accepted once, and never seen: under its own key it cannot become two, whatever comes of it.

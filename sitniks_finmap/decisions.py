@@ -98,7 +98,7 @@ def keep_decisions(con: duckdb.DuckDBPyConnection, changes: list[Change], decisi
 
 
 def note_shown(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
-    """Writes down that a person was shown all that is pending: `approve --yes` takes that and nothing that came since."""
+    """Writes down that a person was shown all that is pending: `approve --yes` takes that, and nothing newer."""
     con.execute("delete from shown_changes")
     con.execute(
         "insert into shown_changes select distinct transaction_id, action, occasion, $1 from plan "

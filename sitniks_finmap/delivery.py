@@ -265,7 +265,8 @@ def _task(
 
 TASKS = """
     select
-        t.position, t.action, t.approved, t.transaction_id, t.external_id, t.generation, t.day, t.wanted, t.theirs, t.others,
+        t.position, t.action, t.approved, t.transaction_id, t.external_id, t.generation, t.day, t.wanted, t.theirs,
+        t.others,
         if(l.external_id is null, null, l) as entry
     from tasks t
     left join finmap_upload l on l.external_id = t.known_as

@@ -102,7 +102,8 @@ QUERIES = {
     "rejected": "select reason || coalesce(': ' || written, '') from rejected_transactions where transaction_id = $1",
     "ledger": """
         select
-            external_id, state, coalesce(written, shown, refused, intents[1]).type, coalesce(written, shown, refused, intents[1]).amount,
+            external_id, state, coalesce(written, shown, refused, intents[1]).type,
+            coalesce(written, shown, refused, intents[1]).amount,
             attempts, last_error, strftime(next_attempt_at, '%Y-%m-%d %H:%M')
         from finmap_upload where transaction_id = $1 order by generation
     """,

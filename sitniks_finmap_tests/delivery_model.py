@@ -2,7 +2,8 @@
 process killed at any of them, and the transaction changed in between.
 
 Nothing is modelled but Finmap: the plan is sql/plan.sql, the decisions are the Applier's, the reading back is
-read_back. Finmap keeps to its contract, and once in a world it lies: it does not show what it has. One world is one course of events; all worlds of a layer lie side by side in one warehouse.
+read_back. Finmap keeps to its contract, and once in a world it lies: it does not show what it has. One world is one
+course of events; all worlds of a layer lie side by side in one warehouse.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -374,7 +375,9 @@ class Model:
 
 
 TABLES = ("operations", "raw_sitniks_transactions", "finmap_upload", "finmap_operations", "decisions", "held_changes")
-APPROVE = "insert or ignore into decisions select transaction_id, action, occasion, 'approve', $1 from plan where standing <> 'go'"
+APPROVE = """
+    insert or ignore into decisions select transaction_id, action, occasion, 'approve', $1 from plan where standing <> 'go'
+"""
 
 
 def distinct(worlds: list[World]) -> list[World]:

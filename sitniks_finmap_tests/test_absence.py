@@ -52,9 +52,7 @@ def test_many_that_vanish_at_once_are_held_however_often_one_looks(keep_books: K
     blind(books)
     for _ in range(6):
         books.sync()
-    assert {row[1:] for row in books.reasons()} == {
-        ("verify", "pending", "Finmap no longer shows 30 of 30 operations")
-    }
+    assert {row[1:] for row in books.reasons()} == {("verify", "pending", "Finmap no longer shows 30 of 30 operations")}
     assert set(books.states().values()) == {"verified"}
     books.sandbox.clear_faults()
     books.sync()
@@ -219,6 +217,11 @@ def test_what_a_person_moved_to_another_month_is_not_created_again(books: Books)
     assert {row[2] for row in books.reasons()} == {"pending"}
 
 
+def rebuild_often(books: Books) -> None:
+    for _ in range(20):
+        rebuild_ledger(books.run, START, TODAY, books.clock())
+
+
 def test_a_ledger_is_rebuilt_only_from_two_passes_that_agree(books: Books) -> None:
     books.sell_many(3)
     books.sync()
@@ -228,8 +231,7 @@ def test_a_ledger_is_rebuilt_only_from_two_passes_that_agree(books: Books) -> No
     assert rebuild_ledger(books.run, START, TODAY, books.clock()) == 3
     books.sandbox.fault(Fault("page_short", "finmap", delta=2, times=None, probability=0.5, seed=3))
     with pytest.raises(IncompleteRead, match="never twice the same"):
-        for _ in range(20):
-            rebuild_ledger(books.run, START, TODAY, books.clock())
+        rebuild_often(books)
 
 
 # -- Every operation is read back --

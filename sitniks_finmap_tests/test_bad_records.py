@@ -364,7 +364,10 @@ class Way:
         delivery = courier.deliver(date(2010, 1, 1), date(2040, 1, 1))
         with self.run.warehouse.transaction() as con:
             self.check(con, texts, sound)
-            refused = rows(con, "select state, amount, comment, last_error from finmap_upload where state <> 'sent'")
+            refused = rows(
+                con,
+                "select state, written.amount, written.comment, last_error from finmap_upload where state <> 'sent'",
+            )
             assert refused == []
             assert delivery.states == {"sent": delivery.planned}
             derived = rows(con, "from operations")

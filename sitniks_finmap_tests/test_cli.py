@@ -136,7 +136,7 @@ def test_preview_approve_sync_status(
 
     nothing = command("approve", "--transaction", "tx_9", "--yes")
     assert (nothing.exit_code, "nothing to approve for tx_9" in nothing.output) == (1, True)
-    asked = command("approve", "--transaction", "u1:tx_1", input="n\n")
+    asked = command("approve", "--transaction", "u1:tx_1", answer="n\n")
     assert "Approve this change?" in asked.output
     assert "u1:tx_1" in asked.output
     assert command("status").output.count("pending changes: 3") == 1  # declined: nothing was decided
@@ -208,5 +208,5 @@ def test_a_sync_of_which_one_month_cannot_be_read_delivers_the_others(
     sandbox.fault(Fault("status", "sitniks", times=None, path="/transactions", holding=broken))
     result = command("sync")
     assert result.exit_code == 1
-    assert f"answered 500: \"sandbox fault\" (when reading {before - timedelta(days=2)} to {before})" in result.output
+    assert f'answered 500: "sandbox fault" (when reading {before - timedelta(days=2)} to {before})' in result.output
     assert [row["externalId"] for row in shop.operations()] == ["u1:tx_2"]

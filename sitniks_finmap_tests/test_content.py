@@ -56,9 +56,7 @@ def test_each_field_is_ours_theirs_or_in_conflict(
 
 
 @given(written=contents, shown=contents, wanted=contents)
-def test_what_nobody_touched_is_a_change_of_ours_or_nothing(
-    written: Content, shown: Content, wanted: Content
-) -> None:
+def test_what_nobody_touched_is_a_change_of_ours_or_nothing(written: Content, shown: Content, wanted: Content) -> None:
     found = merge(written, shown, shown, wanted, same)
     assert (found.conflicts, found.kept) == ([], [])
     assert set(found.changes) <= {name for name in FIELDS if getattr(wanted, name) != getattr(written, name)}
@@ -108,4 +106,3 @@ def test_sql_and_python_name_the_same_differing_fields(a: Content, b: Content) -
         con.execute(macro_text("differing_fields"))
         (fields,) = con.execute("select differing_fields($1, $2)", [vars(a), vars(b)]).fetchone() or ([],)
     assert fields == [name for name in FIELDS if getattr(a, name) != getattr(b, name)]
-

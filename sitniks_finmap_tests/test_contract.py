@@ -22,7 +22,7 @@ from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Fault, RecordedRequest, Sandbox, Shop, seed_shop
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.conftest import SHARED_APIS
-from sitniks_finmap_tests.test_delivery import NOON, forget, stage, writes
+from sitniks_finmap_tests.test_delivery import NOON, stage, writes
 
 DOCUMENT = SHARED_APIS / "finmap-openapi.json"
 GOLDEN = Path(__file__).parent / "golden"

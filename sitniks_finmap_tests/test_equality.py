@@ -29,9 +29,7 @@ def test_what_finmap_spells_its_own_way_is_written_once_and_followed(keep_books:
     books.shop.ledger.spelling = SPELLINGS[spelling]
     for number in range(1, 4):
         books.put_order(number, "Новий")
-        books.sell(
-            number, "100.40", id=f"TX_{number}", orderId=number, date=stamp(days_ago(1))[:-4] + "789Z", **SHAPE
-        )
+        books.sell(number, "100.40", id=f"TX_{number}", orderId=number, date=stamp(days_ago(1))[:-4] + "789Z", **SHAPE)
     for _ in range(3):
         books.sync()
     assert [one.method for one in books.written()] == ["POST"] * 3

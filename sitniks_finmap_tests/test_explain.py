@@ -72,7 +72,7 @@ def test_what_was_replaced_withdrawn_or_refused_is_told_to_its_end(keep_books: K
     assert "u1:tx_1: withdrawn" in said["Finmap was told"]
     assert "u1:tx_1:2: refused, expense 50.00, " in said["Finmap was told"]
     assert said["Finmap has now"].split() == ["u1:tx_1:", "nothing", "u1:tx_1:2:", "nothing"]
-    assert "refused by Finmap" in said["differences"]
+    assert "refused: create" in said["differences"]
 
     said = told(books, "tx_2")
     assert "gone since 2026-03-10 15:00" in said["Sitniks said"]

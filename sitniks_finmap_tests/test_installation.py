@@ -168,9 +168,10 @@ def test_a_rollback_is_refused_to_the_second_as_well(books: Books, install: Inst
     books.sync()
     second = install(folder="elsewhere")
     claim(second.run.connection, second.warehouse, second.run.finmap, takeover=True)
-    plan_rollback(books.warehouse, first_day=START, last_day=books.clock().date())
+    with books.warehouse.transaction() as con:
+        planned = plan_rollback(con, first_day=START, last_day=books.clock().date())
     with pytest.raises(OtherInstallation):
-        roll_back(again(books).run)
+        roll_back(again(books).run, planned)
     assert len(books.shop.operations()) == 2
 
 

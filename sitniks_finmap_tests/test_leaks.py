@@ -32,11 +32,11 @@ from sitniks_finmap.http import Api, Unavailable
 from sitniks_finmap.launch import Run, instance, run_job
 from sitniks_finmap.query import read_only
 from sitniks_finmap.ratelimit import RateLimiter
+from sitniks_finmap.reasons import without_echo
 from sitniks_finmap.report import print_plan
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox, Shop
 from sitniks_finmap.status import print_runs, print_state, print_status
-from sitniks_finmap.summary import without_echo
 from sitniks_finmap_tests.test_finmap_upload import transaction
 from sitniks_finmap_tests.test_rules import as_text
 

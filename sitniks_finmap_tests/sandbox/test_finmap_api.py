@@ -116,7 +116,7 @@ def test_a_change_lays_its_fields_over_the_rest(client: Client) -> None:
 
 
 def test_a_change_may_empty_what_a_creation_may_only_leave_out(client: Client) -> None:
-    client.create(externalId="x:1", comment="Оплата", categoryId=client.shop.add_category("income", "Продажі")["id"])
+    client.income(comment="Оплата", categoryId=client.shop.add_category("income", "П")["id"])
     emptied = {"comment": "", "categoryId": "", "tagIds": []}
     assert client.finmap("PATCH", "/operations/income/byExternalId/x:1", emptied).status_code == 200
     (row,) = client.shop.operations()
