@@ -263,7 +263,8 @@ class Applier:
             ends_as = State.ROLLED_BACK if action == "rollback" else State.WITHDRAWN
             return replace(
                 entry, state=ends_as, deleting=None, deleting_at=None, intents=[], unseen=[], refused=None,
-                next_attempt_at=None, last_error=None, looked_at=now, missing_since=entry.missing_since or now, attempts=entry.attempts + 1,
+                next_attempt_at=None, last_error=None, looked_at=now,
+                missing_since=entry.missing_since or now, attempts=entry.attempts + 1,
             )  # fmt: skip
         waits = replace(self._begun(not_shown(entry, now), task), attempts=entry.attempts + 1)
         return self._deletion_waits(waits, "Finmap does not show it; a second look makes sure that it is deleted")

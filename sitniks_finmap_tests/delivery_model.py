@@ -376,7 +376,8 @@ class Model:
 
 TABLES = ("operations", "raw_sitniks_transactions", "finmap_upload", "finmap_operations", "decisions", "held_changes")
 APPROVE = """
-    insert or ignore into decisions select transaction_id, action, occasion, 'approve', $1 from plan where standing <> 'go'
+    insert or ignore into decisions
+    select transaction_id, action, occasion, 'approve', $1 from plan where standing <> 'go'
 """
 
 

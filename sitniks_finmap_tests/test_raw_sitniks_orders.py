@@ -198,7 +198,7 @@ def test_one_unreadable_order_stops_no_other_and_is_shown(hourly: Hourly, shop: 
     assert [one[0] for one in orders(run)] == ["5002", "5004"]
     shown = "select order_id, reason, since, tried_at from unreadable_orders"
     began = clock() - timedelta(hours=1)
-    assert rows(run.warehouse, shown) == [("5003", "Sitniks answered 500", began, began)]
+    assert rows(run.warehouse, shown) == [("5003", 'Sitniks answered 500: "sandbox fault"', began, began)]
     sandbox.forget_requests()
     read_hourly(run, 24)
     assert 0 < asked_by_id(sandbox).count("5003") <= 6 * 6, "ever more rarely; six requests are one try"
