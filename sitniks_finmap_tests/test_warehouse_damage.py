@@ -98,15 +98,17 @@ def test_without_a_copy_that_can_be_read_the_next_run_begins_anew(filled: Wareho
 def test_damage_that_shows_only_in_the_middle_of_a_read_is_found_too(filled: Warehouse) -> None:
     with filled.transaction() as con:
         con.execute(
-            "insert into decisions select uuid()::varchar, '', uuid()::varchar, 'approve', now() from range(20000)"
+            "insert into finmap_requests select now(), null, uuid()::varchar, '', uuid()::varchar, 201, '', 1, null "
+            "from range(20000)"
         )
     filled.publish()
     size = filled.path.stat().st_size
-    damage(filled.path, lambda whole: whole[: size - 200_000] + bytes(200_000))
+    third = size // 3
+    damage(filled.path, lambda whole: whole[:third] + bytes(third) + whole[2 * third :])
     with pytest.raises(Damaged), filled.transaction() as con:
-        con.execute("select max(occasion) from decisions").fetchall()
+        con.execute("select max(path) from finmap_requests").fetchall()
     with filled.transaction() as con:
-        assert count(con, "decisions") == 20_000
+        assert count(con, "finmap_requests") == 20_000
 
 
 def leave_a_log(said: Pipe, path: Path) -> None:
@@ -294,6 +296,19 @@ def test_a_migration_that_is_killed_has_not_happened_and_is_done_by_the_next(pro
         assert (count(con), count(con, "schema_version")) == (1, 2)
 
 
+OLD_LEDGER = """
+    insert into finmap_upload by name
+    select
+        l.external_id, l.transaction_id, l.generation, l.day, l.written.type as type,
+        case l.state when 'refused' then 'rejected' when 'rolled_back' then 'dismissed' else l.state end as state,
+        l.written.amount as amount, l.written.occurred_at as occurred_at, l.written.account as account,
+        l.written.category as category, l.written.tag as tag, l.written.comment as comment,
+        o.content_hash, l.attempts, l.last_error, l.next_attempt_at, l.sent_at, l.verified_at, l.run_id
+    from now.finmap_upload l
+    join now.operations o using (transaction_id)
+"""
+
+
 def put_back(warehouse: Warehouse, version: int) -> None:
     """The same data in a file of that version."""
     old = warehouse.path.with_suffix(".old")
@@ -311,7 +326,9 @@ def put_back(warehouse: Warehouse, version: int) -> None:
             """
         ).fetchall()
         for table, columns in both:
-            con.execute(f"insert into {table} ({columns}) select {columns} from now.{table}")
+            if table != "finmap_upload":
+                con.execute(f"insert into {table} ({columns}) select {columns} from now.{table}")
+        con.execute(OLD_LEDGER)
         con.execute("detach now")
     os.replace(old, warehouse.path)
 

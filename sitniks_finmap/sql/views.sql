@@ -123,7 +123,10 @@ left join (
     union all
     select transaction_id, raw_version from rejected_transactions
 ) derived using (transaction_id)
-where t.day >= s.start_date and if(t.gone_at is null, derived.raw_version is distinct from t.version, derived.raw_version is not null);
+where t.day >= s.start_date and case
+        when t.gone_at is null then derived.raw_version is distinct from t.version
+        else derived.raw_version is not null
+    end;
 
 -- A JSON value as one line of text: of an object its title or name; null when there is nothing to read.
 -- Control characters, line ends and the marks that turn the writing direction are taken out.
