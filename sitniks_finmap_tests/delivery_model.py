@@ -202,7 +202,7 @@ class InMemory(Warehouse):
     def __init__(self) -> None:
         super().__init__(Path("nowhere"), "m")
         self.con = duckdb.connect()
-        self.con.execute("set timezone = 'UTC'; set threads = 1; pragma disable_optimizer")  # rows are few
+        self.con.execute("set timezone = 'UTC'; set threads = 1")
         migrate(self.con, 0)
 
     @contextmanager
@@ -394,9 +394,13 @@ def edges() -> set[Edge]:
         worlds = model.sync(worlds, now, harm=True, approve=True)
         worlds = distinct([after for world in worlds for after in (*changes(world), *deleted_by_a_person(world))])
         now += timedelta(minutes=minutes)
-    model.sync(worlds, now, harm=True, approve=True)
-    rolled_back = model.sync(worlds, now, harm=False, rollback=True)
-    model.sync(rolled_back, now, harm=False, approve=True)
+    worlds = model.sync(worlds, now, harm=True, approve=True)
+    worlds = model.sync(worlds, now, harm=False, rollback=True)
+    for _ in range(3):  # two looks, hours apart
+        now += timedelta(hours=2)
+        worlds = model.sync(worlds, now, harm=False)
+    worlds = distinct([after for world in worlds for after in (world, *restored_by_a_person(world))])
+    model.sync(worlds, now + timedelta(hours=1), harm=False, approve=True)
     return model.edges
 
 
@@ -415,6 +419,15 @@ def deleted_by_a_person(world: World) -> Iterator[World]:
     if world.holds:
         yield replace(
             world.copy(), holds={}, used=world.used | set(world.holds), story=(*world.story, "person: deleted")
+        )
+
+
+def restored_by_a_person(world: World) -> Iterator[World]:
+    """The last operation that was deleted is taken out of the bin."""
+    if world.used and not world.holds:
+        key = max(world.used)
+        yield replace(
+            world.copy(), holds={key: Deed(SOLD, START)}, used=world.used - {key}, story=(*world.story, "restored")
         )
 
 
