@@ -395,7 +395,8 @@ def edges() -> set[Edge]:
         worlds = distinct([after for world in worlds for after in (*changes(world), *deleted_by_a_person(world))])
         now += timedelta(minutes=minutes)
     worlds = model.sync(worlds, now, harm=True, approve=True)
-    worlds = model.sync(worlds, now, harm=False, rollback=True)
+    rolled_back = model.sync([one.copy() for one in worlds], now, harm=False, rollback=True)
+    worlds = distinct([*worlds, *rolled_back])
     for _ in range(3):  # two looks, hours apart
         now += timedelta(hours=2)
         worlds = model.sync(worlds, now, harm=False)
