@@ -68,7 +68,7 @@ def ends(*commands: list[str], folder: Path, **variables: str) -> list[tuple[int
     done = subprocess.run(  # noqa: S603
         [*ANYBODY, sys.executable, "-c", FORKS, json.dumps(commands)],
         cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | variables, capture_output=True, text=True, check=True,
-        timeout=100,
+        timeout=280,
     )  # fmt: skip
     found = [json.loads(line) for line in done.stdout.splitlines()]
     for command, (code, said) in zip(commands, found, strict=True):
@@ -237,8 +237,8 @@ def test_ctrl_c_is_one_line_and_130_and_loses_nothing(
         process = subprocess.Popen(  # noqa: S603
             [*COMMAND, "sync"],
             cwd=project, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
         with process:
             assert process.stderr
