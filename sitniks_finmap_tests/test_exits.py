@@ -68,7 +68,7 @@ def ends(*commands: list[str], folder: Path, **variables: str) -> list[tuple[int
     done = subprocess.run(  # noqa: S603
         [*ANYBODY, sys.executable, "-c", FORKS, json.dumps(commands)],
         cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | variables, capture_output=True, text=True, check=True,
-        timeout=100,
+        timeout=280,
     )  # fmt: skip
     found = [json.loads(line) for line in done.stdout.splitlines()]
     for command, (code, said) in zip(commands, found, strict=True):
@@ -138,13 +138,13 @@ def test_data_of_another_user_is_one_line(kind: str, connection: Connection, pro
 
 
 def test_any_name_of_a_folder_will_do(connection: Connection, project: Path) -> None:
-    folders = [project / name for name in ("a#b", "a b", "100% тека", 'it\'s "q" [bold]', "a&b;c:d")]
+    folders = [project / name for name in ("a#b&c;d:e", '100% тека [bold] it\'s "q"')]
     for folder in folders:
         folder.mkdir()
         shutil.copy(project / "connections.toml", folder)
     commands = (["sync"], ["status"], ["sql", "--csv", "select transaction_id from operations"])
     found = ends(*(["cd", str(folder), *command] for folder in folders for command in commands), folder=project)
-    assert [code for code, _ in found] == [0] * 15, found
+    assert [code for code, _ in found] == [0] * 6, found
     assert all("tx_1" in said for _, said in found[2::3])
 
 
@@ -228,10 +228,10 @@ def test_a_port_that_is_taken_is_said(connection: Connection, sandbox: Sandbox, 
 def test_ctrl_c_is_one_line_and_130_and_loses_nothing(
     moment: str, connection: Connection, project: Path, sandbox: Sandbox, shop: Shop
 ) -> None:
-    where = {"reading": ("sitniks", "GET", "/transactions"), "delivering": ("finmap", "POST", "/operations")}
+    where = {"reading": ("sitniks", "GET", "/transactions"), "delivering": ("finmap", "POST", "/operations/income")}
     if moment in where:
         api, method, path = where[moment]
-        sandbox.fault(Fault("slow", api=api, method=method, path=path, seconds=30))  # type: ignore[arg-type]
+        sandbox.fault(Fault("slow", api=api, method=method, path=path, seconds=8))  # type: ignore[arg-type]
     warehouse = open_warehouse(connection)
     with warehouse.run(wait=0) if moment == "waiting" else nullcontext():
         process = subprocess.Popen(  # noqa: S603
@@ -249,7 +249,8 @@ def test_ctrl_c_is_one_line_and_130_and_loses_nothing(
             else:
                 api, method, path = where[moment]
                 while not [one for one in sandbox.requests(api, method=method) if one.path == path]:  # type: ignore
-                    assert process.poll() is None
+                    with pytest.raises(subprocess.TimeoutExpired):
+                        process.wait(0.05)
             process.send_signal(signal.SIGINT)
             said = process.stdout.read() + process.stderr.read()
     lines = [line for line in said.splitlines() if line and not line[:2].isdigit()]
