@@ -448,7 +448,7 @@ def test_one_unreadable_month_stops_no_other(import_run: ConnectionRun, shop: Sh
     said = extract(import_run, FIRST, LAST)
     assert said
     assert said.startswith(
-        "u1: Sitniks answered 500: \"sandbox fault\" (when reading 2025-02-01 to 2025-02-28). What could be read is kept"
+        'u1: Sitniks answered 500: "sandbox fault" (when reading 2025-02-01 to 2025-02-28). What could be read is kept'
     )
     assert rows(import_run.warehouse, "select day, count(*) from latest_transactions group by all order by day") == [
         (FIRST, 3),
