@@ -148,12 +148,6 @@ def ignored_filter(path: str) -> str:
     )
 
 
-def several_records(first: Row, texts: list[str]) -> Row:
-    """One row for the records that have its id; the same however they were ordered."""
-    different = sorted(set(texts))
-    return first if len(different) == 1 else Row(first.id, None, first.order_id, f"[{', '.join(different)}]")
-
-
 def connect(connection: Connection, *, patience: float | None = None, **options: Any) -> Sitniks:
     """The client of a connection. Raises MissingKey."""
     key = connection.key("sitniks")
