@@ -87,8 +87,6 @@ def _decide(
 
 
 def _confirmed(decision: str, count: int) -> bool:
-    if not sys.stdin.isatty() and click.get_text_stream("stdin").closed:
-        return False
     return click.confirm(f"{decision.capitalize()} {'this change' if count == 1 else f'these {count:,} changes'}?")
 
 

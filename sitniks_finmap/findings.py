@@ -196,8 +196,6 @@ RECORDS = {
     "`sitniks-finmap explain` tells about one",
     "unaccounted": "live transactions not accounted for: {count} ({why}: each must be an operation or rejected). Run "
     "`sitniks-finmap sync`; if it stays, report it",
-    "unlike": "delivered with another amount than the operation has: {count}. Run `sitniks-finmap sync`; if it stays, "
-    "report it",
     "failed": "failed: {count} ({why}). Retried every {retry} while Dagster runs; `sitniks-finmap sync` retries now",
     "refused": "refused by Finmap: {count} ({why}). Correct them in Sitniks; `sitniks-finmap explain` tells about one",
     "pending": "pending changes: {count} ({why}). `sitniks-finmap preview` shows them; then `approve` or `dismiss`",

@@ -387,22 +387,46 @@ def distinct(worlds: list[World]) -> list[World]:
 
 
 def edges() -> set[Edge]:
-    """Every arrow that there is: Finmap refuses as well, people delete in Finmap, approve, and roll back."""
+    """Every arrow that there is: Finmap refuses as well, people delete in Finmap, restore, approve, and roll back."""
     model, now = Model(refusals=True), START
     worlds = [World(SOLD)]
     for minutes in (2, 11):
         worlds = model.sync(worlds, now, harm=True, approve=True)
-        worlds = distinct([after for world in worlds for after in (*changes(world), *deleted_by_a_person(world))])
+        worlds = one_of_each([after for world in worlds for after in (*changes(world), *deleted_by_a_person(world))])
         now += timedelta(minutes=minutes)
-    worlds = model.sync(worlds, now, harm=True, approve=True)
+    worlds = one_of_each(model.sync(worlds, now, harm=True, approve=True))
     rolled_back = model.sync([one.copy() for one in worlds], now, harm=False, rollback=True)
-    worlds = distinct([*worlds, *rolled_back])
+    worlds = one_of_each([*worlds, *rolled_back])
     for _ in range(3):  # two looks, hours apart
         now += timedelta(hours=2)
         worlds = model.sync(worlds, now, harm=False)
-    worlds = distinct([after for world in worlds for after in (world, *restored_by_a_person(world))])
+    worlds = one_of_each([after for world in worlds for after in (world, *restored_by_a_person(world))])
     model.sync(worlds, now + timedelta(hours=1), harm=False, approve=True)
     return model.edges
+
+
+def one_of_each(worlds: list[World]) -> list[World]:
+    """One world for each way in which the ledger, Finmap and the source can stand to one another."""
+
+    def kind(world: World) -> Hashable:
+        wanted = world.source
+        ledger = tuple(
+            (
+                key,
+                one.state,
+                one.deleting,
+                len(one.intents),
+                one.missing_since is None,
+                one.verified_at is None and one.applied_at is None,
+                one.written == wanted,
+                one.shown is None,
+            )
+            for key, one in world.ledger.items()
+        )
+        holds = tuple((key, deed.content == wanted, deed.shown_from > START) for key, deed in world.holds.items())
+        return ledger, holds, wanted and wanted.type, world.used != set(), world.honest
+
+    return list({kind(world): world for world in worlds}.values())
 
 
 def table(arrows: set[Edge]) -> str:

@@ -259,7 +259,7 @@ def test_no_field_of_a_record_is_quoted_outside_of_the_warehouse(
     assert [ended.why for ended in endings] == [""] * 2
     warehouse = open_warehouse(connection)
     with warehouse.transaction() as con:
-        waiting = con.execute("select distinct why from plan where standing = 'waiting'").fetchall()
+        waiting = con.execute("select distinct why from plan where standing = 'pending'").fetchall()
         written = con.execute(f"select count(*) from rejected_transactions where contains(written, '{MARKER}')")
         assert written.fetchone() == (9,)  # amount, dates, currencies, settlement accounts: for people it is kept
     assert len(waiting) >= 4

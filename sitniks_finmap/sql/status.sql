@@ -5,8 +5,6 @@ with sides as (
     select
         coalesce(o.transaction_id, l.transaction_id) as transaction_id,
         coalesce(o.day, l.day) as day,
-        o.content as wanted,
-        coalesce(l.written, l.shown) as has,
         l.state,
         l.sent_at,
         l.last_error,
@@ -15,8 +13,6 @@ with sides as (
         p.standing,
         p.why,
         p.due_at > $now as is_to_come,
-        l.written is not null and len(list_intersect(differing_fields(l.written, o.content), ['type', 'amount'])) > 0
-            as unlike,
         concat_ws(' ', l.written.comment, l.written.tag, l.refused.comment, o.content.comment, o.content.tag) as told
     from wanted_operations o
     full join current_uploads l on l.transaction_id = o.transaction_id
@@ -41,7 +37,6 @@ judged as (
             when action = 'create' then if(is_to_come, null, 'backlog')
             when action = 'verify' and coalesce(is_to_come, false) then null
             when action is not null then 'undelivered'
-            when wanted is not null and unlike and state in ('sent', 'verified') then 'unlike'
             when state = 'sent' and sent_at < $seen_by then 'unseen'
         end as problem
     from sides
