@@ -72,7 +72,7 @@ def doctor(connection: str | None) -> None:
     for one in chosen:
         out.print(f"[bold]{one.name}[/]")
         for finding in examine(one):
-            sick |= finding.verdict == "wrong"
+            sick |= finding.verdict == "error"
             out.print(f"  {MARKS[finding.verdict]} {escape(finding.what)}")
     sys.exit(1 if sick else 0)
 

@@ -81,7 +81,7 @@ def _decide(
             out.print(f"{one.name}: {decided} {done}")
     if transaction and not found:
         out.print(
-            f"{MARKS['wrong']} nothing to {decision} for {escape(transaction)}; `sitniks-finmap explain` tells why"
+            f"{MARKS['error']} nothing to {decision} for {escape(transaction)}; `sitniks-finmap explain` tells why"
         )
         sys.exit(1)
 
@@ -151,7 +151,7 @@ def rollback(
             planned = decisions.plan_rollback(con, **which)
     if not planned:
         what = f"run {run_id} created nothing that is in Finmap" if run_id else "nothing of these days is in Finmap"
-        out.print(f"{MARKS['wrong']} {one.name}: {escape(what)}")
+        out.print(f"{MARKS['error']} {one.name}: {escape(what)}")
         sys.exit(1)
     # No lock is held while it asks: a sync may run meanwhile, and each deletion looks before it deletes.
     if print_rollback(out, one, planned) and (yes or click.confirm("Delete these operations in Finmap?")):

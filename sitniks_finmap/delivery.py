@@ -160,6 +160,7 @@ class Courier:
         committed = time.monotonic()
         begun: dict[Future[Result], Task] = {}
         tasks = Tasks(self.warehouse, self.now)
+        unsent: list[Task] = []
         try:
             with ThreadPoolExecutor(IN_FLIGHT) as pool:
                 try:

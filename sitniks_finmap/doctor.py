@@ -23,7 +23,7 @@ from sitniks_finmap.warehouse import WarehouseError, insert_rows
 
 log = logging.getLogger(__name__)
 
-Verdict = Literal["well", "look", "wrong"]
+Verdict = Literal["ok", "warning", "error"]
 RECENT = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(seconds=60)
 # A person waits: a side that does not answer is told within seconds, and nobody waits for a rate limit.
@@ -52,28 +52,28 @@ class Finding:
 def examine(connection: Connection | WrongConnection, now: datetime | None = None) -> Iterator[Finding]:
     """One finding after another, each as soon as it is known; a side whose key is refused is not asked further."""
     if isinstance(connection, WrongConnection):
-        yield Finding("wrong", connection.why)
+        yield Finding("error", connection.why)
         return
     if problem := connection.problem():
-        yield Finding("wrong", problem)
+        yield Finding("error", problem)
         return
     now = now or datetime.now(UTC)
     run = ConnectionRun(connection, open_warehouse(connection), proving=False)
     yield Finding(
-        "well",
+        "ok",
         f"days are counted in {connection.timezone}, where it is {now.astimezone(connection.zone):%Y-%m-%d %H:%M}",
     )
     if not is_plain(Path(".env")):
-        yield Finding("look", "save .env as UTF-8 without a byte order mark: Dagster reads it in no other encoding")
+        yield Finding("warning", "save .env as UTF-8 without a byte order mark: Dagster reads it in no other encoding")
     for side in (_finmap, _sitniks):
         try:
             yield from side(run, now)
         except KeyRefused as refused:
-            yield Finding("wrong", str(refused))
+            yield Finding("error", str(refused))
         except (ApiError, ConfigurationError, WarehouseError) as error:
-            yield Finding("wrong", str(error))
+            yield Finding("error", str(error))
     yield Finding(
-        "well",
+        "ok",
         f"rates: Sitniks {_rate(connection.sitniks_requests_per_second)}, "
         f"Finmap {_rate(connection.finmap_requests_per_second)}",
     )  # fmt: skip
@@ -84,19 +84,19 @@ def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     run.finmap = finmap.connect(connection, **BRISK)
     log.info("%s: asking Finmap at %s", connection.name, run.finmap.api.host)
     directory = read_directory(run.finmap, connection)
-    yield Finding("well", f"Finmap takes the key; it may write to {len(directory.accounts)} accounts")
+    yield Finding("ok", f"Finmap takes the key; it may write to {len(directory.accounts)} accounts")
     if not is_proven(connection, run.warehouse, "finmap") and (why := doubt_finmap(run.warehouse, run.finmap)):
-        yield Finding("wrong", suspicion(connection, "finmap", why))
+        yield Finding("error", suspicion(connection, "finmap", why))
         return
     yield from _owner(run)
     for wanted in dict.fromkeys([connection.finmap_account, *connection.accounts.values()]):
         account = find_account(connection, wanted, directory.accounts)
         yield Finding(
-            "well", f'Finmap account "{account.label}" is there, in {account.currency}, and may be written to'
+            "ok", f'Finmap account "{account.label}" is there, in {account.currency}, and may be written to'
         )
     if connection.categories:
         category_mapping(connection, directory)
-        yield Finding("well", f"all {len(connection.categories)} categories are there")
+        yield Finding("ok", f"all {len(connection.categories)} categories are there")
     yield from _clock("Finmap", run.finmap.api.clock_ahead)
 
 
@@ -104,37 +104,41 @@ def _owner(run: ConnectionRun) -> Iterator[Finding]:
     """Whether another installation writes to Finmap under this connection's name."""
     try:
         if why := owned_by_others(run.connection, run.warehouse, run.finmap):
-            yield Finding("wrong", why)
+            yield Finding("error", why)
     except (KeyRefused, Refused):
-        yield Finding("look", "Finmap shows no tags: a second installation with this name would not be noticed")
+        yield Finding("warning", "Finmap shows no tags: a second installation with this name would not be noticed")
 
 
 def _sitniks(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     run.sitniks = sitniks.connect(run.connection, **BRISK)
     log.info("%s: asking Sitniks at %s", run.connection.name, run.sitniks.api.host)
     page = run.sitniks.page("/transactions", now - RECENT, now)
-    yield Finding("well", "Sitniks takes the key, and GET /transactions answers")
+    yield Finding("ok", "Sitniks takes the key, and GET /transactions answers")
     if not is_proven(run.connection, run.warehouse, "sitniks") and (
         why := doubt_sitniks(run.warehouse, run.sitniks, run.bounds)
     ):
-        yield Finding("wrong", suspicion(run.connection, "sitniks", why))
+        yield Finding("error", suspicion(run.connection, "sitniks", why))
         return
     yield from _clock("Sitniks", run.sitniks.api.clock_ahead)
     if page.count is None:
-        yield Finding("look", "Sitniks does not count its list: a read is trusted only when two reads agree")
+        yield Finding("warning", "Sitniks does not count its list: a read is trusted only when two reads agree")
     yield from _fields(run, page, now)
     try:
         run.sitniks.page("/orders", now - RECENT, now)
+    except (KeyRefused, Refused) as refused:
+        yield Finding(
+            "warning", f"GET /orders: {refused} Payments go over all the same; comments lack what only the order tells"
+        )
     except ApiError as error:
-        yield Finding("wrong", f"GET /orders: {error}")
+        yield Finding("error", f"GET /orders: {error}")
     else:
-        yield Finding("well", "GET /orders answers: order statuses can be read")
+        yield Finding("ok", "GET /orders answers: order statuses can be read")
 
 
 def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:
     """Whether the transactions are as we assume: their fields, the axis of the filter, signs, settlement accounts."""
     if not page.rows:
-        yield Finding("look", f"no transactions in the last {RECENT.days} days: the fields could not be checked")
+        yield Finding("warning", f"no transactions in the last {RECENT.days} days: the fields could not be checked")
         return
     known = run.sitniks.settlement_accounts() if run.connection.accounts else None
     with duckdb.connect() as con:
@@ -154,7 +158,7 @@ def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:
                 "len(list_filter(json_extract(payload, $paths), lambda v : json_type(v) <> 'NULL')) > 0",
                 paths=paths,
             )
-            verdict = "well" if found else "wrong" if field in NEEDED else "look"
+            verdict = "ok" if found else "error" if field in NEEDED else "warning"
             yield Finding(verdict, f"field {field}: in {found} of {len(page.rows)} transactions")
         yield from _axis(page, _count(con, "filed_at < $start", start=now - RECENT - timedelta(days=1)))
         yield from _signs(page, _count(con, "amount < 0"))
@@ -164,9 +168,9 @@ def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:
 def _axis(page: Page, outside: int) -> Iterator[Finding]:
     # A few may carry a wrong stamp of their own; when most do, the filter is on another axis.
     if outside > len(page.rows) / 2:
-        yield Finding("wrong", "most transactions are older than was asked for: the date filter is not on createdAt")
+        yield Finding("error", "most transactions are older than was asked for: the date filter is not on createdAt")
     else:
-        yield Finding("well", "the date filter works on the axis that days are cut on")
+        yield Finding("ok", "the date filter works on the axis that days are cut on")
 
 
 def _signs(page: Page, negative: int) -> Iterator[Finding]:
@@ -175,12 +179,12 @@ def _signs(page: Page, negative: int) -> Iterator[Finding]:
     full = rows >= PAGE_SIZE or (page.count or 0) > rows
     if full and not negative:
         yield Finding(
-            "look",
+            "warning",
             f"none of {rows} amounts is negative, so all of them would be posted as income. If there were commissions, "
             "deliveries or refunds among them, do not sync yet: see docs/assumptions.md, and report it",
         )
     elif full:
-        yield Finding("well", f"{negative} of {rows} amounts are negative: they are expenses")
+        yield Finding("ok", f"{negative} of {rows} amounts are negative: they are expenses")
 
 
 def _settlement_accounts(
@@ -194,19 +198,19 @@ def _settlement_accounts(
     unmatched = con.execute("from unmatched").fetchall()
     for (name,) in unmatched:
         yield Finding(
-            "look",
+            "warning",
             f'[{connection.name}.accounts] maps "{name}", which is not among {where}; was it renamed in Sitniks?',
         )
     unmapped = con.execute("from unmapped").fetchall()
     if unmapped:
         names = ", ".join(f'"{name}" ({count})' for name, count in unmapped)
         yield Finding(
-            "look",
+            "warning",
             f"[{connection.name}.accounts] does not map {names}, with the number of transactions among {seen}; "
             f'unmapped money goes to "{connection.finmap_account}"',
         )
     if not unmatched and not unmapped:
-        yield Finding("well", f"every settlement account of {seen} is mapped")
+        yield Finding("ok", f"every settlement account of {seen} is mapped")
 
 
 def _count(con: duckdb.DuckDBPyConnection, condition: str, **values: object) -> int:
@@ -217,7 +221,7 @@ def _count(con: duckdb.DuckDBPyConnection, condition: str, **values: object) -> 
 def _clock(side: str, ahead: timedelta | None) -> Iterator[Finding]:
     if ahead is not None and abs(ahead) > CLOCK_TOLERANCE:
         seconds = round(ahead.total_seconds())
-        yield Finding("look", f"the clock of this machine differs from {side}'s by {seconds} s; set it by NTP")
+        yield Finding("warning", f"the clock of this machine differs from {side}'s by {seconds} s; set it by NTP")
 
 
 def _rate(per_second: float) -> str:

@@ -91,6 +91,7 @@ def look(connection: Connection, warehouse: Warehouse, now: datetime, days: tupl
             "start_date": connection.start_date,
             "read_day": (now - patience).astimezone(connection.zone).date() - timedelta(days=1),
             "read_again_by": now - 2 * connection.full_resync_every,
+            "everything": days is None,
             "seen_by": now - patience - APPEARS_WITHIN,
         }
         problems = con.execute(sql("status"), given).fetchall() if first_read else []
@@ -174,7 +175,7 @@ def _about(state: State, problem: str, text: str, reasons: Counter[str]) -> Find
     if len(reasons) > REASONS:
         told.append("…")
     why = "; ".join(one for one in told if one)
-    verdict: Literal["error", "warning"] = "error"
+    verdict: Literal["error", "warning"] = "warning" if problem in WORTH_A_LOOK else "error"
     retry = spoken(state.connection.retry_every)
     if problem in ON_ITS_WAY and _is_delivering(state):
         verdict, text = "warning", ON_ITS_WAY[problem]
@@ -205,9 +206,15 @@ RECORDS = {
     '`sitniks-finmap sql "from rejected_transactions" --connection {shop}` lists them',
     "unseen": "accepted by Finmap, not seen there since: {count}. `sitniks-finmap sync` looks them up",
     "unread": "days never read completely: {count} ({why}). `sitniks-finmap sync` reads them",
+    "unread orders": "days whose orders could not be read: {count} ({why}); comments keep what was last known of them",
+    "unreadable orders": "orders that Sitniks does not show: {count} ({why}); comments keep what was last known of them",
+    "unmapped": "payments of settlement accounts that [{shop}.accounts] does not map: {count} ({why}). They go where "
+    "`unmapped_accounts` says; map them in connections.toml",
+    "unused": "mappings in [{shop}.accounts] that no payment meets: {count} ({why}). Was an account renamed in Sitniks?",
     "overdue": "days overdue for the full re-read: {count} ({why}); late corrections may be missing. "
     "`sitniks-finmap sync --full` reads them",
 }
+WORTH_A_LOOK = ("unread orders", "unreadable orders", "unmapped", "unused")
 ON_ITS_WAY = {
     "backlog": "not in Finmap yet: {count}; they are being delivered",
     "undelivered": "changed in Sitniks, not yet in Finmap: {count}; they are being delivered",

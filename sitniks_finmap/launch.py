@@ -159,8 +159,9 @@ def _why(dagster: dg.DagsterInstance, run_id: str) -> str:
         said = told.description if told else None
         if not said and failure.error and CHECKS_FAILED in failure.error.message:
             run = dagster.get_run_by_id(run_id)
-            for failed in failed_checks(dagster, run) if run else ():
-                reasons.append(f"{run.tags.get('connection', '')}: {failed.problem} {failed.what_to_do}")
+            if run:
+                shop = run.tags.get("connection", "")
+                reasons += [f"{shop}: {one.problem} {one.what_to_do}" for one in failed_checks(dagster, run)]
         elif said or failure.error:
             reasons.append(said or failure.error.message.strip().removeprefix(f"{FAILURE}: "))
     return "; ".join(dict.fromkeys(reasons)) or "see the run in the Dagster UI"

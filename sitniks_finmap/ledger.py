@@ -69,10 +69,11 @@ CONTENTS = ("written", "shown", "refused", "carried")
 
 def entry_of(row: dict[str, Any]) -> Entry:
     """An entry from a row of finmap_upload."""
-    row = {name: value for name, value in row.items() if name in COLUMNS}
-    row |= {name: content_of(row[name]) for name in CONTENTS}
-    row["intents"] = [Content(**one) for one in row["intents"]]
-    return Entry(**row | {"state": State(row["state"])})
+    entry: dict[str, Any] = {name: value for name, value in row.items() if name in COLUMNS}
+    entry |= {name: content_of(entry[name]) for name in CONTENTS}
+    entry["intents"] = [Content(**one) for one in entry["intents"]]
+    entry["state"] = State(entry["state"])
+    return Entry(**entry)
 
 
 COLUMNS = tuple(one.name for one in fields(Entry))

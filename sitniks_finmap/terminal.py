@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sitniks_finmap.launch import Run
 
 out = Console(soft_wrap=True, highlight=False, emoji=False)
-MARKS = {"well": "[green]✓[/]", "look": "[yellow]![/]", "wrong": "[red]✗[/]"}
+MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 
 
 class Day(click.ParamType):
@@ -57,7 +57,7 @@ def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, da
         kind = "preview" if what == "stage" else what
         record_ends(open_warehouse(connection), [LastRun(kind, None, started, utc_now(), ended.why)])
     if not ended.success:
-        out.print(f"{MARKS['wrong']} {escape(ended.why)}")
+        out.print(f"{MARKS['error']} {escape(ended.why)}")
     return ended
 
 
@@ -106,7 +106,7 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
     failed = misused = False
     if name is None:
         for wrong in load_connections()[1]:
-            out.print(f"{MARKS['wrong']} {escape(wrong.why)}")
+            out.print(f"{MARKS['error']} {escape(wrong.why)}")
             misused = True
     for connection in choose(name):
         now = utc_now()
@@ -122,7 +122,7 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
         except EXPECTED as error:
             if name:
                 raise
-            out.print(f"{MARKS['wrong']} {escape(describe(error))}")
+            out.print(f"{MARKS['error']} {escape(describe(error))}")
             misused |= exit_code(error) == MISUSED
             failed |= exit_code(error) == FAILED
     sys.exit(FAILED if failed else MISUSED if misused else 0)

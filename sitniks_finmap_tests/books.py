@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -94,7 +94,7 @@ class Books:
         """An accountant edits an operation in Finmap."""
         self.shop.edit_operation(key(number, generation), **fields)
 
-    def turn(self, number: int, type: str) -> None:
+    def turn(self, number: int, type: Literal["income", "expense", "transfer"]) -> None:
         """An accountant makes another kind of operation of it: a transfer, or the other direction."""
         self.shop.turn_operation(key(number), type)
 

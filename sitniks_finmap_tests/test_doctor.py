@@ -172,8 +172,8 @@ def test_accounts_in_another_shape_are_said(
 def test_orders_that_may_not_be_read_are_named(connection: Connection, shop: Shop, doctor: Doctor) -> None:
     shop.forbid("sitniks", "/orders")
     code, said = doctor()
-    assert code == 1
-    assert "✗ GET /orders: Sitniks refused the key (403)" in said
+    assert code == 0  # comments lack a little, payments go over
+    assert "! GET /orders: Sitniks refused the key (403)" in said
 
 
 def test_nobody_listening_is_said_within_seconds_by_host(

@@ -158,13 +158,13 @@ def test_the_doctor_says_whose_key_it_looks_like(two: tuple[Company, Company], m
     a, b = two
     swap(monkeypatch, "finmap", a, b)
     swap(monkeypatch, "sitniks", a, b)
-    wrong = [one.what for one in examine(a.connection) if one.verdict == "wrong"]
+    wrong = [one.what for one in examine(a.connection) if one.verdict == "error"]
     assert [what[:48] for what in wrong] == [
         "this looks like the Finmap key of another compan", "this looks like the Sitniks key of another compa",
     ]  # fmt: skip
     swap(monkeypatch, "finmap", a, a)
     swap(monkeypatch, "sitniks", a, a)
-    assert not [one for one in examine(a.connection) if one.verdict == "wrong"]
+    assert not [one for one in examine(a.connection) if one.verdict == "error"]
 
 
 def test_a_file_of_an_earlier_version_is_examined_first(

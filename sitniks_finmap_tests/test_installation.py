@@ -205,7 +205,7 @@ def test_the_doctor_names_the_other_installation(books: Books, install: Install)
     books.sync()
     second = install(folder="elsewhere")
     found = [one for one in examine(second.run.connection) if "another installation" in one.what]
-    assert [one.verdict for one in found] == ["wrong"]
+    assert [one.verdict for one in found] == ["error"]
 
 
 def test_a_lost_file_goes_on_by_itself(books: Books) -> None:

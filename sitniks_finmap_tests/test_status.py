@@ -505,6 +505,33 @@ def test_rejected_transactions_are_an_error_until_they_are_corrected(connection:
     assert status()[:2] == (0, "ok")
 
 
+def test_accounts_that_nothing_maps_and_mappings_that_nothing_meets_are_a_warning(
+    connect: Connect, shop: Shop
+) -> None:
+    connect(start_date=TODAY - timedelta(days=30), accounts={"ФОП Mono": "ФОП", "LiqPay": "ФОП"})
+    shop.put_transactions([transaction(1, settlementAccount="LiqPay"), transaction(2, settlementAccount="ФОП  mono")])
+    assert command("sync")[0] == 0
+    assert status()[:2] == (0, "ok")
+    shop.put_transactions([transaction(n, settlementAccount="Monobank") for n in (2, 3)])
+    code, said = command("sync")
+    assert code == 0, said
+    code, verdict, said = status()
+    assert (code, verdict) == (0, "warning")
+    assert "payments of settlement accounts that [u1.accounts] does not map: 2 (Monobank)" in said
+    assert "mappings in [u1.accounts] that no payment meets: 1 (ФОП Mono)" in said
+
+
+def test_orders_that_may_not_be_read_are_a_warning(connection: Connection, shop: Shop) -> None:
+    shop.put_transaction(transaction(1))
+    shop.forbid("sitniks", "/orders")
+    code, said = command("sync")
+    assert code == 0, said
+    code, verdict, said = status()
+    assert (code, verdict) == (0, "warning")
+    assert "days whose orders could not be read: " in said
+    assert "Sitniks refused the key (403)" in said
+
+
 def test_operations_that_nobody_knows_are_an_error(delivered: Warehouse, connection: Connection, shop: Shop) -> None:
     api = ConnectionRun(connection, delivered).finmap.api
     at = round((datetime.now(UTC) - timedelta(days=1)).timestamp() * 1000)

@@ -1,10 +1,6 @@
 -- What doctor reads in one page of transactions: `told` (amount, text) as Sitniks wrote them, `mapping` (settlement_account)
 -- as the configuration names them, `known` (id, title) as Sitniks lists its settlement accounts.
 
--- A name as it is compared: in small letters, without the marks that nobody sees.
-create or replace temp macro plain_name(written) as nullif(lower(trim(regexp_replace(regexp_replace(regexp_replace(
-    nfc_normalize(written), '[’ʼ‘`´]', '''', 'g'), '\p{Cf}+', '', 'g'), '[\p{Z}\p{Cc}]+', ' ', 'g'))), '');
-
 -- One row is one transaction of the page.
 create or replace temp table page as
 select
@@ -30,8 +26,8 @@ from page
 where coalesce(settlement_account_id, settlement_account) is not null
     and not exists (
         from mapping m
-        where plain_name(m.settlement_account)
-            in (plain_name(page.settlement_account_id), plain_name(page.settlement_account))
+        where normal_name(m.settlement_account)
+            in (normal_name(page.settlement_account_id), normal_name(page.settlement_account))
     )
 group by all
 order by transactions desc, settlement_account;
@@ -40,13 +36,13 @@ order by transactions desc, settlement_account;
 create or replace temp view unmatched as
 select settlement_account
 from mapping m
-where plain_name(m.settlement_account) not in (
-    select plain_name(name)
+where normal_name(m.settlement_account) not in (
+    select normal_name(name)
     from (
         select unnest([settlement_account_id, settlement_account]) as name from page
         union all
         select unnest([id, title]) from known
     )
-    where plain_name(name) is not null
+    where normal_name(name) is not null
 )
 order by settlement_account;

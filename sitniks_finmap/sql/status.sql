@@ -93,6 +93,16 @@ problems as (
     union all
     select 'unread', min(day) || ' to ' || max(day), null, count(*) from unread where day between $first and $last
     union all
+    select 'unread orders', min(day) || ' to ' || max(day) || ': ' || any_value(reason), null, count(*)
+    from unread_days where resource = 'orders' and day between $first and $last
+    union all
+    select 'unreadable orders', regexp_extract(reason, '^[^:]*'), null, count(*)
+    from unreadable_orders where $everything group by all
+    union all
+    select 'unmapped', settlement_account, null, transactions from unmapped_settlement_accounts where $everything
+    union all
+    select 'unused', settlement_account, null, 1 from unused_account_mappings where $everything
+    union all
     select 'overdue', min(day) || ' to ' || max(day), null, count(*) from overdue where day between $first and $last
 )
 select problem, reason, told, records from problems where records > 0 order by problem, records desc, reason;
