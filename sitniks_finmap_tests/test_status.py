@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
@@ -29,7 +30,8 @@ from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse import Warehouse
 
-TODAY = datetime.now(UTC).date()
+SOLD_AT = datetime.now(ZoneInfo("Europe/Kyiv")) - timedelta(minutes=5)  # the shop sells at any hour of the day
+TODAY = SOLD_AT.date()
 Connect = Callable[..., Connection]
 
 
@@ -47,8 +49,8 @@ def connection(connect: Connect) -> Connection:
 
 
 def transaction(number: int, amount: Any = "1500.00", days_ago: int = 2, **more: Any) -> dict[str, Any]:
-    at = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC) - timedelta(days=days_ago)
-    stamp = at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    at = SOLD_AT - timedelta(days=days_ago)
+    stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     return {"id": f"tx_{number}", "createdAt": stamp, "amount": amount, "description": f"Оплата {number}", **more}
 
 
