@@ -91,9 +91,7 @@ def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     yield from _owner(run)
     for wanted in dict.fromkeys([connection.finmap_account, *connection.accounts.values()]):
         account = find_account(connection, wanted, directory.accounts)
-        yield Finding(
-            "ok", f'Finmap account "{account.label}" is there, in {account.currency}, and may be written to'
-        )
+        yield Finding("ok", f'Finmap account "{account.label}" is there, in {account.currency}, and may be written to')
     if connection.categories:
         category_mapping(connection, directory)
         yield Finding("ok", f"all {len(connection.categories)} categories are there")

@@ -206,11 +206,11 @@ RECORDS = {
     '`sitniks-finmap sql "from rejected_transactions" --connection {shop}` lists them',
     "unseen": "accepted by Finmap, not seen there since: {count}. `sitniks-finmap sync` looks them up",
     "unread": "days never read completely: {count} ({why}). `sitniks-finmap sync` reads them",
-    "unread orders": "days whose orders could not be read: {count} ({why}); comments keep what was last known of them",
-    "unreadable orders": "orders that Sitniks does not show: {count} ({why}); comments keep what was last known of them",
+    "unread orders": "days whose orders could not be read: {count} ({why}); comments keep what was last known",
+    "unreadable orders": "orders that Sitniks does not show: {count} ({why}); comments keep what was last known",
     "unmapped": "payments of settlement accounts that [{shop}.accounts] does not map: {count} ({why}). They go where "
     "`unmapped_accounts` says; map them in connections.toml",
-    "unused": "mappings in [{shop}.accounts] that no payment meets: {count} ({why}). Was an account renamed in Sitniks?",
+    "unused": "mappings in [{shop}.accounts] that no payment meets: {count} ({why}). Was one renamed in Sitniks?",
     "overdue": "days overdue for the full re-read: {count} ({why}); late corrections may be missing. "
     "`sitniks-finmap sync --full` reads them",
 }

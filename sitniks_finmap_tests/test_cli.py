@@ -24,6 +24,8 @@ from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.test_delivery import writes
 
+pytestmark = pytest.mark.runs
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -16,7 +16,7 @@ from sitniks_finmap.demo import DEMO_KEYS, NAME, SHIPPED, run_demo
 from sitniks_finmap.sandbox import Sandbox
 from sitniks_finmap.sandbox.seed import seed_shop
 
-pytestmark = pytest.mark.timeout(300)  # processes that import Dagster anew
+pytestmark = [pytest.mark.runs, pytest.mark.timeout(300)]  # processes that import Dagster anew
 ROOT = Path(__file__).parents[1]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import pytest
 
 from sitniks_finmap.automation import range_tags
 from sitniks_finmap.connection_definitions import connection_definitions
@@ -13,6 +14,8 @@ from sitniks_finmap.launch import run_job
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse import Warehouse
 from sitniks_finmap_tests.test_delivery import ledger, live, want, writes
+
+pytestmark = pytest.mark.runs
 
 DAY = date(2025, 1, 15)
 BEFORE = DAY - timedelta(days=1)
@@ -106,7 +109,7 @@ def test_a_run_of_a_sensor_delivers_for_its_minutes_and_leaves_the_rest_as_backl
 
     assert result.success
     shown = metadata_by_day(dagster, result.run_id, "finmap_upload")["2026-03-10"]
-    assert 0 < shown["delivered"] <= 8
+    assert shown["delivered"] <= 8  # those that were already on their way
     assert (shown["backlog"], shown["failed"]) == (20 - shown["delivered"], 0)
     assert results(dagster, result.run_id)["nothing_is_left_undelivered"]
 

@@ -22,6 +22,8 @@ from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap_tests.books import Books, key
 
+pytestmark = pytest.mark.runs
+
 TODAY = datetime.now(UTC).date()
 NOON = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC) - timedelta(days=2)
 DAYS = (TODAY - timedelta(days=5), TODAY)

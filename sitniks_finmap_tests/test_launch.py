@@ -24,7 +24,7 @@ from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.terminal import run
 from sitniks_finmap_tests.test_finmap_upload import transaction
 
-pytestmark = pytest.mark.timeout(300)  # processes that import Dagster anew
+pytestmark = [pytest.mark.runs, pytest.mark.timeout(300)]  # processes that import Dagster anew
 ROOT = Path(__file__).parents[1]
 Ask = Callable[..., dict[str, Any]]
 

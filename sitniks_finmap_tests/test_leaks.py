@@ -40,6 +40,8 @@ from sitniks_finmap.status import print_runs, print_state, print_status
 from sitniks_finmap_tests.test_finmap_upload import transaction
 from sitniks_finmap_tests.test_rules import as_text
 
+pytestmark = pytest.mark.runs
+
 DAY = date(2025, 1, 15)
 CUSTOMERS = ["Квітослава", "Неповторна", "770011", "(099) 770-22", "kvitoslava", "@kvitka_n"]
 

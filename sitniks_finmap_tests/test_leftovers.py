@@ -17,6 +17,8 @@ from sitniks_finmap.launch import prepare_home
 from sitniks_finmap.leftovers import shrink_databases
 from sitniks_finmap_tests.test_housekeeping import clean, status_of
 
+pytestmark = pytest.mark.runs
+
 MONTHS_AGO = timedelta(days=90)
 CHECKS = 5
 

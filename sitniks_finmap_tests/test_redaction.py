@@ -27,6 +27,8 @@ from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.test_finmap_upload import transaction
 from sitniks_finmap_tests.test_leaks import in_any_form, told_by_alerts
 
+pytestmark = pytest.mark.runs
+
 KEY = "eyJhbGci.Zx9/q+7w==4f9c2e-7ab1_Q"
 DAY = date(2025, 1, 15)
 

@@ -19,6 +19,8 @@ from sitniks_finmap.rename import renamed_text
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.sandbox import Sandbox, Shop
 
+pytestmark = pytest.mark.runs
+
 TODAY = datetime.now(UTC).date()
 DAYS = (TODAY - timedelta(days=3), TODAY)
 TABLE = """\

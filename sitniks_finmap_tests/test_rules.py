@@ -30,6 +30,8 @@ from sitniks_finmap.warehouse import Warehouse
 from sitniks_finmap_tests.test_delivery import key, ledger, live, run_of, stage, until, want, writes
 from sitniks_finmap_tests.test_finmap_upload import transaction
 
+pytestmark = pytest.mark.runs
+
 DAY = date(2025, 1, 15)
 RETRY = timedelta(minutes=15)
 MARCH = date(2026, 3, 10)

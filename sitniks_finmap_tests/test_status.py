@@ -30,6 +30,8 @@ from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse import Warehouse
 
+pytestmark = pytest.mark.runs
+
 SOLD_AT = datetime.now(ZoneInfo("Europe/Kyiv")) - timedelta(minutes=5)  # the shop sells at any hour of the day
 TODAY = SOLD_AT.date()
 Connect = Callable[..., Connection]
@@ -507,9 +509,7 @@ def test_rejected_transactions_are_an_error_until_they_are_corrected(connection:
     assert status()[:2] == (0, "ok")
 
 
-def test_accounts_that_nothing_maps_and_mappings_that_nothing_meets_are_a_warning(
-    connect: Connect, shop: Shop
-) -> None:
+def test_accounts_that_nothing_maps_and_mappings_that_nothing_meets_are_a_warning(connect: Connect, shop: Shop) -> None:
     connect(start_date=TODAY - timedelta(days=30), accounts={"ФОП Mono": "ФОП", "LiqPay": "ФОП"})
     shop.put_transactions([transaction(1, settlementAccount="LiqPay"), transaction(2, settlementAccount="ФОП  mono")])
     assert command("sync")[0] == 0

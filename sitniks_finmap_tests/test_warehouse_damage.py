@@ -20,6 +20,8 @@ from sitniks_finmap_tests.test_finmap_upload import transaction
 from sitniks_finmap_tests.test_simulation import sync
 from sitniks_finmap_tests.test_warehouse import ROW, count
 
+pytestmark = pytest.mark.runs
+
 SCHEMAS = Path(__file__).parent / "schemas"
 
 Damage = Callable[[bytes], bytes]
