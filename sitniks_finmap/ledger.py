@@ -111,11 +111,19 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
     every comparison, however it spells it. An intent whose outcome was never known is settled: it was carried out, or
     it was not. `late` says that nothing of it can still be on its way.
     """
-    base = entry.written or (entry.intents[-1] if entry.intents else None)
+    rebuilt = entry.written is None and entry.shown is not None
+    base = entry.written or (entry.intents[-1] if entry.intents and not rebuilt else None)
     if base is None:
-        shown = entry.shown or theirs
+        done = _carried_out(entry, theirs, tag_id)
         return replace(
-            entry, state=_shown_state(entry), shown=shown, looked_at=now, verified_at=now, missing_since=None
+            entry,
+            state=_shown_state(entry),
+            written=done,
+            shown=theirs if done else entry.shown or theirs,
+            intents=[] if done or late else entry.intents,
+            looked_at=now,
+            verified_at=now,
+            missing_since=None,
         )
     written, shown = asdict(base), asdict(entry.shown or theirs)
     created = entry.written is None
@@ -158,6 +166,25 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
         deleting=None if entry.state in OUT else entry.deleting,
         deleting_at=None if entry.state in OUT else entry.deleting_at,
     )
+
+
+def _carried_out(entry: Entry, theirs: Content, tag_id: TagId) -> Content | None:
+    """The last intent that Finmap shows, of an entry that was rebuilt: nobody knows what was written before it."""
+
+    def is_shown(intent: Content) -> bool:
+        changed = [
+            name
+            for name in FIELDS
+            if as_shown(intent, name, tag_id) != getattr(entry.shown, name)
+            and not (name in PEOPLES_FIELDS and getattr(intent, name) is None)
+        ]
+        return all(
+            as_shown(intent, name, tag_id) == getattr(theirs, name)
+            or spelled_alike(name, getattr(intent, name), getattr(theirs, name))
+            for name in changed
+        )
+
+    return next((intent for intent in reversed(entry.intents) if is_shown(intent)), None)
 
 
 def _may_be(name: str, intent: Content, base: Content, has: Any) -> bool:

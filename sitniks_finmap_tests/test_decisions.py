@@ -167,6 +167,7 @@ def test_an_approval_outlives_a_process_that_is_killed_before_it_could_write_dow
     carry_out(asking)
     assert sorted(asking.finmap()) == ["tx_1", "tx_2:2", "tx_3"]
     assert {one.method for one in asking.written()} <= {"POST"}  # which Finmap answers with 409, and it is settled
+    carry_out(asking)  # a second look proves that the one before is gone
     assert (asking.plan(), asking.differences()) == ([], [])
 
 

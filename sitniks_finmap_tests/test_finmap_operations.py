@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from sitniks_finmap.http import ApiError
 from sitniks_finmap.readback import rebuild_ledger
-from sitniks_finmap.sandbox import Fault, Sandbox
+from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago, stamp
 from sitniks_finmap_tests.sandbox.clients import Clock
 
@@ -344,6 +345,24 @@ def test_when_the_file_is_lost_the_next_sync_writes_nothing(keep_books: Keep) ->
     books.sync()
     assert bodies(books) == [{"comment": "Оплата 2 | Джерело: Instagram"}]
     assert [row[0] for row in books.plan()] == ["tx_3"]
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_what_was_approved_after_the_file_was_lost_is_delivered_though_the_first_attempts_fail(
+    books: Books, kind: FaultKind
+) -> None:
+    books.sell(1, "10.00", source="Instagram")
+    books.sync()
+    books.sell(1, "11.00", source="Instagram")
+    books.warehouse.lose()
+    books.sync()
+    assert books.decide("approve", conflicts=True) == 1
+    books.sandbox.fault(Fault(kind, "finmap", method="PATCH", path="/operations", times=2))
+    for _ in range(3):
+        books.sync()
+    assert books.sums() == {"tx_1": Decimal("11.00")}
+    assert (books.plan(), books.differences()) == ([], [])
+    assert len([one for one in books.written() if one.method == "PATCH"]) == (3 if kind == "drop_before" else 1)
 
 
 def test_what_was_not_read_yet_after_the_file_was_lost_is_not_taken_for_gone(keep_books: Keep) -> None:
