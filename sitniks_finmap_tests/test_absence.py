@@ -11,6 +11,8 @@ from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.sitniks import IncompleteRead
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
 
+pytestmark = pytest.mark.runs
+
 Keep = Callable[..., Books]
 EMPTY = '{"list": [], "total": 0}'
 

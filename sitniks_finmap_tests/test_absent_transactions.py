@@ -10,6 +10,8 @@ from sitniks_finmap.automation import days_to_read_again
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, TODAY, Books, days_ago
 
+pytestmark = pytest.mark.runs
+
 Keep = Callable[..., Books]
 WEEK = (date(2026, 3, 3), TODAY)
 

@@ -17,6 +17,8 @@ from sitniks_finmap.launch import run_job
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.sandbox import Shop
 
+pytestmark = pytest.mark.runs
+
 UPLOAD = "nothing_is_left_undelivered"
 OPERATIONS = "sign_and_type_agree"
 

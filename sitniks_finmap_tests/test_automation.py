@@ -565,6 +565,7 @@ def test_the_next_try_goes_to_the_month_that_was_not_tried_longest(full_sync: Se
     assert launched == [1, 2, 3, 1]
 
 
+@pytest.mark.runs
 def test_a_month_that_stays_unreadable_is_tried_ever_more_rarely(full_sync: Sensor, warehouse: Warehouse) -> None:
     read(warehouse, date(2026, 2, 1), MARCH)
     unreadable(warehouse, NEW_YEAR, date(2026, 1, 31), NOON, NOON)

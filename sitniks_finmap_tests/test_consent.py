@@ -12,6 +12,8 @@ from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
 from sitniks_finmap_tests.test_absence import EMPTY
 
+pytestmark = pytest.mark.runs
+
 Keep = Callable[..., Books]
 NOTHING = '{"data": [], "count": 0}'
 

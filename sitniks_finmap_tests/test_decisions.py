@@ -13,6 +13,8 @@ from sitniks_finmap.delivery import Courier, Delivery
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago
 
+pytestmark = pytest.mark.runs
+
 Keep = Callable[..., Books]
 DISMISSED = "dismissed by a person"
 

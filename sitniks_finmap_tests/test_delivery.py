@@ -24,6 +24,8 @@ from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse import Warehouse, insert_rows
 from sitniks_finmap_tests.sandbox.clients import Clock
 
+pytestmark = pytest.mark.runs
+
 DAY = date(2026, 3, 10)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 RETRY = timedelta(minutes=15)

@@ -13,7 +13,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "delivery-states.md"
 QUIET = timedelta(minutes=50)  # what Finmap stored and is to be deleted is waited for for two hours
 
 
-@pytest.mark.parametrize(("syncs", "minutes", "courses"), [(1, 2, 40), (2, 2, 400), (2, 11, 400)])
+@pytest.mark.parametrize(
+    ("syncs", "minutes", "courses"),
+    [(1, 2, 40), pytest.param(2, 2, 400, marks=pytest.mark.runs), pytest.param(2, 11, 400, marks=pytest.mark.runs)],
+)
 def test_whatever_happens_there_is_at_most_one_operation_and_in_the_end_just_what_the_source_says(
     syncs: int, minutes: int, courses: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,6 +44,7 @@ def test_whatever_happens_there_is_at_most_one_operation_and_in_the_end_just_wha
     assert model.left_to_do(worlds, now) == []
 
 
+@pytest.mark.runs
 def test_the_page_about_the_states_shows_every_arrow_of_the_code_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it does not: put what `table(edges())` gives into the page, and see what has changed."""
     monkeypatch.setattr("sitniks_finmap.readback.LOOK_UPS", 1_000_000)

@@ -11,6 +11,8 @@ from sitniks_finmap.assets.doubles import LOOKS
 from sitniks_finmap.sandbox.sitniks_rows import microseconds
 from sitniks_finmap_tests.books import START, TODAY, Books, stamp
 
+pytestmark = pytest.mark.runs
+
 FEBRUARY, MARCH = datetime(2026, 2, 10, 10, tzinfo=UTC), datetime(2026, 3, 5, 10, tzinfo=UTC)
 BEGIN = date(2026, 1, 1)
 REASON = "several records that differ have this id"

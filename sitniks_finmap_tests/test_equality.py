@@ -10,6 +10,8 @@ from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.sandbox.spelling import SPELLINGS
 from sitniks_finmap_tests.books import Books, days_ago, stamp
 
+pytestmark = pytest.mark.runs
+
 Keep = Callable[..., Books]
 EDIT = "перевірено бухгалтером"
 SHAPE: dict[str, Any] = {"counterparty": "ТОВ «Ромашка» & Co 🌼", "source": "Instagram  ", "delivery": "Нова Пошта."}

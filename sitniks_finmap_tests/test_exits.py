@@ -142,7 +142,9 @@ def test_any_name_of_a_folder_will_do(connection: Connection, project: Path) -> 
     written = (project / "connections.toml").read_text("utf-8")
     for n, folder in enumerate(folders):  # under names of their own: one name belongs to one installation
         folder.mkdir()
-        named = written.replace("[u1]", f'[n{n}]\nsitniks_key_env = "U1_SITNIKS_API_KEY"\nfinmap_key_env = "U1_FINMAP_API_KEY"')
+        named = written.replace(
+            "[u1]", f'[n{n}]\nsitniks_key_env = "U1_SITNIKS_API_KEY"\nfinmap_key_env = "U1_FINMAP_API_KEY"'
+        )
         (folder / "connections.toml").write_text(named, "utf-8")
     commands = (["sync"], ["status"], ["sql", "--csv", "select transaction_id from operations"])
     found = ends(*(["cd", str(folder), *command] for folder in folders for command in commands), folder=project)

@@ -14,6 +14,8 @@ from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago, stamp
 from sitniks_finmap_tests.sandbox.clients import Clock
 
+pytestmark = pytest.mark.runs
+
 Keep = Callable[..., Books]
 EDIT = "перевірено бухгалтером"
 

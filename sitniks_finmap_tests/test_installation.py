@@ -20,6 +20,8 @@ from sitniks_finmap.launch import run_job
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, Books, key
 
+pytestmark = pytest.mark.runs
+
 Install = Callable[..., Books]
 
 

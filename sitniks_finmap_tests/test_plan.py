@@ -15,6 +15,8 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago, stamp
 
+pytestmark = pytest.mark.runs
+
 Keep = Callable[..., Books]
 NOTHING = '{"data": [], "count": 0}'
 

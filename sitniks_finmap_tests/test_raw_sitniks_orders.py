@@ -18,6 +18,8 @@ from sitniks_finmap_tests.books import OpenWarehouse
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.test_raw_sitniks_transactions import DAY, FIRST, LAST, complete, extract, rows, run
 
+pytestmark = pytest.mark.runs
+
 __all__ = ["run"]  # the fixture
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

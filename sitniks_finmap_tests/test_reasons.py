@@ -57,6 +57,7 @@ def test_a_refusal_shows_the_reason_and_its_remedy(
     assert (RENEW in str(refused.value)) is (remedy == RENEW)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("status", [402, 403])
 def test_an_expired_subscription_stops_a_delivery_with_one_message(
     status: int, connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance

@@ -15,6 +15,8 @@ from sitniks_finmap.decisions import catch_up
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, TODAY, Books, days_ago, stamp
 
+pytestmark = pytest.mark.runs
+
 Keep = Callable[..., Books]
 
 
