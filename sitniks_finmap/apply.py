@@ -79,7 +79,11 @@ class Applier:
                 self.key_refused = error
                 if not result.writes:
                     raise  # nothing was done: the task is as it was
-            ended = [self._failed(self._before(task), task, f"the outcome is unknown: {error}")]
+            before = self._before(task)
+            if result.writes:
+                ended = [self._failed(before, task, f"the outcome is unknown: {error}")]
+            else:  # nothing was sent: nothing of it is ours afterwards
+                ended = [self._retry(before, str(error), self.retry_every, State.FAILED)]
         return replace(result, entries=[replace(one, run_id=self.run_id) for one in ended])
 
     # -- create --
@@ -232,11 +236,16 @@ class Applier:
         entry = replace(look(entry, found.content, self.now(), self._tag), attempts=entry.attempts + 1)
         edited = _edited(entry, found.content)
         approved = task.approved and not self._edited_since(task, found.content, edited)
-        carried_over = task.action == "replace" and set(edited) <= set(PEOPLES_FIELDS)
-        if edited and not approved and not carried_over:
+        only_labels = task.action == "replace" and set(edited) <= set(PEOPLES_FIELDS)
+        if edited and not approved and not only_labels:
             seen.append(found)
             return [replace(entry, deleting=None, last_error=f"a person changed {', '.join(edited)} in Finmap")]
-        entry = replace(self._begun(entry, task), carried=_carried(entry, found.content))
+        carried = carried_over(entry, found.content)
+        if task.action == "replace" and carried != entry.carried:
+            # What is carried over is written down before anything is deleted: a kill must not lose it.
+            seen.append(found)
+            return [replace(entry, deleting=None, last_error="a person has just changed it; the next run replaces it")]
+        entry = replace(self._begun(entry, task), carried=carried)
         write = self.finmap.delete(entry.external_id, found.content.type)
         writes.append(write)
         try:
@@ -395,7 +404,7 @@ def _edited(entry: Entry, theirs: Content) -> list[str]:
     return [name for name in FIELDS if getattr(theirs, name) != getattr(entry.shown, name)]
 
 
-def _carried(entry: Entry, theirs: Content) -> Content | None:
+def carried_over(entry: Entry, theirs: Content) -> Content | None:
     """What a person set where we send nothing: the next generation takes it over."""
     names = [name for name in _edited(entry, theirs) if name in PEOPLES_FIELDS]
     if not names:

@@ -4,12 +4,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
-from sitniks_finmap.apply import Applier, Result, Task
+from sitniks_finmap.apply import Applier, Result, Task, carried_over
 from sitniks_finmap.content import content_of
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Finmap, Operation, Outcome
@@ -231,9 +231,9 @@ class Tasks:
             for step in sql("begin").split(";\n\n"):
                 names = {"after": self.position, "upto": upto, "now": self.now()}
                 con.execute(step, {name: value for name, value in names.items() if f"${name}" in step})
+            self.chunk = iter([keep_carried(con, _task(*row[1:])) for row in rows])
         self.position = upto
         self.exhausted = len(rows) < CHUNK
-        self.chunk = iter([_task(*row[1:]) for row in rows])
         return next(self.chunk, None)
 
     def put_back(self, unsent: list[Task]) -> None:
@@ -243,6 +243,19 @@ class Tasks:
             with self.warehouse.transaction() as con:
                 forget_begun(con, left)
                 keep_entries(con, [task.entry for task in left if task.entry])
+
+
+def keep_carried(con: duckdb.DuckDBPyConnection, task: Task) -> Task:
+    """Writes down what a person set on an operation that is to be replaced, before it is deleted."""
+    if task.action != "replace" or task.entry is None or task.theirs is None:
+        return task
+    carried = carried_over(task.entry, task.theirs)
+    if carried != task.entry.carried:
+        con.execute(
+            "update finmap_upload set carried = $1 where external_id in ($2, $3)",
+            [asdict(carried) if carried else None, task.entry.external_id, task.external_id],
+        )
+    return replace(task, entry=replace(task.entry, carried=carried))
 
 
 def forget_begun(con: duckdb.DuckDBPyConnection, tasks: list[Task]) -> None:

@@ -148,6 +148,8 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
             alike = next((one for one in entry.intents if _may_be(name, one, base, has)), None)
             if alike is not None:
                 written[name], shown[name] = getattr(alike, name), has
+    if entry.carried:
+        shown |= _without_carried(shown, entry.carried)
     done = not entry.intents or all(as_shown(entry.intents[-1], n, tag_id) == getattr(theirs, n) for n in FIELDS)
     intents = [] if late or created or done else entry.intents
     waits = bool(unseen or intents)
@@ -166,6 +168,14 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
         deleting=None if entry.state in OUT else entry.deleting,
         deleting_at=None if entry.state in OUT else entry.deleting_at,
     )
+
+
+def _without_carried(shown: dict[str, Any], carried: Content) -> dict[str, Any]:
+    """The fields of `shown` that hold what a person set before it was replaced: they are still hers, and no base."""
+    hers = {n: value for n in PEOPLES_FIELDS if n != "tag" and (value := getattr(carried, n)) and shown[n] == value}
+    tags = (carried.tag or "").split(",")
+    ours = ",".join(one for one in (shown["tag"] or "").split(",") if one not in tags)
+    return dict.fromkeys(hers) | ({"tag": ours or None} if carried.tag else {})
 
 
 def _carried_out(entry: Entry, theirs: Content, tag_id: TagId) -> Content | None:

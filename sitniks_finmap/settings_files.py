@@ -32,7 +32,9 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise Unreadable(f"{path} cannot be read: {error.strerror}") from None
+        whose = isinstance(error, PermissionError)
+        why = "this user may not read it; give it to the user that runs the command" if whose else error.strerror
+        raise Unreadable(f"{path} cannot be read: {why}") from None
     line = 0  # of the first thing that is no UTF-8
     for encoding in _encodings(raw):
         try:

@@ -69,6 +69,7 @@ class FakeFinmap:
     honest: bool = True  # it has lied already
     steps: list[str] = field(default_factory=list)
     options: list[int] = field(default_factory=list)
+    pick: Callable[[int], int] = lambda options: 0  # where no choice is given, of so many
     late: list[Callable[[], None]] = field(default_factory=list)  # applied after nobody waits for it any more
 
     def create(self, external_id: str, content: Content) -> Write:
@@ -135,7 +136,7 @@ class FakeFinmap:
         place = len(self.options)
         self.options.append(len(options))
         if place == len(self.choices):
-            self.choices.append(0)
+            self.choices.append(self.pick(len(options)))
         self.steps.append(f"{what}: {options[self.choices[place]]}")
         return options[self.choices[place]]
 
@@ -212,6 +213,13 @@ class InMemory(Warehouse):
         self.con.commit()
 
 
+class EveryTag(dict[str, str]):
+    """Finmap has each tag, and its ID is its label."""
+
+    def __contains__(self, label: object) -> bool:
+        return True
+
+
 class Edge(NamedTuple):
     """One arrow of the picture: what the ledger said, what was done, what it said then."""
 
@@ -241,7 +249,7 @@ class Model:
         for world in worlds:
             pass_time(world, now)
         with self.warehouse.transaction() as con:
-            self._write_down(con, worlds)
+            self.write_down(con, worlds)
         tasks = self._begin(now, approve, rollback)
         with self.warehouse.transaction() as con:
             self._read_ledger(con, worlds)  # as a kill would leave it
@@ -262,6 +270,27 @@ class Model:
         for world in ended:
             world.dead = False
         return distinct(ended)
+
+    def random_sync(
+        self, worlds: list[World], now: datetime, pick: Callable[[int], int], harm: Callable[[], bool], *, approve: bool
+    ) -> None:
+        """One of the courses that a sync can take, in each world."""
+        with self.warehouse.transaction() as con:
+            self.write_down(con, worlds)
+        tasks = self._begin(now, approve, False)
+        with self.warehouse.transaction() as con:
+            self._read_ledger(con, worlds)
+        for place, world in enumerate(worlds):
+            for task in tasks.get(place, []):
+                if not world.dead:
+                    self._attempt(world, task, now, [], pick, honest=world.honest or not harm())
+            world.dead = world.dead or harm()  # killed before it is read back
+        lied_to = [world for world in worlds if not world.dead and not world.honest and world.holds and harm()]
+        self._read_back([one for one in worlds if not one.dead and one not in lied_to], now + timedelta(seconds=1))
+        self._read_back(lied_to, now + timedelta(seconds=1), empty=True)
+        for world in worlds:
+            world.honest = world.honest or any(world is one for one in lied_to)
+            world.dead = False
 
     def _begin(self, now: datetime, approve: bool, rollback: bool) -> dict[int, list[Task]]:
         """The tasks of each world, written down as begun."""
@@ -288,29 +317,44 @@ class Model:
             choices = open_choices.pop()
             given = len(choices)
             after = world.copy()
-            finmap = FakeFinmap(after.holds, after.used, choices, now, self.refusals, after.honest or not harm)
-            applier = Applier(cast(Finmap, finmap), {}, retry_every=timedelta(minutes=15), run_id=None, now=lambda: now)
-            result = None
-            try:
-                result = applier.apply(task)
-                self._keep(after, task, result.entries)
-                after.shown |= {key_of(one.external_id): one.content for one in result.seen}
-                for one in result.entries:
-                    if one.missing_since:
-                        after.shown.pop(key_of(one.external_id), None)
-            except Killed:
-                after.dead = True
-            for apply in finmap.late:
-                apply()
-            after.honest = after.honest or (harm and finmap.honest)
-            after.story += (f"{task.action}: " + ", ".join(finmap.steps),)
-            assert len(after.holds) <= 1, ("two live operations", after.story, after.holds)
+            finmap = self._attempt(after, task, now, choices, honest=after.honest or not harm)
             yield after
             if harm:
-                if result:
+                if not after.dead:
                     yield replace(after.copy(), dead=True, story=(*after.story, "killed before it was read back"))
                 for step in range(given, len(finmap.options)):
                     open_choices += [[*choices[:step], other] for other in range(1, finmap.options[step])]
+
+    def _attempt(
+        self,
+        world: World,
+        task: Task,
+        now: datetime,
+        choices: list[int],
+        pick: Callable[[int], int] = lambda options: 0,
+        *,
+        honest: bool,
+    ) -> FakeFinmap:
+        """Carries out a task in a world; a kill leaves it dead."""
+        finmap = FakeFinmap(world.holds, world.used, choices, now, self.refusals, honest, pick=pick)
+        applier = Applier(
+            cast(Finmap, finmap), EveryTag(), retry_every=timedelta(minutes=15), run_id=None, now=lambda: now
+        )
+        try:
+            result = applier.apply(task)
+            self._keep(world, task, result.entries)
+            world.shown |= {key_of(one.external_id): one.content for one in result.seen}
+            for one in result.entries:
+                if one.missing_since:
+                    world.shown.pop(key_of(one.external_id), None)
+        except Killed:
+            world.dead = True
+        for apply in finmap.late:
+            apply()
+        world.honest = world.honest or (not honest and finmap.honest)
+        world.story += (f"{task.action}: " + ", ".join(finmap.steps),)
+        assert len(world.holds) <= 1, ("two live operations", world.story, world.holds)
+        return finmap
 
     def _keep(self, after: World, task: Task, entries: list[Entry]) -> None:
         """What the courier commits."""
@@ -328,7 +372,7 @@ class Model:
         run = ConnectionRun(self.connection, self.warehouse)
         run.__dict__["finmap"] = finmap
         with self.warehouse.transaction() as con:
-            self._write_down(con, worlds)
+            self.write_down(con, worlds)
         read_back(run, START.date(), START.date(), now)
         before = [world.ledger for world in worlds]
         with self.warehouse.transaction() as con:
@@ -345,11 +389,11 @@ class Model:
     def left_to_do(self, worlds: list[World], now: datetime) -> list[tuple[Any, ...]]:
         """What a plan would still do, or would ask a person about, and how it came to that."""
         with self.warehouse.transaction() as con:
-            self._write_down(con, worlds)
+            self.write_down(con, worlds)
             rows = con.execute("select transaction_id, action, standing, why from plan").fetchall()
         return [(row[1:], worlds[number(row[0])].story) for row in rows]
 
-    def _write_down(self, con: duckdb.DuckDBPyConnection, worlds: list[World]) -> None:
+    def write_down(self, con: duckdb.DuckDBPyConnection, worlds: list[World]) -> None:
         for table in TABLES:
             con.execute(f"delete from {table}")
         insert_rows(con, "operations", [operation(n, one.source) for n, one in enumerate(worlds) if one.source])

@@ -13,7 +13,7 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.launch import run_job
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse import Warehouse
-from sitniks_finmap_tests.test_delivery import ledger, live, want, writes
+from sitniks_finmap_tests.test_delivery import ledger, live, writes
 
 pytestmark = pytest.mark.runs
 
@@ -96,11 +96,12 @@ def test_a_run_of_a_sensor_delivers_for_its_minutes_and_leaves_the_rest_as_backl
     project: Any, connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance,
     warehouse: Warehouse,
 ) -> None:  # fmt: skip
-    want(warehouse, shop, *({"transaction_id": f"tx_{n}"} for n in range(20)))
+    shop.put_transactions([transaction(n) for n in range(20)])
+    assert run_job(dagster, connection, "stage", DAY, DAY).success
     sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.05, times=None))
     result = connection_definitions(connection).resolve_job_def("u1_deliver").execute_in_process(
         instance=dagster,
-        tags={"connection": "u1", **range_tags(date(2026, 3, 10), date(2026, 3, 10))},
+        tags={"connection": "u1", **range_tags(DAY, DAY)},
         run_config={
             "ops": {"u1__finmap_upload": {"config": {"minutes": 0}}},
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
@@ -108,7 +109,7 @@ def test_a_run_of_a_sensor_delivers_for_its_minutes_and_leaves_the_rest_as_backl
     )  # fmt: skip
 
     assert result.success
-    shown = metadata_by_day(dagster, result.run_id, "finmap_upload")["2026-03-10"]
+    shown = metadata_by_day(dagster, result.run_id, "finmap_upload")[str(DAY)]
     assert shown["delivered"] <= 8  # those that were already on their way
     assert (shown["backlog"], shown["failed"]) == (20 - shown["delivered"], 0)
     assert results(dagster, result.run_id)["nothing_is_left_undelivered"]

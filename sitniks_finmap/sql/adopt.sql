@@ -8,9 +8,13 @@ where finmap_upload.written is null
     and o.transaction_id = finmap_upload.transaction_id
     and len(but_for_labels(differing_fields(o.content, finmap_upload.shown), o.content)) = 0;
 
--- A person and Sitniks came to the same: from here on that is what both start from.
+-- A person and Sitniks came to the same: from here on that is what both start from. What a person set freely stays hers.
 update finmap_upload
-set written = o.content, shown = f.content
+set written = o.content, shown = struct_update(
+    finmap_upload.shown,
+    "type" := f.content.type, amount := f.content.amount, occurred_at := f.content.occurred_at,
+    account := f.content.account, "comment" := f.content.comment
+)
 from wanted_operations o, shown_operations f
 where finmap_upload.written is not null
     and len(finmap_upload.intents) = 0

@@ -111,6 +111,9 @@ occasions as (
             )
             when action = 'verify' and missing_since is not null and was_there and deleting is null
                 then greatest(missing_since + interval 2 hour, coalesce(next_attempt_at, missing_since))
+            -- Whatever else waits: a second look says whether a person deleted it.
+            when action in ('update', 'replace') and missing_since is not null and was_there and deleting is null
+                then least(missing_since + interval 2 hour, next_attempt_at)
             when action in ('update', 'replace') and refused is distinct from wanted and state in ('sent', 'verified', 'refused')
                 and deleting is null then null
             else next_attempt_at
@@ -267,14 +270,33 @@ from judged j
 union all
 -- An older generation that Finmap shows, or that is not known to be gone: at most one of a transaction may live.
 select
-    l.transaction_id, 'withdraw', 'go', null, 'an older operation of the same transaction is still in Finmap',
-    if(l.deleting is null, null, l.next_attempt_at), l.day, l.external_id, l.generation, l.external_id, l.state,
-    coalesce(f.content, l.written, l.shown).type,
-    coalesce(f.content, l.written, l.shown).amount,
-    coalesce(f.content, l.written, l.shown).occurred_at,
-    null, l.written, l.shown, f.content, [], [], l.external_id, true
-from finmap_upload l
-left join shown_operations f using (external_id)
-anti join current_uploads c on c.external_id = l.external_id
-where f.content is not null
-    or l.state not in ('withdrawn', 'deleted', 'rolled_back') and coalesce(l.written, l.shown) is not null;
+    e.transaction_id, 'withdraw',
+    case when len(e.edited) = 0 or d.decision = 'approve' then 'go' when d.decision = 'dismiss' then 'kept' else 'pending' end,
+    if(len(e.edited) = 0, null, 'conflict'),
+    if(
+        len(e.edited) = 0,
+        'an older operation of the same transaction is still in Finmap',
+        'a person edited an older operation of the same transaction: ' || named(e.edited)
+    ),
+    if(e.deleting is null, null, e.next_attempt_at), e.day, e.external_id, e.generation, e.external_id, e.state,
+    coalesce(e.theirs, e.written, e.shown).type,
+    coalesce(e.theirs, e.written, e.shown).amount,
+    coalesce(e.theirs, e.written, e.shown).occurred_at,
+    null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, len(e.edited) = 0 or coalesce(d.decision = 'approve', false)
+from (
+    select
+        l.*,
+        f.content as theirs,
+        if(l.shown is null or f.content is null or len(l.intents) > 0, [], list_filter(
+            differing_fields(f.content, l.shown),
+            -- What is carried over is not lost with it.
+            lambda field : l.carried is null or field not in ('category', 'tag', 'project', 'counterparty')
+        )) as edited,
+        l.external_id || coalesce(':' || md5(f.content::varchar), '') as occasion
+    from finmap_upload l
+    left join shown_operations f using (external_id)
+    anti join current_uploads c on c.external_id = l.external_id
+    where f.content is not null
+        or l.state not in ('withdrawn', 'deleted', 'rolled_back') and coalesce(l.written, l.shown) is not null
+) e
+left join decisions d on d.transaction_id = e.transaction_id and d.action = 'withdraw' and d.occasion = e.occasion;
