@@ -81,6 +81,8 @@ actions as (
             when state in ('deleted', 'rolled_back') then 'recreate'
             when not delivered then if(deleting is null, 'create', 'verify')
             when wanted.type <> coalesce(written.type, shown.type) then 'replace'
+            -- What a person made of it cannot be patched into what is wanted.
+            when wanted.type <> theirs.type and (len(changed) > 0 or len(other_money) > 0) then 'replace'
             when len(changed) > 0 or len(other_money) > 0 then 'update'
             when state = 'failed' or next_attempt_at is not null or missing_since is not null or deleting is not null
                 or unsettled then 'verify'
@@ -223,7 +225,7 @@ judged as (
             when w.action = 'withdraw' and w.rejected is not null then {
                 'standing': 'pending', 'kind': 'unreadable',
                 'why': 'Sitniks has it, but as it is now it cannot become an operation: ' || w.rejected}
-            when w.action = 'update' and len(w.changed) = 0 then {
+            when w.action = 'update' and len(w.changed) = 0 or list_contains(w.other_money, 'type') then {
                 'standing': 'pending', 'kind': 'stored_differently',
                 'why': 'Finmap stored another ' || named(w.other_money) || ' than was written'}
             when w.too_many is not null then {
