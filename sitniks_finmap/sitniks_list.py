@@ -56,11 +56,11 @@ class Pass:
     _counted: list[tuple[int | None, int]] = field(default_factory=list)  # of each page: its count, and its size
     _ended_with: list[Row] = field(default_factory=list)  # the last row of the page before, others with its id
     _nameless: Counter[str] = field(default_factory=Counter)
-    _records: dict[str, int] = field(default_factory=dict)  # how many records of one page have this id
+    _records: dict[str, list[Row]] = field(default_factory=dict)  # those that have this id
 
     @property
     def size(self) -> int:
-        return sum(self._records.values())
+        return sum(map(len, self._records.values()))
 
     @property
     def counts(self) -> set[int | None]:
@@ -82,7 +82,7 @@ class Pass:
         """Takes up a page; whether anything of it is new."""
         known = len(self.rows)
         self._counted.append((page.count, len(page.rows)))
-        rows = page.rows
+        rows, overlap = page.rows, self._ended_with
         if self._ended_with and rows and rows[0].id == self._ended_with[0].id:
             # What stands on both pages is one row.
             rows = [*([] if NAMELESS.fullmatch(rows[0].id) else self._ended_with), *rows[1:]]
@@ -99,8 +99,12 @@ class Pass:
                 key = row.id if number == 1 else f"{row.id}-{number}"
             of_page.setdefault(key, []).append(row)
         for key, records in of_page.items():
-            self.rows[key] = replace(_one_of(records), id=key)
-            self._records[key] = len(records)
+            before = [] if overlap and key == overlap[0].id else self._records.get(key, [])
+            others = [row for row in records if row.text not in {known.text for known in before}]
+            # Two records with one id, or one that changed and moved meanwhile: a second pass tells.
+            self.doubtful |= bool(before and others)
+            self._records[key] = before + others if before else records
+            self.rows[key] = replace(_one_of(self._records[key]), id=key)
         new = len(self.rows) > known
         # Past the end of a list there is nothing, or the last row, which is asked for once more.
         self.repeated = not new and len(self._counted) > 1 and len(page.rows) > 1

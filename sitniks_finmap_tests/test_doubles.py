@@ -89,6 +89,18 @@ def test_it_heals_when_one_of_them_is_gone(books: Books, gone: datetime, left: d
     assert {name: int(sum) for name, sum in books.sums().items()} == {"tx_1": amount}
 
 
+def test_nothing_is_left_of_them_when_both_are_gone(books: Books) -> None:
+    put(books, FEBRUARY, 100)
+    put(books, MARCH, 200)
+    books.sync(BEGIN, TODAY)
+    assert reasons(books) == [("tx_1", REASON)]
+    remove(books, FEBRUARY)
+    remove(books, MARCH)
+    for _ in range(3):
+        books.sync(BEGIN, TODAY)
+    assert (reasons(books), books.plan(), books.differences(), books.finmap()) == ([], [], [], {})
+
+
 def test_a_correction_of_one_of_them_changes_nothing_in_finmap(books: Books) -> None:
     put(books, FEBRUARY, 100)
     put(books, MARCH, 200)

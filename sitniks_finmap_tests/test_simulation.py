@@ -162,7 +162,7 @@ def sandbox(year: Year) -> Iterator[Sandbox]:
 
 
 @pytest.mark.simulation
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_from_march_to_november_every_difference_is_explained_and_sums_are_equal(
     connect: Callable[..., Connection], sandbox: Sandbox, year: Year
 ) -> None:

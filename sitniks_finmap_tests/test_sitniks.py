@@ -593,6 +593,17 @@ def test_two_records_with_one_id_at_the_edge_of_a_page_hold_up_nothing(
     assert len(sandbox.requests()) == 2
 
 
+def test_two_records_with_one_id_on_pages_apart_hold_up_nothing(client: Sitniks, shop: Shop, sandbox: Sandbox) -> None:
+    listed = [{"id": n, "amount": n} for n in range(120)]
+    listed[110] = {"id": 5, "amount": 1000}
+    pages = [{"data": listed[start : start + 50], "count": 120} for start in (0, 49, 98)]
+    answers(sandbox, *pages, *pages)
+    found = {row.id: row.amount for row in client.transactions(START, END)}
+    assert len(found) == 119
+    assert found["5"] is None
+    assert len(sandbox.requests()) == 6
+
+
 def test_an_id_that_no_database_can_hold_is_known_by_its_text() -> None:
     first, second = rows_of(r'{"id": "\ud800", "amount": "\udfff"}', r'{"id": "\ud801"}')
     assert first.id != second.id
