@@ -24,7 +24,8 @@ class Task:
     generation: int
     day: date
     wanted: Content | None
-    theirs: Content | None  # what Finmap showed when the plan was made, and a person approved
+    theirs: Content | None  # what Finmap showed when the plan was made
+    edited: list[str]  # what of that a person had changed, as it was shown to whoever approved
     others: list[str]  # keys of the same transaction that must not be in Finmap when this one is created
     entry: Entry | None  # what the ledger knows of it, or of the generation before
 
@@ -182,10 +183,11 @@ class Applier:
         if left_out and entry.written:
             sendable = replace(sendable, tag=entry.written.tag)
         compared = merge(entry.written, entry.shown, theirs, sendable, self._tag)
-        approved = task.approved and not self._edited_since(task, theirs, compared.conflicts)
+        approved = task.approved and not self._edited_since(task, entry, theirs, compared.conflicts)
         changes = compared.changes + (compared.conflicts if approved else [])
         if task.approved and entry.written and not changes:
-            changes = [n for n in MONEY if getattr(entry.written, n) != getattr(entry.shown, n)]
+            other = [n for n in MONEY if getattr(entry.written, n) != getattr(entry.shown, n)]
+            changes = [n for n in other if not self._edited_since(task, entry, theirs, [n])]
         if compared.conflicts and not approved:
             seen.append(found)
             why = f"a person changed {', '.join(compared.conflicts)} in Finmap"
@@ -197,12 +199,17 @@ class Applier:
         if not changes:
             seen.append(found)
             done = settled(entry.written or sendable, sendable, but_for if entry.written else [])
-            return [replace(entry, written=done, **self._noted(task, left_out))]
+            return [replace(entry, written=done, day=task.day, **self._noted(task, left_out))]
         return [self._patch(task, entry, sendable, changes, but_for, writes, left_out)]
 
-    def _edited_since(self, task: Task, theirs: Content, names: list[str]) -> bool:
-        """Whether a person changed these fields after what was shown to whoever approved."""
-        return task.theirs is not None and any(getattr(theirs, n) != getattr(task.theirs, n) for n in names)
+    def _edited_since(self, task: Task, entry: Entry, theirs: Content, names: list[str]) -> bool:
+        """Whether a person changed one of these fields otherwise than was shown to whoever approved."""
+
+        def was_shown(name: str) -> bool:
+            return name in task.edited and getattr(theirs, name) == getattr(task.theirs, name)
+
+        edited = _edited(entry, theirs)
+        return any(name in edited and not was_shown(name) for name in names)
 
     def _patch(
         self, task: Task, entry: Entry, wanted: Content, changes: list[str], but_for: list[str], writes: list[Write],
@@ -235,7 +242,7 @@ class Applier:
             return [self._absent(entry, task)]
         entry = replace(look(entry, found.content, self.now(), self._tag), attempts=entry.attempts + 1)
         edited = _edited(entry, found.content)
-        approved = task.approved and not self._edited_since(task, found.content, edited)
+        approved = task.approved and not self._edited_since(task, entry, found.content, edited)
         only_labels = task.action == "replace" and set(edited) <= set(PEOPLES_FIELDS)
         if edited and not approved and not only_labels:
             seen.append(found)
@@ -264,7 +271,7 @@ class Applier:
     def _absent(self, entry: Entry, task: Task, *, answered: bool = False) -> Entry:
         """It is to be gone and is not shown. The answer "done" and a look prove it, or two looks in different runs."""
         now = self.now()
-        twice = entry.missing_since is not None and now - entry.missing_since >= LOOK_AGAIN
+        twice = entry.missing_since is not None and now - entry.missing_since >= DELETED_AFTER
         never_seen = not (entry.verified_at or entry.applied_at) and entry.delivered
         may_come = never_seen and entry.sent_at is not None and now - entry.sent_at < DELETED_AFTER
         action = entry.deleting or task.action
@@ -391,6 +398,8 @@ class Applier:
         if carried is None:
             return replace(wanted, tag=tag)
         others = {n: getattr(wanted, n) or getattr(carried, n) for n in PEOPLES_FIELDS}
+        if carried.type != wanted.type:  # a category of incomes is none of expenses, and Finmap would refuse it
+            others["category"] = wanted.category
         return replace(wanted, **others | {"tag": ",".join(one for one in (tag, carried.tag) if one) or None})
 
     def _tag(self, label: str | None) -> str | None:
@@ -406,10 +415,12 @@ def _edited(entry: Entry, theirs: Content) -> list[str]:
 
 def carried_over(entry: Entry, theirs: Content) -> Content | None:
     """What a person set where we send nothing: the next generation takes it over."""
+    if entry.shown is None:
+        return entry.carried
     names = [name for name in _edited(entry, theirs) if name in PEOPLES_FIELDS]
     if not names:
-        return entry.carried
-    ours = (entry.shown.tag or "").split(",") if entry.shown else []
+        return None
+    ours = (entry.shown.tag or "").split(",")
     tags = ",".join(one for one in (theirs.tag or "").split(",") if one and one not in ours)
     mine = {name: getattr(theirs, name) if name in names else None for name in PEOPLES_FIELDS}
     return replace(theirs, **mine | {"tag": tags or None})

@@ -154,6 +154,8 @@ class RolledBack:
     amount: Decimal
     external_id: str
     forced: bool
+    theirs: dict[str, Any] | None  # as it was shown to whoever confirms
+    edited: list[str]
 
 
 def plan_rollback(
@@ -167,7 +169,7 @@ def plan_rollback(
     """What a rollback would take out; writes nothing."""
     which = {"run_id": run_id, "first_day": first_day, "last_day": last_day, "force": force}
     rows = con.execute(
-        f"select standing, why, day, type, amount, external_id, $force from ({sql('rollback')}) order by position",
+        f"select standing, why, day, type, amount, external_id, $force, theirs, edited from ({sql('rollback')}) order by position",
         which,
     ).fetchall()
     return [RolledBack(*row) for row in rows]
@@ -182,7 +184,7 @@ def fill_rollback(con: duckdb.DuckDBPyConnection, planned: list[RolledBack]) -> 
         select
             row_number() over (order by shown.occurred_at desc, external_id) as position,
             'rollback' as action, $force as approved, transaction_id, external_id, generation, day,
-            null as wanted, null as theirs, external_id as known_as, [] as others
+            null as wanted, null as theirs, [] as edited, external_id as known_as, [] as others
         from finmap_upload
         where list_contains($keys::varchar[], external_id)
         """,
@@ -191,6 +193,12 @@ def fill_rollback(con: duckdb.DuckDBPyConnection, planned: list[RolledBack]) -> 
             "keys": [one.external_id for one in planned if one.standing == "go"],
         },
     )
+    for one in planned:
+        if one.edited:
+            con.execute(
+                "update tasks set theirs = $1, edited = $2 where external_id = $3",
+                [one.theirs, one.edited, one.external_id],
+            )
 
 
 def roll_back(run: ConnectionRun, planned: list[RolledBack]) -> Delivery:

@@ -270,17 +270,17 @@ def forget_begun(con: duckdb.DuckDBPyConnection, tasks: list[Task]) -> None:
 
 def _task(
     action: str, approved: bool, transaction_id: str, external_id: str, generation: int, day: date,
-    wanted: dict | None, theirs: dict | None, others: list[str], entry: dict | None,
+    wanted: dict | None, theirs: dict | None, edited: list[str], others: list[str], entry: dict | None,
 ) -> Task:  # fmt: skip
     known = entry_of(entry) if entry else None
     contents = content_of(wanted), content_of(theirs)
-    return Task(action, approved, transaction_id, external_id, generation, day, *contents, others, known)
+    return Task(action, approved, transaction_id, external_id, generation, day, *contents, edited, others, known)
 
 
 TASKS = """
     select
         t.position, t.action, t.approved, t.transaction_id, t.external_id, t.generation, t.day, t.wanted, t.theirs,
-        t.others,
+        t.edited, t.others,
         if(l.external_id is null, null, l) as entry
     from tasks t
     left join finmap_upload l on l.external_id = t.known_as

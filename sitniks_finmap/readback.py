@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from urllib.parse import unquote
 
@@ -203,6 +204,8 @@ def _entry(run: ConnectionRun, operation: Operation, now: datetime) -> Entry | N
     generation = int(parts[2]) if len(parts) == 3 else 1
     day = operation.content.occurred_at.astimezone(run.connection.zone).date()
     return Entry(
-        operation.external_id, unquote(parts[1]), generation, day, State.VERIFIED, shown=operation.content,
+        # What we never send is a person's.
+        operation.external_id, unquote(parts[1]), generation, day, State.VERIFIED,
+        shown=replace(operation.content, project=None, counterparty=None),
         sent_at=now, verified_at=now, looked_at=now,
     )  # fmt: skip

@@ -26,3 +26,12 @@ where finmap_upload.written is not null
     and list_has_any(differing_fields(o.content, finmap_upload.written), ['type', 'amount', 'occurred_at', 'account', 'comment'])
     and not list_contains(differing_fields(o.content, finmap_upload.written), 'tag')
     and len(but_for_labels(differing_fields(o.content, f.content), o.content)) = 0;
+
+-- A date that was corrected, by whoever, moves the day.
+update finmap_upload
+set day = o.day
+from wanted_operations o
+where o.transaction_id = finmap_upload.transaction_id
+    and o.day <> finmap_upload.day
+    and coalesce(finmap_upload.written, finmap_upload.shown).occurred_at = o.content.occurred_at
+    and finmap_upload.external_id in (select external_id from current_uploads);

@@ -43,12 +43,16 @@ with subjects as (
             l.written is null or l.shown is null or len(l.unseen) > 0,
             [],
             list_intersect(differing_fields(l.written, l.shown), ['type', 'amount', 'account', 'occurred_at'])
-        ) as respelled
+        ) as respelled,
+        coalesce(
+            timezone(s.timezone, l.written.occurred_at)::date <> timezone(s.timezone, l.shown.occurred_at)::date, false
+        ) as on_another_day
     from wanted_operations o
     full join current_uploads l on l.transaction_id = o.transaction_id
     left join shown_operations f on f.external_id = l.external_id
     left join rejected_transactions r on r.transaction_id = l.transaction_id
     left join latest_transactions t on t.transaction_id = l.transaction_id
+    cross join settings s
 ),
 compared as (
     select
@@ -62,7 +66,7 @@ compared as (
             ))
         ) as changed,
         -- A moment that Finmap cuts within its day moves no money.
-        list_filter(respelled, lambda field : field <> 'occurred_at' or written.occurred_at::date <> shown.occurred_at::date)
+        list_filter(respelled, lambda field : field <> 'occurred_at' or on_another_day)
             as other_money
     from subjects
 ),
@@ -93,7 +97,7 @@ occasions as (
     select
         a.*,
         action in ('create', 'recreate') and state in ('withdrawn', 'deleted', 'rolled_back') or action = 'replace' as anew,
-        list_intersect(changed, edited) || if(list_contains(edited, 'type') and len(changed) > 0, ['type'], []) as conflicts,
+        list_intersect(list_distinct(changed || other_money), edited) || if(list_contains(edited, 'type') and len(changed) > 0, ['type'], []) as conflicts,
         action in ('update', 'replace', 'withdraw') and not (
             -- An order that moves on is everyday life; a broken source changes more than that.
             action = 'update' and changed = ['comment']

@@ -1,19 +1,22 @@
 -- One row is one operation to take out of Finmap again: what one run created, or what lies in these days.
 select
     row_number() over (order by content.occurred_at desc, external_id) as position,
-    if(edited and not $force, 'pending', 'go') as standing,
-    if(edited and not $force, 'a person edited it in Finmap', null) as why,
+    if(len(edited) > 0 and not $force, 'pending', 'go') as standing,
+    if(len(edited) > 0 and not $force, 'a person edited it in Finmap', null) as why,
     day,
     content.type as type,
     content.amount as amount,
-    external_id
+    external_id,
+    theirs,
+    edited
 from (
     select
         l.*,
         coalesce(l.written, l.shown) as content,
-        f.content is not null and l.shown is not null and len(list_filter(
+        f.content as theirs,
+        if(f.content is null or l.shown is null, [], list_filter(
             differing_fields(f.content, l.shown), lambda field : not list_contains(l.unseen, field)
-        )) > 0 as edited
+        )) as edited
     from finmap_upload l
     left join shown_operations f using (external_id)
 ) l
@@ -22,6 +25,8 @@ where l.state in ('sent', 'verified', 'failed', 'refused') and l.content is not 
         l.day between $first_day and $last_day
         or l.external_id in (
             select external_id from finmap_requests q
-            where starts_with(q.run_id, $run_id) and q.method = 'POST' and q.outcome in ('applied', 'accepted')
+            where starts_with(q.run_id, $run_id) and q.method = 'POST'
+                -- Of one whose answer was lost nobody knows whether it was this attempt: it is in Finmap, and ours.
+                and q.outcome in ('applied', 'accepted', 'unknown')
         )
     )

@@ -12,6 +12,7 @@ select
     p.day,
     p.wanted,
     p.theirs,
+    p.edited,
     p.known_as,
     case
         when p.action not in ('create', 'recreate', 'replace') then []

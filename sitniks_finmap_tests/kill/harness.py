@@ -15,8 +15,8 @@ from sitniks_finmap_tests.kill.till import Till
 from sitniks_finmap_tests.sandbox.clients import Clock
 
 NUMBERS = count(1)
-ROUNDS = 8
-STORED_IS_LOOKED_UP_AFTER = timedelta(minutes=11)
+ROUNDS = 10
+BETWEEN_SYNCS = timedelta(minutes=45)  # two looks at what is to be gone lie two hours apart
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Harness:
         answers: Any = None
         quiet = 0
         for _ in range(ROUNDS):
-            self.clock.now += STORED_IS_LOOKED_UP_AFTER
+            self.clock.now += BETWEEN_SYNCS
             answers = self.sync(*tills, **more).values()
             busy = any(one.get(what, ["?"]) for one in answers for what in ("to_do", "pending"))
             quiet = 0 if busy else quiet + 1

@@ -162,6 +162,7 @@ create table tasks (
     day date not null,
     wanted struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
     theirs struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    edited varchar[] not null,
     known_as varchar,
     others varchar[] not null
 );
