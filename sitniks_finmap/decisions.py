@@ -168,10 +168,8 @@ def plan_rollback(
 ) -> list[RolledBack]:
     """What a rollback would take out; writes nothing."""
     which = {"run_id": run_id, "first_day": first_day, "last_day": last_day, "force": force}
-    rows = con.execute(
-        f"select standing, why, day, type, amount, external_id, $force, theirs, edited from ({sql('rollback')}) order by position",
-        which,
-    ).fetchall()
+    columns = "standing, why, day, type, amount, external_id, $force, theirs, edited"
+    rows = con.execute(f"select {columns} from ({sql('rollback')}) order by position", which).fetchall()
     return [RolledBack(*row) for row in rows]
 
 

@@ -169,7 +169,8 @@ def test_an_approval_outlives_a_process_that_is_killed_before_it_could_write_dow
     carry_out(asking)
     assert sorted(asking.finmap()) == ["tx_1", "tx_2:2", "tx_3"]
     assert {one.method for one in asking.written()} <= {"POST"}  # which Finmap answers with 409, and it is settled
-    carry_out(asking)  # a second look proves that the one before is gone
+    for _ in range(3):
+        carry_out(asking)  # two looks, two hours apart, prove that the one before is gone
     assert (asking.plan(), asking.differences()) == ([], [])
 
 
@@ -327,7 +328,7 @@ def test_an_interrupted_rollback_is_finished_by_the_next_sync(books: Books) -> N
     planned = planned_rollback(books, first_day=START, last_day=TODAY)
     # The answer of one deletion was lost: that it is not shown once is no proof.
     assert roll_back(books.run, planned).states == {"rolled_back": 1, "sent": 1, "failed": 1}
-    books.clock.forward(600)
+    books.clock.forward(7200)
     books.sync()
     assert (books.finmap(), set(books.states().values())) == ({}, {"rolled_back"})
     assert books.differences() == [(f"tx_{n}", "rolled back", True) for n in (1, 2, 3)]

@@ -277,27 +277,25 @@ union all
 -- An older generation that Finmap shows, or that is not known to be gone: at most one of a transaction may live.
 select
     e.transaction_id, 'withdraw',
-    case when len(e.edited) = 0 or d.decision = 'approve' then 'go' when d.decision = 'dismiss' then 'kept' else 'pending' end,
-    if(len(e.edited) = 0, null, 'conflict'),
+    case when len(e.lost) = 0 or d.decision = 'approve' then 'go' when d.decision = 'dismiss' then 'kept' else 'pending' end,
+    if(len(e.lost) = 0, null, 'conflict'),
     if(
-        len(e.edited) = 0,
+        len(e.lost) = 0,
         'an older operation of the same transaction is still in Finmap',
-        'a person edited an older operation of the same transaction: ' || named(e.edited)
+        'a person edited an older operation of the same transaction: ' || named(e.lost)
     ),
     if(e.deleting is null, null, e.next_attempt_at), e.day, e.external_id, e.generation, e.external_id, e.state,
     coalesce(e.theirs, e.written, e.shown).type,
     coalesce(e.theirs, e.written, e.shown).amount,
     coalesce(e.theirs, e.written, e.shown).occurred_at,
-    null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, len(e.edited) = 0 or coalesce(d.decision = 'approve', false)
+    null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, len(e.lost) = 0 or coalesce(d.decision = 'approve', false)
 from (
     select
         l.*,
         f.content as theirs,
-        if(l.shown is null or f.content is null or len(l.intents) > 0, [], list_filter(
-            differing_fields(f.content, l.shown),
-            -- What is carried over is not lost with it.
-            lambda field : l.carried is null or field not in ('category', 'tag', 'project', 'counterparty')
-        )) as edited,
+        if(l.shown is null or f.content is null or len(l.intents) > 0, [], differing_fields(f.content, l.shown)) as edited,
+        -- What is carried over is not lost with it.
+        if(l.carried is null, edited, but_for_peoples_fields(edited)) as lost,
         l.external_id || coalesce(':' || md5(f.content::varchar), '') as occasion
     from finmap_upload l
     left join shown_operations f using (external_id)
