@@ -59,14 +59,13 @@ class Course:
             return "two live operations"
         if self.deleted and deeds:
             return "what she deleted was created again"
+        hers = dict(self.hers)
+        if self.category_of not in self.world.holds and len(self.world.ledger) > 1:
+            hers.pop("category", None)  # a category of incomes is none of expenses: it does not go over
         if not deeds:
-            return "what she edited was deleted" if at_rest and self.hers.keys() - self.early else None
+            return "what she edited was deleted" if at_rest and hers.keys() - self.early else None
         has = vars(deeds[0].content)
-        lost = [name for name, value in self.hers.items() if value not in (has[name], *str(has[name]).split(","))]
-        if self.category_of not in self.world.holds:
-            lost = [
-                name for name in lost if name != "category"
-            ]  # one of incomes is none of expenses: ours takes its place
+        lost = [name for name, value in hers.items() if value not in (has[name], *str(has[name]).split(","))]
         return f"her {', '.join(lost)} was overwritten" if lost else None
 
 
@@ -145,6 +144,7 @@ class Courses:
                 world.holds[key] = Deed(world.source or SOLD, self.now)
                 world.used = world.used - {key}
                 course.deleted = False
+                course.touched |= {*MONEY, "type"}  # as it was when she deleted it, whatever Sitniks said since
         elif shown:
             (key, deed), *_ = shown.items()
             known = _known(world.ledger.get(key), deed.content, course.hers)
