@@ -141,7 +141,8 @@ def test_any_name_of_a_folder_will_do(
     connection: Connection, connect: Callable[..., Connection], sandbox: Sandbox, shop: Shop, project: Path
 ) -> None:
     first, second = (project / name for name in ("a#b&c;d:e", '100% тека [bold] it\'s "q"'))
-    first.mkdir(), second.mkdir()
+    for folder in (first, second):
+        folder.mkdir()
     shutil.copy(project / "connections.toml", first)
     sandbox.add_shop("other").put_transaction(transaction(1, START))  # one shop belongs to one installation
     connect("u1", "other", start_date=START)
