@@ -80,7 +80,8 @@ class Applier:
                 self.key_refused = error
                 if not result.writes:
                     raise  # nothing was done: the task is as it was
-            before = self._before(task)
+            # Of a creation the generation before stays as it is.
+            before = self._new(task) if task.action in ("create", "recreate") else self._before(task)
             if result.writes:
                 ended = [self._failed(before, task, f"the outcome is unknown: {error}")]
             else:  # nothing was sent: nothing of it is ours afterwards

@@ -114,12 +114,13 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
     rebuilt = entry.written is None and entry.shown is not None
     base = entry.written or (entry.intents[-1] if entry.intents and not rebuilt else None)
     if base is None:
-        done = _carried_out(entry, theirs, tag_id)
+        done, told = _carried_out(entry, theirs, tag_id)
+        shown = replace(entry.shown or theirs, **{name: getattr(theirs, name) for name in told})
         return replace(
             entry,
             state=_shown_state(entry),
             written=done,
-            shown=theirs if done else entry.shown or theirs,
+            shown=shown,
             intents=[] if done or late else entry.intents,
             looked_at=now,
             verified_at=now,
@@ -178,23 +179,24 @@ def _without_carried(shown: dict[str, Any], carried: Content) -> dict[str, Any]:
     return dict.fromkeys(hers) | ({"tag": ours or None} if carried.tag else {})
 
 
-def _carried_out(entry: Entry, theirs: Content, tag_id: TagId) -> Content | None:
-    """The last intent that Finmap shows, of an entry that was rebuilt: nobody knows what was written before it."""
-
-    def is_shown(intent: Content) -> bool:
-        changed = [
+def _carried_out(entry: Entry, theirs: Content, tag_id: TagId) -> tuple[Content | None, list[str]]:
+    """The last intent that Finmap shows, and the fields that it changed, of an entry that was rebuilt: nobody knows
+    what was written before it.
+    """
+    for intent in reversed(entry.intents):
+        told = [
             name
             for name in FIELDS
             if as_shown(intent, name, tag_id) != getattr(entry.shown, name)
             and not (name in PEOPLES_FIELDS and getattr(intent, name) is None)
         ]
-        return all(
+        if all(
             as_shown(intent, name, tag_id) == getattr(theirs, name)
             or spelled_alike(name, getattr(intent, name), getattr(theirs, name))
-            for name in changed
-        )
-
-    return next((intent for intent in reversed(entry.intents) if is_shown(intent)), None)
+            for name in told
+        ):
+            return intent, told
+    return None, []
 
 
 def _may_be(name: str, intent: Content, base: Content, has: Any) -> bool:

@@ -14,11 +14,11 @@ from sitniks_finmap.findings import Finding, find
 from sitniks_finmap.report import money
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.summary import Done, Summary, done_by, summarize
+from sitniks_finmap.terminal import MARKS
 from sitniks_finmap.warehouse import WarehouseError
 
 Verdict = Literal["ok", "warning", "error"]
 COLORS = {"ok": "green", "warning": "yellow", "error": "red"}
-MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 HEAD = ("connection", "last read", "operations", "delivered", "failed", "left", "rejected", "pending", "state")
 
 

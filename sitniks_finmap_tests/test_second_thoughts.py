@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from sitniks_finmap.decisions import plan_rollback
+from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.sandbox.spelling import SPELLINGS
 from sitniks_finmap_tests.books import Books, days_ago
@@ -225,3 +226,56 @@ def test_a_rollback_takes_out_what_was_created_with_a_lost_answer(books: Books) 
     books.sync()
     with books.warehouse.transaction() as con:
         assert len(plan_rollback(con, run_id=books.run.run_id)) == 2
+
+
+def test_a_creation_that_could_not_look_first_does_not_make_our_deletion_a_persons(keep_books: Keep) -> None:
+    books = keep_books(on_delete="withdraw")
+    books.sell_many(2)
+    books.sync()
+    books.unsell(1)
+    for _ in range(3):
+        books.sync()
+    assert books.states() == {"tx_1": "withdrawn", "tx_2": "verified"}
+    books.sell(1)
+    books.sandbox.fault(Fault("status", "finmap", path="/operations/details", status=500, times=None))
+    books.read()
+    books.deliver()
+    books.sandbox.clear_faults()
+    books.look()
+    books.clock.forward(3600)
+    assert books.states()["tx_1"] == "withdrawn"
+    for _ in range(4):
+        books.sync()
+    assert (sorted(books.finmap()), books.plan()) == (["tx_1:2", "tx_2"], [])
+
+
+def test_an_edit_beside_an_approved_change_of_a_rebuilt_ledger_stays_hers(books: Books) -> None:
+    books.sell(1, "10.00")
+    books.sync()
+    books.sell(1, "11.00")
+    books.warehouse.lose()
+    books.sync()
+    assert books.decide("approve", conflicts=True) == 1
+    books.sandbox.fault(Fault("drop_after", "finmap", method="PATCH", path="/operations"))
+    books.read()
+    books.deliver()  # it is carried out, and nobody knows
+    books.edit(1, comment=EDIT)
+    for _ in range(2):
+        books.sync()
+    books.sell(1, "11.00", description="інше")
+    for _ in range(2):
+        books.sync()
+    assert comment(books) == EDIT
+    assert [row[:3] for row in books.reasons()] == [("tx_1", "update", "pending")]
+
+
+def test_a_run_is_not_taken_back_for_what_another_run_surely_created(books: Books) -> None:
+    books.sell(1)
+    books.sandbox.fault(Fault("drop_before", "finmap", method="POST", path="/operations/income"))
+    books.sync()
+    first = books.run.run_id
+    books.run = ConnectionRun(books.run.connection, books.warehouse, "another-run", now=books.clock)
+    books.sync()
+    with books.warehouse.transaction() as con:
+        assert plan_rollback(con, run_id=first) == []
+        assert len(plan_rollback(con, run_id="another-run")) == 1

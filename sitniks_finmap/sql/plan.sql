@@ -97,7 +97,8 @@ occasions as (
     select
         a.*,
         action in ('create', 'recreate') and state in ('withdrawn', 'deleted', 'rolled_back') or action = 'replace' as anew,
-        list_intersect(list_distinct(changed || other_money), edited) || if(list_contains(edited, 'type') and len(changed) > 0, ['type'], []) as conflicts,
+        list_intersect(list_distinct(changed || other_money), edited)
+            || if(list_contains(edited, 'type') and len(changed) > 0, ['type'], []) as conflicts,
         action in ('update', 'replace', 'withdraw') and not (
             -- An order that moves on is everyday life; a broken source changes more than that.
             action = 'update' and changed = ['comment']
@@ -229,7 +230,8 @@ judged as (
             when w.action = 'withdraw' and w.rejected is not null then {
                 'standing': 'pending', 'kind': 'unreadable',
                 'why': 'Sitniks has it, but as it is now it cannot become an operation: ' || w.rejected}
-            when w.action = 'update' and len(w.changed) = 0 or list_contains(w.other_money, 'type') then {
+            when w.action = 'update' and len(w.changed) = 0
+                or w.action = 'replace' and list_contains(w.other_money, 'type') then {
                 'standing': 'pending', 'kind': 'stored_differently',
                 'why': 'Finmap stored another ' || named(w.other_money) || ' than was written'}
             when w.too_many is not null then {

@@ -25,8 +25,12 @@ where l.state in ('sent', 'verified', 'failed', 'refused') and l.content is not 
         l.day between $first_day and $last_day
         or l.external_id in (
             select external_id from finmap_requests q
-            where starts_with(q.run_id, $run_id) and q.method = 'POST'
-                -- Of one whose answer was lost nobody knows whether it was this attempt: it is in Finmap, and ours.
-                and q.outcome in ('applied', 'accepted', 'unknown')
+            where starts_with(q.run_id, $run_id) and q.method = 'POST' and (
+                q.outcome in ('applied', 'accepted')
+                -- Its answer was lost, and it is there: unless another attempt surely created it, this one did.
+                or q.outcome = 'unknown' and q.external_id not in (
+                    select external_id from finmap_requests where method = 'POST' and outcome in ('applied', 'accepted')
+                )
+            )
         )
     )
