@@ -7,7 +7,17 @@ import click
 from rich.markup import escape
 
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.terminal import MARKS, Day, choose_valid, for_each, one_connection, out, run, show_progress
+from sitniks_finmap.terminal import (
+    MARKS,
+    Day,
+    choose_valid,
+    confirmed,
+    for_each,
+    one_connection,
+    out,
+    run,
+    show_progress,
+)
 
 DAY = Day()
 CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: every one.")
@@ -87,7 +97,7 @@ def _decide(
 
 
 def _confirmed(decision: str, count: int) -> bool:
-    return click.confirm(f"{decision.capitalize()} {'this change' if count == 1 else f'these {count:,} changes'}?")
+    return confirmed(f"{decision.capitalize()} {'this change' if count == 1 else f'these {count:,} changes'}?")
 
 
 @click.command("catch-up")
@@ -154,7 +164,7 @@ def rollback(
         out.print(f"{MARKS['error']} {one.name}: {escape(what)}")
         sys.exit(1)
     # No lock is held while it asks: a sync may run meanwhile, and each deletion looks before it deletes.
-    if print_rollback(out, one, planned) and (yes or click.confirm("Delete these operations in Finmap?")):
+    if print_rollback(out, one, planned) and (yes or confirmed("Delete these operations in Finmap?")):
         show_progress()
         with own.warehouse.run(wait=60):
             out.print(str(decisions.roll_back(own, planned)))

@@ -65,11 +65,12 @@ def find(
     """
     if problem := connection.problem():
         return [Finding("error", "configuration", problem.removeprefix(f"{connection.name}: "))]
-    if today(connection, now) < connection.start_date:
-        return []
+    to_come = today(connection, now) < connection.start_date
     if not warehouse.exists():
-        return [NEVER_SYNCED]
+        return [] if to_come else [NEVER_SYNCED]
     state = look(connection, warehouse, now, days)
+    if to_come:
+        return [NOT_BEGUN] if state.first_read else []
     findings = [*_runs(state), *_records(state), *_checks(state), *_copy(state, warehouse)]
     if days is None:
         findings += _reads(state)
@@ -115,6 +116,10 @@ def _moments(con: duckdb.DuckDBPyConnection, recent_day: date) -> tuple[Any, ...
     ).fetchone() or (None, None, None)
 
 
+NOT_BEGUN = Finding(
+    "error", "configuration", "start_date is still to come, and there is data from before it: nothing is read. "
+    "Correct start_date in connections.toml",
+)  # fmt: skip
 NEVER_SYNCED = Finding("error", "never synced", "never synced: run `sitniks-finmap sync`, or start Dagster")
 
 

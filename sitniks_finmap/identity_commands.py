@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 
 from sitniks_finmap.http import KeyRefused, Refused
-from sitniks_finmap.terminal import one_connection, out
+from sitniks_finmap.terminal import confirmed, one_connection, out
 
 if TYPE_CHECKING:
     from sitniks_finmap.run import ConnectionRun
@@ -39,7 +39,7 @@ def accept_key(connection: str | None, yes: bool) -> None:
             return
         for side, why in doubts.items():
             out.print(f"{one.name}: {side.title()}: {escape(why)}")
-        if yes or click.confirm("Is this the company that this connection belongs to?"):
+        if yes or confirmed("Is this the company that this connection belongs to?"):
             for side in doubts:
                 identity.remember(one, warehouse, side, own.now(), "accepted")
             out.print(f"{one.name}: accepted; the next sync goes on with it")
@@ -59,7 +59,7 @@ def take_over(run: "ConnectionRun", *, yes: bool) -> bool:
     if why is None:
         return True
     out.print(escape(why))
-    if not yes and not click.confirm("Is the other one stopped, and shall this one take over?"):
+    if not yes and not confirmed("Is the other one stopped, and shall this one take over?"):
         return False
     claim(run.connection, run.warehouse, run.finmap, takeover=True)
     return True

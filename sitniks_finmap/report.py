@@ -65,7 +65,9 @@ def print_changes(
 ) -> None:
     """What a decision is about to cover, and what it leaves pending."""
     out.print(
-        f"[bold]{connection.name}[/]: {len(changes):,} pending changes" if changes else f"{connection.name}: none"
+        f"[bold]{connection.name}[/]: {len(changes):,} pending changes"
+        if changes
+        else f"{connection.name}: nothing is pending"
     )
     for one in changes[:SHOWN]:
         out.print(

@@ -19,6 +19,7 @@ from sitniks_finmap.warehouse import WarehouseError
 
 Verdict = Literal["ok", "warning", "error"]
 COLORS = {"ok": "green", "warning": "yellow", "error": "red"}
+SET_ASIDE = (".damaged-", ".before-rename-")  # in the names of files that are kept and are no connection's
 HEAD = ("connection", "last read", "operations", "delivered", "failed", "left", "rejected", "pending", "state")
 
 
@@ -130,5 +131,5 @@ def _orphans(names: set[str]) -> list[tuple[str, Finding]]:
     return [
         (path.stem, Finding("warning", "not configured", said.format(path=path)))
         for path in files
-        if path.stem not in names and ".damaged-" not in path.stem
+        if path.stem not in names and not any(mark in path.stem for mark in SET_ASIDE)
     ]

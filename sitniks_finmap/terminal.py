@@ -21,6 +21,16 @@ out = Console(soft_wrap=True, highlight=False, emoji=False)
 MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 
 
+def confirmed(question: str) -> bool:
+    """What a person answers. Without one, the option that answers for scripts is wrong use's remedy."""
+    try:
+        return click.confirm(question)
+    except click.Abort:
+        if sys.stdin and sys.stdin.isatty():
+            raise
+        raise click.UsageError("nobody is here to answer; in scripts --yes does") from None
+
+
 class Day(click.ParamType):
     """An option that names a day, as 2026-11-20; it arrives as a datetime."""
 

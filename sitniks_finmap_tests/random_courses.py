@@ -165,7 +165,9 @@ class Courses:
                 )
                 course.hers.pop(what, None)
                 course.early.discard(what)
-                undone = entry is not None and entry.shown is not None and getattr(entry.shown, what) == value
+                # As we wrote it, or as Finmap showed it then, is no edit.
+                ours = [one for one in (entry.written, entry.shown) if one] if entry else []
+                undone = any(getattr(one, what) == value for one in ours)
                 if not undone and (known or not (on_its_way or (entry and entry.deleting))):
                     course.hers[what] = value
                     if not known:

@@ -167,6 +167,18 @@ def test_a_name_that_cannot_be_used_is_said_before(connection: Connection, proje
     assert ends(["sync"], folder=project / "a?b", **elsewhere)[0][0] == 0
 
 
+def test_a_question_that_nobody_can_answer_names_the_option_that_does(
+    connect: Callable[..., Connection], shop: Shop, project: Path
+) -> None:
+    shop.put_transaction(transaction(1, START))
+    connect(start_date=START, on_change="ask")
+    assert ends(["sync"], folder=project)[0][0] == 0
+    shop.put_transaction(transaction(1, START, amount="7.00"))
+    found = ends(["sync"], ["approve"], ["rollback", "--from", str(START), "--to", str(START)], folder=project)
+    assert [code for code, _ in found] == [1, 2, 2], found
+    assert all("--yes" in said and "Interrupted" not in said for _, said in found[1:])
+
+
 # -- Terminals --
 
 

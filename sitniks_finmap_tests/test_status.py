@@ -161,6 +161,22 @@ def test_a_shop_that_begins_tomorrow_is_ok(connect: Connect) -> None:
     assert status()[:2] == (0, "ok")
 
 
+def test_a_shop_with_data_that_begins_in_the_future_is_an_error(connect: Connect, shop: Shop) -> None:
+    shop.put_transaction(transaction(1))
+    synced(connect(start_date=TODAY - timedelta(days=30)))
+    connect(start_date=TODAY + timedelta(days=300))
+    code, verdict, said = status()
+    assert (code, verdict) == (1, "error")
+    assert "Correct start_date in connections.toml" in said
+
+
+def test_what_rename_set_aside_is_no_connection(connection: Connection) -> None:
+    path = synced(connection).path
+    path.with_name("u1.before-rename-20261126-020000-000000.duckdb").write_bytes(path.read_bytes())
+    assert status()[:2] == (0, "ok")
+    assert "before-rename" not in status()[2]
+
+
 # -- Nothing goes over -------------------------------------------------------------------------------------------
 
 
