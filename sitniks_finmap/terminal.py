@@ -166,6 +166,8 @@ class ProgressHandler(logging.Handler):
 
 
 def show_progress() -> None:
-    ours = logging.getLogger("sitniks_finmap")
+    """Until the command ends."""
+    ours, handler = logging.getLogger("sitniks_finmap"), ProgressHandler()
     ours.setLevel(logging.INFO)
-    ours.addHandler(ProgressHandler())
+    ours.addHandler(handler)
+    click.get_current_context().call_on_close(lambda: ours.removeHandler(handler))

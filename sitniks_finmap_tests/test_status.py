@@ -1,6 +1,7 @@
 """`status` and `sync` tell the truth: whatever keeps money from Finmap is said with its remedy, by exit code 1."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -117,6 +118,12 @@ def test_a_shop_that_is_all_in_finmap_is_ok(connection: Connection, shop: Shop, 
     assert "state      ok" in said
     assert f"{sales} of {sales} operations delivered" in said
     assert status()[:2] == (0, "ok")
+
+
+def test_a_command_prints_its_own_progress_only(connection: Connection, capsys: pytest.CaptureFixture[str]) -> None:
+    command("doctor")
+    logging.getLogger("sitniks_finmap").info("said after the command has ended")
+    assert "said after" not in capsys.readouterr().err
 
 
 def test_status_asks_neither_api(connection: Connection, shop: Shop, sandbox: Sandbox) -> None:
