@@ -16,6 +16,7 @@ import duckdb
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from sitniks_finmap.duckdb_files import close_file, literal, open_file
 from sitniks_finmap.schema import SCHEMA_VERSION, migrate, sql, version_of
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,6 @@ SETTINGS: dict[str, Any] = {
 }
 STORAGE_VERSION = "v1.5.0"  # of the file that runs work on: the oldest DuckDB that this project runs with
 READ_STORAGE_VERSION = "v1.0.0"  # of the read copy: BI tools bring older drivers; costs neither time nor disk
-OPENING = threading.Lock()
 # How DuckDB says that a file's bytes are wrong; anything else keeps the file as it is.
 DAMAGE = re.compile(
     "not a valid DuckDB database|Corrupt (database|WAL) file|Could not read enough bytes|replaying WAL file|checksum"
@@ -93,11 +93,13 @@ class Warehouse:
             with private_files():
                 with hindrances(self.path, self.connection):
                     con = self._open()
+                failed = True
                 try:
                     opened = opened or _identity(self.path)
                     yield con
+                    failed = False
                 finally:
-                    con.close()
+                    close_file(con, self.path, failed=failed)
         except duckdb.Error as error:
             if DAMAGE.search(str(error)):
                 raise Damaged(self._set_aside(opened, str(error))) from None
@@ -112,11 +114,7 @@ class Warehouse:
         deadline = time.monotonic() + OPEN_DEADLINE
         while True:
             try:
-                # One thread at a time: another one may find an instance that is not furnished yet (no pandas_scan).
-                with OPENING:
-                    con = duckdb.connect(
-                        self.path, config=SETTINGS | {"storage_compatibility_version": STORAGE_VERSION}
-                    )
+                con = open_file(self.path, SETTINGS, STORAGE_VERSION)
                 break
             except duckdb.Error as error:
                 if DAMAGE.search(str(error)) or any(sign in str(error) for sign in HINDRANCES):
@@ -131,7 +129,7 @@ class Warehouse:
         try:
             self._prepare(con)
         except BaseException:
-            con.close()
+            close_file(con, self.path, failed=True)
             raise
         return con
 
@@ -180,7 +178,7 @@ class Warehouse:
         fresh.unlink(missing_ok=True)
         try:
             with private_files(), duckdb.connect(config=SETTINGS) as con:
-                con.execute(f'attach {quoted(self.read_path)} as "read copy" (read_only)')
+                con.execute(f'attach {literal(self.read_path)} as "read copy" (read_only)')
                 copy_database(con, "read copy", fresh, STORAGE_VERSION)
             with private_files(), duckdb.connect(fresh, config=SETTINGS) as con:
                 con.execute("drop table plan")
@@ -200,7 +198,7 @@ class Warehouse:
             (database,) = con.execute("select current_database()").fetchone() or ("",)
             copy_database(con, database, fresh, READ_STORAGE_VERSION)
             # As it is now, in a table: the view needs a DuckDB as new as ours.
-            con.execute(f'attach {quoted(fresh)} as "the copy"')
+            con.execute(f'attach {literal(fresh)} as "the copy"')
             con.execute('drop view "the copy".plan')
             con.execute('create table "the copy".plan as from plan')
             con.execute('detach "the copy"')
@@ -266,13 +264,9 @@ def hindrances(path: Path, connection: str | None = None) -> Iterator[None]:
 
 def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path, storage_version: str) -> None:
     """Copies all of an attached database into a new private file that DuckDB from `storage_version` on opens."""
-    con.execute(f"attach {quoted(path)} as \"the copy\" (storage_version '{storage_version}')")
+    con.execute(f"attach {literal(path)} as \"the copy\" (storage_version '{storage_version}')")
     con.execute(f'copy from database "{database}" to "the copy"')
     con.execute('detach "the copy"')
-
-
-def quoted(path: Path) -> str:
-    return "'" + path.as_posix().replace("'", "''") + "'"
 
 
 def _identity(path: Path) -> int | None:
