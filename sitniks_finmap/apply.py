@@ -98,15 +98,19 @@ class Applier:
                 return self._taken(task, entry, key, other)
         wanted, left_out = self._sendable(task)
         sent = self._with_carried(entry, wanted)
+        told = wanted
         write = self.finmap.create(task.external_id, sent)
         writes.append(write)
-        if write.outcome is Outcome.REFUSED and (bare := _bare(sent)) != sent:
-            wanted, left_out = _bare(wanted), write.error
-            write = self.finmap.create(task.external_id, bare)
+        for lesser in _lesser(sent, one_by_one=entry.carried is not None):
+            if write.outcome is not Outcome.REFUSED:
+                break
+            left_out = write.error
+            told = replace(wanted, **{name: None for name in PEOPLES_FIELDS if not getattr(lesser, name)})
+            write = self.finmap.create(task.external_id, lesser)
             writes.append(write)
         match write.outcome:
             case Outcome.APPLIED | Outcome.ACCEPTED:
-                return [self._written(entry, task, list(FIELDS), write, wanted, left_out)]
+                return [self._written(entry, task, list(FIELDS), write, told, left_out)]
             case Outcome.REFUSED:
                 return [self._refused(entry, task, write.error)]
             case Outcome.ERROR:
@@ -427,9 +431,11 @@ def carried_over(entry: Entry, theirs: Content) -> Content | None:
     return replace(theirs, **mine | {"tag": tags or None})
 
 
-def _bare(content: Content) -> Content:
-    """The money alone: without what Finmap may refuse and nobody needs for the sums."""
-    return replace(content, **dict.fromkeys(PEOPLES_FIELDS))
+def _lesser(content: Content, *, one_by_one: bool) -> list[Content]:
+    """What is sent when Finmap refuses it all: without a label that may be gone, at last the money alone."""
+    labels = [name for name in PEOPLES_FIELDS if getattr(content, name)]
+    without = [replace(content, **{name: None}) for name in labels] if one_by_one and len(labels) > 1 else []
+    return [*without, replace(content, **dict.fromkeys(labels))] if labels else []
 
 
 def _with(intents: list[Content], one: Content | None) -> list[Content]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import duckdb
 
@@ -15,6 +15,7 @@ from sitniks_finmap.assets.transform import derive_operations
 from sitniks_finmap.connections import Connection, data_folder
 from sitniks_finmap.decisions import decide
 from sitniks_finmap.delivery import Delivery
+from sitniks_finmap.duckdb_files import close_file
 from sitniks_finmap.readback import read_back
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sandbox import RecordedRequest, Sandbox, Shop
@@ -30,11 +31,13 @@ class OpenWarehouse(Warehouse):
     """Stays open from one transaction to the next: to open the file takes longer than most of what a test does."""
 
     con: duckdb.DuckDBPyConnection | None = None
+    all_open: ClassVar[list["OpenWarehouse"]] = []
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         if self.con is None:
             self.con = self._open()
+            self.all_open.append(self)
         self.con.begin()
         try:
             yield self.con
@@ -45,10 +48,14 @@ class OpenWarehouse(Warehouse):
 
     def lose(self) -> None:
         """The file is deleted."""
-        if self.con:
-            self.con.close()
-            self.con = None
+        self.close()
         self.path.unlink()
+
+    def close(self) -> None:
+        if self.con:
+            close_file(self.con, self.path, failed=False)
+            self.con = None
+            self.all_open.remove(self)
 
 
 class Books:

@@ -14,7 +14,7 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse import Warehouse
-from sitniks_finmap_tests.books import START, Books
+from sitniks_finmap_tests.books import START, Books, OpenWarehouse
 from sitniks_finmap_tests.plain_planning import planning_plainly
 from sitniks_finmap_tests.sandbox.clients import Clock
 
@@ -110,6 +110,13 @@ def warehouse(connection: Connection) -> Warehouse:
 def run(connection: Connection, warehouse: Warehouse) -> ConnectionRun:
     """The clients and the warehouse of the connection, without Dagster."""
     return ConnectionRun(connection, warehouse, "test-run")
+
+
+@pytest.fixture(autouse=True)
+def closed_books() -> Iterator[None]:
+    yield
+    for one in OpenWarehouse.all_open.copy():
+        one.close()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -464,7 +463,7 @@ def fuzz(way: Way, shop: Shop, batches: int, size: int = BATCH) -> None:
     def batch(bad: list[Callable[[int], list[str]]], bad_orders: list[str]) -> None:
         way.go(bad, bad_orders)
 
-    with closing(way.run.warehouse._open()):  # while it is open here, to open it once more costs nothing
+    with way.run.warehouse._opened():  # while it is open here, to open it once more costs nothing
         batch()
     way.check_finmap(shop)
     print(way.seen, dict(way.reasons))  # noqa: T201

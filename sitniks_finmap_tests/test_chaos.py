@@ -10,7 +10,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -286,7 +286,7 @@ def test_after_any_storm_finmap_has_each_transaction_once_with_its_content(
     outcomes: Counter[str] = Counter()
     with ExitStack() as stack:
         for company in companies:
-            stack.enter_context(closing(company.run.warehouse._open()))  # opening it once more costs nothing then
+            stack.enter_context(company.run.warehouse._opened())  # opening it once more costs nothing then
         for _ in range(SYNCS):
             for fault in storm.faults():
                 sandbox.fault(fault)

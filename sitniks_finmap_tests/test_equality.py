@@ -46,6 +46,27 @@ def test_what_finmap_spells_its_own_way_is_written_once_and_followed(keep_books:
     assert [row for row in books.reasons() if row[2] == "pending" and "stored another" not in str(row[3])] == []
 
 
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_after_a_lost_file_what_finmap_spells_its_own_way_is_still_ours(keep_books: Keep, spelling: str) -> None:
+    books = keep_books(max_change_share=1.0)
+    books.shop.ledger.spelling = SPELLINGS[spelling]
+    for number in range(1, 4):
+        books.sell(number, id=f"TX_{number}", **SHAPE)
+    books.sync()
+    books.warehouse.lose()
+    books.written()
+    for _ in range(3):
+        books.sync()
+    assert books.written() == []
+    assert [row for row in books.reasons() if row[1] != "update"] == []
+    books.warehouse.lose()
+    books.shop.delete_transaction("TX_1")
+    for _ in range(4):
+        books.sync()
+    assert books.written() == []
+    assert {kind for _, kind, _ in books.differences()} <= {"pending", "different", "unexpected"}
+
+
 def test_a_money_difference_of_finmaps_own_waits_until_someone_decides(keep_books: Keep) -> None:
     books = keep_books()
     books.shop.ledger.spelling = SPELLINGS["whole hryvnias"]
@@ -162,6 +183,26 @@ PEOPLES: dict[str, Callable[[Books], dict[str, Any]]] = {
     "project": lambda books: {"projectId": books.shop.add_project("Опт")["id"]},
     "counterparty": lambda books: {"counterpartyId": books.shop.add_supplier("Олена")["id"]},
 }
+
+
+def test_a_label_that_finmap_has_no_more_does_not_take_the_others_along(keep_books: Keep) -> None:
+    books = keep_books(source_as_tag=True)
+    books.sell(1, source="Instagram")
+    books.sync()
+    project = books.shop.add_project("Опт")["id"]
+    gone = books.shop.add_tag("мій")["id"]
+    books.edit(1, projectId=project, tagIds=[*books.finmap()["tx_1"]["tagIds"], gone])
+    books.sync()
+    books.shop.delete_tag("мій")
+    books.sell(1, "-100.00", source="Instagram")
+    books.sync()
+    books.sync()
+    assert books.finmap()["tx_1:2"]["projectIds"] == [project]
+    books.clock.forward(86_400)
+    books.sync()
+    (tag,) = books.finmap()["tx_1:2"]["tagIds"]
+    assert tag in [one["id"] for one in books.shop.tags() if one["label"] == "Instagram"]
+    assert (books.plan(), books.differences()) == ([], [])
 
 
 @pytest.mark.parametrize("what", PEOPLES)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,19 +28,14 @@ Install = Callable[..., Books]
 @pytest.fixture
 def install(
     books: Books, connect: Callable[..., Connection], project: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Install]:
+) -> Install:
     """Another installation, or connection, of the same shop: its books."""
-    others: list[Books] = []
 
     def install(name: str = "u1", folder: str = "data", **settings: object) -> Books:
         monkeypatch.setenv("SITNIKS_FINMAP_DATA", str(project / folder))
-        others.append(Books(books.sandbox, books.shop, connect(name, start_date=START, **settings), books.clock))
-        return others[-1]
+        return Books(books.sandbox, books.shop, connect(name, start_date=START, **settings), books.clock)
 
-    yield install
-    for one in others:
-        if one.warehouse.con:
-            one.warehouse.con.close()
+    return install
 
 
 def marks(books: Books) -> list[str]:
@@ -223,9 +218,7 @@ def test_a_lost_file_goes_on_by_itself(books: Books) -> None:
 def test_a_file_that_moves_to_a_new_machine_takes_its_id_along(books: Books, install: Install, project: Path) -> None:
     books.sell_many(3)
     books.sync()
-    assert books.warehouse.con
-    books.warehouse.con.close()
-    books.warehouse.con = None
+    books.warehouse.close()
     (project / "machine").mkdir()
     shutil.copy(project / "data" / "u1.duckdb", project / "machine" / "u1.duckdb")
     books.sell(4)

@@ -1,6 +1,22 @@
 -- Each statement joins the ledger with the other side first and updates by the key alone: an update from two tables at
 -- once would pair all rows of one with all of the other.
 
+-- A server may keep keys in lower case: in a rebuilt ledger such a key belongs to the one transaction that has no other
+-- and whose ID differs by that alone.
+update finmap_upload
+set transaction_id = spelled.transaction_id
+from (
+    select l.external_id, any_value(t.transaction_id) as transaction_id
+    from finmap_upload l
+    anti join latest_transactions own on own.transaction_id = l.transaction_id
+    join latest_transactions t on lower(t.transaction_id) = lower(l.transaction_id)
+    where l.written is null and l.shown is not null
+    group by all
+    having count(*) = 1
+) spelled
+where spelled.external_id = finmap_upload.external_id
+    and spelled.transaction_id not in (select transaction_id from finmap_upload);
+
 -- What a rebuilt ledger shows just as it is wanted was written by us: it needs no person when it changes later.
 update finmap_upload
 set written = adopted.wanted
