@@ -279,18 +279,14 @@ union all
 -- An older generation that Finmap shows, or that is not known to be gone: at most one of a transaction may live.
 select
     e.transaction_id, 'withdraw',
-    case when len(e.lost) = 0 or d.decision = 'approve' then 'go' when d.decision = 'dismiss' then 'kept' else 'pending' end,
-    if(len(e.lost) = 0, null, 'conflict'),
-    if(
-        len(e.lost) = 0,
-        'an older operation of the same transaction is still in Finmap',
-        'a person edited an older operation of the same transaction: ' || named(e.lost)
-    ),
+    case when e.why is null or d.decision = 'approve' then 'go' when d.decision = 'dismiss' then 'kept' else 'pending' end,
+    if(e.why is null, null, 'conflict'),
+    coalesce(e.why, 'an older operation of the same transaction is still in Finmap'),
     if(e.deleting is null, null, e.next_attempt_at), e.day, e.external_id, e.generation, e.external_id, e.state,
     coalesce(e.theirs, e.written, e.shown).type,
     coalesce(e.theirs, e.written, e.shown).amount,
     coalesce(e.theirs, e.written, e.shown).occurred_at,
-    null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, len(e.lost) = 0 or coalesce(d.decision = 'approve', false)
+    null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, e.why is null or coalesce(d.decision = 'approve', false)
 from (
     select
         l.*,
@@ -298,10 +294,16 @@ from (
         if(l.shown is null or f.content is null or len(l.intents) > 0, [], differing_fields(f.content, l.shown)) as edited,
         -- What is carried over is not lost with it.
         if(l.carried is null, edited, but_for_peoples_fields(edited)) as lost,
+        case
+            when len(lost) > 0
+                then 'a person edited an older operation of the same transaction: ' || named(lost)
+            when newer.state = 'deleted' and l.deleting is null
+                then 'a person deleted the newer operation of the same transaction, and this one is in Finmap'
+        end as why,
         l.external_id || coalesce(':' || md5(f.content::varchar), '') as occasion
     from finmap_upload l
-    left join shown_operations f using (external_id)
-    anti join current_uploads c on c.external_id = l.external_id
+    join current_uploads newer on newer.transaction_id = l.transaction_id and newer.external_id <> l.external_id
+    left join shown_operations f on f.external_id = l.external_id
     where f.content is not null
         or l.state not in ('withdrawn', 'deleted', 'rolled_back') and coalesce(l.written, l.shown) is not null
 ) e
