@@ -158,10 +158,11 @@ def rebuild_ledger(connection: str | None, yes: bool) -> None:
     def work(one: Connection, days: tuple[date, date]) -> bool:
         own = ConnectionRun(one, open_warehouse(one))
         with own.warehouse.run(wait=60):
-            if not take_over(own, yes=yes):
+            took = take_over(own, yes=yes)
+            if took == "declined":
                 return True
-            found = rebuild(own, one.start_date, days[1], utc_now())
-        out.print(f"{one.name}: {found} operations are in Finmap, and in the ledger now")
+            found, fresh = rebuild(own, one.start_date, days[1], utc_now(), anew=took == "taken over")
+        out.print(f"{one.name}: {found:,} operations are in Finmap; new to the ledger: {fresh:,}")
         return True
 
     for_each(connection, None, None, work)

@@ -30,6 +30,12 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
     for version, first, last, run_id, gone, payload in found["versions"]:
         seen = f"version {version}, read {first} to {last}, run {(run_id or '–')[:8]}"
         out.print(f"  {seen}{f', [yellow]gone since {gone}[/]' if gone else ''}\n    [dim]{escape(str(payload))}[/]")
+    for number, status, channel, first, last, gone in found["order"]:
+        said = ", ".join(one for one in (f"status {status}" if status else "", channel) if one)
+        out.print(
+            f"  order {escape(number)}: {escape(said)}, read {first} to {last}"
+            + (f", [yellow]gone since {gone}[/]" if gone else "")
+        )
     out.print("\n[bold]so Finmap should have[/]")
     for type, amount, when, account, classification, rule, comment in found["operation"]:
         out.print(f"  {type} {amount} at {when} on {escape(account)}\n    {escape(comment)}")
@@ -85,11 +91,20 @@ QUERIES = {
             strftime(gone_at, '%Y-%m-%d %H:%M'), payload
         from raw_sitniks_transactions where transaction_id = $1 order by version
     """,
+    "order": """
+        select
+            coalesce(o.order_number, o.order_key), o.order_status, o.source,
+            strftime(r.first_seen_at, '%Y-%m-%d %H:%M'), strftime(r.last_seen_at, '%Y-%m-%d %H:%M'),
+            strftime(r.gone_at, '%Y-%m-%d %H:%M')
+        from operations o
+        join raw_sitniks_orders r on r.order_id = o.order_key and r.version = o.order_version
+        where o.transaction_id = $1
+    """,
     "operation": """
         select
             o.type, o.amount, strftime(o.occurred_at, '%Y-%m-%d %H:%M:%S'), coalesce(a.label, o.account),
             o.classification,
-            'rule ' || (r.position + 1) || coalesce(', sign ' || r.sign, '')
+            'rule ' || r.position || coalesce(', sign ' || r.sign, '')
                 || if(len(r.sources) > 0, ', source has one of ' || array_to_string(r.sources, ' / '), '')
                 || if(len(r.descriptions) > 0, ', description has one of ', '')
                 || array_to_string(r.descriptions, ' / '),

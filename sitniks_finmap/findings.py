@@ -144,7 +144,7 @@ def _runs(state: State) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-KINDS = {"sync": "sync", "deliver": "delivery", "preview": "preview", "partial": "run of single assets"}
+KINDS = {"sync": "sync", "deliver": "delivery", "preview": "preview or catch-up", "partial": "run of single assets"}
 
 
 def _reads(state: State) -> Iterator[Finding]:
@@ -170,8 +170,10 @@ def _records(state: State) -> Iterator[Finding]:
     for problem, reason, told, records in state.problems:
         said = without_echo(reason or "", told or "")
         found.setdefault(problem, Counter())[said] += records
+    # What was read under a table of accounts that is no longer there needs no mapping.
+    settled = () if state.connection.accounts else ("unmapped", "unused")
     for problem, text in RECORDS.items():
-        if problem in found:
+        if problem in found and problem not in settled:
             yield _about(state, problem, text, found[problem])
 
 

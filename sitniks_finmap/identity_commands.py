@@ -1,6 +1,6 @@
 """The commands about who writes where: accept a key, take over from another installation, rename a connection."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 from rich.markup import escape
@@ -45,24 +45,21 @@ def accept_key(connection: str | None, yes: bool) -> None:
             out.print(f"{one.name}: accepted; the next sync goes on with it")
 
 
-def take_over(run: "ConnectionRun", *, yes: bool) -> bool:
-    """Makes this installation the one that writes under the connection's name, if it is not: asks first.
-
-    False when the person does not want it.
-    """
+def take_over(run: "ConnectionRun", *, yes: bool) -> Literal["ours already", "taken over", "declined"]:
+    """Makes this installation the one that writes under the connection's name, if it is not: asks first."""
     from sitniks_finmap.installation import claim, owned_by_others
 
     try:
         why = owned_by_others(run.connection, run.warehouse, run.finmap)
     except (KeyRefused, Refused):
-        return True  # a Finmap that shows no tags knows no owner
+        return "ours already"  # a Finmap that shows no tags knows no owner
     if why is None:
-        return True
+        return "ours already"
     out.print(escape(why))
     if not yes and not confirmed("Is the other one stopped, and shall this one take over?"):
-        return False
+        return "declined"
     claim(run.connection, run.warehouse, run.finmap, takeover=True)
-    return True
+    return "taken over"
 
 
 @click.command()

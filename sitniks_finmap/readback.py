@@ -151,22 +151,29 @@ ADOPTABLE = """
 """
 
 
-def rebuild_ledger(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> int:
-    """Fills an empty ledger from Finmap by externalId, so that nothing is sent twice and no edit is overwritten.
+def rebuild_ledger(
+    run: ConnectionRun, first_day: date, last_day: date, now: datetime, *, anew: bool = False
+) -> tuple[int, int]:
+    """Fills the ledger from Finmap by externalId, so that nothing is sent twice and no edit is overwritten.
 
-    Reads until two passes agree, a year beyond both ends, for people move operations. Returns how many operations
-    were found. An externalId that does not follow our form is left alone. Raises IncompleteRead, ApiError.
+    What the ledger knows already it keeps, unless all of it is read `anew`: another installation wrote since. Reads
+    until two passes agree, a year beyond both ends, because people move operations. Returns how many operations Finmap
+    has, and how many of them are new to the ledger. An externalId that does not follow our form is left alone. Raises
+    IncompleteRead, ApiError.
     """
     operations = _read_twice(run, first_day - BEYOND, last_day + BEYOND)
     entries = [entry for operation in operations if (entry := _entry(run, operation, now))]
     with run.warehouse.transaction() as con:
         keep_seen(con, operations, now)
-        keep_entries(con, entries)
-        con.execute("delete from rebuilt_ledger")
-        if entries:
-            con.execute("insert into rebuilt_ledger values ($1)", [now])
+        known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
+        fresh = [entry for entry in entries if anew or entry.external_id not in known]
+        keep_entries(con, fresh)
+        if anew or not known:
+            con.execute("delete from rebuilt_ledger")
+            if entries:
+                con.execute("insert into rebuilt_ledger values ($1)", [now])
     failpoint("ledger_rebuilt")
-    return len(entries)
+    return len(entries), len(fresh)
 
 
 def _read_twice(run: ConnectionRun, first_day: date, last_day: date) -> list[Operation]:

@@ -28,35 +28,35 @@ def rename(old: str, new: str) -> list[str]:
     if old == new:
         raise ConfigurationError(f"{old} is the name already")
     path = connections_path().resolve()
+    source, target = (Warehouse(data_folder(), name) for name in (old, new))
     try:
         text = path.read_bytes().decode()
-        renamed = renamed_text(text, old, new)
+        renamed = renamed_text(text, old, new, keep_prefix=not source.exists() or _posted(source)[0] > 0)
     except FileNotFoundError:
         raise ConfigurationError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from None
-    source, target = (Warehouse(data_folder(), name) for name in (old, new))
     with ExitStack() as held:
         for warehouse in (source, target):
             held.enter_context(warehouse.run(wait=0))
-        prefix = tomllib.loads(renamed)[new]["key_prefix"]
+        prefix = tomllib.loads(renamed)[new].get("key_prefix", new)
         gone_on = _has_posted(target, prefix)
         done = []
         if renamed != text:
             _replace(path, renamed)
-            done.append(f'{path.name}: the table is [{new}], with key_prefix = "{prefix}"')
+            done.append(f'{path.name}: the table is [{new}], and writes under key_prefix = "{prefix}"')
         if source.exists() and gone_on:
             done.append(f"{source.path.name} stays where it is: {new} has gone on with a file of its own")
         elif source.exists():
             done += [*_set_aside(target), *_move(source, target)]
     if not source.exists():
         source.lock_path.unlink(missing_ok=True)
-    return done or [f"{new} has its name already; nothing was to be done"]
+    return done or [f'{new} has its name already, and writes under key_prefix = "{prefix}"; nothing was to be done']
 
 
-def renamed_text(text: str, old: str, new: str) -> str:
+def renamed_text(text: str, old: str, new: str, *, keep_prefix: bool = True) -> str:
     """connections.toml with the table `old` under the name `new`, comments kept. The settings whose default follows
-    from the name are written out: the key prefix, and the variables of the keys.
+    from the name are written out: the variables of the keys, and the key prefix unless nothing was posted under it.
 
     Raises ConfigurationError, or TOMLDecodeError.
     """
@@ -73,7 +73,7 @@ def renamed_text(text: str, old: str, new: str) -> str:
     table = tables[new if by_hand else old]
     if not isinstance(table, dict):
         raise ConfigurationError(f"{old} is not a table, [{old}], in connections.toml")
-    settings: dict[str, str] = {} if "key_prefix" in table else {"key_prefix": old}
+    settings: dict[str, str] = {"key_prefix": old} if keep_prefix and "key_prefix" not in table else {}
     for side in SIDES:
         variable = default_key_env(old, side)
         meant = not by_hand or (variable in os.environ and default_key_env(new, side) not in os.environ)
@@ -104,19 +104,24 @@ def _parsed(text: str) -> dict[str, Any] | None:
 
 def _has_posted(target: Warehouse, prefix: str) -> bool:
     """Whether the new name has posted under this prefix. Raises WarehouseError when it has under another one."""
-    if not target.exists():
-        return False
-    with target.transaction() as con:
-        posted = con.execute(
-            "select count(*), any_value(key_prefix) from finmap_upload cross join settings where sent_at is not null"
-        ).fetchone()
-    if posted and posted[0] and posted[1] != prefix:
+    posted, under = _posted(target)
+    if posted and under != prefix:
         raise WarehouseError(
-            f'{target.connection}: has {posted[0]} operations in Finmap under "{posted[1]}", so that it cannot take '
-            f'over those under "{prefix}". Roll them back (`sitniks-finmap rollback`), or choose another name. Nothing '
-            "was changed"
+            f'{target.connection}: has operations in Finmap under "{under}" ({posted:,}), so that it cannot take over '
+            f'those under "{prefix}". Roll them back (`sitniks-finmap rollback`), or choose another name. Nothing was '
+            "changed"
         )
-    return bool(posted and posted[0])
+    return posted > 0
+
+
+def _posted(warehouse: Warehouse) -> tuple[int, str | None]:
+    """How many operations of it Finmap ever got, and under which prefix."""
+    if not warehouse.exists():
+        return 0, None
+    with warehouse.transaction() as con:
+        return con.execute(
+            "select count(*), any_value(key_prefix) from finmap_upload cross join settings where sent_at is not null"
+        ).fetchone() or (0, None)
 
 
 def _set_aside(target: Warehouse) -> list[str]:

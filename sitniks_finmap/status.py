@@ -57,6 +57,7 @@ def print_status(out: Console) -> bool:
     now = utc_now()
     lines: list[tuple[str, ...]] = [HEAD]
     told: list[tuple[str, Finding]] = []
+    left_out: list[str] = []
     for one in wrong:
         lines.append((one.name, *["–"] * 7, "error"))
         told.append((one.name, Finding("error", "configuration", one.why.removeprefix(f"{one.name}: "))))
@@ -64,18 +65,24 @@ def print_status(out: Console) -> bool:
         status = status_of(connection, now)
         lines.append((connection.name, *_numbers(connection, status.summary), status.verdict))
         told += [(connection.name, finding) for finding in status.findings]
+        if status.summary and status.summary.left_out:
+            left_out.append(f"  {escape(connection.name)}: left out of Finmap: {_left_out(status.summary)}")
     told += [(name, finding) for name, finding in _orphans({one.name for one in (*right, *wrong)})]
     _print_lines(out, lines)
     for name, finding in told:
         out.print(f"{MARKS[finding.verdict]} {escape(name)}: {escape(finding.what)}")
+    for line in left_out:
+        out.print(line)
     return not any(finding.verdict == "error" for _, finding in told)
 
 
 def print_runs(out: Console, connection: Connection, days: tuple[date, date], run_ids: list[str]) -> None:
     """What these runs over these days did themselves."""
-    out.print(f"[bold]{connection.name}[/], {days[0]} to {days[1]}")
+    known = [one for one in run_ids if one]
+    which = f", {'run' if len(known) == 1 else 'runs'} {', '.join(one[:8] for one in known)}" if known else ""
+    out.print(f"[bold]{connection.name}[/], {days[0]} to {days[1]}[dim]{which}[/]")
     try:
-        _print_done(out, done_by(open_warehouse(connection), [one for one in run_ids if one]))
+        _print_done(out, done_by(open_warehouse(connection), known))
     except (WarehouseError, duckdb.Error):
         out.print("  this run   its numbers cannot be read")
 
@@ -84,8 +91,10 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
     """How a connection is now, in these days (default: all), with each thing that is wrong."""
     status = status_of(connection, utc_now(), days)
     if has := status.summary:
-        out.print(f"  in all     {has.delivered:,} of {has.wanted.operations:,} operations delivered")
-        out.print(f"  income     {money(has.wanted.income)}    expense {money(has.wanted.expense)}")
+        out.print(f"  in all     {has.delivered.operations:,} of {has.wanted.operations:,} operations delivered")
+        if has.left_out:
+            out.print(f"  left out   {_left_out(has)}")
+        out.print(f"  income     {money(has.delivered.income)}    expense {money(has.delivered.expense)}")
     color = COLORS[status.verdict]
     out.print(f"  state      [{color}]{status.verdict}[/]")
     for finding in status.findings:
@@ -117,19 +126,27 @@ def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
     if found is None:
         return ("–",) * 7
     read = found.last_read.astimezone(connection.zone).strftime("%Y-%m-%d %H:%M") if found.last_read else "–"
-    counts = (found.wanted.operations, found.delivered, found.failed, found.backlog, found.rejected, found.pending)
+    counts = (
+        found.wanted.operations, found.delivered.operations, found.failed, found.backlog, found.rejected, found.pending,
+    )  # fmt: skip
     return (read, *map(str, counts))
 
 
+def _left_out(has: Summary) -> str:
+    said = ", ".join(f"{count:,} {why}" for why, count in has.left_out.items())
+    back = "; `sitniks-finmap approve --recreate --transaction ID` brings one back"
+    return said + (back if any("rollback" in why for why in has.left_out) else "")
+
+
 def _orphans(names: set[str]) -> list[tuple[str, Finding]]:
-    """Data of connections that are no longer configured: a renamed one would post everything once more."""
+    """Data of connections that are no longer configured, perhaps because somebody renamed the table by hand."""
     said = (
-        "has data, but is no longer in connections.toml, and is not synced. If it was renamed, give it back its old "
-        "name: under a new one everything would be posted again. If it is not needed any more, move {path} away"
+        "has data, but is no longer in connections.toml, and is not synced. If its table was renamed, run "
+        "`sitniks-finmap rename {name} NEW`. If it is not needed any more, move {path} away"
     )
     files = sorted(data_folder().glob("*.duckdb")) if data_folder().is_dir() else []
     return [
-        (path.stem, Finding("warning", "not configured", said.format(path=path)))
+        (path.stem, Finding("warning", "not configured", said.format(path=path, name=path.stem)))
         for path in files
         if path.stem not in names and not any(mark in path.stem for mark in SET_ASIDE)
     ]

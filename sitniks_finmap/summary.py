@@ -28,7 +28,8 @@ class Summary:
 
     transactions: int  # live in Sitniks
     wanted: Sums  # the operations that they make
-    delivered: int  # of these operations
+    delivered: Sums  # of these operations, as they were written
+    left_out: dict[str, int]  # why people keep operations out of Finmap → how many
     failed: int
     backlog: int
     refused: int  # by Finmap
@@ -61,11 +62,12 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
         if not _row(con, "select exists (from complete_reads)", {})[0]:
             return None
         transactions, rejected, pending, last_read = _row(con, NUMBERS, days)
-        operations, income, expense, delivered, failed, refused, backlog = _row(con, DELIVERED, days)
+        *wanted, failed, refused, backlog = _row(con, WANTED, days)
+        delivered = _row(con, DELIVERED, days)
+        left_out = dict(con.execute(LEFT_OUT, days).fetchall())
     return Summary(
-        transactions, Sums(operations, income, expense), delivered, failed, backlog, refused, rejected, pending,
-        last_read,
-    )  # fmt: skip
+        transactions, Sums(*wanted), Sums(*delivered), left_out, failed, backlog, refused, rejected, pending, last_read
+    )
 
 
 def done_by(warehouse: Warehouse, run_ids: list[str]) -> Done:
@@ -92,18 +94,40 @@ NUMBERS = f"""
         (select max(read_at) from complete_reads where resource = 'transactions' and {DAYS})
 """
 # What was delivered once and is no operation any more, or has a second generation, counts for nothing.
-DELIVERED = f"""
+WANTED = f"""
     select
         count(*),
         coalesce(sum(o.amount) filter (o.type = 'income'), 0),
         coalesce(sum(o.amount) filter (o.type = 'expense'), 0),
-        count(*) filter (l.state in ('sent', 'verified')),
         count(*) filter (l.state = 'failed'),
         count(*) filter (l.state = 'refused'),
         count(*) filter (l.state is null)
     from operations o
     left join current_uploads l using (transaction_id)
     where o.{DAYS}
+"""
+DELIVERED = f"""
+    select
+        count(*),
+        coalesce(sum(told.amount) filter (told.type = 'income'), 0),
+        coalesce(sum(told.amount) filter (told.type = 'expense'), 0)
+    from (
+        select coalesce(l.written, l.shown) as told
+        from operations o
+        join current_uploads l using (transaction_id)
+        where o.{DAYS} and l.state in ('sent', 'verified')
+    )
+"""
+LEFT_OUT = f"""
+    select why, count(*)
+    from (
+        select day, why from plan where standing = 'kept' and action in ('create', 'recreate')
+        union all
+        select day, 'skipped by catch-up' from skipped_operations
+    )
+    where {DAYS}
+    group by all
+    order by all
 """
 
 

@@ -42,6 +42,7 @@ def test_every_version_operation_rule_attempt_and_difference_is_told(keep_books:
     assert first == "version 1, read 2026-03-10 14:00 to 2026-03-10 15:00, run test-run"
     assert second == "version 2, read 2026-03-10 16:00 to 2026-03-10 16:00, run second-r"
     assert '"amount": "100.00"' in said["Sitniks said"]
+    assert "order 5: status Новий, Instagram, read 2026-03-10 14:00 to 2026-03-10 16:00" in said["Sitniks said"]
     wanted = said["so Finmap should have"]
     assert "income 120.00 at 2026-03-09 12:00:00 on Каса" in wanted
     assert "Оплата 1 | Джерело: Instagram | Замовлення: №5 | Статус: Новий" in wanted

@@ -395,7 +395,7 @@ def test_a_ledger_is_rebuilt_from_our_own_keys_only_and_keeps_their_generation(b
         assert reply.status == 201
     with books.warehouse.transaction() as con:
         con.execute("delete from finmap_upload")
-    assert rebuild_ledger(books.run, START, TODAY, books.clock()) == 1
+    assert rebuild_ledger(books.run, START, TODAY, books.clock())[0] == 1
     assert books.rows("select transaction_id, generation, state, written is null from finmap_upload") == [
         ("a:b/ї", 2, "verified", True)
     ]

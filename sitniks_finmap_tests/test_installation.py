@@ -197,6 +197,22 @@ def test_a_takeover_asks_and_then_the_first_is_refused(
     assert [one.verdict for one in examine(books.run.connection) if "another installation" in one.what] == []
 
 
+def test_a_healthy_ledger_keeps_what_it_knows_when_it_is_rebuilt(books: Books) -> None:
+    books.sell_many(3)
+    books.sync()
+    with books.warehouse.transaction() as con:
+        con.execute("delete from finmap_upload where external_id = 'u1:tx_3'")
+    ledger = "from finmap_upload where external_id <> 'u1:tx_3' order by external_id"
+    before = books.rows(ledger)
+    books.warehouse.close()
+    said = command("rebuild-ledger").output
+    assert "u1: 3 operations are in Finmap; new to the ledger: 1" in said
+    assert books.rows(ledger) == before
+    books.sell(1, "5.00")
+    books.sync()
+    assert str(books.sums()["tx_1"]) == "5"
+
+
 def test_the_doctor_names_the_other_installation(books: Books, install: Install) -> None:
     books.sell_many(1)
     books.sync()

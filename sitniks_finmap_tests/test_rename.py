@@ -173,6 +173,19 @@ def test_a_table_renamed_by_hand_is_refused_then_adopted(
     assert keys(shop) == [f"u1:tx_{n}" for n in (1, 2, 3, 4)]
 
 
+def test_a_name_that_never_posted_is_not_kept_as_a_prefix(
+    connect: Callable[..., Connection], project: Path, dagster: dg.DagsterInstance, shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    connection = connect(start_date=DAYS[0])
+    put(shop, 1)
+    assert run_job(dagster, connection, "stage", *DAYS).success
+    result = command("rename", "u1", "shop")
+    assert (result.exit_code, 'writes under key_prefix = "shop"' in result.output) == (0, True)
+    assert run_job(dagster, choose("shop")[0], "sync", *DAYS).success
+    assert keys(shop) == ["shop:tx_1"]
+
+
 def test_variables_that_were_not_renamed_are_written_out(
     synced: Connection, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +231,7 @@ def test_a_name_with_operations_of_its_own_takes_over_nothing(
     path.write_text(path.read_text("utf-8").partition("[u2]")[2].replace("\n", "[u2]\n", 1), "utf-8")
     before = path.read_text("utf-8")
     result = command("rename", "u1", "u2")
-    assert 'u2: has 1 operations in Finmap under "u2"' in str(result.exception)
+    assert 'u2: has operations in Finmap under "u2" (1)' in str(result.exception)
     assert path.read_text("utf-8") == before
     assert {one.name for one in (project / "data").glob("*.duckdb")} == {"u1.duckdb", "u2.duckdb"}
 

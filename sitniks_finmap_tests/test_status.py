@@ -640,7 +640,7 @@ def test_data_of_a_connection_that_is_no_longer_configured_is_shown(connect: Con
     (project / "connections.toml").write_text(text.replace("[u1]", "[u3]"), "utf-8")
     said = command("status")[1]
     assert "! u1: has data, but is no longer in connections.toml" in said
-    assert "give it back its old name" in said
+    assert "run `sitniks-finmap rename u1 NEW`" in said
 
 
 def test_a_file_without_a_connection_is_wrong_configuration(

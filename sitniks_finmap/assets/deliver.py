@@ -60,7 +60,7 @@ def deliver(
     if not known:
         refuse_doubles(run.connection, run.warehouse, finmap)
         # The file may be new because the old one was lost; without this, a second generation could be sent as a first.
-        found = rebuild_ledger(run, run.connection.start_date, today(run.connection, now()), now())
+        found, _ = rebuild_ledger(run, run.connection.start_date, today(run.connection, now()), now())
         if found:
             log.info("%s: %d operations are in Finmap already", run.connection.name, found)
     courier = Courier(run.warehouse, finmap, retry_every=run.connection.retry_every, run_id=run.run_id, now=now)

@@ -66,7 +66,7 @@ def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> No
         con.execute(sql("absent_transactions"))
         (missing,) = con.execute("select count(*) from absent").fetchone() or (0,)
         absent = f", {missing} no longer there" if missing else ""
-        log.info("%s: %d transactions from %s to %s%s", run.connection.name, len(rows), first, last, absent)
+        log.info("%s: %d records from %s to %s%s", run.connection.name, len(rows), first, last, absent)
 
     unread = read_windows(run, "transactions", first_day, last_day, keep, lambda: failpoint("window_committed"))
     if unread:

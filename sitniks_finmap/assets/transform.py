@@ -89,7 +89,7 @@ def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
                 "sources": [searched_for(word) for word in rule.source],
                 "descriptions": [searched_for(word) for word in rule.description],
             }
-            for position, rule in enumerate(rules)
+            for position, rule in enumerate(rules, 1)
         ],
     )
     con.execute(
