@@ -114,6 +114,7 @@ def in_any_form(word: str) -> list[bytes]:
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(300)
 def test_whatever_goes_wrong_no_key_and_no_customer_is_anywhere_but_in_the_warehouse_and_in_finmap(
     connect: Callable[..., Connection], project: Path, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
