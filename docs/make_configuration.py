@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the models, so that the page cannot tell another story than the code.
+"""Writes docs/configuration.md from the models, so that the page always matches the code.
 
 python docs/make_configuration.py > docs/configuration.md
 """
@@ -14,9 +14,10 @@ from sitniks_finmap.connections import Connection, Rule, spoken
 HEAD = """\
 # Settings
 
-`connections.toml` has one table for each connection; the table's name is its unique name (`[a-z0-9_]+`) and the first
-half of every externalId in Finmap. Change it with `sitniks-finmap rename OLD NEW`, never by hand alone: the operations
-keep their keys then. This page is made from the code by `python docs/make_configuration.py`.
+`connections.toml` has one table for each connection. The table's name is the connection's unique name (`[a-z0-9_]+`)
+and, unless `key_prefix` is set, the first part of every externalId in Finmap. Change it only with
+`sitniks-finmap rename OLD NEW`: then the operations keep their keys. This page is generated from the code by
+`python docs/make_configuration.py`.
 
 ```toml
 [sitniks_user_1]
@@ -35,7 +36,10 @@ sign = "expense"
 description = ["пакув", "коробк"]
 ```
 
-A table with a mistake gives one message that names the connection and the setting; the other connections run.
+A table with a mistake is reported with the connection and the setting; the other connections run.
+
+Write dates as `2025-01-15`, durations as a number with a unit: `"30s"`, `"15m"`, `"6h"`, `"1d"`. Only the settings
+marked *required* are needed.
 
 ## A connection
 """
@@ -43,24 +47,25 @@ A table with a mistake gives one message that names the connection and the setti
 RULES = """
 ## A rule
 
-Rules of the connection come before the built-in ones (`sitniks_finmap/rules.toml`), whose classifications are
-`client_payment`, `social_sale`, `marketplace_sale`, `marketplace_commission`, `delivery`, `refund` and `other`. The
-first rule whose every condition holds decides.
+The rules of a connection are tried before the built-in ones (`sitniks_finmap/rules.toml`). The first rule whose
+conditions all hold decides; upper and lower case do not matter. The built-in classifications are `client_payment`,
+`social_sale`, `marketplace_sale`, `marketplace_commission`, `delivery`, `refund` and `other`; a rule of yours may use a
+new one (`[a-z0-9_]+`).
 """
 
 ENVIRONMENT = """
 ## The environment
 
-Read from the environment and from `.env` in the working folder, which comes first, as Dagster does it.
+Variables are read from the environment and from `.env` in the working folder; as in Dagster, `.env` takes precedence.
 
 | variable | default | what it is |
 |---|---|---|
-| `<NAME>_SITNIKS_API_KEY`, `<NAME>_FINMAP_API_KEY` | | The keys of a connection, unless `sitniks_key_env` and `finmap_key_env` name others. |
-| `SITNIKS_FINMAP_CONNECTIONS` | `connections.toml` | The file of the connections. |
-| `SITNIKS_FINMAP_DATA` | `data` | The folder of the DuckDB files. |
-| `SITNIKS_FINMAP_KEEP_RUNS_DAYS` | `30` | Every night Dagster runs older than this are deleted, with their events and logs. |
-| `DAGSTER_HOME` | `<data>/dagster` | Where Dagster keeps its runs; an absolute path. |
-| `ALERT_URLS` | | Who is told, in apprise's notation, separated by spaces. |
+| `<NAME>_SITNIKS_API_KEY`, `<NAME>_FINMAP_API_KEY` | | The keys of a connection, unless `sitniks_key_env` and `finmap_key_env` name other variables. |
+| `SITNIKS_FINMAP_CONNECTIONS` | `connections.toml` | Path of the connections file. |
+| `SITNIKS_FINMAP_DATA` | `data` | Folder of the DuckDB files. |
+| `SITNIKS_FINMAP_KEEP_RUNS_DAYS` | `30` | Dagster runs older than this are deleted every night, with their events and logs; 1 to 9999. |
+| `DAGSTER_HOME` | `<data>/dagster` | Where Dagster keeps its runs; an absolute path. Only `sitniks-finmap` has this default: export the variable for `dagster`. |
+| `ALERT_URLS` | | Who gets messages: apprise URLs, separated by spaces. |
 """  # noqa: E501
 
 

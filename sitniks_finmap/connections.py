@@ -80,10 +80,12 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    classification: Classification = Field(description="What a transaction is that meets the conditions.")
-    sign: Literal["income", "expense"] | None = Field(None, description="Only for income, or only for expense.")
-    source: list[Name] = Field([], description="Words, one of which the source contains.")
-    description: list[Name] = Field([], description="Words, one of which the description contains.")
+    classification: Classification = Field(description="What to call a transaction that meets the conditions.")
+    sign: Literal["income", "expense"] | None = Field(
+        None, description='`"income"` or `"expense"`; both when left out.'
+    )
+    source: list[Name] = Field([], description="Words; the source must contain one of them.")
+    description: list[Name] = Field([], description="Words; the description must contain one of them.")
 
 
 class Connection(BaseModel):
@@ -95,69 +97,75 @@ class Connection(BaseModel):
         description="The unique name; the title of the table in connections.toml."
     )
     start_date: Annotated[date, BeforeValidator(day_of), AfterValidator(_start_date)] = Field(
-        description="First day of the import, in `timezone`."
+        description="First day of the import, in `timezone`; 2015-01-01 or later."
     )
-    finmap_account: Name = Field(description="ID or name of the Finmap account that takes the operations.")
+    finmap_account: Name = Field(description="ID or name of the Finmap account that receives the operations.")
     sitniks_key_env: Variable = Field(
         "", validate_default=False, description="Environment variable with the Sitniks key; "
-        "`<NAME>_SITNIKS_API_KEY` when left out.",
+        "default: `<NAME>_SITNIKS_API_KEY`.",
     )  # fmt: skip
     finmap_key_env: Variable = Field(
         "", validate_default=False, description="Environment variable with the Finmap key; "
-        "`<NAME>_FINMAP_API_KEY` when left out.",
+        "default: `<NAME>_FINMAP_API_KEY`.",
     )  # fmt: skip
     key_prefix: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = Field(
-        "", validate_default=False, description="First part of every externalId in Finmap; the connection's name when "
-        "left out. `sitniks-finmap rename` sets it to the old name; never change it by hand.",
+        "", validate_default=False, description="First part of every externalId in Finmap; default: the connection's "
+        "name. `sitniks-finmap rename` sets it to the old name; never change it by hand.",
     )  # fmt: skip
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        "Europe/Kyiv", description="IANA zone in which the shop's days are counted and naive stamps are read."
+        "Europe/Kyiv", description="IANA time zone of the shop: for its days, and for times without a zone."
     )
-    sync_every: Duration = Field(timedelta(hours=1), description="How often everything recent is synced.")
-    retry_every: Duration = Field(timedelta(minutes=15), description="How often failed operations are tried.")
+    sync_every: Duration = Field(timedelta(hours=1), description="How often recent days are synced.")
+    retry_every: Duration = Field(timedelta(minutes=15), description="How often failed operations are retried.")
     full_resync_every: Duration = Field(
         timedelta(days=7), description="How often the whole history is read again, a month at a time."
     )
-    lookback_days: int = Field(7, ge=0, le=366, description="Recent days that every sync reads again.")
+    lookback_days: int = Field(7, ge=0, le=366, description="Recent days that every sync reads again; 0 to 366.")
     deliver_minutes: int = Field(
-        45, ge=1, le=1440, description="How long a run of a sensor delivers before it leaves the rest to the next."
-    )
+        45, ge=1, le=1440,
+        description="Minutes that a sensor's run delivers before leaving the rest to the next; 1 to 1440.",
+    )  # fmt: skip
     on_change: Literal["update", "ask", "keep"] = Field(
-        "update", description="What happens in Finmap when a transaction changed in Sitniks."
+        "update",
+        description='When a transaction changes in Sitniks: `"update"` changes it in Finmap, `"ask"` waits for '
+        '`approve`, `"keep"` leaves Finmap as it is.',
     )
     on_delete: Literal["withdraw", "ask", "keep"] = Field(
-        "ask", description="What happens in Finmap when a transaction is gone from Sitniks."
+        "ask",
+        description='When a transaction is gone from Sitniks: `"withdraw"` deletes it in Finmap, `"ask"` waits for '
+        '`approve`, `"keep"` leaves Finmap as it is.',
     )
     max_change_share: float = Field(
         0.2, ge=0, le=1,
-        description="A run that would change or withdraw more than this share of at least 20 operations waits for "
-        "`approve`, whatever the two settings above: a broken source looks like that.",
+        description="When more than this share of at least 20 operations would be changed or withdrawn at once, the "
+        "changes wait for `approve`: the source may be broken. 0 to 1; 1 turns this off.",
     )  # fmt: skip
     first_import: Literal["post", "review"] = Field(
-        "post", description="`review` holds the operations of the first import for `approve`."
+        "post", description='`"post"` delivers the first import at once, `"review"` holds it for `approve`.'
     )
     final_order_statuses: list[Name] = Field(
-        [], description="Titles of the order statuses that never move again. When given, orders in any other status "
-        "are read again beyond `lookback_days`, the ones that moved lately often, others ever more rarely.",
+        [], description="Titles of the order statuses that never change again. If set, orders in any other status are "
+        "read again even after `lookback_days`: often if they changed recently, otherwise less and less often.",
     )  # fmt: skip
-    sitniks_url: BaseUrl = Field("https://crm.sitniks.com/open-api", description="Base of the Sitniks API.")
-    finmap_url: BaseUrl = Field("https://api.finmap.online/v2.2", description="Base of the Finmap API.")
-    sitniks_requests_per_second: float = Field(1.0, ge=0, le=1000, description="Rate for the key; 0 = no limit.")
-    finmap_requests_per_second: float = Field(2.0, ge=0, le=1000, description="Rate for the key; 0 = no limit.")
+    sitniks_url: BaseUrl = Field("https://crm.sitniks.com/open-api", description="Base URL of the Sitniks API.")
+    finmap_url: BaseUrl = Field("https://api.finmap.online/v2.2", description="Base URL of the Finmap API.")
+    sitniks_requests_per_second: float = Field(1.0, ge=0, le=1000, description="Rate of the key; 0 = no limit.")
+    finmap_requests_per_second: float = Field(2.0, ge=0, le=1000, description="Rate of the key; 0 = no limit.")
     comment_fields: list[CommentField] = Field(
         ["description", "counterparty", "source", "order_number", "payment_method", "delivery", "order_status"],
-        description="What the comment in Finmap tells, in this order.",
+        description="Parts of the comment in Finmap, in this order: any of the seven in the default.",
     )
-    source_as_tag: bool = Field(False, description="Also put the source on the operation as a tag.")
+    source_as_tag: bool = Field(False, description="`true` also puts the source on the operation as a tag.")
     accounts: dict[Name, Name] = Field(
         {}, description="Sitniks settlement account (ID or title) → Finmap account (ID or name)."
     )
     unmapped_accounts: Literal["default", "reject"] = Field(
-        "default", description="Where the money of a settlement account goes that `accounts` does not name, while it "
-        "names others: to `finmap_account`, or nowhere until it is named (`reject`). `status` and `doctor` list them.",
-    )  # fmt: skip
+        "default",
+        description='Payments of settlement accounts missing from `accounts`, if it has any: `"default"` posts them to '
+        '`finmap_account`, `"reject"` rejects them. `status` and `doctor` list these accounts.',
+    )
     categories: dict[Classification, Name] = Field({}, description="Classification → Finmap category (ID or name).")
-    rules: list[Rule] = Field([], description="Classification rules, before the built-in ones.")
+    rules: list[Rule] = Field([], description="Classification rules, applied before the built-in ones.")
 
     def model_post_init(self, context: Any) -> None:
         for side in ("sitniks", "finmap"):

@@ -68,8 +68,9 @@ def take_over(run: "ConnectionRun", *, yes: bool) -> Literal["ours already", "ta
 def rename(old: str, new: str) -> None:
     """Rename a connection; its operations in Finmap stay.
 
-    Moves its DuckDB file and rewrites its table in connections.toml, which goes on writing under the old name's keys
-    (key_prefix). If you renamed the table by hand, this does the rest. Restart Dagster afterwards.
+    Moves its DuckDB file and rewrites its table in connections.toml; key_prefix keeps the old name in the keys of its
+    operations. If you renamed the table by hand, this does the rest. Refused while a run of the connection is going
+    on. Dagster may keep running: press Lineage → Reload definitions afterwards; until then its syncs fail.
     """
     from sitniks_finmap.rename import rename as do_rename
 
