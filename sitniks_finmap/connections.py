@@ -110,7 +110,7 @@ class Connection(BaseModel):
     )  # fmt: skip
     key_prefix: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = Field(
         "", validate_default=False, description="First part of every externalId in Finmap; default: the connection's "
-        "name. `sitniks-finmap rename` sets it to the old name; never change it by hand.",
+        "name. `sitniks-finmap rename` sets it as needed; never change it by hand.",
     )  # fmt: skip
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "Europe/Kyiv", description="IANA time zone of the shop: for its days, and for times without a zone."
