@@ -6,6 +6,7 @@ from importlib.resources import files
 import duckdb
 
 SCHEMA_VERSION = 3
+PLAN_IS_A_VIEW = 3  # from this version on
 
 
 @cache
@@ -33,6 +34,14 @@ def version_of(con: duckdb.DuckDBPyConnection) -> int:
         return (con.execute("select max(version) from schema_version").fetchone() or (0,))[0]
     except duckdb.CatalogException:
         return 0
+
+
+def is_read_copy(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether somebody put the copy that people read in the place of the warehouse: its plan is a table."""
+    (found,) = con.execute(
+        "select count(*) from duckdb_tables() where table_name = 'plan' and database_name = current_database()"
+    ).fetchone() or (0,)
+    return found > 0 and version_of(con) >= PLAN_IS_A_VIEW
 
 
 def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:

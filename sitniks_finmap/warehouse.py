@@ -17,7 +17,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from sitniks_finmap.duckdb_files import close_file, literal, open_file
-from sitniks_finmap.schema import SCHEMA_VERSION, migrate, sql, version_of
+from sitniks_finmap.schema import SCHEMA_VERSION, is_read_copy, migrate, sql, version_of
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +141,9 @@ class Warehouse:
                 f"{self.connection}: {self.path} was written by a newer sitniks_finmap (schema {version}, this one "
                 f"knows {SCHEMA_VERSION}); upgrade this installation"
             )
+        if is_read_copy(con):
+            con.execute("drop table plan")
+            con.execute(sql("plan"))
         if version < SCHEMA_VERSION:
             migrate(con, version)
 
@@ -180,9 +183,6 @@ class Warehouse:
             with private_files(), duckdb.connect(config=SETTINGS) as con:
                 con.execute(f'attach {literal(self.read_path)} as "read copy" (read_only)')
                 copy_database(con, "read copy", fresh, STORAGE_VERSION)
-            with private_files(), duckdb.connect(fresh, config=SETTINGS) as con:
-                con.execute("drop table plan")
-                con.execute(sql("plan"))
         except duckdb.Error:
             fresh.unlink(missing_ok=True)
             return nothing

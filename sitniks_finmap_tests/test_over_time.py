@@ -2,6 +2,7 @@
 an hour without news costs."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -216,6 +217,20 @@ def test_what_finmap_refused_is_no_trouble_any_more_when_the_transaction_is_gone
     found = summarize(books.warehouse)
     assert found
     assert (found.refused, found.failed, found.backlog, found.pending, found.rejected) == (0, 0, 0, 0, 0)
+    assert (books.plan(), books.differences()) == ([], [])
+
+
+def test_a_read_copy_put_in_place_of_the_file_is_a_warehouse_again(books: Books) -> None:
+    """The documented way back from a backup."""
+    books.sell_many(2)
+    books.sync()
+    books.warehouse.publish()
+    books.warehouse.close()
+    os.replace(books.warehouse.read_path, books.warehouse.path)
+    books.sell(1, "5.00")
+    books.sell(3)
+    books.sync()
+    assert {name: str(amount) for name, amount in books.sums().items()} == {"tx_1": "5", "tx_2": "100", "tx_3": "100"}
     assert (books.plan(), books.differences()) == ([], [])
 
 
