@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, merge, settled
+from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, as_shown, merge, settled
 from sitniks_finmap.finmap import Finmap, Operation, Outcome, Write
 from sitniks_finmap.http import ApiError, KeyRefused
 from sitniks_finmap.ledger import DELETED_AFTER, HIDDEN_FOR, LOOK_AGAIN, OUT, Entry, State, look, not_shown
@@ -98,25 +98,28 @@ class Applier:
                 return self._taken(task, entry, key, other)
         wanted, left_out = self._sendable(task)
         sent = self._with_carried(entry, wanted)
-        told = wanted
         write = self.finmap.create(task.external_id, sent)
         writes.append(write)
-        for lesser in _lesser(sent, one_by_one=entry.carried is not None):
-            if write.outcome is not Outcome.REFUSED:
-                break
-            left_out = write.error
-            told = replace(wanted, **{name: None for name in PEOPLES_FIELDS if not getattr(lesser, name)})
-            write = self.finmap.create(task.external_id, lesser)
+        labels = [name for name in PEOPLES_FIELDS if getattr(sent, name)]
+        if write.outcome is Outcome.REFUSED and labels:
+            # Money does not wait for a label: it goes alone, and each label after it.
+            whole, missing = wanted, left_out
+            wanted, left_out = replace(whole, **dict.fromkeys(labels)), write.error
+            write = self.finmap.create(task.external_id, replace(sent, **dict.fromkeys(labels)))
             writes.append(write)
+            if write.outcome is Outcome.APPLIED:
+                taken, refused = self._label(task.external_id, sent, labels, writes)
+                wanted = replace(wanted, **{name: getattr(whole, name) for name in taken})
+                left_out = refused or missing
         match write.outcome:
             case Outcome.APPLIED | Outcome.ACCEPTED:
-                return [self._written(entry, task, list(FIELDS), write, told, left_out)]
+                return [self._written(entry, task, list(FIELDS), write, wanted, left_out)]
             case Outcome.REFUSED:
                 return [self._refused(entry, task, write.error)]
             case Outcome.ERROR:
                 return [self._failed(entry, task, write.error)]
         if write.outcome is Outcome.UNKNOWN:
-            entry = replace(entry, intents=_with(entry.intents, task.wanted))
+            entry = replace(entry, intents=_with(entry.intents, wanted))
         try:
             found = self.finmap.details(task.external_id)
         except ApiError as error:
@@ -126,6 +129,20 @@ class Applier:
         if write.outcome is Outcome.EXISTS:
             return [self._hidden(entry)]
         return [self._failed(entry, task, write.error)]
+
+    def _label(
+        self, external_id: str, sent: Content, labels: list[str], writes: list[Write]
+    ) -> tuple[list[str], str | None]:
+        """Sets each label by itself on what was just created without; which Finmap took, and why it refused others."""
+        taken, refused = [], None
+        for name in labels:
+            write = self.finmap.update(external_id, sent.type, {name: getattr(sent, name)})
+            writes.append(write)
+            if write.outcome in (Outcome.APPLIED, Outcome.ACCEPTED):
+                taken.append(name)
+            else:
+                refused = write.error
+        return taken, refused
 
     def _taken(self, task: Task, entry: Entry, key: str, other: Operation) -> list[Entry]:
         """Another generation of the transaction is there: it is never created beside it."""
@@ -190,6 +207,10 @@ class Applier:
         compared = merge(entry.written, entry.shown, theirs, sendable, self._tag)
         approved = task.approved and not self._edited_since(task, entry, theirs, compared.conflicts)
         changes = compared.changes + (compared.conflicts if approved else [])
+        # What Finmap only stored, and did not carry out in time, is sent once more.
+        changes += [
+            n for n in entry.unseen if n not in changes and as_shown(sendable, n, self._tag) != getattr(theirs, n)
+        ]
         if task.approved and entry.written and not changes:
             other = [n for n in MONEY if getattr(entry.written, n) != getattr(entry.shown, n)]
             changes = [n for n in other if not self._edited_since(task, entry, theirs, [n])]
@@ -205,7 +226,10 @@ class Applier:
             seen.append(found)
             done = settled(entry.written or sendable, sendable, but_for if entry.written else [])
             return [replace(entry, written=done, day=task.day, **self._noted(task, left_out))]
-        return [self._patch(task, entry, sendable, changes, but_for, writes, left_out)]
+        patched = self._patch(task, entry, sendable, changes, but_for, writes, left_out)
+        if writes[-1].outcome is Outcome.ACCEPTED:  # what differs from this later is the patch, carried out
+            patched = replace(patched, shown=replace(entry.shown, **{name: getattr(theirs, name) for name in changes}))
+        return [patched]
 
     def _edited_since(self, task: Task, entry: Entry, theirs: Content, names: list[str]) -> bool:
         """Whether a person changed one of these fields otherwise than was shown to whoever approved."""
@@ -233,7 +257,8 @@ class Applier:
         told = settled(entry.written or wanted, wanted, but_for if entry.written else [])
         match write.outcome:
             case Outcome.APPLIED | Outcome.ACCEPTED:
-                return self._written(entry, task, changes, write, told, left_out)
+                again = set(changes) <= set(entry.unseen)
+                return self._written(entry, task, changes, write, told, left_out, last=again)
             case Outcome.REFUSED:
                 return self._refused(entry, task, write.error)
         return self._failed(replace(entry, intents=_with(entry.intents, told)), task, write.error)
@@ -335,9 +360,12 @@ class Applier:
         return Entry(task.external_id, task.transaction_id, task.generation, task.day, State.FAILED, carried=carried)
 
     def _written(
-        self, entry: Entry, task: Task, names: list[str], write: Write, told: Content, left_out: str | None
-    ) -> Entry:
+        self, entry: Entry, task: Task, names: list[str], write: Write, told: Content, left_out: str | None, *,
+        last: bool = False,
+    ) -> Entry:  # fmt: skip
+        """`last`: it was only accepted for the second time, and what the next look shows is how Finmap has it."""
         now, applied = self.now(), write.outcome is Outcome.APPLIED
+        due = None if applied else now + (DELETED_AFTER if last else LOOK_AGAIN)
         return replace(
             entry,
             state=State.SENT,
@@ -348,10 +376,10 @@ class Applier:
             deleting_at=None,
             attempts=entry.attempts + 1,
             sent_at=entry.sent_at if applied and entry.sent_at else now,
-            applied_at=now if applied else None,
+            applied_at=now if applied or last else None,
             missing_since=None,
             day=task.day,
-            **self._noted(task, left_out, None if applied else now + LOOK_AGAIN),
+            **self._noted(task, left_out, due),
         )
 
     def _noted(self, task: Task, left_out: str | None, due: datetime | None = None) -> dict:
@@ -371,7 +399,8 @@ class Applier:
     def _failed(self, entry: Entry, task: Task, why: str | None) -> Entry:
         """Whatever was begun may have been carried out: the next look tells."""
         if task.action in ("create", "recreate", "update", "verify") and task.wanted:
-            entry = replace(entry, intents=_with(entry.intents, task.wanted))
+            creating = entry.intents and not entry.delivered  # what was sent last is known already
+            entry = entry if creating else replace(entry, intents=_with(entry.intents, task.wanted))
         elif task.action in ("withdraw", "replace", "rollback"):
             entry = self._begun(entry, task)
         return self._retry(entry, why, self.retry_every, State.FAILED)
@@ -429,13 +458,6 @@ def carried_over(entry: Entry, theirs: Content) -> Content | None:
     tags = ",".join(one for one in (theirs.tag or "").split(",") if one and one not in ours)
     mine = {name: getattr(theirs, name) if name in names else None for name in PEOPLES_FIELDS}
     return replace(theirs, **mine | {"tag": tags or None})
-
-
-def _lesser(content: Content, *, one_by_one: bool) -> list[Content]:
-    """What is sent when Finmap refuses it all: without a label that may be gone, at last the money alone."""
-    labels = [name for name in PEOPLES_FIELDS if getattr(content, name)]
-    without = [replace(content, **{name: None}) for name in labels] if one_by_one and len(labels) > 1 else []
-    return [*without, replace(content, **dict.fromkeys(labels))] if labels else []
 
 
 def _with(intents: list[Content], one: Content | None) -> list[Content]:

@@ -202,8 +202,8 @@ class Courier:
             keep_seen(con, [operation for _, one in ended for operation in one.seen], self.now())
             absent = [entry.external_id for entry in entries if entry.missing_since]
             con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [absent])
-            done = [task.transaction_id for task, one in ended if _is_done(one)]
-            con.execute("delete from decisions where list_contains($1::varchar[], transaction_id)", [done])
+            done = [[task.transaction_id, task.action] for task, one in ended if _is_done(one)]
+            con.execute("delete from decisions where list_contains($1::varchar[][], [transaction_id, action])", [done])
         failpoint("results_committed")
         for _, one in ended:
             delivery.states[one.state] = delivery.states.get(one.state, 0) + 1

@@ -140,14 +140,11 @@ def adopt(con: duckdb.DuckDBPyConnection, run: ConnectionRun, operations: list[O
 
 
 ADOPTABLE = """
-    select distinct t.transaction_id
-    from raw_sitniks_transactions t
+    select distinct named
+    from (select unnest($1::varchar[]) as named)
+    join raw_sitniks_transactions t on t.transaction_id = named or lower(t.transaction_id) = named
     left join current_uploads l using (transaction_id)
-    where list_contains($1::varchar[], t.transaction_id)
-        and (
-            l.state is null or l.state in ('withdrawn', 'deleted', 'rolled_back')
-            or exists (from rebuilt_ledger)
-        )
+    where l.state is null or l.state in ('withdrawn', 'deleted', 'rolled_back') or exists (from rebuilt_ledger)
 """
 
 
@@ -162,8 +159,9 @@ def rebuild_ledger(
     IncompleteRead, ApiError.
     """
     operations = _read_twice(run, first_day - BEYOND, last_day + BEYOND)
-    entries = [entry for operation in operations if (entry := _entry(run, operation, now))]
     with run.warehouse.transaction() as con:
+        operations = recognised(con, operations)
+        entries = [entry for operation in operations if (entry := _entry(run, operation, now))]
         keep_seen(con, operations, now)
         known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
         fresh = [entry for entry in entries if anew or entry.external_id not in known]

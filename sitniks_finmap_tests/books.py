@@ -48,7 +48,9 @@ class OpenWarehouse(Warehouse):
 
     def lose(self) -> None:
         """The file is deleted."""
-        self.close()
+        for one in self.all_open.copy():  # other books of the same shop, too
+            if one.path == self.path:
+                one.close()
         self.path.unlink()
 
     def close(self) -> None:

@@ -175,23 +175,6 @@ def test_an_older_generation_that_finmap_shows_is_deleted(keep_books: Keep) -> N
     assert (list(books.finmap()), books.plan(), books.differences()) == (["tx_1:2"], [], [])
 
 
-def test_an_older_generation_put_back_in_place_of_the_newer_is_a_persons_to_decide(books: Books) -> None:
-    books.sell(1)
-    books.sync()
-    books.throw_out_and_be_believed(1)
-    assert books.decide("approve", recreate=True) == 1
-    books.sync()
-    books.throw_out_and_be_believed(1, generation=2)
-    books.shop.restore_operation("u1:tx_1")
-    for _ in range(4):
-        books.sync()
-    assert list(books.finmap()) == ["tx_1"]
-    assert {row[1:3] for row in books.reasons()} == {("withdraw", "pending"), ("recreate", "pending")}
-    assert books.decide("approve", transaction="tx_1") == 1
-    books.sync()
-    assert list(books.finmap()) == []
-
-
 def test_what_was_looked_for_longest_ago_is_looked_for_first(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sitniks_finmap.readback.LOOK_UPS", 5)
     for number in range(1, 13):

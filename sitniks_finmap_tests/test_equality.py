@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from sitniks_finmap.readback import rebuild_ledger
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.sandbox.spelling import SPELLINGS
-from sitniks_finmap_tests.books import Books, days_ago, stamp
+from sitniks_finmap_tests.books import START, TODAY, Books, days_ago, stamp
 
 pytestmark = pytest.mark.runs
 
@@ -65,6 +67,102 @@ def test_after_a_lost_file_what_finmap_spells_its_own_way_is_still_ours(keep_boo
         books.sync()
     assert books.written() == []
     assert {kind for _, kind, _ in books.differences()} <= {"pending", "different", "unexpected"}
+
+
+LOWER = SPELLINGS["lower case"]
+
+
+def test_a_ledger_that_is_rebuilt_beside_itself_knows_keys_in_lower_case(books: Books) -> None:
+    books.shop.ledger.spelling = LOWER
+    books.sell(1, id="TX_1")
+    books.sync()
+    books.sync()
+    for anew in (False, True):
+        rebuild_ledger(books.run, START, TODAY, books.clock(), anew=anew)
+        books.sync()
+        assert (books.states(), books.plan()) == ({"TX_1": "verified"}, [])
+
+
+def test_an_older_generation_under_a_key_in_lower_case_is_found_after_a_lost_file(keep_books: Keep) -> None:
+    books = keep_books(max_change_share=1.0)
+    books.shop.ledger.spelling = LOWER
+    books.sell(1, id="TX_1")
+    books.sync()
+    books.sell(1, "-100.00", id="TX_1")
+    books.sync()
+    books.sync()
+    books.warehouse.lose()
+    books.sync()
+    books.shop.restore_operation("u1:tx_1")
+    for _ in range(3):
+        books.sync()
+    assert (list(books.finmap()), books.plan(), books.differences()) == (["tx_1:2"], [], [])
+
+
+def test_ids_that_differ_by_case_alone_are_two_transactions(keep_books: Keep) -> None:
+    """Of a Finmap that keeps keys as they are; after the loss of the file the day of one of them is not read yet."""
+    books = keep_books(max_change_share=1.0)
+    books.sell(1, id="tx_1", at=datetime(2026, 3, 2, 10, tzinfo=UTC))
+    books.sync()
+    books.warehouse.lose()
+    books.sell(2, "55.00", id="TX_1")
+    books.sync(date(2026, 3, 8), TODAY)
+    books.sync()
+    books.sync()
+    assert {name: str(amount) for name, amount in books.sums().items()} == {"tx_1": "100", "TX_1": "55"}
+    assert (books.plan(), books.differences()) == ([], [])
+
+
+# -- What Finmap only stored --
+
+STORED = '{"status": "Stored", "statusCode": "2"}'
+
+
+def stores(books: Books, times: int | None) -> None:
+    """Finmap accepts changes and does not carry them out."""
+    books.sandbox.fault(Fault("status", "finmap", method="PATCH", status=200, body=STORED, times=times))
+
+
+@pytest.mark.parametrize("change", [{"amount": "150.00"}, {"description": "Інший текст"}])
+def test_a_change_that_was_stored_and_got_lost_is_sent_once_more(books: Books, change: dict[str, Any]) -> None:
+    books.sell(1)
+    books.sync()
+    books.sync()
+    stores(books, 1)
+    books.sell(1, **{"amount": "100.00", **change})
+    books.sync()
+    books.sync()
+    assert [one.method for one in books.written()].count("PATCH") == 2
+    assert str(books.sums()["tx_1"]) == change.get("amount", "100.00").removesuffix(".00")
+    assert books.finmap()["tx_1"]["comment"] == change.get("description", "Оплата 1")
+    assert (books.plan(), books.differences()) == ([], [])
+
+
+def test_money_that_finmap_stores_again_and_again_and_never_changes_is_a_persons_to_decide(books: Books) -> None:
+    books.sell(1)
+    books.sync()
+    books.sync()
+    stores(books, None)
+    books.sell(1, "150.00")
+    for _ in range(8):
+        books.sync()
+    assert [one.method for one in books.written()].count("PATCH") == 2
+    assert books.reasons() == [("tx_1", "update", "pending", "Finmap stored another amount than was written")]
+
+
+def test_an_approved_change_that_was_stored_and_got_lost_arrives(keep_books: Keep) -> None:
+    books = keep_books(max_change_share=1.0)
+    books.sell(1)
+    books.sync()
+    books.edit(1, comment=EDIT)
+    books.sell(1, description="Інший текст")
+    books.sync()
+    assert books.decide("approve", conflicts=True) == 1
+    stores(books, 1)
+    for _ in range(3):
+        books.sync()
+    assert books.finmap()["tx_1"]["comment"] == "Інший текст"
+    assert (books.plan(), books.differences()) == ([], [])
 
 
 def test_a_money_difference_of_finmaps_own_waits_until_someone_decides(keep_books: Keep) -> None:
@@ -203,6 +301,58 @@ def test_a_label_that_finmap_has_no_more_does_not_take_the_others_along(keep_boo
     (tag,) = books.finmap()["tx_1:2"]["tagIds"]
     assert tag in [one["id"] for one in books.shop.tags() if one["label"] == "Instagram"]
     assert (books.plan(), books.differences()) == ([], [])
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_one_refusal_of_a_creation_costs_no_label(keep_books: Keep, status: int) -> None:
+    books = keep_books(source_as_tag=True)
+    books.sell(1, source="Instagram")
+    books.sync()
+    project, counterparty = books.shop.add_project("Опт")["id"], books.shop.add_supplier("Олена")["id"]
+    books.edit(1, projectId=project, counterpartyId=counterparty)
+    books.sync()
+    books.sandbox.fault(Fault("status", "finmap", method="POST", path="/operations/expense", status=status))
+    books.sell(1, "-100.00", source="Instagram")
+    books.sync()
+    books.sync()
+    has = books.finmap()["tx_1:2"]
+    (tag,) = [one["id"] for one in books.shop.tags() if one["label"] == "Instagram"]
+    assert (has["projectIds"], has["counterpartyId"], has["tagIds"]) == ([project], counterparty, [tag])
+    assert (books.plan(), books.differences()) == ([], [])
+
+
+def test_a_refusal_and_then_a_lost_answer_cost_no_label(keep_books: Keep) -> None:
+    books = keep_books(source_as_tag=True)
+    books.sell(1, source="Instagram")
+    books.sandbox.fault(Fault("status", "finmap", method="POST", path="/operations/income", status=400))
+    books.sandbox.fault(Fault("drop_after", "finmap", method="POST", path="/operations/income"))
+    for _ in range(2):
+        books.sync()
+    (tag,) = [one["id"] for one in books.shop.tags() if one["label"] == "Instagram"]
+    assert books.finmap()["tx_1"]["tagIds"] == [tag]
+    assert (len(books.finmap()), books.plan(), books.differences()) == (1, [], [])
+
+
+@pytest.mark.parametrize("sign_turns", [True, False])
+def test_after_a_lost_file_a_tag_where_we_send_none_is_still_a_persons(keep_books: Keep, sign_turns: bool) -> None:
+    books = keep_books(on_delete="withdraw", max_change_share=1.0)
+    books.sell_many(2)
+    books.sync()
+    tag = books.shop.add_tag("мій")["id"]
+    books.edit(1, tagIds=[tag])
+    books.sync()
+    books.warehouse.lose()
+    books.sync()
+    books.sync()
+    if sign_turns:
+        books.sell(1, "-100.00")
+    else:
+        books.unsell(1)
+    for _ in range(3):
+        books.sync()
+    assert books.finmap()["tx_1:2" if sign_turns else "tx_1"]["tagIds"] == [tag]
+    waits = [] if sign_turns else [("tx_1", "withdraw", "pending", "a person edited it in Finmap")]
+    assert books.reasons() == waits
 
 
 @pytest.mark.parametrize("what", PEOPLES)

@@ -1,27 +1,43 @@
 -- Each statement joins the ledger with the other side first and updates by the key alone: an update from two tables at
 -- once would pair all rows of one with all of the other.
 
--- A server may keep keys in lower case: in a rebuilt ledger such a key belongs to the one transaction that has no other
--- and whose ID differs by that alone.
+-- A server may keep keys in lower case. What bears such a key belongs to the one transaction whose ID differs by that
+-- alone, once all of its day was read; and it is no second operation beside one that is known by its proper key.
+create or replace temp table lowered as
+select l.external_id, l.generation, any_value(t.transaction_id) as transaction_id
+from finmap_upload l
+anti join latest_transactions own on own.transaction_id = l.transaction_id
+join latest_transactions t on lower(t.transaction_id) = l.transaction_id
+where l.written is null
+    and l.shown is not null
+    and l.external_id = lower(l.external_id)
+    and l.day in (select day from complete_reads where resource = 'transactions')
+group by all
+having count(*) = 1;
+
+delete from finmap_upload
+where external_id in (
+    select w.external_id from lowered w join finmap_upload l using (transaction_id, generation)
+);
+
 update finmap_upload
-set transaction_id = spelled.transaction_id
-from (
-    select l.external_id, any_value(t.transaction_id) as transaction_id
-    from finmap_upload l
-    anti join latest_transactions own on own.transaction_id = l.transaction_id
-    join latest_transactions t on lower(t.transaction_id) = lower(l.transaction_id)
-    where l.written is null and l.shown is not null
-    group by all
-    having count(*) = 1
-) spelled
-where spelled.external_id = finmap_upload.external_id
-    and spelled.transaction_id not in (select transaction_id from finmap_upload);
+set transaction_id = lowered.transaction_id
+from lowered
+where lowered.external_id = finmap_upload.external_id;
 
 -- What a rebuilt ledger shows just as it is wanted was written by us: it needs no person when it changes later.
 update finmap_upload
-set written = adopted.wanted
+set written = adopted.wanted, shown = adopted.shown
 from (
-    select l.external_id, o.content as wanted
+    select
+        l.external_id,
+        o.content as wanted,
+        -- What we do not send is a person's.
+        struct_update(
+            l.shown,
+            category := if(o.content.category is null, null, l.shown.category),
+            tag := if(o.content.tag is null, null, l.shown.tag)
+        ) as shown
     from current_uploads l
     join wanted_operations o using (transaction_id)
     where l.written is null

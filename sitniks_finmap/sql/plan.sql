@@ -8,6 +8,7 @@ with subjects as (
         o.external_id as first_external_id,
         o.content as wanted,
         l.external_id as known_as,
+        coalesce(g.last_generation, 1) as last_generation,
         coalesce(l.generation, 1) as generation,
         l.state,
         l.written,
@@ -52,6 +53,8 @@ with subjects as (
     left join shown_operations f on f.external_id = l.external_id
     left join rejected_transactions r on r.transaction_id = l.transaction_id
     left join latest_transactions t on t.transaction_id = l.transaction_id
+    left join (select transaction_id, max(generation) as last_generation from finmap_upload group by all) g
+        on g.transaction_id = l.transaction_id
     cross join settings s
 ),
 compared as (
@@ -227,6 +230,9 @@ judged as (
             when w.action = 'withdraw' and len(w.edited) > 0
                 or w.action = 'replace' and len(but_for_peoples_fields(w.edited)) > 0
                 then {'standing': 'pending', 'kind': 'conflict', 'why': 'a person edited it in Finmap'}
+            when w.action = 'replace' and w.last_generation > w.generation then {
+                'standing': 'pending', 'kind': 'conflict',
+                'why': 'a person put it back in Finmap in place of a newer operation'}
             when w.action = 'withdraw' and w.rejected is not null then {
                 'standing': 'pending', 'kind': 'unreadable',
                 'why': 'Sitniks has it, but as it is now it cannot become an operation: ' || w.rejected}
@@ -259,8 +265,8 @@ select
     j.verdict.why as why,
     j.due_at,
     j.day,
-    if(j.anew, coalesce(j.first_external_id, split_part(j.known_as, ':', 1) || ':' || split_part(j.known_as, ':', 2)) || ':' || (j.generation + 1), coalesce(j.known_as, j.first_external_id)) as external_id,
-    j.generation + if(j.anew, 1, 0) as generation,
+    if(j.anew, coalesce(j.first_external_id, split_part(j.known_as, ':', 1) || ':' || split_part(j.known_as, ':', 2)) || ':' || (j.last_generation + 1), coalesce(j.known_as, j.first_external_id)) as external_id,
+    if(j.anew, j.last_generation + 1, j.generation) as generation,
     j.known_as,
     j.state,
     coalesce(j.wanted, j.written, j.shown).type as type,
@@ -279,30 +285,33 @@ union all
 -- An older generation that Finmap shows, or that is not known to be gone: at most one of a transaction may live.
 select
     e.transaction_id, 'withdraw',
-    case when e.why is null or d.decision = 'approve' then 'go' when d.decision = 'dismiss' then 'kept' else 'pending' end,
-    if(e.why is null, null, 'conflict'),
-    coalesce(e.why, 'an older operation of the same transaction is still in Finmap'),
-    if(e.deleting is null, null, e.next_attempt_at), e.day, e.external_id, e.generation, e.external_id, e.state,
+    case when len(e.lost) = 0 or d.decision = 'approve' then 'go' when d.decision = 'dismiss' then 'kept' else 'pending' end,
+    if(len(e.lost) = 0, null, 'conflict'),
+    if(
+        len(e.lost) = 0,
+        'an older operation of the same transaction is still in Finmap',
+        'a person edited an older operation of the same transaction: ' || named(e.lost)
+    ),
+    case
+        -- Perhaps a person put the older one back in place of the newer: a second look says so.
+        when e.newer_missing_since is not null then e.newer_missing_since + interval 1 day
+        when e.deleting is not null then e.next_attempt_at
+    end,
+    e.day, e.external_id, e.generation, e.external_id, e.state,
     coalesce(e.theirs, e.written, e.shown).type,
     coalesce(e.theirs, e.written, e.shown).amount,
     coalesce(e.theirs, e.written, e.shown).occurred_at,
-    null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, e.why is null or coalesce(d.decision = 'approve', false)
+    null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, len(e.lost) = 0 or coalesce(d.decision = 'approve', false)
 from (
     select
         l.*,
         f.content as theirs,
+        newer.missing_since as newer_missing_since,
         if(l.shown is null or f.content is null or len(l.intents) > 0, [], differing_fields(f.content, l.shown)) as edited,
-        -- What is carried over is not lost with it.
-        if(l.carried is null, edited, but_for_peoples_fields(edited)) as lost,
-        case
-            when len(lost) > 0
-                then 'a person edited an older operation of the same transaction: ' || named(lost)
-            when newer.state = 'deleted' and l.deleting is null
-                then 'a person deleted the newer operation of the same transaction, and this one is in Finmap'
-        end as why,
+        but_for_carried(edited, f.content, l.shown, l.carried) as lost,
         l.external_id || coalesce(':' || md5(f.content::varchar), '') as occasion
     from finmap_upload l
-    join current_uploads newer on newer.transaction_id = l.transaction_id and newer.external_id <> l.external_id
+    join current_uploads newer on newer.transaction_id = l.transaction_id and newer.generation > l.generation
     left join shown_operations f on f.external_id = l.external_id
     where f.content is not null
         or l.state not in ('withdrawn', 'deleted', 'rolled_back') and coalesce(l.written, l.shown) is not null

@@ -1,12 +1,20 @@
 -- What the tables are read through; made anew whenever the schema version rises.
 -- Macros say `case` and never `if(…)`: DuckDB 2 stores that as a function, which older versions do not have.
 
--- One row is the last generation of one transaction's operation in the ledger.
+-- One row is the operation of one transaction in the ledger: its highest generation that is not taken out, for a person
+-- may put an older one back in place of a newer; or the last, when none is left.
 create or replace view current_uploads as
 select l.*
 from finmap_upload l
-join (select transaction_id, max(generation) as generation from finmap_upload group by all)
-    using (transaction_id, generation);
+join (
+    select
+        transaction_id,
+        coalesce(
+            max(generation) filter (state not in ('withdrawn', 'deleted', 'rolled_back')), max(generation)
+        ) as generation
+    from finmap_upload
+    group by all
+) using (transaction_id, generation);
 
 -- One row is the present version of one live or gone transaction.
 create or replace view latest_transactions as
@@ -65,6 +73,24 @@ create or replace macro differing_fields(a, b) as list_filter([
 -- The fields that a person may set freely, for they are not money and not ours to insist on.
 create or replace macro but_for_peoples_fields(fields) as list_filter(
     fields, lambda field : field not in ('category', 'tag', 'project', 'counterparty')
+);
+
+-- Without those that the next generation has taken over as they are.
+create or replace macro but_for_carried(fields, has, was, taken_over) as if(
+    taken_over is null,
+    fields,
+    but_for_peoples_fields(fields) || list_intersect(fields, [
+        if(has.category is distinct from taken_over.category, 'category', ''),
+        if(has.project is distinct from taken_over.project, 'project', ''),
+        if(has.counterparty is distinct from taken_over.counterparty, 'counterparty', ''),
+        if(
+            list_has_all(
+                string_split(concat_ws(',', taken_over.tag, was.tag), ','), string_split(coalesce(has.tag, ''), ',')
+            ) or has.tag is null,
+            '',
+            'tag'
+        )
+    ])
 );
 
 -- Without those in which what Finmap shows cannot be compared with what is wanted: tags are IDs there, and where nothing

@@ -1,0 +1,147 @@
+"""An older operation that a person takes out of the bin in place of a newer one: it is the operation from then on."""
+
+from collections.abc import Callable
+
+import pytest
+
+from sitniks_finmap.decisions import plan_rollback, roll_back
+from sitniks_finmap_tests.books import START, TODAY, Books
+
+pytestmark = pytest.mark.runs
+
+
+def recreated(books: Books) -> None:
+    """A person deletes the first, and then wants it again."""
+    books.sell(1)
+    books.sync()
+    books.throw_out_and_be_believed(1)
+    assert books.decide("approve", recreate=True) == 1
+    books.sync()
+
+
+def turned(books: Books) -> None:
+    """The sign turns in Sitniks: the first gives way to the second."""
+    books.sell(1)
+    books.sync()
+    books.sell(1, "-100.00")
+    books.sync()
+    books.sync()
+
+
+def rolled_back(books: Books) -> None:
+    turned(books)
+    with books.warehouse.transaction() as con:
+        planned = plan_rollback(con, first_day=START, last_day=TODAY)
+    assert roll_back(books.run, planned).states == {"rolled_back": 1}
+    books.sync()
+
+
+def test_it_is_the_operation_again_and_follows_sitniks(books: Books) -> None:
+    recreated(books)
+    books.throw_out_and_be_believed(1, generation=2)
+    books.shop.restore_operation("u1:tx_1")
+    for _ in range(3):
+        books.sync()
+    assert (list(books.finmap()), books.plan(), books.differences()) == (["tx_1"], [], [])
+    books.sell(1, "150.00")
+    books.sync()
+    books.sync()
+    assert {name: str(amount) for name, amount in books.sums().items()} == {"tx_1": "150"}
+    assert (books.plan(), books.differences()) == ([], [])
+
+
+@pytest.mark.parametrize("before", [recreated, turned])
+def test_in_the_hour_in_which_the_newer_was_deleted_nothing_is_deleted(
+    books: Books, before: Callable[[Books], None]
+) -> None:
+    before(books)
+    books.throw_out(1, generation=2)
+    books.shop.restore_operation("u1:tx_1")
+    books.written()
+    for _ in range(5):
+        books.sync()
+    assert (books.written(), list(books.finmap())) == ([], ["tx_1"])
+    assert {row[2] for row in books.reasons()} <= {"pending"}
+
+
+def test_what_replaced_it_is_not_created_anew_unasked(books: Books) -> None:
+    turned(books)
+    books.throw_out_and_be_believed(1, generation=2)
+    books.shop.restore_operation("u1:tx_1")
+    for _ in range(3):
+        books.sync()
+    why = "a person put it back in Finmap in place of a newer operation"
+    assert books.reasons() == [("tx_1", "replace", "pending", why)]
+    assert books.decide("approve", transaction="tx_1") == 1
+    books.sync()
+    books.sync()
+    assert {name: str(amount) for name, amount in books.sums().items()} == {"tx_1:3": "-100"}
+    assert (books.plan(), books.differences()) == ([], [])
+
+
+def test_after_a_rollback_it_stays(books: Books) -> None:
+    rolled_back(books)
+    books.shop.restore_operation("u1:tx_1")
+    books.written()
+    for _ in range(3):
+        books.sync()
+    assert (books.written(), list(books.finmap())) == ([], ["tx_1"])
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_when_the_transaction_is_gone_a_person_is_asked(books: Books, generation: int) -> None:
+    books.sell(2)
+    turned(books)
+    books.unsell(1)
+    books.sync()
+    assert books.decide("approve") == 1
+    books.sync()
+    books.sync()
+    assert list(books.finmap()) == ["tx_2"]
+    books.shop.restore_operation("u1:tx_1" if generation == 1 else "u1:tx_1:2")
+    books.written()
+    for _ in range(3):
+        books.sync()
+    assert books.written() == []
+    assert books.reasons() == [("tx_1", "withdraw", "pending", "gone from Sitniks, and on_delete is ask")]
+
+
+def test_when_both_are_put_back_the_newer_is_the_operation(books: Books) -> None:
+    recreated(books)
+    books.throw_out_and_be_believed(1, generation=2)
+    books.shop.restore_operation("u1:tx_1")
+    books.sync()
+    books.shop.restore_operation("u1:tx_1:2")
+    for _ in range(3):
+        books.sync()
+    assert (list(books.finmap()), books.plan(), books.differences()) == (["tx_1:2"], [], [])
+
+
+def test_what_she_edits_on_it_afterwards_is_not_lost(books: Books) -> None:
+    """The first project went over to the newer operation; the second did not."""
+    first, second = (books.shop.add_project(name)["id"] for name in ("A", "B"))
+    books.sell(1)
+    books.sync()
+    books.edit(1, projectId=first)
+    books.sync()
+    books.sell(1, "-100.00")
+    books.sync()
+    books.sync()
+    books.shop.restore_operation("u1:tx_1")
+    books.edit(1, projectId=second)
+    for _ in range(3):
+        books.sync()
+    assert sorted(books.finmap()) == ["tx_1", "tx_1:2"]
+    assert [row[2:] for row in books.reasons()] == [
+        ("pending", "a person edited an older operation of the same transaction: project")
+    ]
+
+
+def test_a_decision_about_one_change_is_not_forgotten_with_another(books: Books) -> None:
+    recreated(books)
+    books.throw_out_and_be_believed(1, generation=2)
+    assert books.decide("dismiss", transaction="tx_1") == 1
+    books.sell(2)
+    for _ in range(2):
+        books.sync()
+    assert books.reasons() == [("tx_1", "recreate", "kept", "dismissed by a person")]
