@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 
 from sitniks_finmap import __version__
-from sitniks_finmap.connections import Connection, choose, load_connections
+from sitniks_finmap.connections import Connection, choose_any
 from sitniks_finmap.decision_commands import approve, catch_up, dismiss, rollback
 from sitniks_finmap.exits import run_command
 from sitniks_finmap.identity_commands import accept_key, rename
@@ -38,8 +38,9 @@ TO = click.option("--to", "last", type=DAY, metavar="DAY", help="Last day; defau
 def cli() -> None:
     """Moves the financial transactions of Sitniks into Finmap.
 
-    Settings stand in connections.toml, keys in the environment or .env. Exit codes: 0 done, 1 something failed,
-    2 wrong use or configuration.
+    Settings are in connections.toml, keys in the environment or .env. Exit codes: 0 done, 1 something failed,
+    2 wrong use or configuration. doctor and status are reports: 1 when anything that they report is an error, wrong
+    configuration included, and 2 only when there is nothing to report on.
     """
 
 
@@ -65,8 +66,7 @@ def doctor(connection: str | None) -> None:
     """
     from sitniks_finmap.doctor import examine
 
-    right, wrong = load_connections()
-    chosen = [one for one in [*right, *wrong] if connection in (None, one.name)] or choose(connection)
+    chosen = choose_any(connection)
     show_progress()
     sick = False
     for one in chosen:
@@ -169,7 +169,8 @@ def rebuild_ledger(connection: str | None, yes: bool) -> None:
 
 
 @cli.command()
-def status() -> None:
+@CONNECTION
+def status(connection: str | None) -> None:
     """Show one line for each connection.
 
     Then each thing that is wrong, with its reason and what to do. Exit code 0 only when all that Sitniks has is in
@@ -177,21 +178,28 @@ def status() -> None:
     """
     from sitniks_finmap.status import print_status
 
-    sys.exit(0 if print_status(out) else 1)
+    sys.exit(0 if print_status(out, connection) else 1)
 
 
 @cli.command()
 @click.argument("query")
 @click.option("--connection", metavar="NAME", help="Whose data; may be left out when there is one connection.")
 @click.option("--csv", is_flag=True, help="Print CSV, for a file or a spreadsheet.")
-def sql(query: str, connection: str | None, csv: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects; dates and decimals as text.")
+def sql(query: str, connection: str | None, csv: bool, as_json: bool) -> None:
     """Read the staged data with SQL.
 
     The data as published after the last run, read-only: sitniks-finmap sql "from operations limit 5".
     """
-    from sitniks_finmap.query import print_rows, read_only
+    from sitniks_finmap.query import print_rows, read_only, write_json
 
-    print_rows(out, *read_only(query, one_connection(connection)), csv=csv)
+    if csv and as_json:
+        raise click.UsageError("say either --csv or --json")
+    columns, rows = read_only(query, one_connection(connection))
+    if as_json:
+        write_json(sys.stdout, columns, rows)
+    else:
+        print_rows(out, columns, rows, csv=csv)
 
 
 @cli.command()

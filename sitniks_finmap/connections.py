@@ -181,12 +181,9 @@ class Connection(BaseModel):
     def key(self, side: Literal["sitniks", "finmap"]) -> str:
         """The API key of one side, from the environment. Raises MissingKey."""
         variable = getattr(self, f"{side}_key_env")
-        value = bare_key(os.environ.get(variable, ""))
-        if not value:
-            raise MissingKey(f"{self.name}: the environment variable {variable} is not set; put it into .env")
-        if not value.isascii() or not value.isprintable() or " " in value:
-            raise MissingKey(f"{self.name}: {variable} holds characters that no key has; copy the key again")
-        return value
+        if why := _wrong_keys(variable):
+            raise MissingKey(f"{self.name}: {why}")
+        return bare_key(os.environ[variable])
 
     def known_keys(self) -> list[str]:
         """The keys of both sides, as far as they are in the environment: what no answer may show."""
@@ -195,12 +192,21 @@ class Connection(BaseModel):
 
     def problem(self) -> str | None:
         """Why this connection cannot run as the environment stands, or None."""
-        try:
-            self.key("sitniks")
-            self.key("finmap")
-        except MissingKey as missing:
-            return str(missing)
-        return None
+        why = _wrong_keys(self.sitniks_key_env, self.finmap_key_env)
+        return f"{self.name}: {why}" if why else None
+
+
+def _wrong_keys(*variables: str) -> str:
+    """What is wrong with the keys in these environment variables, all at once; empty when each may be a key."""
+    keys = {variable: bare_key(os.environ.get(variable, "")) for variable in variables}
+    missing = [variable for variable, key in keys.items() if not key]
+    odd = [variable for variable, key in keys.items() if not key.isascii() or not key.isprintable() or " " in key]
+    said = [f"{variable} holds characters that no key has; copy the key into .env again" for variable in odd]
+    if len(missing) > 1:
+        said.append(f"the environment variables {' and '.join(missing)} are not set; put them into .env")
+    elif missing:
+        said.append(f"the environment variable {missing[0]} is not set; put it into .env")
+    return "; ".join(said)
 
 
 def default_key_env(name: str, side: str) -> str:
@@ -310,6 +316,12 @@ def _explain(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return f"{field} is not a setting (see docs/configuration.md)"
     return f"{field}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def choose_any(name: str | None) -> list[Connection | WrongConnection]:
+    """Every connection, valid or not, or the one with this name: what a report is about. Raises ConfigurationError."""
+    right, wrong = load_connections()
+    return [one for one in (*right, *wrong) if name in (None, one.name)] or [*choose(name)]
 
 
 def choose(name: str | None) -> list[Connection]:

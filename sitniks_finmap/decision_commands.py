@@ -7,16 +7,19 @@ import click
 from rich.markup import escape
 
 from sitniks_finmap.connections import Connection
+from sitniks_finmap.exits import FAILED, MISUSED
 from sitniks_finmap.terminal import (
     MARKS,
     Day,
     choose_valid,
     confirmed,
     for_each,
+    in_order,
     one_connection,
     out,
     run,
     show_progress,
+    tell_wrong,
 )
 
 DAY = Day()
@@ -69,8 +72,9 @@ def _decide(
     from sitniks_finmap.report import print_changes
     from sitniks_finmap.run import open_warehouse
 
-    found = 0
-    for one in choose_valid(name):
+    found, connections = 0, choose_valid(name)
+    misused = tell_wrong(name)
+    for one in connections:
         warehouse = open_warehouse(one)
         if not warehouse.exists():
             out.print(f"{one.name}: never synced; nothing is pending")
@@ -93,7 +97,9 @@ def _decide(
         out.print(
             f"{MARKS['error']} nothing to {decision} for {escape(transaction)}; `sitniks-finmap explain` tells why"
         )
-        sys.exit(1)
+        sys.exit(FAILED)
+    if misused:
+        sys.exit(MISUSED)
 
 
 def _confirmed(decision: str, count: int) -> bool:
@@ -150,6 +156,7 @@ def rollback(
 
     if bool(run_id) == bool(first and last):
         raise click.UsageError("say either --run RUN, or --from DAY and --to DAY")
+    in_order(first, last)
     own = ConnectionRun(one := one_connection(connection), open_warehouse(one), "rollback")
     which = {
         "run_id": run_id, "first_day": first.date() if first else None, "last_day": last.date() if last else None,

@@ -50,6 +50,8 @@ def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
         with instance() as dagster:
             ended = run_job(dagster, connection, "sync", first_day, last_day)
         out.print()
+        if ended.misconfigured:
+            raise ConfigurationError(ended.why)
         if not ended.success:
             out.print(f"[red]✗[/] {escape(ended.why)}")
             return False

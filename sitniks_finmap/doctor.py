@@ -63,20 +63,22 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
         "ok",
         f"days are counted in {connection.timezone}, where it is {now.astimezone(connection.zone):%Y-%m-%d %H:%M}",
     )
-    if not is_plain(Path(".env")):
-        yield Finding("warning", "save .env as UTF-8 without a byte order mark: Dagster reads it in no other encoding")
+    yield from _env(Path(".env"))
     for side in (_finmap, _sitniks):
         try:
             yield from side(run, now)
-        except KeyRefused as refused:
-            yield Finding("error", str(refused))
         except (ApiError, ConfigurationError, WarehouseError) as error:
             yield Finding("error", str(error))
-    yield Finding(
-        "ok",
-        f"rates: Sitniks {_rate(connection.sitniks_requests_per_second)}, "
-        f"Finmap {_rate(connection.finmap_requests_per_second)}",
-    )  # fmt: skip
+
+
+def _env(path: Path) -> Iterator[Finding]:
+    """Whether Dagster can read the file with the keys, and nobody else can."""
+    if not is_plain(path):
+        yield Finding("warning", "save .env as UTF-8 without a byte order mark: Dagster reads it in no other encoding")
+    if path.exists() and path.stat().st_mode & 0o077:
+        yield Finding(
+            "warning", "other users of this machine may open .env, which holds the keys; run `chmod 600 .env`"
+        )
 
 
 def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
@@ -85,6 +87,7 @@ def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     log.info("%s: asking Finmap at %s", connection.name, run.finmap.api.host)
     directory = read_directory(run.finmap, connection)
     yield Finding("ok", f"Finmap takes the key; it may write to {len(directory.accounts)} accounts")
+    yield _rate("Finmap", connection.finmap_requests_per_second)
     if not is_proven(connection, run.warehouse, "finmap") and (why := doubt_finmap(run.warehouse, run.finmap)):
         yield Finding("error", suspicion(connection, "finmap", why))
         return
@@ -112,6 +115,7 @@ def _sitniks(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     log.info("%s: asking Sitniks at %s", run.connection.name, run.sitniks.api.host)
     page = run.sitniks.page("/transactions", now - RECENT, now)
     yield Finding("ok", "Sitniks takes the key, and GET /transactions answers")
+    yield _rate("Sitniks", run.connection.sitniks_requests_per_second)
     if not is_proven(run.connection, run.warehouse, "sitniks") and (
         why := doubt_sitniks(run.warehouse, run.sitniks, run.bounds)
     ):
@@ -222,5 +226,5 @@ def _clock(side: str, ahead: timedelta | None) -> Iterator[Finding]:
         yield Finding("warning", f"the clock of this machine differs from {side}'s by {seconds} s; set it by NTP")
 
 
-def _rate(per_second: float) -> str:
-    return f"{per_second:g} requests/s" if per_second else "no limit"
+def _rate(side: str, per_second: float) -> Finding:
+    return Finding("ok", f"requests to {side}: " + (f"at most {per_second:g}/s" if per_second else "no limit"))

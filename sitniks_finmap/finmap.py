@@ -190,7 +190,11 @@ def connect(connection: Connection, *, patience: float | None = None, **options:
     key = connection.key("finmap")
     limiter = limiter_for(key, connection.finmap_requests_per_second, patience)
     headers = {"apiKey": key, "Content-Type": "application/json"}
-    return Finmap(Api("Finmap", connection.finmap_url, headers, limiter, secrets=connection.known_keys(), **options))
+    api = Api(
+        "Finmap", connection.finmap_url, headers, limiter, connection=connection.name,
+        key_env=connection.finmap_key_env, secrets=connection.known_keys(), **options,
+    )  # fmt: skip
+    return Finmap(api)
 
 
 def read_operation(row: dict[str, Any]) -> Operation:

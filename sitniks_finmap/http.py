@@ -24,7 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from sitniks_finmap import __version__
 from sitniks_finmap.ratelimit import Paused, RateLimiter
-from sitniks_finmap.reasons import reason_of, refusal_of, why_no_answer
+from sitniks_finmap.reasons import never_connected, reason_of, refusal_of, why_no_answer
 from sitniks_finmap.redaction import Redaction
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,10 @@ ANSWER_WITHIN = 120.0  # seconds for a whole answer, head and body, however even
 PAUSE_AFTER_429 = 70.0  # the key is blocked for about a minute, and no header says so
 LONGEST_PAUSE = 600.0
 READ_ATTEMPTS = 6
+# As long as no connection ever came about: this machine is offline, or the address is wrong. A person waits, and the
+# next sync asks again.
+UNREACHED_ATTEMPTS = 2
+UNREACHED_TIMEOUT = 5.0  # seconds to connect
 
 
 class ApiError(Exception):
@@ -49,6 +53,10 @@ class KeyRefused(ApiError):
 
 class Unavailable(ApiError):
     """No usable answer came: 5xx, a time-out, a dropped connection, HTML. Of a write the outcome is unknown."""
+
+
+class Unreachable(Unavailable):
+    """No connection came about, and this client never had an answer; nothing was sent."""
 
 
 class Limited(Unavailable):
@@ -72,7 +80,8 @@ class Api:
     """The requests of one key to one API. Safe for several threads.
 
     `secrets` are cut out of every answer before anybody sees it. `attempts` is how often a read is tried, `timeout`
-    the seconds to connect and between two pieces of an answer.
+    the seconds to connect and between two pieces of an answer. `connection` is whose key it is, and `key_env` the
+    environment variable that holds it.
     """
 
     def __init__(
@@ -82,6 +91,8 @@ class Api:
         headers: dict[str, str],
         limiter: RateLimiter,
         *,
+        connection: str = "",
+        key_env: str = "",
         secrets: Sequence[str] = (),
         attempts: int = READ_ATTEMPTS,
         timeout: tuple[float, float] | None = None,
@@ -90,11 +101,14 @@ class Api:
         self.title = title
         self.base_url = base_url
         self.host = urlsplit(base_url).netloc
+        self.connection = connection
+        self.key_place = f"{key_env} in .env" if key_env else ".env"
         self.limiter = limiter
         self.attempts = attempts
         self.timeout = timeout
         self.redaction = Redaction(secrets)
         self.sleep = sleep
+        self.answered = False  # whatever it was
         self.clock_ahead: timedelta | None = None  # how far the API's clock was ahead of ours at the last answer
         self._headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **headers}
         self._sessions = threading.local()
@@ -102,14 +116,15 @@ class Api:
     def read(self, method: str, path: str, **request: Any) -> Reply:
         """A request that changes nothing, tried again until it is answered.
 
-        Raises KeyRefused, or Unavailable when all attempts failed; other 4xx come back as a Reply.
+        Raises KeyRefused, or Unavailable when all attempts failed; other 4xx come back as a Reply. A side that was
+        never reached is not tried so often.
         """
         attempts = Retrying(
             retry=retry_if_exception_type(Unavailable),
             wait=wait_exponential_jitter(max=30),
-            stop=stop_after_attempt(self.attempts),
+            stop=self._is_enough,
             sleep=self.sleep,
-            before_sleep=_say_again,
+            before_sleep=self._say_again,
             reraise=True,
         )
         return attempts(self.send, method, path, **request)
@@ -122,7 +137,7 @@ class Api:
         attempts = Retrying(
             retry=retry_if_exception_type(Limited),
             stop=stop_after_attempt(self.attempts),
-            before_sleep=_say_again,
+            before_sleep=self._say_again,
             reraise=True,
         )
         return attempts(self.send, method, path, writing=True, data=body)
@@ -131,14 +146,29 @@ class Api:
         """One request, one answer or one typed failure."""
         try:
             self.limiter.wait()
+            timeout = self.timeout or (TIMEOUT if self.answered else (UNREACHED_TIMEOUT, TIMEOUT[1]))
             response = self._session().request(
-                method, self.base_url + path, timeout=self.timeout or TIMEOUT, allow_redirects=False, **request
+                method, self.base_url + path, timeout=timeout, allow_redirects=False, **request
             )
         except Paused as paused:
             raise Limited(f"{self.title}: the rate limit of the key is used up; {paused}") from None
         except (requests.RequestException, ValueError) as error:  # ValueError: a Location that is not a URL
-            raise Unavailable(f"{self.title} did not answer ({self.host}: {why_no_answer(error)})") from None
+            never_reached = not self.answered and never_connected(error)
+            raise (Unreachable if never_reached else Unavailable)(
+                f"{self.title} did not answer ({self.host}: {why_no_answer(error)})"
+            ) from None
+        self.answered = True
         return self._understand(response, writing, request.get("data"))
+
+    def _is_enough(self, state: RetryCallState) -> bool:
+        never_reached = state.outcome is not None and isinstance(state.outcome.exception(), Unreachable)
+        return state.attempt_number >= (min(UNREACHED_ATTEMPTS, self.attempts) if never_reached else self.attempts)
+
+    def _say_again(self, state: RetryCallState) -> None:
+        """Says why something is tried again: else a person would look at nothing for half a minute."""
+        error = state.outcome.exception() if state.outcome else None
+        whose = f"{self.connection}: " if self.connection else ""
+        log.info("%s%s; attempt %d follows", whose, error, state.attempt_number + 1)
 
     def _session(self) -> requests.Session:
         session = getattr(self._sessions, "session", None)
@@ -167,7 +197,7 @@ class Api:
             page = f"{self.title} answered {status} with a web page instead of JSON"
             raise Unavailable(page + self._quoted(text, sent))
         if status in (401, 402, 403):
-            raise KeyRefused(refusal_of(self.title, status, self._reason(text, sent)))
+            raise KeyRefused(refusal_of(self.title, status, self._reason(text, sent), self.key_place))
         if status >= 500 or status < 200 or 300 <= status < 400:
             raise Unavailable(f"{self.title} answered {status}{self._quoted(text, sent)}")
         try:
@@ -182,12 +212,6 @@ class Api:
     def _quoted(self, text: str, sent: bytes | None) -> str:
         reason = self._reason(text, sent)
         return f': "{reason}"' if reason else ""
-
-
-def _say_again(state: RetryCallState) -> None:
-    """Says why something is tried again: else a person would look at nothing for half a minute."""
-    error = state.outcome.exception() if state.outcome else None
-    log.info("%s; attempt %d follows", error, state.attempt_number + 1)
 
 
 # -- JSON: one absurd value in a page must not make the page unreadable, or one record would stop a connection. --

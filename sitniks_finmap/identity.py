@@ -70,7 +70,7 @@ def suspicion(connection: Connection, side: Side, why: str) -> str:
     """What a person is told about a key that did not prove itself."""
     return (
         f"this looks like the {side.title()} key of another company: {why}. Put the right key into "
-        f"{getattr(connection, f'{side}_key_env')}; if it is the right one, run "
+        f"{getattr(connection, f'{side}_key_env')} in .env; if it is the right one, run "
         f"`sitniks-finmap accept-key --connection {connection.name}`"
     )
 

@@ -29,7 +29,7 @@ from sitniks_finmap.automation import range_tags, utc_now
 from sitniks_finmap.connection_definitions import connection_definitions
 from sitniks_finmap.connections import ConfigurationError, Connection, data_folder, load_connections
 from sitniks_finmap.housekeeping import report_killed_runs
-from sitniks_finmap.run import open_warehouse, run_resource
+from sitniks_finmap.run import WRONG_CONFIGURATION, open_warehouse, run_resource
 from sitniks_finmap.warehouse import private_folder
 
 STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
@@ -43,11 +43,12 @@ REPOSITORY = "__repository__"  # the name that Dagster gives to a Definitions ob
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended; `why` says for people what failed."""
+    """How a run ended; `why` says for people what failed, `misconfigured` that it is in the settings or keys."""
 
     run_id: str
     success: bool
     why: str
+    misconfigured: bool = False
 
 
 def prepare_home() -> Path:
@@ -119,7 +120,7 @@ def run_job(
         raise KeyboardInterrupt
     ended = dagster.get_run_by_id(run.run_id)
     success = ended is not None and ended.status is dg.DagsterRunStatus.SUCCESS
-    return Run(run.run_id, success, "" if success else _why(dagster, run.run_id))
+    return Run(run.run_id, True, "") if success else _failed(dagster, run.run_id)
 
 
 def _job(connection: Connection, name: str) -> dg.JobDefinition:
@@ -149,14 +150,16 @@ def _is_interrupt(event: dg.DagsterEvent) -> bool:
     return error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
 
 
-def _why(dagster: dg.DagsterInstance, run_id: str) -> str:
+def _failed(dagster: dg.DagsterInstance, run_id: str) -> Run:
     """What the failed steps of a run say, or its resource: that another run holds the connection."""
     reasons = []
+    misconfigured = False
     failures = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RESOURCE_INIT_FAILURE}
     for entry in dagster.all_logs(run_id, of_type=failures):
         failure: Any = entry.dagster_event.event_specific_data if entry.dagster_event else None
         told = getattr(failure, "user_failure_data", None)
         said = told.description if told else None
+        misconfigured |= bool(told and WRONG_CONFIGURATION in told.metadata)
         if not said and failure.error and CHECKS_FAILED in failure.error.message:
             run = dagster.get_run_by_id(run_id)
             if run:
@@ -164,4 +167,5 @@ def _why(dagster: dg.DagsterInstance, run_id: str) -> str:
                 reasons += [f"{shop}: {one.problem} {one.what_to_do}" for one in failed_checks(dagster, run)]
         elif said or failure.error:
             reasons.append(said or failure.error.message.strip().removeprefix(f"{FAILURE}: "))
-    return "; ".join(dict.fromkeys(reasons)) or "see the run in the Dagster UI"
+    why = "; ".join(dict.fromkeys(reasons)) or "see the run in the Dagster UI"
+    return Run(run_id, False, why, misconfigured)

@@ -1,5 +1,7 @@
-"""The command `sql`: a query over the published copy, and its rows as a table, as fields or as CSV."""
+"""The command `sql`: a query over the published copy, and its rows as a table, as fields, as CSV or as JSON."""
 
+import json
+import math
 import re
 import sys
 from csv import writer as csv_writer
@@ -88,6 +90,30 @@ def write_csv(stream: TextIO, columns: list[str], rows: list[tuple]) -> None:
     writer = csv_writer(stream, lineterminator="\n")
     writer.writerow([harmless(column) for column in columns])
     writer.writerows([None if value is None else harmless(value) for value in row] for row in rows)
+
+
+def write_json(stream: TextIO, columns: list[str], rows: list[tuple]) -> None:
+    """A list of objects, one for each row. A column whose name was there already gets a number."""
+    names: list[str] = []
+    for column in columns:
+        again = (f"{column}_{number}" for number in range(2, len(columns) + 2))
+        names.append(column if column not in names else next(name for name in again if name not in (*names, *columns)))
+    objects = [dict(zip(names, map(json_of, row), strict=True)) for row in rows]
+    stream.write(json.dumps(objects, ensure_ascii=False, indent=2) + "\n")
+
+
+def json_of(value: Any) -> Any:
+    """A value as JSON has it; what JSON has no type for, as text, so that money is exact digit for digit."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case list() | tuple():
+            return [json_of(one) for one in value]
+        case dict():
+            return {str(name): json_of(one) for name, one in value.items()}
+    return str(value)
 
 
 def harmless(value: Any) -> str:

@@ -110,8 +110,11 @@ def _sentence(said: str) -> str:
     return re.sub(r"\w+", hidden, said)
 
 
-def refusal_of(title: str, status: int, reason: str) -> str:
-    """Says what a 401, 402 or 403 means and what to do: the subscription, the key's age, its rights or the key."""
+def refusal_of(title: str, status: int, reason: str, place: str = ".env") -> str:
+    """Says what a 401, 402 or 403 means and what to do: the subscription, the key's age, its rights or the key.
+
+    `place` is where the key is to be put.
+    """
     quoted = f': "{reason}"' if reason else ""
     low = reason.casefold()
     about_key = KEY.search(low)
@@ -123,13 +126,13 @@ def refusal_of(title: str, status: int, reason: str) -> str:
             "The key itself is not the problem, and syncs go on by themselves afterwards"
         )
     if EXPIRED.search(low):
-        return f"{title} refused the key ({status}){quoted}; it has expired: make a new one and put it into .env"
+        return f"{title} refused the key ({status}){quoted}; it has expired: make a new one and put it into {place}"
     if status == 403:
         return (
             f"{title} refused the key ({status}){quoted}; give it the rights that it lacks, or make a new one "
-            "and put it into .env"
+            f"and put it into {place}"
         )
-    return f"{title} refused the key ({status}){quoted}; make a new one and put it into .env"
+    return f"{title} refused the key ({status}){quoted}; put the right key of {title}, or a new one, into {place}"
 
 
 def _words_of(sent: bytes | str | None) -> str:
@@ -154,6 +157,11 @@ def why_no_answer(error: BaseException) -> str:
     return "the connection broke off"
 
 
+def never_connected(error: BaseException) -> bool:
+    """Whether no connection came about, so that nothing was sent."""
+    return not NO_CONNECTION.isdisjoint(type(one).__name__ for one in _causes(error))
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """An error, and what it was made of by requests and urllib3."""
     left: list[Any] = [error]
@@ -166,6 +174,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     yield from seen
 
 
+NO_CONNECTION = {
+    "NameResolutionError", "ProxyError", "SSLError", "ConnectTimeout", "ConnectionRefusedError", "NewConnectionError"
+}  # fmt: skip
 NO_ANSWER = {
     "NameResolutionError": "the name cannot be resolved; is this machine online?",
     "ProxyError": "the proxy did not let the request through",

@@ -18,6 +18,7 @@ from sitniks_finmap.warehouse import Warehouse, WarehouseError
 
 LOCK_WAIT = 3600.0  # seconds; a delivery of a sensor takes at most 45 minutes by default
 WHOLE = {"raw_sitniks_transactions", "operations", "finmap_upload", "reconciliation"}  # the steps of a sync
+WRONG_CONFIGURATION = "wrong configuration"  # in the metadata of a failed step that a run of the command looks at
 READING = {"raw_sitniks_transactions", "raw_sitniks_orders", "operations"}
 
 
@@ -109,7 +110,8 @@ class ConnectionRun:
             message = str(error)
             if not message.startswith(self.connection.name):
                 message = f"{self.connection.name}: {message}"
-            return dg.Failure(message, allow_retries=False)
+            metadata = {WRONG_CONFIGURATION: True} if isinstance(error, ConfigurationError) else None
+            return dg.Failure(message, metadata=metadata, allow_retries=False)
         return None
 
     @contextmanager

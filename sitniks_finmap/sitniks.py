@@ -153,7 +153,11 @@ def connect(connection: Connection, *, patience: float | None = None, **options:
     key = connection.key("sitniks")
     limiter = limiter_for(key, connection.sitniks_requests_per_second, patience)
     headers = {"Authorization": f"Bearer {key}"}
-    return Sitniks(Api("Sitniks", connection.sitniks_url, headers, limiter, secrets=connection.known_keys(), **options))
+    api = Api(
+        "Sitniks", connection.sitniks_url, headers, limiter, connection=connection.name,
+        key_env=connection.sitniks_key_env, secrets=connection.known_keys(), **options,
+    )  # fmt: skip
+    return Sitniks(api)
 
 
 def read_page(reply: Reply) -> Page:

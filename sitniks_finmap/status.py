@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sitniks_finmap.automation import utc_now
-from sitniks_finmap.connections import ConfigurationError, Connection, connections_path, data_folder, load_connections
+from sitniks_finmap.connections import Connection, WrongConnection, choose_any, data_folder
 from sitniks_finmap.findings import Finding, find
 from sitniks_finmap.report import money
 from sitniks_finmap.run import open_warehouse
@@ -46,31 +46,32 @@ def status_of(connection: Connection, now: datetime, days: tuple[date, date] | N
         return Status(None, [Finding("error", "unreadable", said.removeprefix(f"{connection.name}: "))])
 
 
-def print_status(out: Console) -> bool:
-    """One line for each connection, then each thing that is wrong with its remedy; whether nothing is an error.
+def print_status(out: Console, name: str | None = None) -> bool:
+    """One line for each connection, or for the one with this name, then each thing that is wrong with its remedy;
+    whether nothing is an error.
 
-    Raises ConfigurationError when connections.toml cannot be read or has no connection.
+    Raises ConfigurationError when connections.toml cannot be read or has no connection, or none of this name.
     """
-    right, wrong = load_connections()
-    if not right and not wrong:
-        raise ConfigurationError(f"{connections_path()} has no connection; add one, as README.md shows")
+    chosen = choose_any(name)
     now = utc_now()
     lines: list[tuple[str, ...]] = [HEAD]
     told: list[tuple[str, Finding]] = []
     left_out: list[str] = []
-    for one in wrong:
-        lines.append((one.name, *["–"] * 7, "error"))
-        told.append((one.name, Finding("error", "configuration", one.why.removeprefix(f"{one.name}: "))))
-    for connection in right:
-        status = status_of(connection, now)
-        lines.append((connection.name, *_numbers(connection, status.summary), status.verdict))
-        told += [(connection.name, finding) for finding in status.findings]
+    for one in chosen:
+        if isinstance(one, WrongConnection):
+            lines.append((one.name, *["–"] * 7, "error"))
+            told.append((one.name, Finding("error", "configuration", one.why.removeprefix(f"{one.name}: "))))
+            continue
+        status = status_of(one, now)
+        lines.append((one.name, *_numbers(one, status.summary), status.verdict))
+        told += [(one.name, finding) for finding in status.findings]
         if status.summary and status.summary.left_out:
-            left_out.append(f"  {escape(connection.name)}: left out of Finmap: {_left_out(status.summary)}")
-    told += [(name, finding) for name, finding in _orphans({one.name for one in (*right, *wrong)})]
+            left_out.append(f"  {escape(one.name)}: left out of Finmap: {_left_out(status.summary)}")
+    if name is None:
+        told += _orphans({one.name for one in chosen})
     _print_lines(out, lines)
-    for name, finding in told:
-        out.print(f"{MARKS[finding.verdict]} {escape(name)}: {escape(finding.what)}")
+    for whose, finding in told:
+        out.print(f"{MARKS[finding.verdict]} {escape(whose)}: {escape(finding.what)}")
     for line in left_out:
         out.print(line)
     return not any(finding.verdict == "error" for _, finding in told)

@@ -47,17 +47,22 @@ Work = Callable[[Connection, tuple[date, date]], bool]  # whether it ended well
 
 
 def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> bool:
-    """One Dagster job for one connection; says why when it fails."""
+    """One Dagster job for one connection; says why when it fails. Raises ConfigurationError."""
     return launch(what, connection, days).success
 
 
 def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> "Run":
-    """One Dagster job for one connection, and how it ended; says why when it fails."""
+    """One Dagster job for one connection, and how it ended; says why when it fails.
+
+    Raises ConfigurationError when the settings or the keys are what it failed for.
+    """
     from sitniks_finmap.automation import utc_now
     from sitniks_finmap.last_runs import LastRun, record_ends
     from sitniks_finmap.launch import Run, RunsUnavailable, instance, run_job
     from sitniks_finmap.run import open_warehouse
 
+    if problem := connection.problem():
+        raise ConfigurationError(problem)
     started = utc_now()
     try:
         with instance() as dagster:
@@ -66,6 +71,8 @@ def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, da
         ended = Run("", False, f"{connection.name}: {why}")
         kind = "preview" if what == "stage" else what
         record_ends(open_warehouse(connection), [LastRun(kind, None, started, utc_now(), ended.why)])
+    if ended.misconfigured:
+        raise ConfigurationError(ended.why)
     if not ended.success:
         out.print(f"{MARKS['error']} {escape(ended.why)}")
     return ended
@@ -112,12 +119,9 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
     from sitniks_finmap.automation import days_to_sync, utc_now
     from sitniks_finmap.run import open_warehouse, today
 
+    in_order(first, last)
     show_progress()
-    failed = misused = False
-    if name is None:
-        for wrong in load_connections()[1]:
-            out.print(f"{MARKS['error']} {escape(wrong.why)}")
-            misused = True
+    failed, misused = False, tell_wrong(name)
     for connection in choose(name):
         now = utc_now()
         try:
@@ -136,6 +140,20 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
             misused |= exit_code(error) == MISUSED
             failed |= exit_code(error) == FAILED
     sys.exit(FAILED if failed else MISUSED if misused else 0)
+
+
+def in_order(first: datetime | None, last: datetime | None) -> None:
+    """Raises UsageError for days from the later to the earlier."""
+    if first and last and first > last:
+        raise click.UsageError(f"--from is after --to: {first.date()} to {last.date()}")
+
+
+def tell_wrong(name: str | None) -> bool:
+    """Says which tables of connections.toml are no connection, unless one was named; whether there are any."""
+    wrong = load_connections()[1] if name is None else []
+    for one in wrong:
+        out.print(f"{MARKS['error']} {escape(one.why)}")
+    return bool(wrong)
 
 
 def choose_valid(name: str | None) -> list[Connection]:

@@ -342,7 +342,7 @@ def test_what_finmap_does_not_have_is_said_before_anything_is_read(
     monkeypatch.setattr("sys.argv", ["sitniks-finmap", command, "--from", "2025-01-10", "--to", "2025-01-11"])
     with pytest.raises(SystemExit) as ended:
         main()
-    assert ended.value.code == 1
+    assert ended.value.code == 2
     assert said in capsys.readouterr().out
     assert sandbox.requests("sitniks") == []
 

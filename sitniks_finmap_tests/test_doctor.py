@@ -280,3 +280,33 @@ def test_without_a_mapping_no_settlement_account_is_asked_for(
     put(shop, sold(1, settlementAccountId=5))
     assert "accounts]" not in doctor()[1]
     assert sandbox.requests("sitniks", path="/settlement-accounts") == []
+
+
+# -- .env, and what was not tried --
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, True), (0o604, True), (0o600, False)])
+def test_keys_that_others_may_read_are_a_warning_with_the_command(
+    mode: int, warned: bool, connection: Connection, doctor: Doctor, project: Path
+) -> None:
+    (project / ".env").write_text("")
+    (project / ".env").chmod(mode)
+    code, said = doctor()
+    assert code == 0
+    assert ("! other users of this machine may open .env, which holds the keys; run `chmod 600 .env`" in said) is warned
+
+
+def test_what_could_not_be_tried_is_not_ticked(
+    connect: Callable[..., Connection], sandbox: Sandbox, doctor: Doctor
+) -> None:
+    connect(sitniks_requests_per_second=100, finmap_requests_per_second=200)
+    said = doctor()[1]
+    assert "✓ requests to Sitniks: at most 100/s" in said
+    assert "✓ requests to Finmap: at most 200/s" in said
+    sandbox.fault(Fault("status", "finmap", path="/accounts", status=401, times=None))
+    said = doctor()[1]
+    assert "✓ requests to Sitniks" in said
+    assert "requests to Finmap" not in said
+    sandbox.stop()
+    [ticked] = [line for line in doctor()[1].splitlines() if "✓" in line]
+    assert "days are counted in" in ticked

@@ -2,14 +2,17 @@
 
 import csv
 import io
+import json
 from decimal import Decimal
 
 import duckdb
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from sitniks_finmap.cli import cli
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.query import print_rows, read_only, write_csv
 from sitniks_finmap.warehouse import Warehouse
@@ -116,3 +119,28 @@ def test_the_data_is_never_changed(warehouse: Warehouse, connection: Connection)
     assert warehouse.read_path.read_bytes() == before
     with duckdb.connect(warehouse.read_path, read_only=True) as con:
         assert con.execute("select count(*) from operations").fetchone() == (0,)
+
+
+def test_json_is_a_list_of_objects_with_dates_and_decimals_as_text(
+    warehouse: Warehouse, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with warehouse.transaction():
+        pass
+    warehouse.publish()
+    query = """
+        select 'Каса' as account, 1234567890123456.70::decimal(18, 2) as amount, date '2026-11-25' as day,
+            timestamptz '2026-11-25 10:00:00+02' as at, 7 as n, true as yes, null as nothing, 'nan'::double as odd,
+            [1.50::decimal(4, 2)] as list, {'day': date '2026-11-25'} as struct, 8 as n
+    """
+    result = CliRunner().invoke(cli, ["sql", "--json", query])
+    assert result.exit_code == 0, result.output
+    assert "Каса" in result.output
+    assert json.loads(result.output) == [
+        {
+            "account": "Каса", "amount": "1234567890123456.70", "day": "2026-11-25", "at": "2026-11-25 10:00:00+02:00",
+            "n": 7, "yes": True, "nothing": None, "odd": "nan", "list": ["1.50"], "struct": {"day": "2026-11-25"},
+            "n_2": 8,
+        }
+    ]  # fmt: skip
+    assert json.loads(CliRunner().invoke(cli, ["sql", "--json", "from operations"]).output) == []
+    assert CliRunner().invoke(cli, ["sql", "--json", "--csv", "select 1"]).exit_code == 2

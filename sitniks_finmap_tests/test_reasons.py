@@ -20,7 +20,7 @@ from sitniks_finmap_tests.test_finmap_upload import transaction
 DAY = date(2025, 1, 15)
 
 RENEW = "renew the subscription of"
-NEW_KEY = "; make a new one and put it into .env"
+NEW_KEY = "; put the right key of "
 RIGHTS = "give it the rights that it lacks"
 
 

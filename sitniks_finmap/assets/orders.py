@@ -12,7 +12,7 @@ import pandas as pd
 
 from sitniks_finmap.assets.reading import mark_unread, read_windows, store_rows
 from sitniks_finmap.failpoint import failpoint
-from sitniks_finmap.http import ApiError, KeyRefused
+from sitniks_finmap.http import ApiError, KeyRefused, Unreachable
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.schema import sql
 from sitniks_finmap.sitniks_list import Row
@@ -80,7 +80,7 @@ def fetch_orders(run: ConnectionRun, order_ids: list[str], day: date) -> None:
                 refused = no
                 break
             except ApiError as error:
-                failed += 1
+                failed = DOWN_AFTER if isinstance(error, Unreachable) else failed + 1
                 asked.append((order_id, False, False, str(error)))
                 if failed == DOWN_AFTER:
                     break

@@ -12,7 +12,7 @@ import pandas as pd
 from sitniks_finmap.assets import months
 from sitniks_finmap.assets.doubles import with_doubles
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.http import ApiError, KeyRefused
+from sitniks_finmap.http import ApiError, KeyRefused, Unreachable
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.schema import sql
 from sitniks_finmap.sitniks import ignored_filter
@@ -66,10 +66,10 @@ def read_windows(
     with a window is written down in unread_days and returned.
     """
     unread: list[Unread] = []
-    failed = 0  # in a row
+    failed, why = 0, ""  # in a row
     for first, last in in_turn(run, resource, first_day, last_day):
         if failed == DOWN_AFTER:
-            unread.append(Unread(first, last, "Sitniks could not be read several times in a row"))
+            unread.append(Unread(first, last, why))
             continue
         begun, bounds = run.now(), run.bounds(first, last)
         try:
@@ -80,7 +80,9 @@ def read_windows(
             mark_unread(run, resource, first, last, refused)
             raise
         except (ApiError, IncompleteRead) as error:
-            failed += 1
+            failed, why = failed + 1, "Sitniks could not be read several times in a row"
+            if isinstance(error, Unreachable):
+                failed, why = DOWN_AFTER, str(error)
             mark_unread(run, resource, first, last, error)
             unread.append(Unread(first, last, str(error)))
             log.warning("%s: %s from %s to %s could not be read: %s", run.connection.name, resource, first, last, error)

@@ -197,9 +197,17 @@ def find_account(connection: Connection, wanted: str, accounts: list[Account]) -
     found = named(wanted, accounts)
     if len(found) == 1:
         return found[0]
-    what = "is the name of several accounts; write the ID" if found else "is not among the accounts of the key"
+    what = "is the name of several accounts" if found else "is not among the accounts of the key"
+    remedy = f"{'write the ID as' if found else 'correct'} {_settings(connection, wanted)} in connections.toml"
     there = ", ".join(f"{account.label} ({account.id}, {account.currency})" for account in accounts) or "none"
-    raise ConfigurationError(f'{connection.name}: Finmap account "{wanted}" {what}. There are: {there}')
+    raise ConfigurationError(f'{connection.name}: Finmap account "{wanted}" {what}; {remedy}. There are: {there}')
+
+
+def _settings(connection: Connection, account: str) -> str:
+    """The settings that name this Finmap account."""
+    names = ["finmap_account"] if account == connection.finmap_account else []
+    names += [f'accounts."{title}"' for title, wanted in connection.accounts.items() if wanted == account]
+    return " and ".join(names) or "the account"
 
 
 def category_mapping(connection: Connection, directory: Directory) -> list[dict[str, str]]:
@@ -213,7 +221,8 @@ def category_mapping(connection: Connection, directory: Directory) -> list[dict[
             found = named(wanted, labels)
             if len(found) > 1:
                 raise ConfigurationError(
-                    f'{connection.name}: "{wanted}" is the name of several {type} categories; write the ID, one of '
+                    f'{connection.name}: "{wanted}" is the name of several {type} categories; write the ID as '
+                    f"categories.{classification} in connections.toml, one of "
                     + ", ".join(category.id for category in found)
                 )
             rows += [{"classification": classification, "type": type, "category": c.id} for c in found]
@@ -223,7 +232,8 @@ def category_mapping(connection: Connection, directory: Directory) -> list[dict[
                 for type, labels in directory.categories.items()
             )
             raise ConfigurationError(
-                f'{connection.name}: there is no Finmap category "{wanted}" for {classification}. There are: {there}'
+                f'{connection.name}: there is no Finmap category "{wanted}" for {classification}; correct '
+                f"categories.{classification} in connections.toml. There are: {there}"
             )
     return rows
 

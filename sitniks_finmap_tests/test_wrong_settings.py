@@ -1,0 +1,227 @@
+"""Settings, keys and days that are wrong: each command says which one and the remedy, and ends with one exit code.
+
+A command that works (sync, preview, approve …) ends with 2. doctor and status are reports: they end with 1.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from sitniks_finmap.cli import main
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap_tests.test_finmap_upload import transaction
+
+pytestmark = pytest.mark.runs
+
+START = datetime.now(UTC).date() - timedelta(days=2)
+Command = Callable[..., tuple[Any, str]]
+WORKS = [["sync"], ["preview"], ["sync", "--connection", "u1"], ["preview", "--connection", "u1"]]
+REPORTS = [["doctor"], ["doctor", "--connection", "u1"], ["status"], ["status", "--connection", "u1"]]
+
+
+@pytest.fixture
+def command(
+    dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs a command as a shell does; its exit code, and all that it printed."""
+    monkeypatch.setattr("sitniks_finmap.launch.instance", lambda: nullcontext(dagster))
+    monkeypatch.setattr("sitniks_finmap.cli.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.terminal.show_progress", lambda: None)
+
+    def command(*arguments: str) -> tuple[Any, str]:
+        monkeypatch.setattr("sys.argv", ["sitniks-finmap", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.out + printed.err
+        return ended.value.code, printed.out + printed.err
+
+    return command
+
+
+# -- One rule for the exit code --
+
+Break = Callable[[Callable[..., Connection], pytest.MonkeyPatch], None]
+
+
+def no_key(connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(start_date=START)
+    monkeypatch.delenv("U1_FINMAP_API_KEY")
+
+
+def unknown_account(connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(start_date=START, finmap_account="Каса 2")
+
+
+def unknown_category(connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(start_date=START, categories={"delivery": "Немає"})
+
+
+def misspelt_setting(connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(start_date=START, finmap_acount="Каса")
+
+
+WRONG: dict[str, tuple[Break, str]] = {
+    "a missing key": (no_key, "U1_FINMAP_API_KEY"),
+    "an unknown account": (unknown_account, "finmap_account"),
+    "an unknown category": (unknown_category, "categories.delivery"),
+    "a misspelt setting": (misspelt_setting, "finmap_acount"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_configuration_is_2_for_what_works_and_1_for_a_report(
+    wrong: str, connect: Callable[..., Connection], shop: Shop, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.put_transaction(transaction(1, START))
+    setup, named = WRONG[wrong]
+    try:
+        setup(connect, monkeypatch)
+    except ValueError:  # the file is written before the fixture validates it
+        pass
+    for arguments in WORKS:
+        code, said = command(*arguments)
+        assert code == 2, (arguments, said)
+        assert "u1: " in said
+        assert named in said
+    for arguments in REPORTS:
+        code, said = command(*arguments)
+        assert code == 1, (arguments, said)
+        assert named in said
+
+
+@pytest.mark.parametrize("arguments", [["doctor"], ["status"], ["sync"], ["preview"], ["approve"], ["dismiss"]])
+def test_without_connections_nothing_can_be_reported(arguments: list[str], command: Command, project: Path) -> None:
+    code, said = command(*arguments)
+    assert (code, "connections.toml does not exist" in said) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [["approve", "--yes"], ["dismiss", "--yes"]])
+def test_a_decision_says_which_connection_is_wrong(
+    arguments: list[str], connect: Callable[..., Connection], command: Command, project: Path
+) -> None:
+    connect(start_date=START)
+    path = project / "connections.toml"
+    path.write_text(path.read_text("utf-8") + "\n[u2]\nstart_date = 2026-01-01\n", "utf-8")
+    code, said = command(*arguments)
+    assert code == 2
+    assert "u2: finmap_account is missing" in said
+    assert "u1: never synced; nothing is pending" in said
+
+
+def test_the_key_of_another_company_is_wrong_configuration(
+    connect: Callable[..., Connection],
+    sandbox: Sandbox,
+    shop: Shop,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop.put_transaction(transaction(1, START))
+    connect(start_date=START)
+    assert command("sync")[0] == 0
+    monkeypatch.setenv("U1_FINMAP_API_KEY", sandbox.add_shop("other").finmap_key)
+    for arguments in WORKS:
+        code, said = command(*arguments)
+        assert code == 2, (arguments, said)
+        assert "looks like the Finmap key of another company" in said
+        assert "U1_FINMAP_API_KEY in .env" in said
+    assert [command(*arguments)[0] for arguments in (["doctor"], ["status"])] == [1, 1]
+
+
+# -- Keys --
+
+
+@pytest.mark.parametrize("arguments", [["sync"], ["preview"], ["doctor"], ["status"]])
+def test_both_missing_keys_are_named_at_once(
+    arguments: list[str], connect: Callable[..., Connection], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(start_date=START)
+    for side in ("SITNIKS", "FINMAP"):
+        monkeypatch.delenv(f"U1_{side}_API_KEY")
+    _, said = command(*arguments)
+    assert (
+        "u1: the environment variables U1_SITNIKS_API_KEY and U1_FINMAP_API_KEY are not set; put them into .env" in said
+        or "the environment variables U1_SITNIKS_API_KEY and U1_FINMAP_API_KEY are not set; put them into .env" in said
+    )
+
+
+def test_a_key_that_cannot_be_one_is_named_with_its_place(
+    connect: Callable[..., Connection], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(start_date=START)
+    monkeypatch.setenv("U1_SITNIKS_API_KEY", "ключ")
+    monkeypatch.delenv("U1_FINMAP_API_KEY")
+    code, said = command("sync")
+    assert code == 2
+    assert "U1_SITNIKS_API_KEY holds characters that no key has; copy the key into .env again" in said
+    assert "the environment variable U1_FINMAP_API_KEY is not set; put it into .env" in said
+    assert "ключ" not in said.split()
+
+
+def test_swapped_keys_are_told_by_the_names_of_their_variables(
+    connect: Callable[..., Connection], shop: Shop, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(start_date=START)
+    monkeypatch.setenv("U1_SITNIKS_API_KEY", shop.finmap_key)
+    monkeypatch.setenv("U1_FINMAP_API_KEY", shop.sitniks_key)
+    code, said = command("doctor")
+    assert code == 1
+    for side in ("Sitniks", "Finmap"):
+        [line] = [line for line in said.splitlines() if f"{side} refused the key (401)" in line]
+        assert f"U1_{side.upper()}_API_KEY in .env" in line
+    for arguments in (["sync"], ["preview"]):
+        code, said = command(*arguments)
+        assert code == 1
+        assert "u1: Finmap refused the key (401)" in said
+        assert "U1_FINMAP_API_KEY in .env" in said
+    assert shop.finmap_key not in said
+    assert shop.sitniks_key not in said
+
+
+# -- The account --
+
+
+def test_an_unknown_account_is_told_by_its_setting_and_the_accounts_that_exist(
+    connect: Callable[..., Connection], command: Command
+) -> None:
+    connect(start_date=START, finmap_account="Каса 2")
+    for arguments in (["preview"], ["doctor"]):
+        said = command(*arguments)[1]
+        assert (
+            'u1: Finmap account "Каса 2" is not among the accounts of the key; correct finmap_account in conn' in said
+        )
+        assert "Каса (" in said
+    connect(start_date=START, accounts={"ФОП": "Каса 2"})
+    for arguments in (["preview"], ["doctor"]):
+        assert 'correct accounts."ФОП" in connections.toml' in command(*arguments)[1]
+
+
+# -- Days --
+
+
+@pytest.mark.parametrize(
+    "arguments", [["sync"], ["preview"], ["preview", "--json"], ["rollback"], ["rollback", "--yes"]]
+)
+def test_reversed_days_are_wrong_use(
+    arguments: list[str], connect: Callable[..., Connection], command: Command
+) -> None:
+    connect(start_date=START)
+    code, said = command(*arguments, "--from", "2026-11-20", "--to", "2026-11-10")
+    assert code == 2
+    assert "--from is after --to" in said
+    assert "start_date" not in said
+
+
+def test_one_end_of_the_days_is_enough(connect: Callable[..., Connection], shop: Shop, command: Command) -> None:
+    shop.put_transaction(transaction(1, START))
+    connect(start_date=START)
+    assert command("sync", "--from", str(START))[0] == 0
+    assert command("preview", "--to", str(START))[0] == 0
+    code, said = command("sync", "--from", "2001-01-01")
+    assert (code, "days run from start_date" in said) == (2, True)
