@@ -11,6 +11,7 @@ from sitniks_finmap import __version__
 from sitniks_finmap.connections import Connection, choose_any
 from sitniks_finmap.decision_commands import approve, catch_up, dismiss, rollback
 from sitniks_finmap.exits import run_command
+from sitniks_finmap.figures import counted
 from sitniks_finmap.identity_commands import accept_key, rename
 from sitniks_finmap.settings_files import load_env
 from sitniks_finmap.terminal import (
@@ -162,7 +163,7 @@ def rebuild_ledger(connection: str | None, yes: bool) -> None:
             if took == "declined":
                 return True
             found, fresh = rebuild(own, one.start_date, days[1], utc_now(), anew=took == "taken over")
-        out.print(f"{one.name}: {found:,} operations are in Finmap; new to the ledger: {fresh:,}")
+        out.print(f"{one.name}: {counted(found, 'operation')} in Finmap; new to the ledger: {fresh:,}")
         return True
 
     for_each(connection, None, None, work)

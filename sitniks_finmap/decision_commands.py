@@ -6,11 +6,13 @@ from datetime import date, datetime
 import click
 from rich.markup import escape
 
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.exits import FAILED, MISUSED
+from sitniks_finmap.figures import counted
 from sitniks_finmap.terminal import (
     MARKS,
     Day,
+    about,
     choose_valid,
     confirmed,
     for_each,
@@ -92,7 +94,7 @@ def _decide(
             with warehouse.run(wait=60), warehouse.transaction() as con:
                 decided = decisions.keep_decisions(con, changes, decision, utc_now())
             done = "approved; the next sync applies them" if decision == "approve" else "dismissed"
-            out.print(f"{one.name}: {decided} {done}")
+            out.print(f"{one.name}: {decided:,} {done}")
     if transaction and not found:
         out.print(
             f"{MARKS['error']} nothing to {decision} for {escape(transaction)}; `sitniks-finmap explain` tells why"
@@ -113,7 +115,8 @@ def _confirmed(decision: str, count: int) -> bool:
 def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
     """Skip history: never post transactions up to a day."""
     from sitniks_finmap import decisions
-    from sitniks_finmap.run import open_warehouse
+    from sitniks_finmap.automation import utc_now
+    from sitniks_finmap.run import open_warehouse, today
 
     if bool(until) == undo:
         raise click.UsageError("say either --until DAY or --undo")
@@ -122,15 +125,19 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
         warehouse = open_warehouse(one)
         if undo or until is None:
             with warehouse.run(wait=60):
-                out.print(
-                    f"{one.name}: {decisions.undo_catch_up(warehouse)} operations will be posted by the next sync"
-                )
+                skipped = decisions.undo_catch_up(warehouse)
+            out.print(f"{one.name}: {counted(skipped, 'operation')} left for the next sync to post")
             return True
+        last_day = today(one, utc_now())
+        if not one.start_date <= until.date() <= last_day:
+            raise ConfigurationError(
+                f"{one.name}: --until is {until.date()}; name a day from start_date {one.start_date} to today {last_day}"
+            )
         ended = run("stage", one, (one.start_date, until.date()))
         if ended:
             with warehouse.run(wait=60):
                 skipped = decisions.catch_up(warehouse, until.date())
-            out.print(f"{one.name}: {skipped} operations up to {until.date()} are skipped")
+            out.print(f"{one.name}: skipped up to {until.date()}: {counted(skipped, 'operation')}")
         return ended
 
     for_each(connection, None, None, work)
@@ -173,5 +180,5 @@ def rollback(
     # No lock is held while it asks: a sync may run meanwhile, and each deletion looks before it deletes.
     if print_rollback(out, one, planned) and (yes or confirmed("Delete these operations in Finmap?")):
         show_progress()
-        with own.warehouse.run(wait=60):
-            out.print(str(decisions.roll_back(own, planned)))
+        with about(one), own.warehouse.run(wait=60):
+            out.print(f"{one.name}: {decisions.roll_back(own, planned)}")

@@ -45,7 +45,7 @@ class Delivery:
         return self.planned - self.done
 
     def __str__(self) -> str:
-        ended = ", ".join(f"{count:,} {state}" for state, count in sorted(self.states.items()))
+        ended = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in sorted(self.states.items()))
         left = f", {self.backlog:,} left for the next run" if self.backlog else ""
         return f"{self.planned:,} to deliver: {ended or 'nothing done'}{left}" if self.planned else "nothing to deliver"
 

@@ -23,6 +23,7 @@ from sitniks_finmap.connections import (
     data_folder,
     load_connections,
 )
+from sitniks_finmap.figures import counted
 from sitniks_finmap.launch import instance, prepare_home, run_job
 from sitniks_finmap.report import print_sides
 from sitniks_finmap.run import ConnectionRun, open_warehouse, today
@@ -60,9 +61,8 @@ def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
         found = summarize(open_warehouse(connection), first_day, last_day)
         run = ConnectionRun(connection, open_warehouse(connection))
         agree = found is not None and print_sides(out, found.wanted, finmap_side(run, first_day, last_day))
-    out.print(
-        f"  took       {time.monotonic() - started:.0f} s, {_writes(connection, ended.run_id)} writes to Finmap\n"
-    )
+    writes = counted(_writes(connection, ended.run_id), "write")
+    out.print(f"  took       {time.monotonic() - started:.0f} s, {writes} to Finmap\n")
     _say_what_next(out, connection)
     # The shop's malformed rows are there to be rejected.
     return agree and not [one for one in status.findings if one.verdict == "error" and one.problem != "rejected"]
@@ -133,7 +133,8 @@ def _served(out: Console, connection: Connection, days: int, seed: int) -> Itera
         shop = sandbox.shop()
         if not shop.transactions():
             seeded = seed_shop(shop, days=days, seed=seed)
-            out.print(f"A shop with {seeded.transactions:,} transactions in {days} days opens on {sandbox.url}")
+            size = f"{counted(seeded.transactions, 'transaction')} in {counted(days, 'day')}"
+            out.print(f"A shop with {size} opens on {sandbox.url}")
         yield
     finally:
         sandbox.stop()

@@ -12,6 +12,7 @@ import duckdb
 from sitniks_finmap import finmap, sitniks
 from sitniks_finmap.assets.transform import category_mapping, find_account, read_directory
 from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection
+from sitniks_finmap.figures import counted
 from sitniks_finmap.http import ApiError, KeyRefused, Refused
 from sitniks_finmap.identity import doubt_finmap, doubt_sitniks, is_proven, suspicion
 from sitniks_finmap.installation import owned_by_others
@@ -76,9 +77,7 @@ def _env(path: Path) -> Iterator[Finding]:
     if not is_plain(path):
         yield Finding("warning", "save .env as UTF-8 without a byte order mark: Dagster reads it in no other encoding")
     if path.exists() and path.stat().st_mode & 0o077:
-        yield Finding(
-            "warning", "other users of this machine may open .env, which holds the keys; run `chmod 600 .env`"
-        )
+        yield Finding("warning", "other users of this machine may read the keys in .env; run `chmod 600 .env`")
 
 
 def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
@@ -86,7 +85,7 @@ def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     run.finmap = finmap.connect(connection, **BRISK)
     log.info("%s: asking Finmap at %s", connection.name, run.finmap.api.host)
     directory = read_directory(run.finmap, connection)
-    yield Finding("ok", f"Finmap takes the key; it may write to {len(directory.accounts)} accounts")
+    yield Finding("ok", f"Finmap takes the key; it may write to {counted(len(directory.accounts), 'account')}")
     yield _rate("Finmap", connection.finmap_requests_per_second)
     if not is_proven(connection, run.warehouse, "finmap") and (why := doubt_finmap(run.warehouse, run.finmap)):
         yield Finding("error", suspicion(connection, "finmap", why))
@@ -97,7 +96,7 @@ def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
         yield Finding("ok", f'Finmap account "{account.label}" is there, in {account.currency}, and may be written to')
     if connection.categories:
         category_mapping(connection, directory)
-        yield Finding("ok", f"all {len(connection.categories)} categories are there")
+        yield Finding("ok", f"found in Finmap: {counted(len(connection.categories), 'configured category')}")
     yield from _clock("Finmap", run.finmap.api.clock_ahead)
 
 
@@ -161,7 +160,7 @@ def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:
                 paths=paths,
             )
             verdict = "ok" if found else "error" if field in NEEDED else "warning"
-            yield Finding(verdict, f"field {field}: in {found} of {len(page.rows)} transactions")
+            yield Finding(verdict, f"field {field}: in {found} of {counted(len(page.rows), 'transaction')}")
         yield from _axis(page, _count(con, "filed_at < $start", start=now - RECENT - timedelta(days=1)))
         yield from _signs(page, _count(con, "amount < 0"))
         yield from _settlement_accounts(run.connection, con, page, listed=known is not None)
@@ -195,7 +194,7 @@ def _settlement_accounts(
     """Whether the mapping of accounts and the settlement accounts of Sitniks meet, while there is a mapping."""
     if not connection.accounts:
         return
-    seen = f"the latest {len(page.rows)} transactions"
+    seen = f"the latest {counted(len(page.rows), 'transaction')}"
     where = f"Sitniks' settlement accounts and {seen}" if listed else seen
     unmatched = con.execute("from unmatched").fetchall()
     for (name,) in unmatched:

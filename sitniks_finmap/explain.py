@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.markup import escape
 
+from sitniks_finmap.figures import counted, money
 from sitniks_finmap.http import ApiError
 from sitniks_finmap.run import ConnectionRun
 
@@ -38,7 +39,7 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
         )
     out.print("\n[bold]so Finmap should have[/]")
     for type, amount, when, account, classification, rule, comment in found["operation"]:
-        out.print(f"  {type} {amount} at {when} on {escape(account)}\n    {escape(comment)}")
+        out.print(f"  {type} {money(amount)} at {when} on {escape(account)}\n    {escape(comment)}")
         out.print(f"    {classification}, by {rule}")
     for (reason,) in found["rejected"]:
         out.print(f"  [yellow]nothing: {escape(reason)}[/]")
@@ -47,7 +48,7 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
     out.print("\n[bold]Finmap was told[/]")
     for external_id, state, type, amount, attempts, error, due in found["ledger"]:
         out.print(
-            f"  {escape(external_id)}: {state}, {type} {amount}, {attempts} attempts"
+            f"  {escape(external_id)}: {state}, {type} {money(amount)}, {counted(attempts, 'attempt')}"
             + (f", {escape(error)}" if error else "")
             + (f", due again {due}" if due else "")
         )
@@ -80,7 +81,7 @@ def _print_finmap(out: Console, run: ConnectionRun, external_ids: list[str]) -> 
             continue
         has = operation.content
         when = has.occurred_at.astimezone(run.connection.zone).strftime("%Y-%m-%d %H:%M:%S")
-        out.print(f"  {escape(external_id)}: {has.type} {has.amount} at {when}\n    {escape(has.comment)}")
+        out.print(f"  {escape(external_id)}: {has.type} {money(has.amount)} at {when}\n    {escape(has.comment)}")
     if not external_ids:
         out.print("  nothing")
 

@@ -9,6 +9,7 @@ import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
 from sitniks_finmap.connections import Connection
+from sitniks_finmap.figures import counted
 from sitniks_finmap.leftovers import delete_files, delete_orphans, shrink_databases, size_on_disk
 
 ALIVE_UNTIL_NOW = timedelta(minutes=2)  # a run takes seconds from its start to the lock
@@ -41,7 +42,9 @@ def delete_old_runs(context: dg.OpExecutionContext) -> int:
     delete_orphans(instance, now, keep)
     shrink_databases(instance)
     freed = max(before - size_on_disk(instance), 0)
-    context.log.info(f"Deleted {deleted} runs older than {keep.days} days; freed {freed / 1_000_000:.1f} MB.")
+    context.log.info(
+        f"Deleted {counted(deleted, 'run')} older than {counted(keep.days, 'day')}; freed {freed / 1_000_000:.1f} MB."
+    )
     context.add_output_metadata({"deleted_runs": deleted, "freed_bytes": freed})
     return deleted
 

@@ -15,6 +15,7 @@ import duckdb
 import pandas as pd
 
 from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.figures import counted
 from sitniks_finmap.finmap import Account, Finmap
 from sitniks_finmap.sitniks import Sitniks
 from sitniks_finmap.warehouse import Warehouse
@@ -133,7 +134,7 @@ def doubt_finmap(warehouse: Warehouse, finmap: Finmap) -> str | None:
     if accounts and accounts.isdisjoint(account.id for account in finmap.accounts()):
         return "it has none of the accounts that operations went to"
     if sample and not any(_shows(finmap, external_id, known_as) for external_id, known_as in sample):
-        return f"it shows none of {len(sample)} operations that were seen there before"
+        return f"it shows none of {counted(len(sample), 'operation')} seen there before"
     return None
 
 

@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 
 from sitniks_finmap.http import KeyRefused, Refused
-from sitniks_finmap.terminal import confirmed, one_connection, out
+from sitniks_finmap.terminal import about, confirmed, one_connection, out
 
 if TYPE_CHECKING:
     from sitniks_finmap.run import ConnectionRun
@@ -26,7 +26,7 @@ def accept_key(connection: str | None, yes: bool) -> None:
 
     one = one_connection(connection)
     own = ConnectionRun(one, warehouse := open_warehouse(one), proving=False)
-    with warehouse.run(wait=60):
+    with about(one), warehouse.run(wait=60):
         doubts: dict[identity.Side, str] = {}
         if not identity.is_proven(one, warehouse, "finmap") and (why := identity.doubt_finmap(warehouse, own.finmap)):
             doubts["finmap"] = why

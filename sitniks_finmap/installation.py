@@ -174,8 +174,9 @@ def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap)
         count[name] = count.get(name, 0) + 1
     for name, found in sorted(equal.items(), key=lambda one: -one[1]):
         if found >= max(min(SEVERAL, len(ours)), different.get(name, 0)):
+            which = "this transaction" if len(ours) == 1 else f"{found:,} of these {len(ours):,} transactions"
             raise PostedElsewhere(
-                f'{connection.name}: Finmap has {found} of these {len(ours)} transactions already, under "{name}" '
+                f'{connection.name}: Finmap has {which} already, under "{name}" '
                 f'("{name}:<transaction>"). Nothing was posted. If {connection.name} is the new name of {name}, run '
                 f"`sitniks-finmap rename {name} {connection.name}`; if both are the same shop, let only one of them run"
             )

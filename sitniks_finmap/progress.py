@@ -24,7 +24,7 @@ class Progress:
         self.reported = now
         rate = done / (now - self.started)
         if total is None:
-            log.info("%s %d, %.1f/s", self.done_what, done, rate)
+            log.info("%s %s, %.1f/s", self.done_what, f"{done:,}", rate)
             return
         left = timedelta(seconds=round(max(total - done, 0) / rate))
-        log.info("%s %d of %d, %.1f/s, about %s left", self.done_what, done, total, rate, left)
+        log.info("%s %s of %s, %.1f/s, about %s left", self.done_what, f"{done:,}", f"{total:,}", rate, left)

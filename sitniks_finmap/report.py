@@ -9,6 +9,7 @@ from rich.markup import escape
 from sitniks_finmap.automation import utc_now
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.decisions import Change, RolledBack, note_shown
+from sitniks_finmap.figures import counted, money
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.summary import Sums
 
@@ -32,8 +33,9 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         out.print(
             f"  {action} {day} {type:<7} {money(amount):>12}  [dim]{escape(external_id)}[/]  {escape(comment or '')}"
         )
-        for field, before, after in changes:
-            out.print(f"      {field}: {escape(before or '–')} → {escape(after or '–')}")
+        for field, *values in changes:
+            before, after = (money(Decimal(one)) if one and field == "amount" else one or "–" for one in values)
+            out.print(f"      {field}: {escape(before)} → {escape(after)}")
         if standing != "go":
             hint = OTHERS.get(kind, "").partition("; ")[2]
             out.print(
@@ -65,7 +67,7 @@ def print_changes(
 ) -> None:
     """What a decision is about to cover, and what it leaves pending."""
     out.print(
-        f"[bold]{connection.name}[/]: {len(changes):,} pending changes"
+        f"[bold]{connection.name}[/]: {counted(len(changes), 'pending change')}"
         if changes
         else f"{connection.name}: nothing is pending"
     )
@@ -79,7 +81,9 @@ def print_changes(
     if came_since:
         out.print(f"  {came_since:,} more came since `preview` was shown last; they stay pending")
     for kind, count in others.items():
-        out.print(f"  {count:,} other changes stay pending: {OTHERS.get(kind, 'see `sitniks-finmap preview`')}")
+        out.print(
+            f"  {counted(count, 'other change')} left pending: {OTHERS.get(kind, 'see `sitniks-finmap preview`')}"
+        )
 
 
 OTHERS = {
@@ -91,7 +95,7 @@ OTHERS = {
 def print_rollback(out: Console, connection: Connection, planned: list[RolledBack]) -> bool:
     """Shows what a rollback would delete; whether there is anything."""
     going = [one for one in planned if one.standing == "go"]
-    out.print(f"[bold]{connection.name}[/]: {len(going):,} operations would be deleted in Finmap")
+    out.print(f"[bold]{connection.name}[/]: {counted(len(going), 'operation')} would be deleted in Finmap")
     for one in planned[:SHOWN]:
         note = "" if one.standing == "go" else f"  [yellow]left: {one.why}, use --force[/]"
         out.print(f"  {one.day} {one.type:<7} {money(one.amount):>12}  [dim]{escape(one.external_id)}[/]{note}")
@@ -130,11 +134,7 @@ def print_sides(out: Console, wanted: Sums, finmap: Sums) -> bool:
     out.print(f"  {mark} to the kopiyka")
     for side, sums in (("Sitniks", wanted), ("Finmap", finmap)):
         out.print(
-            f"    {side:<8} {sums.operations:>6,} operations  income {money(sums.income):>14}  "
+            f"    {side:<8} {counted(sums.operations, 'operation'):>17}  income {money(sums.income):>14}  "
             f"expense {money(sums.expense):>14}"
         )
     return agree
-
-
-def money(amount: Decimal) -> str:
-    return f"{amount:,.2f}".replace(",", " ")

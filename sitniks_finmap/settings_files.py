@@ -15,8 +15,13 @@ from sitniks_finmap.days import day_of
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 # What a Ukrainian or a Russian editor writes; anything else is no sign of Windows-1251.
 CYRILLIC = re.compile(r"[\x00-\x7fА-ЩЬЮЯҐЄІЇа-щьюяґєіїЁЪЫЭёъыэ«»“”„’‘–—…№ \xa0]*")
-UNDOTTED = re.compile(r"=\s*[\"']?(\d{1,2}[./]\d{1,2}[./]\d{4})\b")
+UNQUOTED_DAY = re.compile(r"=\s*(\d{1,4}[./-]\d{1,2}[./-]\d{1,4})\b")
+UNQUOTED_DURATION = re.compile(r"=\s*(\d+\s*[smhd])\b")
+COMMA = re.compile(r"=\s*(\d+),(\d+)\b")
+YES_OR_NO = re.compile(r"(?i)=\s*(true|yes|on|false|no|off)\b")
 QUOTES = re.compile("[“”„«»‘’]")
+# tomllib's words for what people write into a line; the remedy says more.
+UNREADABLE_VALUE = ("Expected newline or end of document after a statement", "Invalid date or datetime")
 
 BLANKS = " \t\r\n\f\v\xa0\u200b\u2060\ufeff"  # the last four cannot be seen
 
@@ -87,15 +92,22 @@ def read_toml(path: Path) -> dict[str, Any]:
         # What tomllib quotes of a line may be a piece of a key.
         fault = re.sub(r":? '.{5,}'|\(.*\)", "", what or str(error)) or "not TOML"
         fault = "a table of this name is there already" if "twice" in str(error) else fault
+        fault = "the value of this setting cannot be read" if fault in UNREADABLE_VALUE else fault
         raise Unreadable(f"{path}, line {number}: {fault}; {_remedy(line)}") from None
 
 
 def _remedy(line: str) -> str:
-    if day := UNDOTTED.search(line):
+    if day := UNQUOTED_DAY.search(line):
         try:
             day_of(day[1])
         except ValueError as error:
-            return str(error)
+            return f"{error}; a day has the form 2026-11-20, without quotation marks"
+    if duration := UNQUOTED_DURATION.search(line):
+        return f'write a duration in quotation marks: "{"".join(duration[1].split())}"'
+    if number := COMMA.search(line):
+        return f"write the number with a point: {number[1]}.{number[2]}"
+    if answer := YES_OR_NO.search(line):
+        return f"write {'true' if answer[1].lower() in ('true', 'yes', 'on') else 'false'}, in small letters"
     if QUOTES.search(line.partition("#")[0]):
         return 'write straight quotation marks: "'
     return 'write name = "value", and each connection under its [name]'

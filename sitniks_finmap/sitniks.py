@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import failpoint
+from sitniks_finmap.figures import counted
 from sitniks_finmap.http import Api, KeyRefused, Refused, Reply, Unavailable
 from sitniks_finmap.progress import Progress
 from sitniks_finmap.ratelimit import limiter_for
@@ -98,16 +99,20 @@ class Sitniks:
             # Without a count nothing in the answer proves it whole; two reads that agree are the next best proof.
             if read.counts == {None} and agree:
                 return read
-            log.info("%s: read %d rows of %s; reading again", path, read.size, read.counted or "?")
-        seen = f"{read.size} distinct rows, but it counts {read.counted}" if read and read.counted else "no count"
+            log.info("%s: %d of %s read; reading again", self._name(path), read.size, read.counted or "?")
+        seen = (
+            f"{counted(read.size, 'distinct row')}, but it counts {read.counted}"
+            if read and read.counted
+            else "no count"
+        )
         raise IncompleteRead(f"Sitniks' list {path} was read {READ_ATTEMPTS} times and never whole: {seen}")
 
     def _by_halves(self, path: str, start: datetime, end: datetime, rows: dict[str, Row]) -> dict[str, Row]:
         """The rows of a list that the server may cut, read again in two halves: what it cut shows up in them."""
         if end - start <= SHORTEST_WINDOW:
             raise IncompleteRead(
-                f"Sitniks' list {path} gives no count and may be cut: it stops at {len(rows)} rows even for one "
-                "second; tell Sitniks' support"
+                f"Sitniks' list {path} gives no count and may be cut: it stops at {counted(len(rows), 'row')} even for "
+                "one second; tell Sitniks' support"
             )
         middle = start + (end - start) / 2
         windows = [(start, middle), (middle - timedelta(milliseconds=1), end)]
@@ -121,13 +126,17 @@ class Sitniks:
             raise IncompleteRead(f"Sitniks' list {path} gives no count, and its halves do not have what the whole had")
         return found
 
+    def _name(self, path: str) -> str:
+        """A list, for the lines of a log in which other connections speak as well."""
+        return f"{self.api.connection}: {path}" if self.api.connection else path
+
     def _collect(self, path: str, start: datetime, end: datetime) -> Pass:
         """One pass over the list, to a page that brings nothing new. A full page is never the last, whatever it
         counts. A page begins with the last row of the one before: when it does not, the list has shifted, which
         its count does not tell when one row was deleted and another added.
         """
         read = Pass()
-        progress = Progress(f"{path}: read")
+        progress = Progress(f"{self._name(path)}: read")
         skip = 0
         before: list[str] = []
         while True:

@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from sitniks_finmap.automation import utc_now
 from sitniks_finmap.connections import Connection, WrongConnection, choose_any, data_folder
+from sitniks_finmap.figures import counted, money
 from sitniks_finmap.findings import Finding, find
-from sitniks_finmap.report import money
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.summary import Done, Summary, done_by, summarize
 from sitniks_finmap.terminal import MARKS
@@ -92,7 +92,9 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
     """How a connection is now, in these days (default: all), with each thing that is wrong."""
     status = status_of(connection, utc_now(), days)
     if has := status.summary:
-        out.print(f"  in all     {has.delivered.operations:,} of {has.wanted.operations:,} operations delivered")
+        out.print(
+            f"  in all     {has.delivered.operations:,} of {counted(has.wanted.operations, 'operation')} delivered"
+        )
         if has.left_out:
             out.print(f"  left out   {_left_out(has)}")
         out.print(f"  income     {money(has.delivered.income)}    expense {money(has.delivered.expense)}")
@@ -104,7 +106,10 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
 
 
 def _print_done(out: Console, done: Done) -> None:
-    read = f"{done.transactions_read:,} transactions of {done.days_read:,} days, {done.new_versions:,} new or changed"
+    read = (
+        f"{counted(done.transactions_read, 'transaction')} of {counted(done.days_read, 'day')}, "
+        f"{done.new_versions:,} new or changed"
+    )
     out.print(f"  read       {read if done.days_read else 'nothing'}")
     wrote = {"created": done.created, "changed": done.changed, "withdrawn": done.withdrawn, "found": done.found}
     said = ", ".join(f"{count:,} {what}" for what, count in wrote.items() if count)
@@ -130,7 +135,7 @@ def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
     counts = (
         found.wanted.operations, found.delivered.operations, found.failed, found.backlog, found.rejected, found.pending,
     )  # fmt: skip
-    return (read, *map(str, counts))
+    return (read, *(f"{count:,}" for count in counts))
 
 
 def _left_out(has: Summary) -> str:

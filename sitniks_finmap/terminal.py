@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,7 @@ from rich.markup import escape
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
 from sitniks_finmap.days import day_of
 from sitniks_finmap.exits import EXPECTED, FAILED, MISUSED, describe, exit_code
+from sitniks_finmap.http import ApiError
 
 if TYPE_CHECKING:
     from sitniks_finmap.launch import Run
@@ -132,7 +134,8 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
                     f"{connection.name}: days run from start_date {connection.start_date} to today "
                     f"{today(connection, now)}, not {days[0]} to {days[1]}"
                 )
-            failed |= not work(connection, days)
+            with about(connection):
+                failed |= not work(connection, days)
         except EXPECTED as error:
             if name:
                 raise
@@ -140,6 +143,17 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
             misused |= exit_code(error) == MISUSED
             failed |= exit_code(error) == FAILED
     sys.exit(FAILED if failed else MISUSED if misused else 0)
+
+
+@contextmanager
+def about(connection: Connection) -> Iterator[None]:
+    """Puts the connection's name before what an API says: it knows of none."""
+    try:
+        yield
+    except ApiError as error:
+        if not str(error).startswith(f"{connection.name}: "):
+            error.args = (f"{connection.name}: {error}",)
+        raise
 
 
 def in_order(first: datetime | None, last: datetime | None) -> None:

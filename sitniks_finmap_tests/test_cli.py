@@ -116,8 +116,8 @@ def test_preview_approve_sync_status(
     result = command("preview")
     assert result.exit_code == 0, result.output
     assert "4 planned" in result.output
-    assert re.search(r"pending update 1 income, 1 499.90", result.output)
-    assert "amount: 1500.00 → 1499.90" in result.output
+    assert re.search(r"pending update 1 income, 1,499.90", result.output)
+    assert "amount: 1,500.00 → 1,499.90" in result.output
     assert "type: income → expense" in result.output
     assert "on_change is ask" in result.output
     assert "u1:tx_4" in result.output
@@ -170,7 +170,7 @@ def test_a_rollback_asks_first(synced: ConnectionRun, shop: Shop, sandbox: Sandb
     assert writes(sandbox) == []
     result = command("rollback", "--run", "first", answer="y\n")
     assert (result.exit_code, shop.operations()) == (0, []), result.output
-    assert "3 rolled_back" in result.output
+    assert "3 rolled back" in result.output
 
 
 def test_wrong_use_is_exit_code_2_and_one_line(synced: ConnectionRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from tenacity import wait_none
 
 from sitniks_finmap.cli import main
 from sitniks_finmap.connections import Connection
+from sitniks_finmap.figures import counted
 from sitniks_finmap.ratelimit import limiter_for
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.conftest import SHARED_APIS
@@ -94,7 +95,7 @@ def test_every_shape_of_answer_is_examined(
     answers(sandbox, "/transactions", json.dumps(body, ensure_ascii=False))
     code, said = doctor()
     assert code == 0
-    assert f"field amount: in {len(rows)} of {len(rows)} transactions" in said
+    assert f"field amount: in {len(rows)} of {counted(len(rows), 'transaction')}" in said
     assert ("does not count its list" in said) is not bool(count)
 
 
@@ -218,7 +219,7 @@ def test_progress_is_shown_by_host_in_a_process_of_its_own(
         capture_output=True, encoding="utf-8", env={**os.environ, "PYTHONUTF8": "1"}, timeout=100,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    assert "field id: in 1 of 1 transactions" in ended.stdout
+    assert "field id: in 1 of 1 transaction" in ended.stdout
     for side in ("Finmap", "Sitniks"):
         assert f"u1: asking {side} at {host}" in ended.stderr
 
@@ -271,7 +272,7 @@ def test_a_directory_that_sitniks_does_not_give_is_done_without(
     answers(sandbox, "/settlement-accounts", "{}", status=status)
     code, said = doctor()
     assert code == 0
-    assert 'maps "Рідкісний", which is not among the latest 1 transactions' in said
+    assert 'maps "Рідкісний", which is not among the latest 1 transaction' in said
 
 
 def test_without_a_mapping_no_settlement_account_is_asked_for(
@@ -293,7 +294,7 @@ def test_keys_that_others_may_read_are_a_warning_with_the_command(
     (project / ".env").chmod(mode)
     code, said = doctor()
     assert code == 0
-    assert ("! other users of this machine may open .env, which holds the keys; run `chmod 600 .env`" in said) is warned
+    assert ("! other users of this machine may read the keys in .env; run `chmod 600 .env`" in said) is warned
 
 
 def test_what_could_not_be_tried_is_not_ticked(

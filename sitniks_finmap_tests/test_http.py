@@ -17,12 +17,14 @@ from sitniks_finmap.http import (
     LONGEST_PAUSE,
     PAUSE_AFTER_429,
     READ_ATTEMPTS,
+    UNREACHED_ATTEMPTS,
     USER_AGENT,
     Api,
     ApiError,
     KeyRefused,
     Limited,
     Unavailable,
+    Unreachable,
 )
 from sitniks_finmap.ratelimit import RateLimiter
 from sitniks_finmap.reasons import message_of
@@ -187,6 +189,33 @@ def test_trouble_that_passes_ends_in_an_answer(
     assert api.read("GET", PATH).body == {"data": [], "count": 0}
     assert len(between_attempts.slept) == READ_ATTEMPTS - 1
     assert all(0 < seconds < 60 for seconds in between_attempts.slept)
+
+
+def test_a_side_that_was_never_reached_is_not_waited_for(
+    api: Api, sandbox: Sandbox, between_attempts: Waits, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    api.connection = "u1"
+    sandbox.stop()
+    with pytest.raises(Unreachable, match=r"^Sitniks did not answer \(.*: the connection was refused\)$"):
+        api.read("GET", PATH)
+    assert len(between_attempts.slept) == UNREACHED_ATTEMPTS - 1
+    [said] = caplog.messages
+    assert said.startswith("u1: Sitniks did not answer (")
+    assert said.endswith("the connection was refused); attempt 2 follows")
+
+
+@pytest.mark.parametrize("answer", [{"kind": "status", "status": 500}, {"kind": "status", "status": 429}])
+def test_a_side_that_answered_once_whatever_it_was_is_waited_for(
+    answer: dict[str, Any], api: Api, fault: Callable[..., None], sandbox: Sandbox, between_attempts: Waits
+) -> None:
+    fault(**answer)
+    with pytest.raises(Unavailable):
+        api.send("GET", PATH)
+    sandbox.stop()
+    with pytest.raises(Unavailable, match="the connection was refused"):
+        api.read("GET", PATH)
+    assert len(between_attempts.slept) == READ_ATTEMPTS - 1
 
 
 @pytest.mark.parametrize(("trouble", "said"), TROUBLE)

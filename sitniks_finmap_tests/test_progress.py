@@ -31,7 +31,7 @@ def test_every_few_seconds_it_says_how_far_it_is_and_how_long_it_will_take(
         time.now += 1
         progress.report(2 * second, 100_000)
     assert len(caplog.messages) == 120
-    assert caplog.messages[0] == "u1: delivered 10 of 100000, 2.0/s, about 13:53:15 left"
+    assert caplog.messages[0] == "u1: delivered 10 of 100,000, 2.0/s, about 13:53:15 left"
 
 
 def test_after_a_minute_the_time_left_is_right_within_20_percent_although_the_rate_sways(

@@ -602,7 +602,7 @@ def test_never_more_is_delivered_than_there_are_operations(
     command("sync")
     hours_pass(connection)
     said = command("sync")[1]
-    assert "1 of 1 operations delivered" in said
+    assert "1 of 1 operation delivered" in said
     line = status()[2].splitlines()[1].split()
     assert line[3:5] == ["1", "1"]
 

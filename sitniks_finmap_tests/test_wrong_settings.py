@@ -4,7 +4,7 @@ A command that works (sync, preview, approve …) ends with 2. doctor and status
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -81,10 +81,8 @@ def test_wrong_configuration_is_2_for_what_works_and_1_for_a_report(
 ) -> None:
     shop.put_transaction(transaction(1, START))
     setup, named = WRONG[wrong]
-    try:
+    with suppress(ValueError):  # the file is written before the fixture validates it
         setup(connect, monkeypatch)
-    except ValueError:  # the file is written before the fixture validates it
-        pass
     for arguments in WORKS:
         code, said = command(*arguments)
         assert code == 2, (arguments, said)
@@ -225,3 +223,52 @@ def test_one_end_of_the_days_is_enough(connect: Callable[..., Connection], shop:
     assert command("preview", "--to", str(START))[0] == 0
     code, said = command("sync", "--from", "2001-01-01")
     assert (code, "days run from start_date" in said) == (2, True)
+
+
+@pytest.mark.parametrize("until", ["2001-01-01", "2099-01-01"])
+def test_a_catch_up_to_a_day_outside_the_import_is_wrong_use(
+    until: str, connect: Callable[..., Connection], command: Command
+) -> None:
+    connect(start_date=START)
+    code, said = command("catch-up", "--until", until)
+    assert (code, f"--until is {until}" in said) == (2, True), said
+
+
+# -- Nobody there --
+
+
+@pytest.mark.parametrize("name", ["sync", "preview"])
+def test_without_network_a_run_ends_soon_and_every_line_names_the_connection(
+    name: str,
+    connect: Callable[..., Connection],
+    sandbox: Sandbox,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "sitniks_finmap")
+    connect(start_date=START - timedelta(days=100))
+    sandbox.stop()
+    slept: list[float] = []
+    monkeypatch.setattr("sitniks_finmap.http.wait_exponential_jitter", lambda max: lambda state: slept.append(1) or 0)
+    code, said = command(name)
+    assert code == 1
+    assert "u1: Sitniks did not answer" in said
+    assert "several times in a row" not in said
+    assert len(slept) <= 6
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("sitniks_finmap")]
+    assert [line for line in lines if not line.startswith("u1: ")] == []
+
+
+def test_an_api_that_fails_a_command_is_told_with_the_connection(
+    connect: Callable[..., Connection], sandbox: Sandbox, shop: Shop, command: Command
+) -> None:
+    shop.put_transaction(transaction(1, START))
+    connect(start_date=START)
+    assert command("sync")[0] == 0
+    sandbox.stop()
+    for arguments in (["rebuild-ledger"], ["rebuild-ledger", "--connection", "u1"], ["rollback", "--from", str(START),
+                      "--to", str(START), "--yes"]):  # fmt: skip
+        code, said = command(*arguments)
+        assert code == 1
+        assert "u1: Finmap did not answer" in said

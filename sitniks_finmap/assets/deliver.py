@@ -11,6 +11,7 @@ from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.assets.checks import guard_delivery
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.delivery import Courier, Delivery
+from sitniks_finmap.figures import counted
 from sitniks_finmap.installation import refuse_doubles
 from sitniks_finmap.readback import rebuild_ledger
 from sitniks_finmap.run import ConnectionRun, today
@@ -62,7 +63,7 @@ def deliver(
         # The file may be new because the old one was lost; without this, a second generation could be sent as a first.
         found, _ = rebuild_ledger(run, run.connection.start_date, today(run.connection, now()), now())
         if found:
-            log.info("%s: %d operations are in Finmap already", run.connection.name, found)
+            log.info("%s: %s in Finmap already", run.connection.name, counted(found, "operation"))
     courier = Courier(run.warehouse, finmap, retry_every=run.connection.retry_every, run_id=run.run_id, now=now)
     delivery = courier.deliver(first_day, last_day, minutes=minutes, every_failed=every_failed)
     log.info("%s: %s", run.connection.name, delivery)

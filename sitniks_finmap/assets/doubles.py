@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 import pandas as pd
 
+from sitniks_finmap.figures import counted
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.schema import sql
 from sitniks_finmap.sitniks_list import Row, several_records
@@ -30,7 +31,7 @@ def with_doubles(run: ConnectionRun, rows: list[Row], start: datetime, end: date
             if row.id in known[day]:
                 others[row.id][row.text] = None
     if others:
-        log.warning("%s: %d ids stand for transactions of several days", run.connection.name, len(others))
+        log.warning("%s: one ID for transactions of several days: %s", run.connection.name, counted(len(others), "ID"))
     return [
         replace(several_records(row, [row.text, *others[row.id]]), id=row.id) if row.id in others else row
         for row in rows

@@ -13,6 +13,7 @@ from sitniks_finmap.assets.orders import read_orders
 from sitniks_finmap.assets.reading import Resource, UnreadDays, keep_settings, read_windows, store, store_rows
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import failpoint
+from sitniks_finmap.figures import counted
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.schema import sql
 from sitniks_finmap.sitniks_list import Row
@@ -65,8 +66,8 @@ def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> No
     def keep(con: duckdb.DuckDBPyConnection, rows: list[Row], first: date, last: date) -> None:
         con.execute(sql("absent_transactions"))
         (missing,) = con.execute("select count(*) from absent").fetchone() or (0,)
-        absent = f", {missing} no longer there" if missing else ""
-        log.info("%s: %d records from %s to %s%s", run.connection.name, len(rows), first, last, absent)
+        absent = f", {missing:,} no longer there" if missing else ""
+        log.info("%s: %s from %s to %s%s", run.connection.name, counted(len(rows), "record"), first, last, absent)
 
     unread = read_windows(run, "transactions", first_day, last_day, keep, lambda: failpoint("window_committed"))
     if unread:

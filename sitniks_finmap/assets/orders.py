@@ -12,6 +12,7 @@ import pandas as pd
 
 from sitniks_finmap.assets.reading import mark_unread, read_windows, store_rows
 from sitniks_finmap.failpoint import failpoint
+from sitniks_finmap.figures import counted
 from sitniks_finmap.http import ApiError, KeyRefused, Unreachable
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.schema import sql
@@ -35,7 +36,7 @@ def read_orders(run: ConnectionRun, first_day: date, last_day: date) -> None:
     begun = run.now()
 
     def keep(con: duckdb.DuckDBPyConnection, rows: list[Row], first: date, last: date) -> None:
-        log.info("%s: %d orders from %s to %s", run.connection.name, len(rows), first, last)
+        log.info("%s: %s from %s to %s", run.connection.name, counted(len(rows), "order"), first, last)
 
     try:
         read_windows(run, "orders", first_day, last_day, keep, lambda: failpoint("orders_committed"))

@@ -1,0 +1,16 @@
+"""Figures as people read them: 2,271 operations, 1 operation, 2,445.00."""
+
+from decimal import Decimal
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun, which is given in the singular: "1 operation", "2,271 operations"."""
+    if count == 1:
+        return f"1 {noun}"
+    ends_in_ies = noun.endswith("y") and noun[-2] not in "aeiou"
+    return f"{count:,} {f'{noun[:-1]}ies' if ends_in_ies else f'{noun}s'}"
+
+
+def money(amount: Decimal) -> str:
+    """An amount with the same grouping."""
+    return f"{amount:,.2f}"
