@@ -321,7 +321,7 @@ def _explain(error: Any) -> str:
 def choose_any(name: str | None) -> list[Connection | WrongConnection]:
     """Every connection, valid or not, or the one with this name: what a report is about. Raises ConfigurationError."""
     right, wrong = load_connections()
-    return [one for one in (*right, *wrong) if name in (None, one.name)] or [*choose(name)]
+    return [one for one in (*wrong, *right) if name in (None, one.name)] or [*choose(name)]
 
 
 def choose(name: str | None) -> list[Connection]:

@@ -232,9 +232,9 @@ def test_a_side_that_fails_is_said_by_sync_and_by_status(
     shop.put_transaction(transaction(4, days_ago=0))
     fail(sandbox, shop, connect)
     code, said = command("sync")
-    assert code == 1, said
+    assert code == (2 if failure == "account renamed" else 1), said
     assert reason in said
-    assert "state      error" in said
+    assert failure == "account renamed" or "state      error" in said
     assert failure == "no read-back" or "4 of 4" not in said
     code, verdict, said = status()
     assert (code, verdict) == (1, "error")
@@ -249,7 +249,7 @@ def test_a_first_sync_that_fails_is_known_to_status(
     fail, reason = FAILURES[failure]
     fail(sandbox, shop, connect)
     code, said = command("sync")
-    assert (code, reason in said) == (1, True), said
+    assert (code, reason in said) == (2 if failure == "account renamed" else 1, True), said
     code, verdict, said = status()
     assert (code, verdict) == (1, "error")
     assert f"u1: the last sync failed at {datetime.now(connection.zone):%Y-%m-%d}" in said
@@ -259,7 +259,7 @@ def test_a_first_sync_that_fails_is_known_to_status(
 def test_a_key_that_is_not_set_is_an_error(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     synced(connection)
     monkeypatch.delenv("U1_FINMAP_API_KEY")
-    assert command("sync")[0] == 1
+    assert command("sync")[0] == 2
     code, verdict, said = status()
     assert (code, verdict) == (1, "error")
     assert "U1_FINMAP_API_KEY is not set; put it into .env" in said
