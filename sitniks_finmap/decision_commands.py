@@ -131,7 +131,7 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
         last_day = today(one, utc_now())
         if not one.start_date <= until.date() <= last_day:
             raise ConfigurationError(
-                f"{one.name}: --until is {until.date()}; it must be from start_date {one.start_date} to today {last_day}"
+                f"{one.name}: --until is {until.date()}; name one from start_date {one.start_date} to today {last_day}"
             )
         ended = run("stage", one, (one.start_date, until.date()))
         if ended:

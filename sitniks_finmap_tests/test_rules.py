@@ -354,7 +354,7 @@ def test_rule_7_a_refused_sitniks_key_fails_the_run_after_one_request_with_one_m
     ended = sync(dagster, connection)
     assert not ended.success
     assert ended.why.startswith(f'u1: Sitniks refused the key ({status}): "sandbox fault"; ')
-    assert ended.why.endswith("make a new one and put it into .env")
+    assert ended.why.endswith("into U1_SITNIKS_API_KEY in .env")
     assert len(sandbox.requests("sitniks")) == 1
 
 
