@@ -256,7 +256,7 @@ def test_without_network_a_run_ends_soon_and_every_line_names_the_connection(
     assert code == 1
     assert "u1: Sitniks did not answer" in said
     assert "several times in a row" not in said
-    assert len(slept) <= 3 * (UNREACHED_ATTEMPTS - 1)  # each side once, and the orders
+    assert len(slept) <= 3 * UNREACHED_ATTEMPTS  # each side once, and the orders
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("sitniks_finmap")]
     assert [line for line in lines if not line.startswith("u1: ")] == []
 
