@@ -76,22 +76,18 @@ create or replace macro but_for_peoples_fields(fields) as list_filter(
 );
 
 -- Without those that the next generation has taken over as they are.
-create or replace macro but_for_carried(fields, has, was, taken_over) as if(
-    taken_over is null,
-    fields,
+create or replace macro but_for_carried(fields, has, was, taken_over) as case when taken_over is null then fields else
     but_for_peoples_fields(fields) || list_intersect(fields, [
-        if(has.category is distinct from taken_over.category, 'category', ''),
-        if(has.project is distinct from taken_over.project, 'project', ''),
-        if(has.counterparty is distinct from taken_over.counterparty, 'counterparty', ''),
-        if(
-            list_has_all(
-                string_split(concat_ws(',', taken_over.tag, was.tag), ','), string_split(coalesce(has.tag, ''), ',')
-            ) or has.tag is null,
-            '',
-            'tag'
-        )
+        case when has.category is distinct from taken_over.category then 'category' end,
+        case when has.project is distinct from taken_over.project then 'project' end,
+        case when has.counterparty is distinct from taken_over.counterparty then 'counterparty' end,
+        case
+            when has.tag is not null and not list_has_all(
+                string_split(concat_ws(',', taken_over.tag, was.tag), ','), string_split(has.tag, ',')
+            ) then 'tag'
+        end
     ])
-);
+end;
 
 -- Without those in which what Finmap shows cannot be compared with what is wanted: tags are IDs there, and where nothing
 -- is wanted anything may be.
