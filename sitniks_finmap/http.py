@@ -37,8 +37,8 @@ ANSWER_WITHIN = 120.0  # seconds for a whole answer, head and body, however even
 PAUSE_AFTER_429 = 70.0  # the key is blocked for about a minute, and no header says so
 LONGEST_PAUSE = 600.0
 READ_ATTEMPTS = 6
-# As long as no connection ever came about, this machine is offline, or the address is wrong: a person waits some seconds
-# and not a minute for each side, and the next sync asks again.
+# As long as no connection ever came about, this machine is offline or the address is wrong: a person waits seconds and
+# not a minute for each side, and the next sync asks again.
 UNREACHED_ATTEMPTS = 3
 UNREACHED_TIMEOUT = 5.0  # seconds to connect
 

@@ -313,15 +313,17 @@ def test_two_connections_on_one_key_the_command_and_other_runs_never_exceed_its_
             sandbox.shop(tenant).put_transaction(row | {"createdAt": at.isoformat()}, at)
     monkeypatch.setenv("U2_FINMAP_API_KEY", shop.finmap_key)
     command = [sys.executable, "-c", "from sitniks_finmap.cli import main; main()", "sync", "--connection"]
+    said = {name: project / f"{name}.txt" for name in ("u1", "u2")}
     with asking("u1", project), asking("u2", project):
         sandbox.forget_requests()
         syncs = [
-            subprocess.Popen([*command, name], cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
-            for name in ("u1", "u2")
+            subprocess.Popen([*command, name], cwd=project, stdout=path.open("w"), stderr=subprocess.STDOUT)  # noqa: S603
+            for name, path in said.items()
         ]
         until(lambda: len(writes(sandbox)) > 30, seconds=90)
         sandbox.fault(Fault("status", "finmap", status=429, headers={"Retry-After": "2"}))
-        assert [sync.wait(90) for sync in syncs] == [0, 0]
+        ended = [sync.wait(90) for sync in syncs]
+        assert ended == [0, 0], [path.read_text("utf-8") for path in said.values()]
     assert len(shop.operations()) == 120
 
     requests = sandbox.requests("finmap")
