@@ -14,7 +14,6 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
     False when the transaction is not known.
     """
     with run.warehouse.transaction() as con:
-        con.execute(f"set timezone = '{run.connection.timezone}'")
         # The externalId of its operation, as preview prints it, will do.
         known = con.execute(
             "select transaction_id from finmap_upload where external_id = $1 "
@@ -22,6 +21,9 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
             [transaction_id],
         ).fetchone()
         transaction_id = known[0] if known else transaction_id
+        # The plan before the times are those of the shop: a decision is known by what it was about, in UTC.
+        planned = con.execute(PLAN, [transaction_id]).fetchall()
+        con.execute(f"set timezone = '{run.connection.timezone}'")
         found = {name: con.execute(query, [transaction_id]).fetchall() for name, query in QUERIES.items()}
     if not found["versions"]:
         out.print(f"{run.connection.name}: no transaction {escape(transaction_id)} was ever read")
@@ -62,9 +64,9 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
     out.print("\n[bold]differences[/]")
     for kind, explained, detail in found["differences"]:
         out.print(f"  {kind}{'' if explained else ' [red](unexplained)[/]'}: {escape(detail or '')}")
-    for action, standing, why in found["plan"]:
+    for action, standing, why in planned:
         out.print(f"  planned: {action}, {standing}{f' ({escape(why)})' if why else ''}")
-    if not found["differences"] and not found["plan"]:
+    if not found["differences"] and not planned:
         out.print("  none")
     return True
 
@@ -130,5 +132,5 @@ QUERIES = {
         order by requested_at
     """,
     "differences": "select kind, explained, detail from differences where transaction_id = $1",
-    "plan": "select action, standing, why from plan where transaction_id = $1",
 }
+PLAN = "select action, standing, why from plan where transaction_id = $1"

@@ -60,6 +60,16 @@ def test_every_version_operation_rule_attempt_and_difference_is_told(keep_books:
     assert f"planned: update, pending ({conflict})" in said["differences"]
 
 
+def test_a_decision_is_told_as_every_other_command_tells_it(keep_books: Keep) -> None:
+    books = keep_books(on_change="ask")
+    books.sell(1)
+    books.sync()
+    books.sell(1, "120.00")
+    books.sync()
+    assert books.decide("dismiss") == 1
+    assert "planned: update, kept (dismissed by a person)" in told(books, "tx_1")["differences"]
+
+
 def test_what_was_replaced_withdrawn_or_refused_is_told_to_its_end(keep_books: Keep) -> None:
     books = keep_books(on_delete="withdraw")
     books.sell_many(3)
