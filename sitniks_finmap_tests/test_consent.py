@@ -203,6 +203,22 @@ def test_what_arrives_while_everything_vanishes_is_held_with_it(keep_books: Keep
     assert sum(row[1] == "create" for row in books.reasons()) == 40
 
 
+def test_what_the_last_read_did_not_show_is_not_posted(books: Books) -> None:
+    """It was read, and before anything was delivered another answer came: perhaps it was another company's."""
+    books.sell_many(3)
+    books.read()
+    for number in (1, 2):
+        assert books.shop.delete_transaction(f"tx_{number}")
+    books.clock.forward(3600)
+    books.sync()
+    assert list(books.finmap()) == ["tx_3"]
+    books.sell(2)
+    for _ in range(3):
+        books.sync()
+    assert sorted(books.finmap()) == ["tx_2", "tx_3"]
+    assert books.plan() == []
+
+
 def test_a_sale_while_one_transaction_vanishes_is_posted(books: Books) -> None:
     books.sell_many(40)
     books.sync()

@@ -24,6 +24,7 @@ with subjects as (
         r.reason as rejected,
         t.last_seen_at,
         t.missing_at is not null and t.gone_at is null as absent_once,
+        t.missing_at,
         -- Not in the warehouse is not gone: after the file was lost, a day may not have been read yet.
         l.transaction_id in (select transaction_id from raw_sitniks_transactions)
             or l.day in (select day from complete_reads where resource = 'transactions') as ever_read,
@@ -52,7 +53,7 @@ with subjects as (
     full join current_uploads l on l.transaction_id = o.transaction_id
     left join shown_operations f on f.external_id = l.external_id
     left join rejected_transactions r on r.transaction_id = l.transaction_id
-    left join latest_transactions t on t.transaction_id = l.transaction_id
+    left join latest_transactions t on t.transaction_id = coalesce(o.transaction_id, l.transaction_id)
     left join (select transaction_id, max(generation) as last_generation from finmap_upload group by all) g
         on g.transaction_id = l.transaction_id
     cross join settings s
@@ -115,6 +116,8 @@ occasions as (
             if(len(other_money) > 0, shown, null)::varchar
         ])::varchar) as occasion,
         case
+            -- The last read did not show it: the next one says whether it is gone, or never was this company's.
+            when action = 'create' and absent_once then missing_at + interval 1 day
             when action in ('create', 'recreate') then greatest(
                 wanted.occurred_at,
                 if(refused is not null and refused is distinct from wanted, null, next_attempt_at)
