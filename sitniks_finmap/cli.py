@@ -91,6 +91,9 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
     from sitniks_finmap.automation import utc_now
     from sitniks_finmap.status import print_runs, print_state, status_of
 
+    if full and (first or last):
+        raise click.UsageError("say either --full, or --from and --to")
+
     def work(one: Connection, days: tuple[date, date]) -> bool:
         if full:
             days = (one.start_date, days[1])

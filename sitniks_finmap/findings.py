@@ -40,7 +40,6 @@ class State:
     running: bool
     first_read: datetime | None  # of any day
     last_read: datetime | None  # the last complete read of recent days
-    last_sent: datetime | None  # when Finmap last accepted anything
     runs: list[LastRun]
     problems: list[tuple[str, str | None, str | None, int]]  # rows of sql/status.sql
     checks: dict[str, int]  # name of the check → what breaks it
@@ -67,10 +66,10 @@ def find(
         return [Finding("error", "configuration", problem.removeprefix(f"{connection.name}: "))]
     to_come = today(connection, now) < connection.start_date
     if not warehouse.exists():
-        return [] if to_come else [NEVER_SYNCED]
+        return [to_begin(connection)] if to_come else [NEVER_SYNCED]
     state = look(connection, warehouse, now, days)
     if to_come:
-        return [NOT_BEGUN] if state.first_read else []
+        return [NOT_BEGUN if state.first_read else to_begin(connection)]
     findings = [*_runs(state), *_records(state), *_checks(state), *_copy(state, warehouse)]
     if days is None:
         findings += _reads(state)
@@ -83,7 +82,7 @@ def look(connection: Connection, warehouse: Warehouse, now: datetime, days: tupl
     patience = 2 * connection.sync_every
     with warehouse.transaction() as con:
         runs = last_runs(con)
-        first_read, last_read, last_sent = _moments(con, (now - patience).astimezone(connection.zone).date())
+        first_read, last_read = _moments(con, (now - patience).astimezone(connection.zone).date())
         given = {
             "now": now,
             "first": first_day,
@@ -101,7 +100,7 @@ def look(connection: Connection, warehouse: Warehouse, now: datetime, days: tupl
     if not running and any(run.unfinished for run in runs):
         with warehouse.transaction() as con:  # it may have ended between the two looks
             runs = last_runs(con)
-    return State(connection, now, running, first_read, last_read, last_sent, runs, problems, checks)
+    return State(connection, now, running, first_read, last_read, runs, problems, checks)
 
 
 def _moments(con: duckdb.DuckDBPyConnection, recent_day: date) -> tuple[Any, ...]:
@@ -109,11 +108,16 @@ def _moments(con: duckdb.DuckDBPyConnection, recent_day: date) -> tuple[Any, ...
         """
         select
             (select min(read_at) from complete_reads where resource = 'transactions'),
-            (select max(read_at) from complete_reads where resource = 'transactions' and day >= $1),
-            (select max(sent_at) from finmap_upload)
+            (select max(read_at) from complete_reads where resource = 'transactions' and day >= $1)
         """,
         [recent_day],
-    ).fetchone() or (None, None, None)
+    ).fetchone() or (None, None)
+
+
+def to_begin(connection: Connection) -> Finding:
+    """A shop that starts later: or a slip of the year."""
+    what = f"start_date {connection.start_date} is still to come: nothing is read before that day"
+    return Finding("warning", "configuration", what)
 
 
 NOT_BEGUN = Finding(
@@ -184,17 +188,10 @@ def _about(state: State, problem: str, text: str, reasons: Counter[str]) -> Find
     why = "; ".join(one for one in told if one)
     verdict: Literal["error", "warning"] = "warning" if problem in WORTH_A_LOOK else "error"
     retry = spoken(state.connection.retry_every)
-    if problem in ON_ITS_WAY and _is_delivering(state):
+    if problem in ON_ITS_WAY and state.running:
         verdict, text = "warning", ON_ITS_WAY[problem]
     said = text.format(count=f"{reasons.total():,}", why=why, retry=retry, shop=state.connection.name)
     return Finding(verdict, problem, said)
-
-
-def _is_delivering(state: State) -> bool:
-    """Whether what is left becomes less: a run is at work, or the last one delivered and the next follows soon."""
-    patience = 2 * state.connection.retry_every + timedelta(minutes=state.connection.deliver_minutes)
-    failing = any(run.error for run in state.runs)
-    return state.running or (not failing and bool(state.last_sent) and state.now - state.last_sent < patience)
 
 
 REASONS = 5
@@ -207,9 +204,10 @@ RECORDS = {
     "failed": "failed: {count} ({why}). Retried every {retry} while Dagster runs; `sitniks-finmap sync` retries now",
     "refused": "refused by Finmap: {count} ({why}). Correct them in Sitniks; `sitniks-finmap explain` tells about one",
     "pending": "pending changes: {count} ({why}). `sitniks-finmap preview` shows them; then `approve` or `dismiss`",
-    "undelivered": "changed in Sitniks, not yet in Finmap: {count}. `sitniks-finmap sync` delivers them",
-    "backlog": "not in Finmap: {count}, and nothing delivers them. Run `sitniks-finmap sync`, or start Dagster",
-    "rejected": "rejected: {count} ({why}). Correct them in Sitniks and they are retried; "
+    "undelivered": "not in Finmap as it should be: {count}. The next run delivers them, `sitniks-finmap sync` at once",
+    "backlog": "not in Finmap: {count}. The next run delivers them, `sitniks-finmap sync` at once",
+    "rejected": "rejected: {count} ({why}). Correct them in Sitniks, or an account in connections.toml, and they are "
+    "retried; "
     '`sitniks-finmap sql "from rejected_transactions" --connection {shop}` lists them',
     "unseen": "accepted by Finmap, not seen there since: {count}. `sitniks-finmap sync` looks them up",
     "unread": "days never read completely: {count} ({why}). `sitniks-finmap sync` reads them",
@@ -223,8 +221,8 @@ RECORDS = {
 }
 WORTH_A_LOOK = ("unread orders", "unreadable orders", "unmapped", "unused")
 ON_ITS_WAY = {
-    "backlog": "not in Finmap yet: {count}; they are being delivered",
-    "undelivered": "changed in Sitniks, not yet in Finmap: {count}; they are being delivered",
+    "backlog": "not in Finmap yet: {count}; a run is at work",
+    "undelivered": "not yet in Finmap as it should be: {count}; a run is at work",
 }
 
 

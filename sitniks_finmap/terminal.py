@@ -119,6 +119,7 @@ def days_waiting(connection: Connection) -> tuple[date, date] | None:
 def for_each(name: str | None, first: datetime | None, last: datetime | None, work: Work) -> None:
     """Does the work for the chosen connections, one after the other; one that fails stops no other."""
     from sitniks_finmap.automation import days_to_sync, utc_now
+    from sitniks_finmap.findings import to_begin
     from sitniks_finmap.run import open_warehouse, today
 
     in_order(first, last)
@@ -127,6 +128,8 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
     for connection in choose(name):
         now = utc_now()
         try:
+            if connection.start_date > today(connection, now):
+                raise ConfigurationError(f"{connection.name}: {to_begin(connection).what}")
             days = days_to_sync(connection, open_warehouse(connection), now)
             days = (first.date() if first else days[0], last.date() if last else days[1])
             if not connection.start_date <= days[0] <= days[1] <= today(connection, now):

@@ -217,6 +217,25 @@ def test_reversed_days_are_wrong_use(
     assert "start_date" not in said
 
 
+@pytest.mark.parametrize("name", ["sync", "preview"])
+def test_days_of_a_shop_that_begins_later_say_so(
+    name: str, connect: Callable[..., Connection], command: Command
+) -> None:
+    connect(start_date=START + timedelta(days=370))
+    code, said = command(name)
+    assert code == 2
+    assert "u1: start_date" in said
+    assert "is still to come: nothing is read before that day" in said
+
+
+def test_the_whole_history_and_some_days_exclude_each_other(
+    connect: Callable[..., Connection], command: Command
+) -> None:
+    connect(start_date=START)
+    code, said = command("sync", "--full", "--from", str(START))
+    assert (code, "say either --full, or --from and --to" in said) == (2, True)
+
+
 def test_one_end_of_the_days_is_enough(connect: Callable[..., Connection], shop: Shop, command: Command) -> None:
     shop.put_transaction(transaction(1, START))
     connect(start_date=START)
