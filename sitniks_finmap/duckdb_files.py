@@ -7,6 +7,8 @@ is detached: checkpointed, unlocked, free for any other process.
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,20 @@ def close_file(con: duckdb.DuckDBPyConnection, path: Path, *, failed: bool) -> N
     """The last user closes the file. Raises duckdb.Error when what was committed cannot be checkpointed."""
     with _LOCK:
         _leave((os.getpid(), path.absolute()), con, failed=failed)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Around queries: raises KeyboardInterrupt when a signal ends one, whatever its handler raised.
+
+    DuckDB drops the handler's exception and raises a RuntimeError, which reads like a fault of ours.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "Query interrupted" not in str(error):
+            raise
+        raise KeyboardInterrupt from None
 
 
 def literal(path: Path) -> str:

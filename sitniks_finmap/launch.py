@@ -21,8 +21,10 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.interrupts import capture_interrupts
+from filelock import FileLock
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from sitniks_finmap.alerts import failed_checks
 from sitniks_finmap.automation import range_tags, utc_now
@@ -37,6 +39,7 @@ PACKAGE = Path(__file__).parent
 CHECKS_FAILED = "DagsterAssetCheckFailedError"  # Dagster names the checks; they say it in words
 FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__name__}"  # how Dagster begins the message of one
 DEFINITIONS = "sitniks_finmap.definitions"
+INTERRUPTIONS = (DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
 LOCATION = "sitniks_finmap"  # the code location's name in workspace.yaml
 REPOSITORY = "__repository__"  # the name that Dagster gives to a Definitions object
 
@@ -67,7 +70,9 @@ def prepare_home() -> Path:
     if not settings.exists():
         # Beside the package in a wheel, in the folder above in a checkout.
         ours = next(f / "dagster.yaml" for f in (PACKAGE, PACKAGE.parent) if (f / "dagster.yaml").exists())
-        shutil.copyfile(ours, settings)
+        whole = settings.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(ours, whole)
+        whole.replace(settings)  # whoever begins at the same time reads all of it or nothing
     return home
 
 
@@ -80,7 +85,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """The instance that the UI shows. Raises RunsUnavailable."""
     home = prepare_home()
     try:
-        with dg.DagsterInstance.get() as found:
+        with _opened(home) as found:
             yield found
     except DBAPIError as error:
         raise RunsUnavailable(
@@ -89,6 +94,26 @@ def instance() -> Iterator[dg.DagsterInstance]:
         ) from None
     except dg.DagsterInvalidConfigError as error:
         raise ConfigurationError(f"{home / 'dagster.yaml'}: {' '.join(str(error).split())}") from None
+
+
+def _opened(home: Path) -> dg.DagsterInstance:
+    """Dagster makes its tables without a lock: of two that begin together in a new home, one failed at "table runs
+    already exists". Commands wait for each other; a `dagster dev` that begins just then is given time to finish.
+    """
+    patience = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, DBAPIError) and "locked" not in str(error)),
+        stop=stop_after_attempt(3),
+        wait=wait_fixed(1),
+        reraise=True,
+    )
+
+    def opened() -> dg.DagsterInstance:
+        found = dg.DagsterInstance.get()
+        _ = found.run_storage, found.event_log_storage, found.schedule_storage  # asked for, they make theirs
+        return found
+
+    with FileLock(home / "opening.lock", mode=0o600):
+        return patience(opened)
 
 
 def run_job(
@@ -147,7 +172,7 @@ def job_origin(job_name: str) -> RemoteJobOrigin:
 def _is_interrupt(event: dg.DagsterEvent) -> bool:
     """Whether Ctrl-C or SIGTERM ended a step, or the wait for the connection's lock."""
     error = getattr(event.event_specific_data, "error", None)
-    return error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
+    return error is not None and error.cls_name in INTERRUPTIONS
 
 
 def _failed(dagster: dg.DagsterInstance, run_id: str) -> Run:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.duckdb_files import interruptible
 from sitniks_finmap.run import open_warehouse
 
 NARROW = 24  # characters of a column that may not be broken; longer texts may
@@ -30,7 +31,7 @@ def read_only(query: str, connection: Connection) -> tuple[list[str], list[tuple
     path = open_warehouse(connection).read_path
     if not path.exists():
         raise ConfigurationError(f"{connection.name}: nothing was synced yet; run `sitniks-finmap sync`")
-    with duckdb.connect(path, read_only=True) as con:
+    with interruptible(), duckdb.connect(path, read_only=True) as con:
         con.execute(f"set timezone = '{connection.timezone}'")
         con.execute("set enable_external_access = false")
         con.execute("set python_enable_replacements = false")  # a table's name is not a variable of this program

@@ -16,7 +16,7 @@ import duckdb
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from sitniks_finmap.duckdb_files import close_file, literal, open_file
+from sitniks_finmap.duckdb_files import close_file, interruptible, literal, open_file
 from sitniks_finmap.schema import SCHEMA_VERSION, is_read_copy, migrate, sql, version_of
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Warehouse:
         with hindrances(self.path, self.connection):
             opened = _identity(self.path)
         try:
-            with private_files():
+            with private_files(), interruptible():
                 with hindrances(self.path, self.connection):
                     con = self._open()
                 failed = True

@@ -1,11 +1,13 @@
 """Jobs from the command line: runs like any other in the UI, and what is said when Dagster cannot be used."""
 
+import os
 import signal
 import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,17 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.webserver import DagsterWebserver
 
+from sitniks_finmap.assets import deliver
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.launch import RunsUnavailable, instance, prepare_home, run_job
+from sitniks_finmap.query import read_only
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.terminal import run
+from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap_tests.test_delivery import until
 from sitniks_finmap_tests.test_finmap_upload import transaction
+from sitniks_finmap_tests.test_warehouse import Other, Pipe, processes
 
 pytestmark = [pytest.mark.runs, pytest.mark.timeout(300)]  # processes that import Dagster anew
 ROOT = Path(__file__).parents[1]
@@ -116,14 +123,12 @@ def test_an_interrupted_run_is_canceled_and_lets_go(
     before = signal.getsignal(signal.SIGTERM)
     day = connection.start_date
     shop.put_transaction(transaction(1, day))
-    sandbox.fault(Fault("slow", api="finmap", method="POST", path="/operations", seconds=20))
+    sandbox.fault(Fault("slow_after", api="finmap", method="POST", path="/operations", seconds=2))
 
     def interrupt() -> None:
-        while not sandbox.requests("finmap", method="POST"):
-            watcher.wait(0.01)
+        until(shop.operations, seconds=60)  # stored, and not answered yet
         signal.pthread_kill(threading.main_thread().ident or 0, number)
 
-    watcher = threading.Event()
     thread = threading.Thread(target=interrupt)
     thread.start()
     try:
@@ -138,6 +143,53 @@ def test_an_interrupted_run_is_canceled_and_lets_go(
     sandbox.clear_faults()
     assert run_job(home, connection, "sync", day, day).success
     assert [row["externalId"] for row in shop.operations()] == ["u1:tx_1"]
+
+
+ENDLESS = "select max(one.range + other.range) from range(10000000) one, range(10000000) other"
+
+
+@contextmanager
+def a_signal_soon(number: signal.Signals) -> Iterator[None]:
+    timer = threading.Timer(0.5, signal.pthread_kill, (threading.main_thread().ident or 0, number))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted_in_a_query_is_canceled_too(
+    number: signal.Signals, connection: Connection, home: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB drops what the signal raises: the run failed by an "unexpected RuntimeError"."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def query(warehouse: Warehouse) -> None:
+        with warehouse.transaction() as con, a_signal_soon(number):
+            con.execute(ENDLESS)
+
+    day = connection.start_date
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(deliver, "guard_delivery", query)
+            with pytest.raises(KeyboardInterrupt):
+                run_job(home, connection, "sync", day, day)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (record,) = home.get_run_records()
+    assert record.dagster_run.status is dg.DagsterRunStatus.CANCELED
+    with open_warehouse(connection).transaction() as con:
+        ended = con.execute("select error from last_runs where what = 'sync'").fetchone()
+    assert ended == ("u1: the run was interrupted; the next one continues where it stopped",)
+
+
+def test_a_query_of_a_person_that_takes_too_long_can_be_interrupted(
+    connection: Connection, home: dg.DagsterInstance
+) -> None:
+    assert run_job(home, connection, "sync", connection.start_date, connection.start_date).success
+    with pytest.raises(KeyboardInterrupt), a_signal_soon(signal.SIGINT):
+        read_only(ENDLESS, connection)
 
 
 # -- Dagster's home --
@@ -169,6 +221,29 @@ def test_a_database_of_runs_that_another_process_holds_is_said_with_the_remedy(
     assert said.startswith("✗ u1: Dagster's database of runs")
     assert "database is locked. Stop what holds it" in said
     assert "Traceback" not in said
+
+
+def open_new_homes(pipe: Pipe, together: Barrier, homes: list[Path]) -> None:
+    """Opens each home at the same moment as another process; says what went wrong in them."""
+    pipe.send("ready")
+    failures = []
+    for home in homes:
+        os.environ["DAGSTER_HOME"] = str(home)
+        together.wait(60)
+        try:
+            with instance() as dagster:
+                dagster.get_run_records()
+        except Exception as error:
+            failures.append(f"{home.name}: {error}")
+    pipe.send(failures)
+
+
+def test_two_commands_may_be_the_first_at_the_same_moment(project: Path) -> None:
+    """Dagster makes its tables without a lock; ten of twelve pairs failed at "table runs already exists"."""
+    together = processes.Barrier(2)
+    homes = [project / f"home{number}" for number in range(6)]
+    both = [Other(open_new_homes, together, homes) for _ in range(2)]
+    assert [one.pipe.recv() for one in both] == [[], []]
 
 
 def test_what_is_no_matter_of_the_database_stays_what_it_is(connection: Connection) -> None:
