@@ -86,10 +86,10 @@ def doctor(connection: str | None) -> None:
 def sync(connection: str | None, first: datetime | None, last: datetime | None, full: bool) -> None:
     """Sync now, and deliver until nothing is left.
 
-    Without --from and --to: what was never read, the recent days, and whatever waits from earlier runs.
+    Without --from and --to: what was never read, the recent days, and whatever waits from earlier runs. With them, the
+    state that is printed, and the exit code, are those of these days.
     """
-    from sitniks_finmap.automation import utc_now
-    from sitniks_finmap.status import print_runs, print_state, status_of
+    from sitniks_finmap.status import print_runs, print_state
 
     if full and (first or last):
         raise click.UsageError("say either --full, or --from and --to")
@@ -99,9 +99,8 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
             days = (one.start_date, days[1])
         runs, days = sync_days(one, days, only_these=bool(first or last))
         print_runs(out, one, days, [run.run_id for run in runs])
-        status = print_state(out, one)
-        if first or last:
-            status = status_of(one, utc_now(), days)  # these days may be right while others were never read
+        # Days that a person chose may be right while others were never read.
+        status = print_state(out, one, days if first or last else None)
         return all(run.success for run in runs) and status.verdict != "error"
 
     for_each(connection, first, last, work)

@@ -1,14 +1,17 @@
 """What a user configures: one `Connection` for each shop, read from connections.toml and the environment."""
 
 import os
+import tomllib
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sitniks_finmap.days import SECONDS, day_of, duration_of
 from sitniks_finmap.settings_files import Unreadable, bare_key, read_toml
@@ -86,6 +89,13 @@ class Rule(BaseModel):
     )
     source: list[Name] = Field([], description="Words; the source must contain one of them.")
     description: list[Name] = Field([], description="Words; the description must contain one of them.")
+
+
+@cache
+def built_in_rules() -> list[Rule]:
+    """The rules that hold after a connection's own."""
+    text = files("sitniks_finmap").joinpath("rules.toml").read_text("utf-8")
+    return [Rule.model_validate(rule) for rule in tomllib.loads(text)["rules"]]
 
 
 class Connection(BaseModel):
@@ -166,6 +176,15 @@ class Connection(BaseModel):
     )
     categories: dict[Classification, Name] = Field({}, description="Classification → Finmap category (ID or name).")
     rules: list[Rule] = Field([], description="Classification rules, applied before the built-in ones.")
+
+    @model_validator(mode="after")
+    def _categories_are_met(self) -> Self:
+        known = dict.fromkeys(rule.classification for rule in [*built_in_rules(), *self.rules])
+        if unknown := [one for one in self.categories if one not in known]:
+            raise ValueError(
+                f"categories: no rule calls a transaction {' or '.join(unknown)}; there are {', '.join(known)}"
+            )
+        return self
 
     def model_post_init(self, context: Any) -> None:
         for side in ("sitniks", "finmap"):
@@ -308,7 +327,9 @@ def _holds_a_key(field: str) -> bool:
 
 def _explain(error: Any) -> str:
     """A field and what is wrong with it, without the value: it might be a key in the wrong place."""
-    field = ".".join(str(part) for part in error["loc"]) or "the table"
+    field = ".".join(str(part) for part in error["loc"])
+    if not field:  # of the table as a whole: says itself which settings do not fit together
+        return error["msg"].removeprefix("Value error, ")
     if field == "name":
         return 'the table\'s name must match [a-z0-9_]+, as in "sitniks_user_1"'
     if error["type"] == "missing":

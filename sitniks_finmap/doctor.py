@@ -10,12 +10,13 @@ from typing import Literal
 import duckdb
 
 from sitniks_finmap import finmap, sitniks
-from sitniks_finmap.assets.transform import category_mapping, find_account, read_directory
+from sitniks_finmap.assets.transform import Directory, category_mapping, find_accounts, read_directory
 from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection
 from sitniks_finmap.figures import counted
 from sitniks_finmap.http import ApiError, KeyRefused, Refused
 from sitniks_finmap.identity import doubt_finmap, doubt_sitniks, is_proven, suspicion
 from sitniks_finmap.installation import owned_by_others
+from sitniks_finmap.rehearsal import rejections
 from sitniks_finmap.run import ConnectionRun, open_warehouse
 from sitniks_finmap.schema import sql
 from sitniks_finmap.settings_files import is_plain
@@ -50,6 +51,14 @@ class Finding:
     what: str
 
 
+@dataclass
+class Told:
+    """What the two sides told, for the questions that need both."""
+
+    directory: Directory | None = None
+    page: Page | None = None
+
+
 def examine(connection: Connection | WrongConnection, now: datetime | None = None) -> Iterator[Finding]:
     """One finding after another, each as soon as it is known; a side whose key is refused is not asked further."""
     if isinstance(connection, WrongConnection):
@@ -65,9 +74,10 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
         f"days are counted in {connection.timezone}, where it is {now.astimezone(connection.zone):%Y-%m-%d %H:%M}",
     )
     yield from _env(Path(".env"))
-    for side in (_finmap, _sitniks):
+    told = Told()
+    for question in (_finmap, _sitniks, _rejections):
         try:
-            yield from side(run, now)
+            yield from question(run, now, told)
         except (ApiError, ConfigurationError, WarehouseError) as error:
             yield Finding("error", str(error))
 
@@ -80,7 +90,7 @@ def _env(path: Path) -> Iterator[Finding]:
         yield Finding("warning", "other users of this machine may read the keys in .env; run `chmod 600 .env`")
 
 
-def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
+def _finmap(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]:
     connection = run.connection
     run.finmap = finmap.connect(connection, **BRISK)
     log.info("%s: asking Finmap at %s", connection.name, run.finmap.api.host)
@@ -91,12 +101,12 @@ def _finmap(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
         yield Finding("error", suspicion(connection, "finmap", why))
         return
     yield from _owner(run)
-    for wanted in dict.fromkeys([connection.finmap_account, *connection.accounts.values()]):
-        account = find_account(connection, wanted, directory.accounts)
+    for account in find_accounts(connection, directory.accounts).values():
         yield Finding("ok", f'Finmap account "{account.label}" is there, in {account.currency}, and may be written to')
     if connection.categories:
         category_mapping(connection, directory)
         yield Finding("ok", f"found in Finmap: {counted(len(connection.categories), 'configured category')}")
+    told.directory = directory
     yield from _clock("Finmap", run.finmap.api.clock_ahead)
 
 
@@ -109,7 +119,7 @@ def _owner(run: ConnectionRun) -> Iterator[Finding]:
         yield Finding("warning", "Finmap shows no tags: a second installation with this name would not be noticed")
 
 
-def _sitniks(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
+def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]:
     run.sitniks = sitniks.connect(run.connection, **BRISK)
     log.info("%s: asking Sitniks at %s", run.connection.name, run.sitniks.api.host)
     page = run.sitniks.page("/transactions", now - RECENT, now)
@@ -124,6 +134,7 @@ def _sitniks(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
     if page.count is None:
         yield Finding("warning", "Sitniks does not count its list: a read is trusted only when two reads agree")
     yield from _fields(run, page, now)
+    told.page = page
     try:
         run.sitniks.page("/orders", now - RECENT, now)
     except (KeyRefused, Refused) as refused:
@@ -134,6 +145,24 @@ def _sitniks(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
         yield Finding("error", f"GET /orders: {error}")
     else:
         yield Finding("ok", "GET /orders answers: order statuses can be read")
+
+
+def _rejections(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]:
+    """Whether the latest transactions would become operations as connections.toml stands."""
+    if not (told.directory and told.page and told.page.rows):
+        return
+    run.now = lambda: now
+    why = rejections(run, told.directory, told.page.rows)
+    latest = counted(len(told.page.rows), "transaction")
+    for reason, count in why.items():
+        settings = "account" in reason or "currency" in reason
+        remedy = "; correct the account in connections.toml" if settings else ""
+        yield Finding(
+            "error" if settings else "warning",
+            f"of the latest {latest} {count:,} would be rejected: {reason}{remedy}",
+        )
+    if not why:
+        yield Finding("ok", f"none of the latest {latest} would be rejected")
 
 
 def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:

@@ -18,20 +18,27 @@ SHOWN = 50
 
 def print_plan(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
     """What a sync of these days would write, and nothing is written by this."""
+    days = [first_day, last_day]
     with open_warehouse(connection).transaction() as con:
-        con.execute(PREVIEWED, [first_day, last_day])
+        con.execute(PREVIEWED, days)
         sums = con.execute(
             "select standing, action, type, count(*), sum(amount) from previewed group by all order by all"
         ).fetchall()
         total = sum(count for *_, count, _ in sums)
+        rejected = con.execute(f"select reason, count(*) {REJECTED} group by all order by 2 desc, 1", days).fetchall()
         rows = con.execute(f"{PLAN_ROWS} limit $1", [SHOWN]).fetchall()
         note_shown(con, utc_now())
-    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {total:,} planned")
+    going = sum(count for standing, *_, count, _ in sums if standing == "go")
+    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {going:,} to write")
     for standing, action, type, count, amount in sums:
         out.print(f"  {STANDING[standing]}{action} {count:,} {type}, {money(amount)}")
-    for action, standing, kind, why, day, type, amount, comment, external_id, changes in rows:
+    for reason, count in rejected:
+        out.print(f"  [yellow]rejected[/] {count:,}: {escape(reason)}")
+    for action, standing, kind, why, day, type, amount, comment, external_id, account, *_, changes in rows:
+        into = f"  → {escape(account)}" if connection.accounts and account else ""
         out.print(
-            f"  {action} {day} {type:<7} {money(amount):>12}  [dim]{escape(external_id)}[/]  {escape(comment or '')}"
+            f"  {action} {day} {type:<7} {money(amount):>12}{into}  [dim]{escape(external_id)}[/]  "
+            f"{escape(comment or '')}"
         )
         for field, *values in changes:
             before, after = (money(Decimal(one)) if one and field == "amount" else one or "–" for one in values)
@@ -46,13 +53,18 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
 
 
 def plan_json(connection: Connection, first_day: date, last_day: date) -> list[dict[str, object]]:
-    """The plan for machines: one object for each planned action, money as text."""
+    """The plan for machines: one object for each planned action and each rejected transaction, money as text."""
+    days = [first_day, last_day]
     with open_warehouse(connection).transaction() as con:
-        con.execute(PREVIEWED, [first_day, last_day])
+        con.execute(PREVIEWED, days)
         note_shown(con, utc_now())
         rows = con.execute(PLAN_ROWS).fetchall()
-    names = ("action", "standing", "kind", "why", "day", "type", "amount", "comment", "external_id")
-    return [
+        rejected = con.execute(f"select transaction_id, day, reason {REJECTED} order by all", days).fetchall()
+    names = (
+        "action", "standing", "kind", "why", "day", "type", "amount", "comment", "external_id", "account", "category",
+        "tag",
+    )  # fmt: skip
+    planned: list[dict[str, object]] = [
         {
             "connection": connection.name,
             **dict(zip(names, [str(one) if one is not None else None for one in row[:-1]], strict=True)),
@@ -60,6 +72,13 @@ def plan_json(connection: Connection, first_day: date, last_day: date) -> list[d
         }
         for row in rows
     ]
+    return planned + [
+        {
+            "connection": connection.name, "action": "reject", "standing": "rejected", "why": reason, "day": str(day),
+            "transaction_id": transaction,
+        }
+        for transaction, day, reason in rejected
+    ]  # fmt: skip
 
 
 def print_changes(
@@ -110,10 +129,13 @@ PREVIEWED = """
     create or replace temp table previewed as
     from plan where day between $1 and $2 or standing = 'pending'
 """
+REJECTED = "from rejected_transactions where day between $1 and $2"
 # What waits for a person comes first.
 PLAN_ROWS = """
     select
         action, standing, kind, why, day, type, amount, wanted.comment, external_id,
+        (select any_value(label) from finmap_accounts a where a.account = wanted.account) as account,
+        wanted.category, wanted.tag,
         if(written is null or wanted is null, [], list_filter([
             row('type', written.type, wanted.type),
             row('amount', written.amount::varchar, wanted.amount::varchar),

@@ -92,14 +92,14 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
     """How a connection is now, in these days (default: all), with each thing that is wrong."""
     status = status_of(connection, utc_now(), days)
     if has := status.summary:
-        out.print(
-            f"  in all     {has.delivered.operations:,} of {counted(has.wanted.operations, 'operation')} delivered"
-        )
+        of_all = f"{has.delivered.operations:,} of {counted(has.wanted.operations, 'operation')} delivered"
+        out.print(f"  {'these days' if days else 'in all    '} {of_all}")
         if has.left_out:
             out.print(f"  left out   {_left_out(has)}")
         out.print(f"  income     {money(has.delivered.income)}    expense {money(has.delivered.expense)}")
     color = COLORS[status.verdict]
-    out.print(f"  state      [{color}]{status.verdict}[/]")
+    elsewhere = " of these days; `sitniks-finmap status` tells about all" if days else ""
+    out.print(f"  state      [{color}]{status.verdict}[/]{elsewhere}")
     for finding in status.findings:
         out.print(f"    {MARKS[finding.verdict]} {escape(finding.what)}")
     return status

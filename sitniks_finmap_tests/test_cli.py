@@ -115,7 +115,7 @@ def test_preview_approve_sync_status(
     before = shop.operations()
     result = command("preview")
     assert result.exit_code == 0, result.output
-    assert "4 planned" in result.output
+    assert "1 to write" in result.output
     assert re.search(r"pending update 1 income, 1,499.90", result.output)
     assert "amount: 1,500.00 → 1,499.90" in result.output
     assert "type: income → expense" in result.output
@@ -160,6 +160,31 @@ def test_preview_approve_sync_status(
     }  # fmt: skip
     status = command("status")
     assert (status.exit_code, status.output.split()[-1]) == (0, "ok")
+
+
+def test_a_preview_tells_what_it_leaves_out_and_into_which_account_the_rest_goes(
+    connect: Callable[..., Connection], shop: Shop, home: None
+) -> None:
+    connect(start_date=TODAY - timedelta(days=3), accounts={"ФОП": "ФОП", "Долари": "Долари"})
+    rows = [transaction(1), transaction(2, "0"), transaction(3, "0"), transaction(4), transaction(5)]
+    for row, account in zip(rows, ("ФОП", "ФОП", "ФОП", "Долари", "Сейф"), strict=True):
+        row["settlementAccount"] = account
+    shop.put_transactions(rows)
+    said = command("preview").output
+    assert "2 to write" in said
+    assert "  rejected 2: amount is zero\n" in said
+    assert "  rejected 1: currency UAH, but the Finmap account is in USD\n" in said
+    assert re.search(r"→ ФОП +u1:tx_1 ", said)
+    assert re.search(r"→ Каса +u1:tx_5 ", said)
+    output = command("preview", "--json").output
+    plan = json.loads(output[output.index("[\n") :])
+    assert [(row["transaction_id"], row["why"]) for row in plan if row["action"] == "reject"] == [
+        ("tx_2", "amount is zero"), ("tx_3", "amount is zero"),
+        ("tx_4", "currency UAH, but the Finmap account is in USD"),
+    ]  # fmt: skip
+    assert {row["external_id"]: row["account"] for row in plan if row["action"] == "create"} == {
+        "u1:tx_1": "ФОП", "u1:tx_5": "Каса"
+    }  # fmt: skip
 
 
 def test_a_rollback_asks_first(synced: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import wait_none
 
-from sitniks_finmap.assets.transform import find_account
+from sitniks_finmap.assets.transform import find_accounts
 from sitniks_finmap.cli import main
 from sitniks_finmap.connections import (
     ConfigurationError,
@@ -321,6 +321,16 @@ def test_keys_that_differ_in_letter_case_only_are_one_pair(
     assert [one.name for one in load_connections()[1]] == ["u2"]
 
 
+def test_a_category_for_what_no_rule_calls_a_transaction_is_a_slip(project: Path) -> None:
+    rules = [{"classification": "rent", "description": ["оренда"]}]
+    table = {"start_date": "2025-01-10", "finmap_account": "Каса"}
+    fine = read_connection("u1", table | {"categories": {"rent": "Оренда", "refund": "Повернення"}, "rules": rules})
+    assert isinstance(fine, Connection)
+    slip = read_connection("u1", table | {"categories": {"rent": "Оренда", "comission": "Комісії"}})
+    assert isinstance(slip, WrongConnection)
+    assert slip.why.startswith("u1: categories: no rule calls a transaction rent or comission; there are refund, mark")
+
+
 # -- The Finmap account --
 
 
@@ -365,7 +375,7 @@ def test_while_finmap_is_unavailable_sitniks_is_read_all_the_same(
 
 
 def account_of(run: ConnectionRun, wanted: str) -> Account:
-    return find_account(run.connection, wanted, run.finmap.accounts())
+    return find_accounts(run.connection.model_copy(update={"finmap_account": wanted}), run.finmap.accounts())[wanted]
 
 
 def test_the_account_is_found_by_its_name_or_its_id(run: ConnectionRun, shop: Any) -> None:

@@ -311,3 +311,37 @@ def test_what_could_not_be_tried_is_not_ticked(
     sandbox.stop()
     [ticked] = [line for line in doctor()[1].splitlines() if "✓" in line]
     assert "days are counted in" in ticked
+
+
+# -- Settings under which payments would be rejected --
+
+
+def test_what_would_be_rejected_is_told_before_a_sync(
+    connect: Callable[..., Connection], shop: Shop, doctor: Doctor
+) -> None:
+    connect(accounts={"ФОП": "Долари", "Каса": "Каса"}, unmapped_accounts="reject")
+    put(
+        shop, sold(1, settlementAccount="ФОП"), sold(2, settlementAccount="Каса"), sold(3, 0), sold(4, 0),
+        sold(5, settlementAccount="Сейф"),
+    )  # fmt: skip
+    code, said = doctor()
+    assert code == 1
+    of_five = "of the latest 5 transactions"
+    assert f"✗ {of_five} 1 would be rejected: currency UAH, but the Finmap account is in USD; correct the acc" in said
+    assert f"✗ {of_five} 1 would be rejected: its settlement account is not mapped to a Finmap account; corr" in said
+    assert f"! {of_five} 2 would be rejected: amount is zero\n" in said
+    connect(accounts={"ФОП": "ФОП", "Каса": "Каса"})
+    assert doctor()[0] == 0
+
+
+def test_all_that_finmap_lacks_is_named_at_once(connect: Callable[..., Connection], doctor: Doctor) -> None:
+    connect(accounts={"ФОП": "Сейф", "Каса": "Комора"}, categories={"refund": "Ніщо", "delivery": "Нічого"})
+    code, said = doctor()
+    assert code == 1
+    assert 'Finmap account "Сейф" is not among the accounts of the key; correct accounts."ФОП"' in said
+    assert 'Finmap account "Комора" is not among the accounts of the key; correct accounts."Каса"' in said
+    connect(categories={"refund": "Ніщо", "delivery": "Нічого"})
+    code, said = doctor()
+    assert code == 1
+    assert 'no Finmap category "Ніщо" for refund' in said
+    assert 'no Finmap category "Нічого" for delivery' in said

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from sitniks_finmap.assets.checks import CHECKS
 from sitniks_finmap.assets.extract import extract_assets, store
-from sitniks_finmap.assets.transform import Directory, derive, find_account, keep_directory, transform_assets
+from sitniks_finmap.assets.transform import Directory, derive, find_accounts, keep_directory, transform_assets
 from sitniks_finmap.automation import range_tags
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.finmap import Account, Label
@@ -648,10 +648,10 @@ def test_names_of_finmap_are_found_however_they_are_written(stage: Stage) -> Non
 
 def test_of_names_that_differ_in_case_only_the_exact_one_is_meant() -> None:
     accounts = [Account("a", "Каса", "UAH"), Account("b", "КАСА", "UAH")]
-    connection = Connection.model_validate({"name": "u1", "start_date": DAY, "finmap_account": "x"})
-    assert find_account(connection, "КАСА", accounts).id == "b"
+    exact = Connection.model_validate({"name": "u1", "start_date": DAY, "finmap_account": "КАСА"})
+    assert find_accounts(exact, accounts)["КАСА"].id == "b"
     with pytest.raises(ConfigurationError, match="is the name of several accounts"):
-        find_account(connection, "каса", accounts)
+        find_accounts(exact.model_copy(update={"finmap_account": "каса"}), accounts)
 
 
 def unmapped(stage: Stage) -> list[tuple[Any, ...]]:

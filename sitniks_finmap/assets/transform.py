@@ -2,12 +2,9 @@
 
 import logging
 import re
-import tomllib
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
-from importlib.resources import files
 from typing import TypeVar
 
 import dagster as dg
@@ -15,7 +12,7 @@ import duckdb
 
 from sitniks_finmap.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.assets.extract import keep_settings
-from sitniks_finmap.connections import ConfigurationError, Connection, Rule
+from sitniks_finmap.connections import ConfigurationError, Connection, built_in_rules
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.finmap import Account, Finmap, Label
 from sitniks_finmap.http import Unavailable
@@ -62,7 +59,8 @@ def read_directory(finmap: Finmap, connection: Connection) -> Directory:
 def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, directory: Directory) -> None:
     """Writes down the accounts and what the configuration makes of them. Raises ConfigurationError."""
     wanted: dict[str | None, str] = {None: connection.finmap_account, **connection.accounts}
-    accounts = {one: find_account(connection, name, directory.accounts) for one, name in wanted.items()}
+    found = find_accounts(connection, directory.accounts)
+    accounts = {one: found[name] for one, name in wanted.items()}
     refuse_moved_accounts(con, connection, wanted, accounts)
     keep_settings(con, connection)
     replace_table(
@@ -115,8 +113,7 @@ def check_references(run: ConnectionRun) -> None:
     except Unavailable as error:
         log.info("%s: %s; its accounts are checked after reading", run.connection.name, error)
         return
-    for wanted in (run.connection.finmap_account, *run.connection.accounts.values()):
-        find_account(run.connection, wanted, directory.accounts)
+    find_accounts(run.connection, directory.accounts)
     category_mapping(run.connection, directory)
 
 
@@ -168,12 +165,6 @@ def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now:
         con.execute(sql(table))
 
 
-@cache
-def built_in_rules() -> list[Rule]:
-    text = files("sitniks_finmap").joinpath("rules.toml").read_text("utf-8")
-    return [Rule.model_validate(rule) for rule in tomllib.loads(text)["rules"]]
-
-
 Named = TypeVar("Named", Account, Label)
 
 
@@ -192,15 +183,25 @@ def normal_name(name: str) -> str:
     return " ".join("".join(one for one in plain if unicodedata.category(one) != "Cf").lower().split())
 
 
-def find_account(connection: Connection, wanted: str, accounts: list[Account]) -> Account:
-    """The account with this ID or name. Raises ConfigurationError that lists what exists."""
-    found = named(wanted, accounts)
-    if len(found) == 1:
-        return found[0]
-    what = "is the name of several accounts" if found else "is not among the accounts of the key"
-    remedy = f"{'write the ID as' if found else 'correct'} {_settings(connection, wanted)} in connections.toml"
-    there = ", ".join(f"{account.label} ({account.id}, {account.currency})" for account in accounts) or "none"
-    raise ConfigurationError(f'{connection.name}: Finmap account "{wanted}" {what}; {remedy}. There are: {there}')
+def find_accounts(connection: Connection, accounts: list[Account]) -> dict[str, Account]:
+    """The account of each ID or name that the connection names.
+
+    Raises ConfigurationError that says which are wrong, all of them, and lists what exists.
+    """
+    found: dict[str, Account] = {}
+    wrong = []
+    for wanted in dict.fromkeys([connection.finmap_account, *connection.accounts.values()]):
+        matching = named(wanted, accounts)
+        if len(matching) == 1:
+            found[wanted] = matching[0]
+            continue
+        what = "is the name of several accounts" if matching else "is not among the accounts of the key"
+        remedy = f"{'write the ID as' if matching else 'correct'} {_settings(connection, wanted)} in connections.toml"
+        wrong.append(f'Finmap account "{wanted}" {what}; {remedy}')
+    if wrong:
+        there = ", ".join(f"{account.label} ({account.id}, {account.currency})" for account in accounts) or "none"
+        raise ConfigurationError(f"{connection.name}: {'. '.join(wrong)}. There are: {there}")
+    return found
 
 
 def _settings(connection: Connection, account: str) -> str:
@@ -213,28 +214,33 @@ def _settings(connection: Connection, account: str) -> str:
 def category_mapping(connection: Connection, directory: Directory) -> list[dict[str, str]]:
     """Rows of category_mapping: an income category for income, an expense category for expense.
 
-    Raises ConfigurationError for a name that neither type has, or one has twice.
+    Raises ConfigurationError for every name that neither type has, or one has twice.
     """
-    rows = []
+    rows: list[dict[str, str]] = []
+    wrong, missing = [], False
     for classification, wanted in connection.categories.items():
         for type, labels in directory.categories.items():
             found = named(wanted, labels)
             if len(found) > 1:
-                raise ConfigurationError(
-                    f'{connection.name}: "{wanted}" is the name of several {type} categories; write the ID as '
+                wrong.append(
+                    f'"{wanted}" is the name of several {type} categories; write the ID as '
                     f"categories.{classification} in connections.toml, one of "
                     + ", ".join(category.id for category in found)
                 )
             rows += [{"classification": classification, "type": type, "category": c.id} for c in found]
         if classification not in {row["classification"] for row in rows}:
-            there = "; ".join(
-                f"{type}: {', '.join(c.label for c in labels) or 'none'}"
-                for type, labels in directory.categories.items()
+            missing = True
+            wrong.append(
+                f'there is no Finmap category "{wanted}" for {classification}; correct '
+                f"categories.{classification} in connections.toml"
             )
-            raise ConfigurationError(
-                f'{connection.name}: there is no Finmap category "{wanted}" for {classification}; correct '
-                f"categories.{classification} in connections.toml. There are: {there}"
-            )
+    if wrong:
+        there = "; ".join(
+            f"{type}: {', '.join(c.label for c in labels) or 'none'}" for type, labels in directory.categories.items()
+        )
+        raise ConfigurationError(
+            f"{connection.name}: {'. '.join(wrong)}" + (f". There are: {there}" if missing else "")
+        )
     return rows
 
 

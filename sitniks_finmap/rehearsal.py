@@ -1,0 +1,25 @@
+"""What would become of some transactions under the configuration as it stands; kept nowhere."""
+
+from datetime import timedelta
+
+import duckdb
+
+from sitniks_finmap.assets.reading import store_rows
+from sitniks_finmap.assets.transform import Directory, derive, keep_directory
+from sitniks_finmap.run import ConnectionRun, today
+from sitniks_finmap.schema import sql
+from sitniks_finmap.sitniks_list import Row
+
+
+def rejections(run: ConnectionRun, directory: Directory, rows: list[Row]) -> dict[str, int]:
+    """Why some of these transactions would be rejected → how many, most first. Raises ConfigurationError."""
+    last_day = today(run.connection, run.now())
+    with duckdb.connect() as con:
+        con.execute("set timezone = 'UTC'")
+        for step in ("schema", "views"):
+            con.execute(sql(step))
+        keep_directory(con, run.connection, directory)
+        store_rows(con, run, "transactions", rows, last_day - timedelta(days=1), last_day, run.now())
+        derive(con, run.connection.start_date, last_day, run.now())
+        found = con.execute("select reason, count(*) from rejected_transactions group by all order by 2 desc, 1")
+        return dict(found.fetchall())
