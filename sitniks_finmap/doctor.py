@@ -12,6 +12,7 @@ import duckdb
 from sitniks_finmap import finmap, sitniks
 from sitniks_finmap.assets.transform import Directory, category_mapping, find_accounts, read_directory
 from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection
+from sitniks_finmap.duckdb_files import in_memory
 from sitniks_finmap.figures import counted
 from sitniks_finmap.http import ApiError, KeyRefused, Refused
 from sitniks_finmap.identity import doubt_finmap, doubt_sitniks, is_proven, suspicion
@@ -171,7 +172,7 @@ def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:
         yield Finding("warning", f"no transactions in the last {RECENT.days} days: the fields could not be checked")
         return
     known = run.sitniks.settlement_accounts() if run.connection.accounts else None
-    with duckdb.connect() as con:
+    with in_memory() as con:
         con.execute(sql("schema"))
         con.execute(sql("views"))
         con.execute("create temp table told (amount varchar, text varchar)")

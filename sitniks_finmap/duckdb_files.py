@@ -73,6 +73,14 @@ def interruptible() -> Iterator[None]:
         raise KeyboardInterrupt from None
 
 
+@contextmanager
+def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database of nobody's, gone afterwards; interruptible."""
+    with interruptible(), duckdb.connect() as con:
+        con.execute("set timezone = 'UTC'")
+        yield con
+
+
 def literal(path: Path) -> str:
     return "'" + path.as_posix().replace("'", "''") + "'"
 

@@ -14,11 +14,13 @@ import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.api import execute_run_iterator
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.interrupts import capture_interrupts
 from filelock import FileLock
@@ -34,6 +36,9 @@ from sitniks_finmap.housekeeping import report_killed_runs
 from sitniks_finmap.run import WRONG_CONFIGURATION, open_warehouse, run_resource
 from sitniks_finmap.warehouse import private_folder
 
+# Dagster would start four processes for a run to copy its output into files; Ctrl-C ends each of them with a traceback
+# on the terminal. What the code logs is among the run's events all the same.
+NO_CAPTURE = {"module": NoOpComputeLogManager.__module__, "class": NoOpComputeLogManager.__name__}
 STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
 PACKAGE = Path(__file__).parent
 CHECKS_FAILED = "DagsterAssetCheckFailedError"  # Dagster names the checks; they say it in words
@@ -108,7 +113,7 @@ def _opened(home: Path) -> dg.DagsterInstance:
     )
 
     def opened() -> dg.DagsterInstance:
-        found = dg.DagsterInstance.get()
+        found = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={"compute_logs": NO_CAPTURE}))
         _ = found.run_storage, found.event_log_storage, found.schedule_storage  # asked for, they make theirs
         return found
 

@@ -2,10 +2,9 @@
 
 from datetime import timedelta
 
-import duckdb
-
 from sitniks_finmap.assets.reading import store_rows
 from sitniks_finmap.assets.transform import Directory, derive, keep_directory
+from sitniks_finmap.duckdb_files import in_memory
 from sitniks_finmap.run import ConnectionRun, today
 from sitniks_finmap.schema import sql
 from sitniks_finmap.sitniks_list import Row
@@ -14,8 +13,7 @@ from sitniks_finmap.sitniks_list import Row
 def rejections(run: ConnectionRun, directory: Directory, rows: list[Row]) -> dict[str, int]:
     """Why some of these transactions would be rejected → how many, most first. Raises ConfigurationError."""
     last_day = today(run.connection, run.now())
-    with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'")
+    with in_memory() as con:
         for step in ("schema", "views"):
             con.execute(sql(step))
         keep_directory(con, run.connection, directory)

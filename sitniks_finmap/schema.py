@@ -5,6 +5,8 @@ from importlib.resources import files
 
 import duckdb
 
+from sitniks_finmap.duckdb_files import in_memory
+
 SCHEMA_VERSION = 3
 PLAN_IS_A_VIEW = 3  # from this version on
 
@@ -18,7 +20,7 @@ def sql(name: str) -> str:
 @cache
 def documented() -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
     """Table → what one row of it is, and name, type and meaning of each column, as the schema documents them."""
-    with duckdb.connect() as con:
+    with in_memory() as con:
         con.execute(sql("schema"))
         tables = con.execute("select table_name, coalesce(comment, '') from duckdb_tables()").fetchall()
         columns = con.execute(

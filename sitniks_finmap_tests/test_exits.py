@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from sitniks_finmap import entry
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.launch import instance
 from sitniks_finmap.run import open_warehouse
@@ -243,6 +244,29 @@ def test_a_port_that_is_taken_is_said(connection: Connection, sandbox: Sandbox, 
 # -- Ctrl-C --
 
 
+class Interrupting:
+    """A finder of modules that is interrupted by Ctrl-C at one of them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def find_spec(self, name: str, *rest: object) -> None:
+        if name == self.name:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("module", ["sitniks_finmap.cli", "sitniks_finmap.query"])
+def test_ctrl_c_in_the_first_moment_is_no_traceback(
+    module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(module), *sys.meta_path])
+    monkeypatch.setattr(sys, "argv", ["sitniks-finmap", "sql", "from operations"])
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == 130
+
+
 @pytest.mark.parametrize("moment", ["reading", "delivering", "waiting"])
 def test_ctrl_c_is_one_line_and_130_and_loses_nothing(
     moment: str, connection: Connection, project: Path, sandbox: Sandbox, shop: Shop
@@ -270,7 +294,7 @@ def test_ctrl_c_is_one_line_and_130_and_loses_nothing(
                 while not [one for one in sandbox.requests(api, method=method) if one.path == path]:  # type: ignore
                     with pytest.raises(subprocess.TimeoutExpired):
                         process.wait(0.05)
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all that the command started
             said = process.stdout.read() + process.stderr.read()
     lines = [line for line in said.splitlines() if line and not line[:2].isdigit()]
     assert lines == ["Interrupted. Nothing is lost: run the command again to continue."]

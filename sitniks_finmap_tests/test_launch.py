@@ -150,12 +150,16 @@ ENDLESS = "select max(one.range + other.range) from range(10000000) one, range(1
 
 @contextmanager
 def a_signal_soon(number: signal.Signals) -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:  # as in what a test runner starts in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, signal.pthread_kill, (threading.main_thread().ident or 0, number))
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
