@@ -7,7 +7,17 @@ from datetime import date, datetime, timedelta
 from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, as_shown, merge, settled
 from sitniks_finmap.finmap import Finmap, Operation, Outcome, Write
 from sitniks_finmap.http import ApiError, KeyRefused
-from sitniks_finmap.ledger import DELETED_AFTER, HIDDEN_FOR, LOOK_AGAIN, OUT, Entry, State, look, not_shown
+from sitniks_finmap.ledger import (
+    DELETED_AFTER,
+    HIDDEN_FOR,
+    LOOK_AGAIN,
+    OUT,
+    Entry,
+    State,
+    labels_of,
+    look,
+    not_shown,
+)
 
 MONEY = ("amount", "account", "occurred_at")
 REFUSED_AGAIN = timedelta(days=1)  # a closed period is opened, a right is given: what was refused is tried once a day
@@ -26,6 +36,7 @@ class Task:
     wanted: Content | None
     theirs: Content | None  # what Finmap showed when the plan was made
     edited: list[str]  # what of that a person had changed, as it was shown to whoever approved
+    occasion: str | None  # what a decision about it would be about
     others: list[str]  # keys of the same transaction that must not be in Finmap when this one is created
     entry: Entry | None  # what the ledger knows of it, or of the generation before
 
@@ -107,10 +118,14 @@ class Applier:
             wanted, left_out = replace(whole, **dict.fromkeys(labels)), write.error
             write = self.finmap.create(task.external_id, replace(sent, **dict.fromkeys(labels)))
             writes.append(write)
+            taken: list[str] = []
             if write.outcome is Outcome.APPLIED:
                 taken, refused = self._label(task.external_id, sent, labels, writes)
                 wanted = replace(wanted, **{name: getattr(whole, name) for name in taken})
                 left_out = refused or missing
+            entry = replace(entry, owed=[name for name in entry.owed if name not in taken])
+        elif write.outcome is Outcome.APPLIED:
+            entry = replace(entry, owed=[])
         match write.outcome:
             case Outcome.APPLIED | Outcome.ACCEPTED:
                 return [self._written(entry, task, list(FIELDS), write, wanted, left_out)]
@@ -133,16 +148,49 @@ class Applier:
     def _label(
         self, external_id: str, sent: Content, labels: list[str], writes: list[Write]
     ) -> tuple[list[str], str | None]:
-        """Sets each label by itself on what was just created without; which Finmap took, and why it refused others."""
+        """Sets each label by itself on what has none; which Finmap took, and why it did not take others.
+
+        What it only stored counts as not taken: it is looked for, and set once more.
+        """
         taken, refused = [], None
+
+        def take(name: str, value: str) -> Write:
+            writes.append(self.finmap.update(external_id, sent.type, {name: value}))
+            return writes[-1]
+
         for name in labels:
-            write = self.finmap.update(external_id, sent.type, {name: getattr(sent, name)})
-            writes.append(write)
-            if write.outcome in (Outcome.APPLIED, Outcome.ACCEPTED):
+            write = take(name, getattr(sent, name))
+            tags = sent.tag.split(",") if name == "tag" and sent.tag else []
+            if write.outcome is Outcome.REFUSED and len(tags) > 1:  # one that is gone must not cost the others
+                there: list[str] = []
+                for tag in tags:
+                    write = take(name, ",".join([*there, tag]))
+                    there += [tag] * (write.outcome is Outcome.APPLIED)
+                if there:
+                    taken.append(name)
+                    continue
+            if write.outcome is Outcome.APPLIED:
                 taken.append(name)
-            else:
+            elif write.outcome is not Outcome.ACCEPTED:
                 refused = write.error
         return taken, refused
+
+    def _hand_over(self, task: Task, entry: Entry, theirs: Content, writes: list[Write]) -> Entry:
+        """Sets what a person had set on the generation before and Finmap has not taken yet. Refused on two days, it is
+        let go: the project or tag is gone.
+        """
+        ours = self._with_carried(entry, theirs)
+        wanted = replace(ours, tag=",".join(dict.fromkeys(ours.tag.split(","))) if ours.tag else None)
+        taken, why = self._label(entry.external_id, wanted, entry.owed, writes)
+        left = [name for name in entry.owed if name not in taken]
+        if writes[-1].outcome is Outcome.REFUSED and entry.refused is not None:
+            return replace(entry, owed=[], refused=None, last_error=None, next_attempt_at=None)
+        if left and why:
+            return replace(
+                entry, owed=left, refused=task.wanted, last_error=why, next_attempt_at=self.now() + REFUSED_AGAIN
+            )
+        due = self.now() + LOOK_AGAIN if left else None
+        return replace(entry, owed=left, refused=None, last_error=None, next_attempt_at=due)
 
     def _taken(self, task: Task, entry: Entry, key: str, other: Operation) -> list[Entry]:
         """Another generation of the transaction is there: it is never created beside it."""
@@ -152,6 +200,8 @@ class Applier:
             # It was never gone, or somebody put it back; or the ledger was lost and did not know of it.
             known = known or Entry(key, task.transaction_id, generation, task.day, State.VERIFIED)
             return [look(known, other.content, self.now(), self._tag)]
+        if task.entry and task.entry.external_id != task.external_id:
+            return [task.entry]  # somebody put an even older one back: the next look makes that the operation
         return [self._retry(entry, f"{key} is still in Finmap; it is deleted first", LOOK_AGAIN, State.FAILED)]
 
     def _hidden(self, entry: Entry) -> Entry:
@@ -177,7 +227,7 @@ class Applier:
             return [self._absent(entry, task)]
         if entry.verified_at or entry.applied_at:
             return [self._missing(entry)]
-        return self._create(replace(task, others=[]), writes, seen)  # accepted once: under its key it is never two
+        return self._create(task, writes, seen)  # accepted once: under its key it is never two
 
     def _missing(self, entry: Entry) -> Entry:
         """It was there and is not shown. A second look, hours later, makes it a deletion by a person."""
@@ -196,8 +246,9 @@ class Applier:
             seen.append(found)
             return [self._retry(entry, "Finmap has accepted the deletion and still shows it", LOOK_AGAIN)]
         entry = replace(
-            look(entry, theirs, now, self._tag), deleting=None, deleting_at=None, attempts=entry.attempts + 1
-        )
+            look(entry, theirs, now, self._tag, late=not self._may_still_come(entry)),
+            deleting=None, deleting_at=None, attempts=entry.attempts + 1,
+        )  # fmt: skip
         if wanted is None or entry.shown is None:
             seen.append(found)
             return [entry]
@@ -208,9 +259,14 @@ class Applier:
         approved = task.approved and not self._edited_since(task, entry, theirs, compared.conflicts)
         changes = compared.changes + (compared.conflicts if approved else [])
         # What Finmap only stored, and did not carry out in time, is sent once more.
+        # So is what is wanted instead of it, even if Finmap shows just that: it may carry the other out later.
         changes += [
-            n for n in entry.unseen if n not in changes and as_shown(sendable, n, self._tag) != getattr(theirs, n)
-        ]
+            n for n in entry.unseen
+            if n not in changes + compared.kept + compared.conflicts and (
+                as_shown(sendable, n, self._tag) != getattr(theirs, n)
+                or (entry.written and getattr(entry.written, n) != getattr(sendable, n))
+            )
+        ]  # fmt: skip
         if task.approved and entry.written and not changes:
             other = [n for n in MONEY if getattr(entry.written, n) != getattr(entry.shown, n)]
             changes = [n for n in other if not self._edited_since(task, entry, theirs, [n])]
@@ -225,6 +281,8 @@ class Applier:
         if not changes:
             seen.append(found)
             done = settled(entry.written or sendable, sendable, but_for if entry.written else [])
+            if entry.owed and not left_out:
+                return [self._hand_over(task, replace(entry, written=done, day=task.day), theirs, writes)]
             return [replace(entry, written=done, day=task.day, **self._noted(task, left_out))]
         patched = self._patch(task, entry, sendable, changes, but_for, writes, left_out)
         if writes[-1].outcome is Outcome.ACCEPTED:  # what differs from this later is the patch, carried out
@@ -257,8 +315,14 @@ class Applier:
         told = settled(entry.written or wanted, wanted, but_for if entry.written else [])
         match write.outcome:
             case Outcome.APPLIED | Outcome.ACCEPTED:
-                again = set(changes) <= set(entry.unseen)
-                return self._written(entry, task, changes, write, told, left_out, last=again)
+                before = entry.written
+                again = before is not None and all(
+                    name in entry.unseen and getattr(before, name) == getattr(told, name) for name in changes
+                )
+                done = self._written(entry, task, changes, write, told, left_out, last=again)
+                # What was only stored before may still be carried out, over this: then it is no edit of a person's.
+                stored = before is not None and entry.applied_at is None and any(n in entry.unseen for n in changes)
+                return replace(done, intents=[before]) if stored and before and not again else done
             case Outcome.REFUSED:
                 return self._refused(entry, task, write.error)
         return self._failed(replace(entry, intents=_with(entry.intents, told)), task, write.error)
@@ -304,7 +368,7 @@ class Applier:
         twice = entry.missing_since is not None and now - entry.missing_since >= DELETED_AFTER
         never_seen = not (entry.verified_at or entry.applied_at) and entry.delivered
         may_come = never_seen and entry.sent_at is not None and now - entry.sent_at < DELETED_AFTER
-        action = entry.deleting or task.action
+        action = task.action if task.action == "rollback" else entry.deleting or task.action
         if (answered or twice) and not may_come:
             ends_as = State.ROLLED_BACK if action == "rollback" else State.WITHDRAWN
             return replace(
@@ -319,12 +383,18 @@ class Applier:
         return replace(entry, state=State.SENT, next_attempt_at=self.now() + LOOK_AGAIN, last_error=why)
 
     def _begun(self, entry: Entry, task: Task) -> Entry:
-        return replace(entry, deleting=entry.deleting or task.action, deleting_at=entry.deleting_at or self.now())
+        action = task.action if task.action == "rollback" else entry.deleting or task.action
+        return replace(entry, deleting=action, deleting_at=entry.deleting_at or self.now())
 
     def _may_still_go(self, entry: Entry) -> bool:
         """Whether Finmap accepted the deletion so lately that it may only not have done it yet."""
         begun = entry.deleting_at
         return entry.state is State.SENT and begun is not None and self.now() - begun < DELETED_AFTER
+
+    def _may_still_come(self, entry: Entry) -> bool:
+        """Whether Finmap stored a write so lately that it may carry it out over the one that it has done since."""
+        stored, done = entry.sent_at, entry.applied_at
+        return stored is not None and done is not None and stored < done and self.now() - stored < DELETED_AFTER
 
     def _replace(self, task: Task, writes: list[Write], seen: list[Operation]) -> list[Entry]:
         """Deletes one generation and, once it is seen gone, creates the next: an income cannot be made an expense."""
@@ -334,7 +404,7 @@ class Applier:
             if found := self.finmap.details(entry.external_id):
                 seen.append(found)
                 return [look(entry, found.content, self.now(), self._tag)]
-            own = replace(task, action="create", external_id=entry.external_id, generation=entry.generation, others=[])
+            own = replace(task, action="create", external_id=entry.external_id, generation=entry.generation)
             return self._create(own, writes, seen)
         if not entry.deleting and self.finmap.details(entry.external_id) is None:
             return [self._missing(entry)]
@@ -357,7 +427,10 @@ class Applier:
         if task.entry and task.entry.external_id == task.external_id and task.entry.state not in OUT:
             return task.entry
         carried = task.entry.carried if task.entry else None
-        return Entry(task.external_id, task.transaction_id, task.generation, task.day, State.FAILED, carried=carried)
+        owed = labels_of(carried, task.wanted.type) if task.wanted else []
+        return Entry(
+            task.external_id, task.transaction_id, task.generation, task.day, State.FAILED, carried=carried, owed=owed
+        )
 
     def _written(
         self, entry: Entry, task: Task, names: list[str], write: Write, told: Content, left_out: str | None, *,

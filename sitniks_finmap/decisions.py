@@ -176,13 +176,23 @@ def plan_rollback(
 def fill_rollback(con: duckdb.DuckDBPyConnection, planned: list[RolledBack]) -> None:
     """Makes `tasks` of a rollback that a person confirmed."""
     con.execute("delete from tasks")
+    # What was begun in place of them and never came to be goes with them.
+    con.execute(
+        """
+        update finmap_upload set state = 'rolled_back', intents = []
+        where coalesce(written, shown) is null and transaction_id in (
+            select transaction_id from finmap_upload where list_contains($1::varchar[], external_id)
+        )
+        """,
+        [[one.external_id for one in planned if one.standing == "go"]],
+    )
     con.execute(
         """
         insert into tasks by name
         select
             row_number() over (order by shown.occurred_at desc, external_id) as position,
             'rollback' as action, $force as approved, transaction_id, external_id, generation, day,
-            null as wanted, null as theirs, [] as edited, external_id as known_as, [] as others
+            null as wanted, null as theirs, [] as edited, null as occasion, external_id as known_as, [] as others
         from finmap_upload
         where list_contains($keys::varchar[], external_id)
         """,

@@ -202,8 +202,10 @@ class Courier:
             keep_seen(con, [operation for _, one in ended for operation in one.seen], self.now())
             absent = [entry.external_id for entry in entries if entry.missing_since]
             con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [absent])
-            done = [[task.transaction_id, task.action] for task, one in ended if _is_done(one)]
-            con.execute("delete from decisions where list_contains($1::varchar[][], [transaction_id, action])", [done])
+            done = [[task.transaction_id, task.action, task.occasion] for task, one in ended if _is_done(one)]
+            con.execute(
+                "delete from decisions where list_contains($1::varchar[][], [transaction_id, action, occasion])", [done]
+            )
         failpoint("results_committed")
         for _, one in ended:
             delivery.states[one.state] = delivery.states.get(one.state, 0) + 1
@@ -255,6 +257,10 @@ def keep_carried(con: duckdb.DuckDBPyConnection, task: Task) -> Task:
             "update finmap_upload set carried = $1 where external_id in ($2, $3)",
             [asdict(carried) if carried else None, task.entry.external_id, task.external_id],
         )
+        con.execute(
+            "update finmap_upload set owed = labels_of(carried, $1) where external_id = $2 and external_id <> $3",
+            [task.wanted.type if task.wanted else None, task.external_id, task.entry.external_id],
+        )
     return replace(task, entry=replace(task.entry, carried=carried))
 
 
@@ -270,17 +276,20 @@ def forget_begun(con: duckdb.DuckDBPyConnection, tasks: list[Task]) -> None:
 
 def _task(
     action: str, approved: bool, transaction_id: str, external_id: str, generation: int, day: date,
-    wanted: dict | None, theirs: dict | None, edited: list[str], others: list[str], entry: dict | None,
+    wanted: dict | None, theirs: dict | None, edited: list[str], occasion: str | None, others: list[str],
+    entry: dict | None,
 ) -> Task:  # fmt: skip
     known = entry_of(entry) if entry else None
-    contents = content_of(wanted), content_of(theirs)
-    return Task(action, approved, transaction_id, external_id, generation, day, *contents, edited, others, known)
+    return Task(
+        action, approved, transaction_id, external_id, generation, day, content_of(wanted), content_of(theirs), edited,
+        occasion, others, known,
+    )  # fmt: skip
 
 
 TASKS = """
     select
         t.position, t.action, t.approved, t.transaction_id, t.external_id, t.generation, t.day, t.wanted, t.theirs,
-        t.edited, t.others,
+        t.edited, t.occasion, t.others,
         if(l.external_id is null, null, l) as entry
     from tasks t
     left join finmap_upload l on l.external_id = t.known_as

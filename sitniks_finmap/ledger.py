@@ -48,6 +48,7 @@ class Entry:
     deleting_at: datetime | None = None
     refused: Content | None = None
     carried: Content | None = None
+    owed: list[str] = field(default_factory=list)
     attempts: int = 0
     last_error: str | None = None
     next_attempt_at: datetime | None = None
@@ -122,6 +123,7 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
             written=done,
             shown=shown,
             intents=[] if done or late else entry.intents,
+            owed=_owed(entry, theirs),
             looked_at=now,
             verified_at=now,
             missing_since=None,
@@ -137,14 +139,19 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
             match = base
         if match is not None:
             written[name], shown[name] = getattr(match, name), has
+        elif created and name in PEOPLES_FIELDS and has is None:
+            written[name] = shown[name] = None  # money goes without its labels, if need be: it did not take this one
         elif created:
             alike = name in PEOPLES_FIELDS or spelled_alike(name, getattr(base, name), has)
             shown[name] = has if alike else as_shown(base, name, tag_id)
         elif name in entry.unseen:
-            if entry.applied_at or has != was or entry.shown is None:
+            if entry.applied_at or entry.shown is None:
                 shown[name] = has
-            else:
+            elif has == was:
                 unseen.append(name)  # only stored: what is shown is from before
+            elif name == "tag" or spelled_alike(name, getattr(base, name), has):
+                shown[name] = has
+            # Else a person changed it, while what we sent waited: it is hers.
         elif has != was:
             alike = next((one for one in entry.intents if _may_be(name, one, base, has)), None)
             if alike is not None:
@@ -153,7 +160,9 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
         shown |= _without_carried(shown, entry.carried)
     done = not entry.intents or all(as_shown(entry.intents[-1], n, tag_id) == getattr(theirs, n) for n in FIELDS)
     intents = [] if late or created or done else entry.intents
+    owed = _owed(entry, theirs)
     waits = bool(unseen or intents)
+    due = waits or entry.refused or entry.deleting or owed
     return replace(
         entry,
         state=entry.state if waits and entry.state not in OUT else _shown_state(entry),
@@ -161,14 +170,34 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
         shown=Content(**shown),
         unseen=unseen,
         intents=intents,
-        next_attempt_at=entry.next_attempt_at if waits or entry.refused or entry.deleting else None,
-        last_error=entry.last_error if waits or entry.refused or entry.deleting else None,
+        owed=owed,
+        next_attempt_at=entry.next_attempt_at if due else None,
+        last_error=entry.last_error if due else None,
         verified_at=now,
         looked_at=now,
         missing_since=None,
         deleting=None if entry.state in OUT else entry.deleting,
         deleting_at=None if entry.state in OUT else entry.deleting_at,
     )
+
+
+def labels_of(carried: Content | None, type: str) -> list[str]:
+    """The fields that a person had set and that an operation of this type can have."""
+    if carried is None:
+        return []
+    names = [name for name in PEOPLES_FIELDS if getattr(carried, name)]
+    return [name for name in names if name != "category" or carried.type == type]
+
+
+def _owed(entry: Entry, theirs: Content) -> list[str]:
+    """What of a person's labels is not there yet: whatever stands in its place is a choice of hers, too."""
+    tags = set((theirs.tag or "").split(","))
+    return [
+        name
+        for name in entry.owed
+        if entry.carried
+        and (not set((entry.carried.tag or "").split(",")) <= tags if name == "tag" else getattr(theirs, name) is None)
+    ]
 
 
 def _without_carried(shown: dict[str, Any], carried: Content) -> dict[str, Any]:

@@ -82,7 +82,7 @@ CHANGED = """
     join shown_operations f using (external_id)
     semi join (from finmap_operations where read_at = $1) r on r.external_id = l.external_id
     where l.state <> 'verified' or l.missing_since is not null or len(l.unseen) > 0 or len(l.intents) > 0
-        or l.shown is null
+        or l.shown is null or len(l.owed) > 0
         or (l.written is not null and len(differing_fields(f.content, l.shown)) > 0
             and len(differing_fields(f.content, l.written)) < len(differing_fields(f.content, l.shown)))
 """
@@ -142,7 +142,8 @@ def adopt(con: duckdb.DuckDBPyConnection, run: ConnectionRun, operations: list[O
 ADOPTABLE = """
     select distinct named
     from (select unnest($1::varchar[]) as named)
-    join raw_sitniks_transactions t on t.transaction_id = named or lower(t.transaction_id) = named
+    join raw_sitniks_transactions t on t.transaction_id = named
+        or lower(url_encode(t.transaction_id)) = lower(url_encode(named))
     left join current_uploads l using (transaction_id)
     where l.state is null or l.state in ('withdrawn', 'deleted', 'rolled_back') or exists (from rebuilt_ledger)
 """

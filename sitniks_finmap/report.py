@@ -26,7 +26,9 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         ).fetchall()
         total = sum(count for *_, count, _ in sums)
         rejected = con.execute(f"select reason, count(*) {REJECTED} group by all order by 2 desc, 1", days).fetchall()
-        rows = con.execute(f"{PLAN_ROWS} limit $1", [SHOWN]).fetchall()
+        waiting = sum(count for standing, *_, count, _ in sums if standing == "pending")
+        # Whatever waits for a person is shown: `approve --yes` takes what was.
+        rows = con.execute(f"{PLAN_ROWS} limit $1", [max(SHOWN, waiting)]).fetchall()
         note_shown(con, utc_now())
     going = sum(count for standing, *_, count, _ in sums if standing == "go")
     out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {going:,} to write")
@@ -48,8 +50,8 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
             out.print(
                 f"      [yellow]{standing}: {escape(why)}{f'; {hint}' if hint and standing == 'pending' else ''}[/]"
             )
-    if total > SHOWN:
-        out.print(f"  … and {total - SHOWN:,} more; --json has them all")
+    if total > len(rows):
+        out.print(f"  … and {total - len(rows):,} more; --json has them all")
 
 
 def plan_json(connection: Connection, first_day: date, last_day: date) -> list[dict[str, object]]:
@@ -90,13 +92,11 @@ def print_changes(
         if changes
         else f"{connection.name}: nothing is pending"
     )
-    for one in changes[:SHOWN]:
+    for one in changes:
         out.print(
             f"  {one.action} {one.day} {one.type:<7} {money(one.amount):>12}  [dim]{escape(one.external_id)}[/]"
             f"  [yellow]{escape(one.why or '')}[/]"
         )
-    if len(changes) > SHOWN:
-        out.print(f"  … and {len(changes) - SHOWN:,} more; `sitniks-finmap preview --json` has them all")
     if came_since:
         out.print(f"  {came_since:,} more came since `preview` was shown last; they stay pending")
     for kind, count in others.items():

@@ -1,5 +1,6 @@
 """A shop's books over time: managers in Sitniks, an accountant in Finmap, our sync between them, without Dagster."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +17,7 @@ from sitniks_finmap.connections import Connection, data_folder
 from sitniks_finmap.decisions import decide
 from sitniks_finmap.delivery import Delivery
 from sitniks_finmap.duckdb_files import close_file
+from sitniks_finmap.failpoint import KILLED, arm
 from sitniks_finmap.readback import read_back
 from sitniks_finmap.run import ConnectionRun
 from sitniks_finmap.sandbox import RecordedRequest, Sandbox, Shop
@@ -129,6 +131,18 @@ class Books:
 
     def deliver(self, first: date = START, last: date = TODAY, **options: Any) -> Delivery:
         return deliver(self.run, first, last, now=self.clock, **options)
+
+    def be_killed_delivering(self, where: str) -> None:
+        """A delivery in a process of its own, killed at this failpoint; an hour passes."""
+        self.warehouse.close()
+        if (child := os.fork()) == 0:
+            try:
+                arm(where)
+                self.deliver()
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+        self.clock.forward(3600)
 
     def look(self, first: date = START, last: date = TODAY) -> None:
         """Finmap → finmap_operations, differences, reconciliation."""

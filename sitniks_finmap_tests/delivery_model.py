@@ -359,8 +359,9 @@ class Model:
     def _keep(self, after: World, task: Task, entries: list[Entry]) -> None:
         """What the courier commits."""
         known = {key_of(task.entry.external_id): task.entry} if task.entry else {}
-        if task.external_id not in {one.external_id for one in entries} and key_of(task.external_id) not in known:
-            after.ledger.pop(key_of(task.external_id), None)
+        begun = after.ledger.get(key_of(task.external_id))
+        if begun and begun.attempts == 0 and key_of(task.external_id) not in known:
+            del after.ledger[key_of(task.external_id)]
         for one in entries:
             key = key_of(one.external_id)
             self.edges.add(Edge(known[key].state if key in known else NEW, task.action, one.state))

@@ -250,3 +250,39 @@ def test_what_was_written_is_read_back_whichever_days_are_synced_next(books: Boo
     books.sync(recent, TODAY)
     assert set(books.states().values()) == {"verified"}
     assert books.rows("select count(*), sum(finmap_income_sum - sitniks_income_sum) from reconciliation") == [(1, 0)]
+
+
+# -- What the last read did not show is not created: it may be gone, or another company's --
+
+
+def test_not_when_it_was_refused_before(books: Books) -> None:
+    books.sell_many(2)
+    books.sandbox.fault(Fault("status", "finmap", method="POST", path="/operations/income", status=400, times=2))
+    books.sync()
+    assert books.shop.delete_transaction("tx_1")
+    books.sync()
+    assert sorted(books.finmap()) == ["tx_2"]
+
+
+def test_not_when_a_person_approved_that_it_is_created_again(books: Books) -> None:
+    books.sell_many(2)
+    books.sync()
+    books.throw_out_and_be_believed(1)
+    assert books.decide("approve", recreate=True) == 1
+    assert books.shop.delete_transaction("tx_1")
+    books.sync()
+    assert sorted(books.finmap()) == ["tx_2"]
+
+
+def test_not_while_nothing_was_read_since(books: Books) -> None:
+    books.sell(1, at=days_ago(9))
+    books.sell(2)
+    books.read()
+    assert books.shop.delete_transaction("tx_1")
+    books.clock.forward(3600)
+    books.read()
+    for _ in range(3):
+        books.deliver(every_failed=False)  # as a sensor does
+        books.clock.forward(25 * 3600)
+    assert sorted(books.finmap()) == ["tx_2"]
+    assert books.plan() == [("tx_1", "create", "go")]

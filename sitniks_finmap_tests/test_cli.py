@@ -187,6 +187,16 @@ def test_a_preview_tells_what_it_leaves_out_and_into_which_account_the_rest_goes
     }  # fmt: skip
 
 
+def test_all_that_waits_for_a_person_is_printed(connect: Callable[..., Connection], shop: Shop, home: None) -> None:
+    connect(start_date=TODAY - timedelta(days=3), on_change="ask", max_change_share=1.0)
+    shop.put_transactions([transaction(n) for n in range(60)])
+    assert command("sync").exit_code == 0
+    shop.put_transactions([transaction(n, "1499.90") for n in range(60)])
+    for said in (command("preview").output, command("approve", answer="n\n").output):
+        assert all(f" u1:tx_{n} " in said for n in range(60))
+    assert "u1: 60 approved" in command("approve", "--yes").output
+
+
 def test_a_rollback_asks_first(synced: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
     sandbox.forget_requests()
     result = command("rollback", "--run", "first", answer="n\n")

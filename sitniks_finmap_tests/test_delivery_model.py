@@ -34,7 +34,7 @@ def test_whatever_happens_there_is_at_most_one_operation_and_in_the_end_just_wha
         worlds = distinct([after for world in worlds for after in changes(world)])
         now += timedelta(minutes=minutes)
     assert len(worlds) > courses
-    for _ in range(7):
+    for _ in range(10):
         worlds = model.sync(worlds, now, harm=False)
         now += QUIET
 

@@ -83,6 +83,17 @@ def test_a_ledger_that_is_rebuilt_beside_itself_knows_keys_in_lower_case(books: 
         assert (books.states(), books.plan()) == ({"TX_1": "verified"}, [])
 
 
+def test_an_id_in_two_alphabets_is_known_in_lower_case(keep_books: Keep) -> None:
+    books = keep_books(max_change_share=1.0)
+    books.shop.ledger.spelling = LOWER
+    books.sell(1, id="TX_Ж1")
+    books.sync()
+    books.warehouse.lose()
+    for _ in range(3):
+        books.sync()
+    assert books.reasons() == []
+
+
 def test_an_older_generation_under_a_key_in_lower_case_is_found_after_a_lost_file(keep_books: Keep) -> None:
     books = keep_books(max_change_share=1.0)
     books.shop.ledger.spelling = LOWER

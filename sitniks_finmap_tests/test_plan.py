@@ -80,9 +80,9 @@ def test_a_change_of_one_field_is_a_patch_of_only_that(keep_books: Keep) -> None
     books = keep_books()
     for label in (sales, gifts):
         books.shop.add_category("income", label)
-    with_rules = keep_books(**settings).run.connection.model_dump()
-    with_rules["rules"] = [{"classification": "gift", "sign": "income", "description": ["подарунок"]}]
-    books.configure(Connection.model_validate(with_rules))
+    settings["rules"] = [{"classification": "gift", "sign": "income", "description": ["подарунок"]}]
+    plain = books.run.connection.model_dump()
+    books.configure(Connection.model_validate(plain | settings))
     shape = {"counterparty": "Олена", "source": "Alpha", "orderId": 1, "settlementAccountId": 1}
     for number in range(1, 9):
         books.put_order(number, "Новий")

@@ -7,7 +7,7 @@ create or replace temp table lowered as
 select l.external_id, l.generation, any_value(t.transaction_id) as transaction_id
 from finmap_upload l
 anti join latest_transactions own on own.transaction_id = l.transaction_id
-join latest_transactions t on lower(t.transaction_id) = l.transaction_id
+join latest_transactions t on lower(url_encode(t.transaction_id)) = lower(url_encode(l.transaction_id))
 where l.written is null
     and l.shown is not null
     and l.external_id = lower(l.external_id)

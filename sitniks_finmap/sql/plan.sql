@@ -9,6 +9,8 @@ with subjects as (
         o.content as wanted,
         l.external_id as known_as,
         coalesce(g.last_generation, 1) as last_generation,
+        coalesce(g.last_delivered, 0) as last_delivered,
+        g.begun_generation,
         coalesce(l.generation, 1) as generation,
         l.state,
         l.written,
@@ -20,6 +22,7 @@ with subjects as (
         l.written is not null or l.shown is not null as delivered,
         l.verified_at is not null or l.applied_at is not null as was_there,
         len(coalesce(l.intents, [])) > 0 as unsettled,
+        len(coalesce(l.owed, [])) > 0 as owes,
         f.content as theirs,
         r.reason as rejected,
         t.last_seen_at,
@@ -54,8 +57,18 @@ with subjects as (
     left join shown_operations f on f.external_id = l.external_id
     left join rejected_transactions r on r.transaction_id = l.transaction_id
     left join latest_transactions t on t.transaction_id = coalesce(o.transaction_id, l.transaction_id)
-    left join (select transaction_id, max(generation) as last_generation from finmap_upload group by all) g
-        on g.transaction_id = l.transaction_id
+    left join (
+        select
+            transaction_id,
+            max(generation) as last_generation,
+            max(generation) filter (coalesce(written, shown) is not null) as last_delivered,
+            -- A replacement that was interrupted goes on under the key that it began with.
+            max(generation) filter (
+                coalesce(written, shown) is null and state not in ('withdrawn', 'deleted', 'rolled_back')
+            ) as begun_generation
+        from finmap_upload
+        group by all
+    ) g on g.transaction_id = l.transaction_id
     cross join settings s
 ),
 compared as (
@@ -93,7 +106,7 @@ actions as (
             when wanted.type <> theirs.type and (len(changed) > 0 or len(other_money) > 0) then 'replace'
             when len(changed) > 0 or len(other_money) > 0 then 'update'
             when state = 'failed' or next_attempt_at is not null or missing_since is not null or deleting is not null
-                or unsettled then 'verify'
+                or unsettled or owes then 'verify'
         end as action
     from compared
 ),
@@ -101,6 +114,7 @@ occasions as (
     select
         a.*,
         action in ('create', 'recreate') and state in ('withdrawn', 'deleted', 'rolled_back') or action = 'replace' as anew,
+        if(begun_generation > generation, begun_generation, last_generation + 1) as next_generation,
         list_intersect(list_distinct(changed || other_money), edited)
             || if(list_contains(edited, 'type') and len(changed) > 0, ['type'], []) as conflicts,
         action in ('update', 'replace', 'withdraw') and not (
@@ -233,7 +247,7 @@ judged as (
             when w.action = 'withdraw' and len(w.edited) > 0
                 or w.action = 'replace' and len(but_for_peoples_fields(w.edited)) > 0
                 then {'standing': 'pending', 'kind': 'conflict', 'why': 'a person edited it in Finmap'}
-            when w.action = 'replace' and w.last_generation > w.generation then {
+            when w.action = 'replace' and w.last_delivered > w.generation then {
                 'standing': 'pending', 'kind': 'conflict',
                 'why': 'a person put it back in Finmap in place of a newer operation'}
             when w.action = 'withdraw' and w.rejected is not null then {
@@ -268,8 +282,13 @@ select
     j.verdict.why as why,
     j.due_at,
     j.day,
-    if(j.anew, coalesce(j.first_external_id, split_part(j.known_as, ':', 1) || ':' || split_part(j.known_as, ':', 2)) || ':' || (j.last_generation + 1), coalesce(j.known_as, j.first_external_id)) as external_id,
-    if(j.anew, j.last_generation + 1, j.generation) as generation,
+    if(
+        j.anew,
+        coalesce(j.first_external_id, split_part(j.known_as, ':', 1) || ':' || split_part(j.known_as, ':', 2))
+            || ':' || j.next_generation,
+        coalesce(j.known_as, j.first_external_id)
+    ) as external_id,
+    if(j.anew, j.next_generation, j.generation) as generation,
     j.known_as,
     j.state,
     coalesce(j.wanted, j.written, j.shown).type as type,
@@ -316,7 +335,10 @@ from (
     from finmap_upload l
     join current_uploads newer on newer.transaction_id = l.transaction_id and newer.generation > l.generation
     left join shown_operations f on f.external_id = l.external_id
-    where f.content is not null
+    -- When the newer is taken out as well, the next look makes this one the operation again.
+    where newer.state not in ('withdrawn', 'deleted', 'rolled_back') and (
+        f.content is not null
         or l.state not in ('withdrawn', 'deleted', 'rolled_back') and coalesce(l.written, l.shown) is not null
+    )
 ) e
 left join decisions d on d.transaction_id = e.transaction_id and d.action = 'withdraw' and d.occasion = e.occasion;

@@ -249,6 +249,7 @@ create table finmap_upload (
     deleting_at timestamptz,
     refused struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
     carried struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    owed varchar[] not null default [],
     attempts integer not null default 0,
     last_error varchar,
     next_attempt_at timestamptz,
@@ -273,6 +274,7 @@ comment on column finmap_upload.deleting is 'withdraw, replace or rollback: a de
 comment on column finmap_upload.deleting_at is 'When that deletion began.';
 comment on column finmap_upload.refused is 'What Finmap refused, in whole or in part.';
 comment on column finmap_upload.carried is 'What a person had set on it when we deleted it: the next generation takes it over.';
+comment on column finmap_upload.owed is 'Fields of carried that Finmap has not taken yet.';
 comment on column finmap_upload.attempts is 'How often it was tried.';
 comment on column finmap_upload.last_error is 'Why the last attempt did not succeed.';
 comment on column finmap_upload.next_attempt_at is 'When it is due again: a failed one is tried, one that Finmap only stored is looked up.';
@@ -407,6 +409,7 @@ create table tasks (
     wanted struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
     theirs struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
     edited varchar[] not null,
+    occasion varchar,
     known_as varchar,
     others varchar[] not null
 );

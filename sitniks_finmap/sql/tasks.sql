@@ -13,9 +13,10 @@ select
     p.wanted,
     p.theirs,
     p.edited,
+    p.occasion,
     p.known_as,
     case
-        when p.action not in ('create', 'recreate', 'replace') then []
+        when p.wanted is null then []
         -- After the file was lost: a generation that no list showed may be there.
         when p.generation = 1 and p.state is null and p.occurred_at <= (select rebuilt_at from rebuilt_ledger)
             then [p.external_id || ':2']
@@ -32,6 +33,10 @@ where p.standing = 'go'
         or p.due_at <= $now
         or ($every_failed and p.state in ('failed', 'refused') and p.occurred_at <= $now)
     )
+    -- What the last read did not show is not created: the next read says whether it is gone, or never was this company's.
+    and not (p.action in ('create', 'recreate', 'replace') and p.transaction_id in (
+        select transaction_id from latest_transactions where missing_at is not null and gone_at is null
+    ))
     -- Nothing is created while another generation is not known to be gone.
     and not (p.action in ('create', 'recreate') and exists (
         from planned o where o.transaction_id = p.transaction_id and o.external_id <> p.external_id

@@ -1,8 +1,9 @@
 -- What the tables are read through; made anew whenever the schema version rises.
 -- Macros say `case` and never `if(…)`: DuckDB 2 stores that as a function, which older versions do not have.
 
--- One row is the operation of one transaction in the ledger: its highest generation that is not taken out, for a person
--- may put an older one back in place of a newer; or the last, when none is left.
+-- One row is the operation of one transaction in the ledger: the highest generation that Finmap had and that is not
+-- taken out, for a person may put an older one back in place of a newer. Else the highest that is still to be created,
+-- or the last that Finmap had: a generation that never came to be says nothing about one that did.
 create or replace view current_uploads as
 select l.*
 from finmap_upload l
@@ -10,7 +11,12 @@ join (
     select
         transaction_id,
         coalesce(
-            max(generation) filter (state not in ('withdrawn', 'deleted', 'rolled_back')), max(generation)
+            max(generation) filter (
+                state not in ('withdrawn', 'deleted', 'rolled_back') and coalesce(written, shown) is not null
+            ),
+            max(generation) filter (state not in ('withdrawn', 'deleted', 'rolled_back')),
+            max(generation) filter (coalesce(written, shown) is not null),
+            max(generation)
         ) as generation
     from finmap_upload
     group by all
@@ -74,6 +80,14 @@ create or replace macro differing_fields(a, b) as list_filter([
 create or replace macro but_for_peoples_fields(fields) as list_filter(
     fields, lambda field : field not in ('category', 'tag', 'project', 'counterparty')
 );
+
+-- The fields that a person had set on an operation and that one of this type can have.
+create or replace macro labels_of(taken_over, kind) as list_filter([
+    case when taken_over.category is not null and taken_over.type = kind then 'category' end,
+    case when taken_over.tag is not null then 'tag' end,
+    case when taken_over.project is not null then 'project' end,
+    case when taken_over.counterparty is not null then 'counterparty' end
+], lambda field : field is not null);
 
 -- Without those that the next generation has taken over as they are.
 create or replace macro but_for_carried(fields, has, was, taken_over) as case when taken_over is null then fields else
