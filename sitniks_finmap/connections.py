@@ -296,7 +296,10 @@ def _each_company_once(
         sitniks, finmap = (bare_key(os.environ.get(variable, "")).casefold() for variable in sides)
         pair = (sitniks, finmap)
         if all(pair) and pair in first:
-            why = f"{connection.name}: has the same two keys as {first[pair]}; everything would be posted twice"
+            why = (
+                f"{connection.name}: has the same two keys as {first[pair]}: everything would be posted twice. Delete "
+                "one of the two tables, or give it keys of its own"
+            )
             wrong.append(WrongConnection(connection.name, why))
             continue
         first[pair] = prefixes[connection.key_prefix] = connection.name

@@ -74,7 +74,7 @@ def _decide(
     from sitniks_finmap.report import print_changes
     from sitniks_finmap.run import open_warehouse
 
-    found, connections = 0, choose_valid(name)
+    found, unseen, connections = 0, 0, choose_valid(name)
     misused = tell_wrong(name)
     for one in connections:
         warehouse = open_warehouse(one)
@@ -90,15 +90,15 @@ def _decide(
             others = decisions.other_kinds(con, changes)
         print_changes(out, one, changes, fresh - len(changes), others)
         found += len(changes)
+        unseen += fresh - len(changes)
         if changes and (yes or _confirmed(decision, len(changes))):
             with warehouse.run(wait=60), warehouse.transaction() as con:
                 decided = decisions.keep_decisions(con, changes, decision, utc_now())
             done = "approved; the next sync applies them" if decision == "approve" else "dismissed"
             out.print(f"{one.name}: {decided:,} {done}")
     if transaction and not found:
-        out.print(
-            f"{MARKS['error']} nothing to {decision} for {escape(transaction)}; `sitniks-finmap explain` tells why"
-        )
+        remedy = "look at it with `sitniks-finmap preview` first" if unseen else "`sitniks-finmap explain` tells why"
+        out.print(f"{MARKS['error']} nothing to {decision} for {escape(transaction)}; {remedy}")
         sys.exit(FAILED)
     if misused:
         sys.exit(MISUSED)

@@ -3,14 +3,16 @@
 import errno
 import os
 import shlex
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.markup import escape
 
@@ -73,9 +75,23 @@ def serve_sandbox(out: Console, *, port: int, live: float | None, days: int, see
     prepare_home()
     private_folder(data_folder())
     try:
-        serve(data_folder() / "sandbox.sqlite", port, live, days, seed)
+        with _alone():
+            serve(data_folder() / "sandbox.sqlite", port, live, days, seed)
     except OSError as error:
         raise _port_problem(port, error) from None
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Holds the shop's file: a second sandbox over it would serve, under another port, what the first one changes."""
+    lock = FileLock(data_folder() / "sandbox.lock", mode=0o600)
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise ConfigurationError(f"another sandbox serves the shop in {data_folder()}; stop it first") from None
+    except sqlite3.Error as error:
+        raise ConfigurationError(f"the shop's file in {data_folder()} cannot be used: {error}") from None
 
 
 def _port_problem(port: int, error: OSError) -> Exception:
@@ -119,25 +135,25 @@ def _keys(connection: Connection) -> dict[str, str]:
 def _served(out: Console, connection: Connection, days: int, seed: int) -> Iterator[None]:
     """The sandbox at the connection's address, started here unless it runs there already."""
     address = urlsplit(connection.sitniks_url)
-    if _is_running(f"{address.scheme}://{address.netloc}"):
+    if _is_running(url := f"{address.scheme}://{address.netloc}"):
+        out.print(f"The shop of the sandbox that runs on {url}")
         yield
         return
     private_folder(data_folder())
-    sandbox = Sandbox(data_folder() / "sandbox.sqlite", _port(connection))
-    try:
-        sandbox.start()
-    except OSError as error:
-        sandbox.stop()
-        raise _port_problem(_port(connection), error) from None
-    try:
+    with ExitStack() as running:
+        running.enter_context(_alone())
+        sandbox = Sandbox(data_folder() / "sandbox.sqlite", _port(connection))
+        running.callback(sandbox.stop)
+        try:
+            sandbox.start()
+        except OSError as error:
+            raise _port_problem(_port(connection), error) from None
         shop = sandbox.shop()
         if not shop.transactions():
             seeded = seed_shop(shop, days=days, seed=seed)
             size = f"{counted(seeded.transactions, 'transaction')} in {counted(days, 'day')}"
             out.print(f"A shop with {size} opens on {sandbox.url}")
         yield
-    finally:
-        sandbox.stop()
 
 
 def _is_running(url: str) -> bool:

@@ -201,7 +201,7 @@ def _axis(page: Page, outside: int) -> Iterator[Finding]:
     if outside > len(page.rows) / 2:
         yield Finding("error", "most transactions are older than was asked for: the date filter is not on createdAt")
     else:
-        yield Finding("ok", "the date filter works on the axis that days are cut on")
+        yield Finding("ok", "the date filter works, by createdAt")
 
 
 def _signs(page: Page, negative: int) -> Iterator[Finding]:

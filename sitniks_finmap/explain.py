@@ -5,6 +5,7 @@ from rich.markup import escape
 
 from sitniks_finmap.figures import counted, money
 from sitniks_finmap.http import ApiError
+from sitniks_finmap.ledger import OUT
 from sitniks_finmap.run import ConnectionRun
 
 
@@ -22,7 +23,7 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
         ).fetchone()
         transaction_id = known[0] if known else transaction_id
         # The plan before the times are those of the shop: a decision is known by what it was about, in UTC.
-        planned = con.execute(PLAN, [transaction_id]).fetchall()
+        planned = con.execute(PLAN, [transaction_id, run.connection.timezone]).fetchall()
         con.execute(f"set timezone = '{run.connection.timezone}'")
         found = {name: con.execute(query, [transaction_id]).fetchall() for name, query in QUERIES.items()}
     if not found["versions"]:
@@ -30,9 +31,13 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
         return False
     out.print(f"[bold]{run.connection.name}: transaction {escape(transaction_id)}[/]")
     out.print("\n[bold]Sitniks said[/]")
-    for version, first, last, run_id, gone, payload in found["versions"]:
+    for version, first, last, run_id, missing, gone, payload in found["versions"]:
         seen = f"version {version}, read {first} to {last}, run {(run_id or '–')[:8]}"
-        out.print(f"  {seen}{f', [yellow]gone since {gone}[/]' if gone else ''}\n    [dim]{escape(str(payload))}[/]")
+        if gone:
+            seen += f", [yellow]gone since {gone}[/]"
+        elif missing:
+            seen += f", [yellow]missing in the read of {missing}; the next read tells whether it is gone[/]"
+        out.print(f"  {seen}\n    [dim]{escape(str(payload))}[/]")
     for number, status, channel, first, last, gone in found["order"]:
         said = ", ".join(one for one in (f"status {status}" if status else "", channel) if one)
         out.print(
@@ -48,9 +53,10 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
     if not found["operation"] and not found["rejected"]:
         out.print("  nothing")
     out.print("\n[bold]Finmap was told[/]")
-    for external_id, state, type, amount, attempts, error, due in found["ledger"]:
+    for external_id, state, type, amount, attempts, missing, error, due in found["ledger"]:
         out.print(
-            f"  {escape(external_id)}: {state}, {type} {money(amount)}, {counted(attempts, 'attempt')}"
+            f"  {escape(external_id)}: {state}, {type} {money(amount)}, {counted(attempts, 'attempt')}, looks included"
+            + (f", not shown since {missing}" if missing and state not in OUT else "")
             + (f", {escape(error)}" if error else "")
             + (f", due again {due}" if due else "")
         )
@@ -64,8 +70,9 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
     out.print("\n[bold]differences[/]")
     for kind, explained, detail in found["differences"]:
         out.print(f"  {kind}{'' if explained else ' [red](unexplained)[/]'}: {escape(detail or '')}")
-    for action, standing, why in planned:
-        out.print(f"  planned: {action}, {standing}{f' ({escape(why)})' if why else ''}")
+    for action, standing, why, due in planned:
+        when = f", not before {due}" if due and standing == "go" else ""
+        out.print(f"  planned: {action}, {standing}{when}{f' ({escape(why)})' if why else ''}")
     if not found["differences"] and not planned:
         out.print("  none")
     return True
@@ -91,7 +98,7 @@ def _print_finmap(out: Console, run: ConnectionRun, external_ids: list[str]) -> 
 QUERIES = {
     "versions": """
         select version, strftime(first_seen_at, '%Y-%m-%d %H:%M'), strftime(last_seen_at, '%Y-%m-%d %H:%M'), run_id,
-            strftime(gone_at, '%Y-%m-%d %H:%M'), payload
+            strftime(missing_at, '%Y-%m-%d %H:%M'), strftime(gone_at, '%Y-%m-%d %H:%M'), payload
         from raw_sitniks_transactions where transaction_id = $1 order by version
     """,
     "order": """
@@ -122,7 +129,7 @@ QUERIES = {
         select
             external_id, state, coalesce(written, shown, refused, intents[1]).type,
             coalesce(written, shown, refused, intents[1]).amount,
-            attempts, last_error, strftime(next_attempt_at, '%Y-%m-%d %H:%M')
+            attempts, strftime(missing_since, '%Y-%m-%d %H:%M'), last_error, strftime(next_attempt_at, '%Y-%m-%d %H:%M')
         from finmap_upload where transaction_id = $1 order by generation
     """,
     "writes": """
@@ -133,4 +140,7 @@ QUERIES = {
     """,
     "differences": "select kind, explained, detail from differences where transaction_id = $1",
 }
-PLAN = "select action, standing, why from plan where transaction_id = $1"
+PLAN = """
+    select action, standing, why, strftime(timezone($2, due_at), '%Y-%m-%d %H:%M')
+    from plan where transaction_id = $1
+"""

@@ -161,8 +161,8 @@ def _reads(state: State) -> Iterator[Finding]:
     if state.last_read is None or state.now - state.last_read > state.overdue_after:
         started = max((run.started_at for run in state.runs if run.what == "sync"), default=None)
         tried = started is not None and state.now - started <= state.overdue_after
-        since = f"not read since {state.at(state.last_read)}" if state.last_read else "overdue"
-        said = f"recent days should be read every {spoken(state.connection.sync_every)}, and are {since}"
+        since = f"were last read at {state.at(state.last_read)}" if state.last_read else "are overdue"
+        said = f"recent days are to be read every {spoken(state.connection.sync_every)}, and {since}"
         if not (tried and failing):
             said += ". Is `dagster dev` or the daemon running? `sitniks-finmap sync` syncs now"
         yield Finding("error", "not read", said)
@@ -190,7 +190,10 @@ def _about(state: State, problem: str, text: str, reasons: Counter[str]) -> Find
     retry = spoken(state.connection.retry_every)
     if problem in ON_ITS_WAY and state.running:
         verdict, text = "warning", ON_ITS_WAY[problem]
-    said = text.format(count=f"{reasons.total():,}", why=why, retry=retry, shop=state.connection.name)
+    unmapped = "go to `finmap_account`" if state.connection.unmapped_accounts == "default" else "are rejected"
+    said = text.format(
+        count=f"{reasons.total():,}", why=why, retry=retry, shop=state.connection.name, unmapped=unmapped
+    )
     return Finding(verdict, problem, said)
 
 
@@ -199,7 +202,7 @@ RECORDS = {
     "unexplained": "unexplained differences between Sitniks and Finmap: {count} ({why}). "
     '`sitniks-finmap sql "from differences where not explained" --connection {shop}` lists them, '
     "`sitniks-finmap explain` tells about one",
-    "unaccounted": "live transactions not accounted for: {count} ({why}: each must be an operation or rejected). Run "
+    "unaccounted": "live transactions that must be either an operation or rejected, and are not: {count} ({why}). Run "
     "`sitniks-finmap sync`; if it stays, report it",
     "failed": "failed: {count} ({why}). Retried every {retry} while Dagster runs; `sitniks-finmap sync` retries now",
     "refused": "refused by Finmap: {count} ({why}). Correct them in Sitniks; `sitniks-finmap explain` tells about one",
@@ -213,8 +216,8 @@ RECORDS = {
     "unread": "days never read completely: {count} ({why}). `sitniks-finmap sync` reads them",
     "unread orders": "days whose orders could not be read: {count} ({why}); comments keep what was last known",
     "unreadable orders": "orders that Sitniks does not show: {count} ({why}); comments keep what was last known",
-    "unmapped": "payments of settlement accounts that [{shop}.accounts] does not map: {count} ({why}). They go where "
-    "`unmapped_accounts` says; map them in connections.toml",
+    "unmapped": "payments of settlement accounts that [{shop}.accounts] does not map: {count} ({why}). They "
+    "{unmapped}; map them in connections.toml",
     "unused": "mappings in [{shop}.accounts] that no payment meets: {count} ({why}). Was one renamed in Sitniks?",
     "overdue": "days overdue for the full re-read: {count} ({why}); late corrections may be missing. "
     "`sitniks-finmap sync --full` reads them",

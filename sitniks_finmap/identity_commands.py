@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def accept_key(connection: str | None, yes: bool) -> None:
     """Accept a key that looks like another company's.
 
-    For a shop whose account or operations a person really deleted. Both keys are examined; what does not prove itself
-    is told, and accepted when you say so.
+    For a shop whose account or operations a person really deleted. Examines both keys, says why one looks like another
+    company's, and accepts it if you say so.
     """
     from sitniks_finmap import identity
     from sitniks_finmap.run import ConnectionRun, open_warehouse

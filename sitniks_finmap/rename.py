@@ -40,7 +40,7 @@ def rename(old: str, new: str) -> list[str]:
         for warehouse in (source, target):
             held.enter_context(warehouse.run(wait=0))
         prefix = tomllib.loads(renamed)[new].get("key_prefix", new)
-        gone_on = _has_posted(target, prefix)
+        gone_on = _has_posted(target, prefix, configured=new in tomllib.loads(text))
         done = []
         if renamed != text:
             _replace(path, renamed)
@@ -102,14 +102,15 @@ def _parsed(text: str) -> dict[str, Any] | None:
         return None
 
 
-def _has_posted(target: Warehouse, prefix: str) -> bool:
+def _has_posted(target: Warehouse, prefix: str, *, configured: bool) -> bool:
     """Whether the new name has posted under this prefix. Raises WarehouseError when it has under another one."""
     posted, under = _posted(target)
     if posted and under != prefix:
+        rollback = f"sitniks-finmap rollback --connection {target.connection} --from DAY --to DAY"
+        remedy = f"Take them out with `{rollback}`, then run this again" if configured else "Choose another name"
         raise WarehouseError(
             f'{target.connection}: has operations in Finmap under "{under}" ({posted:,}), so that it cannot take over '
-            f'those under "{prefix}". Roll them back (`sitniks-finmap rollback`), or choose another name. Nothing was '
-            "changed"
+            f'those under "{prefix}". {remedy}. Nothing was changed'
         )
     return posted > 0
 
@@ -151,10 +152,12 @@ def _files(warehouse: Warehouse) -> list[Path]:
 def _replace(path: Path, text: str) -> None:
     """Writes the file whole or not at all, with the rights that it has."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    fresh.touch(mode=0o600)
     try:
+        fresh.touch(mode=0o600)
         fresh.write_bytes(text.encode())
         fresh.chmod(path.stat().st_mode & 0o777)
         os.replace(fresh, path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be rewritten: {error.strerror}. Nothing was changed") from None
     finally:
         fresh.unlink(missing_ok=True)

@@ -87,10 +87,11 @@ def print_changes(
     out: Console, connection: Connection, changes: list[Change], came_since: int, others: dict[str, int]
 ) -> None:
     """What a decision is about to cover, and what it leaves pending."""
+    nothing = "nothing of what is pending was shown by `preview`" if came_since else "nothing is pending"
     out.print(
         f"[bold]{connection.name}[/]: {counted(len(changes), 'pending change')}"
         if changes
-        else f"{connection.name}: nothing is pending"
+        else f"{connection.name}: {nothing}"
     )
     for one in changes:
         out.print(
@@ -106,7 +107,7 @@ def print_changes(
 
 
 OTHERS = {
-    "conflict": "conflicts with an edit in Finmap; `--conflicts`, or `--transaction ID`, decides them",
+    "conflict": "it is not only Sitniks that changed them; `--conflicts`, or `--transaction ID`, decides them",
     "recreate": "deleted by a person in Finmap; `approve --recreate` creates them again",
 }
 

@@ -30,7 +30,7 @@ def confirmed(question: str) -> bool:
     except click.Abort:
         if sys.stdin and sys.stdin.isatty():
             raise
-        raise click.UsageError("nobody is here to answer; in scripts --yes does") from None
+        raise click.UsageError("there is no terminal on which to ask; add --yes") from None
 
 
 class Day(click.ParamType):
@@ -134,8 +134,8 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
             days = (first.date() if first else days[0], last.date() if last else days[1])
             if not connection.start_date <= days[0] <= days[1] <= today(connection, now):
                 raise ConfigurationError(
-                    f"{connection.name}: days run from start_date {connection.start_date} to today "
-                    f"{today(connection, now)}, not {days[0]} to {days[1]}"
+                    f"{connection.name}: choose days between start_date, {connection.start_date}, and today, "
+                    f"{today(connection, now)}; {days[0]} to {days[1]} are not"
                 )
             with about(connection):
                 failed |= not work(connection, days)

@@ -197,6 +197,14 @@ def test_all_that_waits_for_a_person_is_printed(connect: Callable[..., Connectio
     assert "u1: 60 approved" in command("approve", "--yes").output
 
 
+def test_what_preview_did_not_show_is_not_decided_by_yes(synced: ConnectionRun) -> None:
+    derive_operations(synced, TODAY - timedelta(days=3), TODAY)
+    result = command("approve", "--transaction", "tx_1", "--yes")
+    assert result.exit_code == 1
+    assert "nothing of what is pending was shown by `preview`" in result.output
+    assert "nothing to approve for tx_1; look at it with `sitniks-finmap preview` first" in result.output
+
+
 def test_a_rollback_asks_first(synced: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
     sandbox.forget_requests()
     result = command("rollback", "--run", "first", answer="n\n")

@@ -309,7 +309,10 @@ def test_the_same_two_keys_are_noticed_however_they_are_spelled(
     assert (second.key("sitniks"), second.key("finmap")) == (shop.sitniks_key, shop.finmap_key)
     right, wrong = load_connections()
     assert [one.name for one in right] == ["u1"]
-    assert [one.why for one in wrong] == ["u2: has the same two keys as u1; everything would be posted twice"]
+    assert [one.why for one in wrong] == [
+        "u2: has the same two keys as u1: everything would be posted twice. Delete one of the two tables, or give it "
+        "keys of its own"
+    ]
 
 
 def test_keys_that_differ_in_letter_case_only_are_one_pair(

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sitniks_finmap import entry
 from sitniks_finmap.connections import Connection
@@ -239,6 +240,23 @@ def test_a_port_that_is_taken_is_said(connection: Connection, sandbox: Sandbox, 
     port = sandbox.url.rpartition(":")[2]
     ((code, said),) = ends(["sandbox", "--port", port], folder=project)
     assert (code, said) == (2, f"Error: port {port} is taken by another program; choose another with --port\n")
+
+
+def test_a_second_sandbox_over_the_same_shop_is_refused(project: Path) -> None:
+    data = project / "data"
+    data.mkdir(exist_ok=True)
+    with FileLock(data / "sandbox.lock"), modes(data, 0o777, 0o666):
+        ended = ends(["sandbox", "--port", "38686"], folder=project)
+    assert ended == [(2, f"Error: another sandbox serves the shop in {data}; stop it first\n")]
+
+
+def test_a_damaged_file_of_the_sandbox_is_said(project: Path) -> None:
+    data = project / "data"
+    data.mkdir(exist_ok=True)
+    (data / "sandbox.sqlite").write_text("no database, by any means")
+    with modes(data, 0o777, 0o666):
+        [(code, said)] = ends(["sandbox", "--port", "38687"], folder=project)
+    assert (code, said) == (2, f"Error: the shop's file in {data} cannot be used: file is not a database\n")
 
 
 # -- Ctrl-C --

@@ -48,7 +48,7 @@ def test_every_version_operation_rule_attempt_and_difference_is_told(keep_books:
     assert "Оплата 1 | Джерело: Instagram | Замовлення: №5 | Статус: Новий" in wanted
     assert re.search(r"social_sale, by rule \d+, sign income, source has one of instagram / ", wanted)
     ledger = said["Finmap was told"]
-    assert "u1:tx_1: verified, income 100.00, 2 attempts" in ledger
+    assert "u1:tx_1: verified, income 100.00, 2 attempts, looks included" in ledger
     attempts = re.findall(r"(POST|PATCH|DELETE) (\S+) → (\S+) (\w+), \d+ ms", ledger)
     assert attempts == [
         ("POST", "/operations/income", "–", "unknown"),
@@ -94,6 +94,20 @@ def test_what_was_replaced_withdrawn_or_refused_is_told_to_its_end(keep_books: K
     said = told(books, "tx_3")
     assert said["so Finmap should have"].strip() == "nothing: unreadable amount: сто"
     assert "planned: withdraw, pending" in said["differences"]
+
+
+def test_what_one_look_did_not_show_is_told_with_the_time_of_the_next(books: Books) -> None:
+    books.sell_many(2)
+    books.sync()
+    assert books.shop.delete_transaction("tx_1")
+    books.throw_out(2)
+    books.sync()
+    said = told(books, "tx_1")["Sitniks said"]
+    assert "missing in the read of 2026-03-10 15:00; the next read tells whether it is gone" in said
+    said = told(books, "tx_2")
+    assert "u1:tx_2: verified" in said["Finmap was told"]
+    assert "not shown since 2026-03-10 15:00" in said["Finmap was told"]
+    assert "planned: verify, go, not before 2026-03-10 17:00" in said["differences"]
 
 
 def test_an_unknown_transaction_is_said_to_be_unknown(books: Books, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """`sitniks-finmap rename`: the operations keep their keys, the files move, connections.toml keeps its comments."""
 
+import errno
+import os
 import tomllib
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -15,7 +17,7 @@ from filelock import FileLock
 from sitniks_finmap.cli import cli
 from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection, choose, load_connections
 from sitniks_finmap.launch import run_job
-from sitniks_finmap.rename import renamed_text
+from sitniks_finmap.rename import rename, renamed_text
 from sitniks_finmap.run import open_warehouse
 from sitniks_finmap.sandbox import Sandbox, Shop
 
@@ -208,6 +210,19 @@ def test_a_renaming_that_was_killed_is_finished_by_the_next(
     assert path.read_text("utf-8") == text
     assert (project / "data" / "shop.duckdb").exists()
     assert not (project / "data" / "u1.duckdb").exists()
+
+
+def test_a_file_that_cannot_be_rewritten_is_named(
+    synced: Connection, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*paths: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/nowhere/.connections.toml.1234")
+
+    before = (project / "connections.toml").read_text()
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ConfigurationError, match=r"connections\.toml cannot be rewritten: No space left on device"):
+        rename("u1", "u2")
+    assert (project / "connections.toml").read_text() == before
 
 
 def test_nothing_is_renamed_while_a_run_is_going_on(synced: Connection, project: Path) -> None:

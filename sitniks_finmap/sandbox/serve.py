@@ -24,7 +24,9 @@ def serve(path: Path | str | None, port: int, live: float | None, days: int, see
         shop = sandbox.shop()
         if not shop.rows["transactions"].count():
             summary = seed_shop(shop, days=days, seed=seed)
-            click.echo(f"Seeded {summary.transactions} transactions and {summary.orders} orders, {days} days.")
+            click.echo(
+                f"A new shop: {summary.transactions:,} transactions and {summary.orders:,} orders in {days} days."
+            )
         _explain(sandbox, shop)
         while not stop.wait(live):
             if live:
