@@ -98,7 +98,7 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
             out.print(f"  left out   {_left_out(has)}")
         out.print(f"  income     {money(has.delivered.income)}    expense {money(has.delivered.expense)}")
     color = COLORS[status.verdict]
-    elsewhere = " of these days; `sitniks-finmap status` tells about all" if days else ""
+    elsewhere = " in these days; `sitniks-finmap status` tells about all" if days else ""
     out.print(f"  state      [{color}]{status.verdict}[/]{elsewhere}")
     for finding in status.findings:
         out.print(f"    {MARKS[finding.verdict]} {escape(finding.what)}")

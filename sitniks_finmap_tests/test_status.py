@@ -301,7 +301,7 @@ def test_a_range_is_judged_by_its_own_days(connection: Connection, shop: Shop) -
     code, said = command("sync", "--from", day, "--to", day)
     assert code == 0, said
     assert "these days 1 of 1 operation delivered" in said
-    assert "state      ok of these days; `sitniks-finmap status` tells about all" in said
+    assert "state      ok in these days; `sitniks-finmap status` tells about all" in said
     assert "days never read completely: " not in said
     assert status()[:2] == (1, "error")
     day = str(TODAY - timedelta(days=9))
