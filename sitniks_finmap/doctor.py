@@ -65,9 +65,6 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
     if isinstance(connection, WrongConnection):
         yield Finding("error", connection.why)
         return
-    if problem := connection.problem():
-        yield Finding("error", problem)
-        return
     now = now or datetime.now(UTC)
     run = ConnectionRun(connection, open_warehouse(connection), proving=False)
     yield Finding(

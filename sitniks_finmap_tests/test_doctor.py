@@ -345,3 +345,15 @@ def test_all_that_finmap_lacks_is_named_at_once(connect: Callable[..., Connectio
     assert code == 1
     assert 'no Finmap category "Ніщо" for refund' in said
     assert 'no Finmap category "Нічого" for delivery' in said
+
+
+def test_a_key_that_is_missing_does_not_hide_how_the_other_side_is(
+    connection: Connection, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(connection.finmap_key_env)
+    code, said = doctor()
+    assert code == 1
+    assert f"✗ u1: the environment variable {connection.finmap_key_env} is not set; put it into .env" in said
+    assert "✓ Sitniks takes the key" in said
+    monkeypatch.delenv(connection.sitniks_key_env)
+    assert doctor()[1].count("is not set; put it into .env") == 2

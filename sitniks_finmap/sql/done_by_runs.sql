@@ -31,8 +31,10 @@ subjects as (
 )
 select
     (select count(*) from own_days) as days_read,
-    (select count(*) from latest_transactions where gone_at is null and day in (select day from own_days))
-        as transactions_read,
+    (
+        select count(*) from latest_transactions
+        where gone_at is null and missing_at is null and day in (select day from own_days)
+    ) as transactions_read,
     (select count(distinct transaction_id) from raw_sitniks_transactions where list_contains($runs::varchar[], run_id))
         as new_versions,
     (select count(*) from subjects where created and not withdrawn) as created,
