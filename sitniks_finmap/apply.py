@@ -368,9 +368,8 @@ class Applier:
         twice = entry.missing_since is not None and now - entry.missing_since >= DELETED_AFTER
         never_seen = not (entry.verified_at or entry.applied_at) and entry.delivered
         may_come = never_seen and entry.sent_at is not None and now - entry.sent_at < DELETED_AFTER
-        action = task.action if task.action == "rollback" else entry.deleting or task.action
         if (answered or twice) and not may_come:
-            ends_as = State.ROLLED_BACK if action == "rollback" else State.WITHDRAWN
+            ends_as = State.ROLLED_BACK if _deletion(entry, task) == "rollback" else State.WITHDRAWN
             return replace(
                 entry, state=ends_as, deleting=None, deleting_at=None, intents=[], unseen=[], refused=None,
                 next_attempt_at=None, last_error=None, looked_at=now,
@@ -383,8 +382,7 @@ class Applier:
         return replace(entry, state=State.SENT, next_attempt_at=self.now() + LOOK_AGAIN, last_error=why)
 
     def _begun(self, entry: Entry, task: Task) -> Entry:
-        action = task.action if task.action == "rollback" else entry.deleting or task.action
-        return replace(entry, deleting=action, deleting_at=entry.deleting_at or self.now())
+        return replace(entry, deleting=_deletion(entry, task), deleting_at=entry.deleting_at or self.now())
 
     def _may_still_go(self, entry: Entry) -> bool:
         """Whether Finmap accepted the deletion so lately that it may only not have done it yet."""
@@ -511,6 +509,11 @@ class Applier:
 
     def _tag(self, label: str | None) -> str | None:
         return self.tags.get(label, label) if label else None
+
+
+def _deletion(entry: Entry, task: Task) -> str:
+    """Which deletion is going on: the one that was begun, unless a person rolls it back meanwhile."""
+    return task.action if task.action == "rollback" else entry.deleting or task.action
 
 
 def _edited(entry: Entry, theirs: Content) -> list[str]:
