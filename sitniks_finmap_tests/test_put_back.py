@@ -265,9 +265,9 @@ def test_beside_what_was_put_back_nothing_is_created(books: Books, how: str) -> 
     books.shop.restore_operation("u1:tx_1")
     for _ in range(10):
         books.sync()
-        assert len(books.finmap()) == 1
+        assert len(books.finmap()) <= 1
         books.clock.forward(3 * 3600)
-    assert books.differences() == [] or books.plan() != []
+    assert (list(books.finmap()), books.plan(), books.differences()) == (["tx_1:2"], [], [])
 
 
 def test_a_dismissal_is_not_forgotten_with_an_older_operation(books: Books) -> None:
