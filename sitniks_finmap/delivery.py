@@ -257,10 +257,6 @@ def keep_carried(con: duckdb.DuckDBPyConnection, task: Task) -> Task:
             "update finmap_upload set carried = $1 where external_id in ($2, $3)",
             [asdict(carried) if carried else None, task.entry.external_id, task.external_id],
         )
-        con.execute(
-            "update finmap_upload set owed = labels_of(carried, $1) where external_id = $2 and external_id <> $3",
-            [task.wanted.type if task.wanted else None, task.external_id, task.entry.external_id],
-        )
     return replace(task, entry=replace(task.entry, carried=carried))
 
 

@@ -66,7 +66,7 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
         yield Finding("error", connection.why)
         return
     now = now or datetime.now(UTC)
-    run = ConnectionRun(connection, open_warehouse(connection), proving=False)
+    run = ConnectionRun(connection, open_warehouse(connection), now=lambda: now, proving=False)
     yield Finding(
         "ok",
         f"days are counted in {connection.timezone}, where it is {now.astimezone(connection.zone):%Y-%m-%d %H:%M}",
@@ -149,7 +149,6 @@ def _rejections(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Findi
     """Whether the latest transactions would become operations as connections.toml stands."""
     if not (told.directory and told.page and told.page.rows):
         return
-    run.now = lambda: now
     why = rejections(run, told.directory, told.page.rows)
     latest = counted(len(told.page.rows), "transaction")
     for reason, count in why.items():

@@ -123,7 +123,7 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
             written=done,
             shown=shown,
             intents=[] if done or late else entry.intents,
-            owed=_owed(entry, theirs),
+            owed=_owed(entry, entry.owed, theirs),
             looked_at=now,
             verified_at=now,
             missing_since=None,
@@ -160,7 +160,8 @@ def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: b
         shown |= _without_carried(shown, entry.carried)
     done = not entry.intents or all(as_shown(entry.intents[-1], n, tag_id) == getattr(theirs, n) for n in FIELDS)
     intents = [] if late or created or done else entry.intents
-    owed = _owed(entry, theirs)
+    # Of a creation whose outcome nobody knew, nothing of hers is known to be there.
+    owed = _owed(entry, labels_of(entry.carried, theirs.type) if created else entry.owed, theirs)
     waits = bool(unseen or intents)
     due = waits or entry.refused or entry.deleting or owed
     return replace(
@@ -189,12 +190,12 @@ def labels_of(carried: Content | None, type: str) -> list[str]:
     return [name for name in names if name != "category" or carried.type == type]
 
 
-def _owed(entry: Entry, theirs: Content) -> list[str]:
-    """What of a person's labels is not there yet: whatever stands in its place is a choice of hers, too."""
+def _owed(entry: Entry, names: list[str], theirs: Content) -> list[str]:
+    """Which of a person's labels are not there yet: whatever stands in their place is a choice of hers, too."""
     tags = set((theirs.tag or "").split(","))
     return [
         name
-        for name in entry.owed
+        for name in names
         if entry.carried
         and (not set((entry.carried.tag or "").split(",")) <= tags if name == "tag" else getattr(theirs, name) is None)
     ]

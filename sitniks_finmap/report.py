@@ -30,7 +30,7 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         # Whatever waits for a person is shown: `approve --yes` takes what was.
         rows = con.execute(f"{PLAN_ROWS} limit $1", [max(SHOWN, waiting)]).fetchall()
         note_shown(con, utc_now())
-    going = sum(count for standing, *_, count, _ in sums if standing == "go")
+    going = sum(count for standing, action, _, count, _ in sums if standing == "go" and action != "verify")
     out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {going:,} to write")
     for standing, action, type, count, amount in sums:
         out.print(f"  {STANDING[standing]}{action} {count:,} {type}, {money(amount)}")

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from sitniks_finmap.findings import find
 from sitniks_finmap.http import KeyRefused
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import Books
@@ -79,6 +80,21 @@ def test_a_persons_project_goes_over_when_the_sign_turns(books: Books, fault: Fa
     assert books.finmap()["tx_1:2"]["projectIds"] == [project]
 
 
+@pytest.mark.parametrize("reply", [2, 3])
+def test_a_persons_project_goes_over_though_the_run_is_killed(books: Books, reply: int) -> None:
+    books.sell(1)
+    books.sync()
+    project = books.shop.add_project("Опт")["id"]
+    books.edit(1, projectId=project)
+    books.sync()
+    refuse_labels(books, "expense")
+    books.sell(1, "-100.00")
+    books.read()
+    books.be_killed_delivering(f"reply_received:{reply}")
+    days_pass(books)
+    assert books.finmap()["tx_1:2"]["projectIds"] == [project]
+
+
 def test_what_she_takes_off_the_new_operation_stays_off(books: Books) -> None:
     books.sell(1)
     books.sync()
@@ -116,5 +132,6 @@ def test_a_project_that_is_gone_for_good_is_told_and_then_let_go(books: Books) -
     books.sell(1, "-100.00")
     books.sync()
     assert books.plan() != []
+    assert "refused" in {one.problem for one in find(books.run.connection, books.warehouse, books.clock())}
     days_pass(books)
     assert list(books.finmap()) == ["tx_1:2"]

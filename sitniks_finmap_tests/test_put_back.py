@@ -271,11 +271,8 @@ def test_beside_what_was_put_back_nothing_is_created(books: Books, how: str) -> 
 
 
 def test_a_dismissal_is_not_forgotten_with_an_older_operation(books: Books) -> None:
-    books.sell_many(2)
-    books.sync()
-    books.sell(1, "-100.00")
-    books.sync()
-    books.sync()
+    books.sell(2)
+    turned(books)
     books.unsell(1)
     books.sync()
     assert books.decide("dismiss") == 1

@@ -1,15 +1,13 @@
 -- Writes down what the tasks up to a position are about to do: whatever a kill leaves half done is then known for ours.
 -- What was never seen in Finmap is not replaced by a next generation, but written once more under its own key.
 create or replace temp table begun as
-select t.*, l.carried, coalesce(l.owed, []) as owed, t.action = 'replace' and l.verified_at is null and l.applied_at is null as own_key
+select t.*, l.carried, t.action = 'replace' and l.verified_at is null and l.applied_at is null as own_key
 from tasks t
 left join finmap_upload l on l.external_id = t.known_as
 where t.position > $after and t.position <= $upto;
 
-insert into finmap_upload (external_id, transaction_id, generation, day, state, intents, carried, owed, last_error)
-select
-    external_id, transaction_id, generation, day, 'failed', [wanted], carried,
-    if(external_id = known_as, owed, labels_of(carried, wanted.type)), 'creation started, outcome not recorded'
+insert into finmap_upload (external_id, transaction_id, generation, day, state, intents, carried, last_error)
+select external_id, transaction_id, generation, day, 'failed', [wanted], carried, 'creation started, outcome not recorded'
 from begun
 where action in ('create', 'recreate', 'replace') and not own_key
 on conflict (external_id) do update set

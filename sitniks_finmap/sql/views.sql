@@ -81,14 +81,6 @@ create or replace macro but_for_peoples_fields(fields) as list_filter(
     fields, lambda field : field not in ('category', 'tag', 'project', 'counterparty')
 );
 
--- The fields that a person had set on an operation and that one of this type can have.
-create or replace macro labels_of(taken_over, kind) as list_filter([
-    case when taken_over.category is not null and taken_over.type = kind then 'category' end,
-    case when taken_over.tag is not null then 'tag' end,
-    case when taken_over.project is not null then 'project' end,
-    case when taken_over.counterparty is not null then 'counterparty' end
-], lambda field : field is not null);
-
 -- Without those that the next generation has taken over as they are.
 create or replace macro but_for_carried(fields, has, was, taken_over) as case when taken_over is null then fields else
     but_for_peoples_fields(fields) || list_intersect(fields, [
