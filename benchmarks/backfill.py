@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sitniks_finmap.delivery import Courier
-from sitniks_finmap.readback import listed
+from sitniks_finmap.pipeline.courier import Courier
+from sitniks_finmap.pipeline.readback import listed
 
 from .contenders import in_fresh_process, open_run
 from .delivery import ready

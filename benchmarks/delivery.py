@@ -10,11 +10,12 @@ from typing import Any
 
 import requests
 
-from sitniks_finmap.assets.extract import store
-from sitniks_finmap.assets.transform import derive, keep_directory, read_directory
-from sitniks_finmap.delivery import Courier
-from sitniks_finmap.finmap import ACCOUNT_FIELD
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.clients.finmap import ACCOUNT_FIELD
+from sitniks_finmap.pipeline.courier import Courier
+from sitniks_finmap.pipeline.directory import keep_directory, read_directory
+from sitniks_finmap.pipeline.reading import store
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive
 
 from .contenders import Effort, in_fresh_process, measure, open_run, show, show_ratio
 from .server import FIRST_DAY, LAST_DAY, Served, serving

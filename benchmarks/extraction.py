@@ -10,10 +10,9 @@ from typing import Any
 import duckdb
 import requests
 
-from sitniks_finmap.assets import months
-from sitniks_finmap.assets.extract import store
-from sitniks_finmap.run import ConnectionRun
-from sitniks_finmap.sitniks import PAGE_SIZE
+from sitniks_finmap.clients.sitniks import PAGE_SIZE
+from sitniks_finmap.pipeline.reading import months, store
+from sitniks_finmap.pipeline.run import ConnectionRun
 
 from .contenders import Effort, in_fresh_process, measure, open_run, show, show_ratio
 from .server import FIRST_DAY, LAST_DAY, Served, serving

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sitniks_finmap.launch import prepare_home
+from sitniks_finmap.defs.launch import prepare_home
 from sitniks_finmap.sandbox import Fault, Sandbox
 
 from .server import Served

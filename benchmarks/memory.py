@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sitniks_finmap.assets import months
-from sitniks_finmap.assets.extract import store
-from sitniks_finmap.assets.transform import derive, keep_directory, read_directory
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.pipeline.directory import keep_directory, read_directory
+from sitniks_finmap.pipeline.reading import months, store
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive
 
 from .contenders import in_fresh_process, open_run, peak_megabytes
 from .extraction import extract

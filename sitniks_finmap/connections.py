@@ -3,7 +3,7 @@
 import os
 import tomllib
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -196,6 +196,10 @@ class Connection(BaseModel):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    def today(self, now: datetime) -> date:
+        """The local day of a moment."""
+        return now.astimezone(self.zone).date()
 
     def key(self, side: Literal["sitniks", "finmap"]) -> str:
         """The API key of one side, from the environment. Raises MissingKey."""

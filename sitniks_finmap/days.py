@@ -1,9 +1,12 @@
 """Days and durations as people write them, and what to write instead."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+Clock = Callable[[], datetime]
 
 # Year, month and day in each order that has one reading; with slashes a number above 12 decides which is the day.
 OTHER_FORMS = {
@@ -54,3 +57,7 @@ def duration_of(value: Any) -> Any:
     if not match or not int(match[1]):
         raise ValueError('write a duration as "15m", "6h" or "1d"')
     return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

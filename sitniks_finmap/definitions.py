@@ -4,10 +4,10 @@ from contextlib import suppress
 
 import dagster as dg
 
-from sitniks_finmap.alerts import checks_alert, failed_run_alert
-from sitniks_finmap.connection_definitions import connection_definitions, wrong_definitions
 from sitniks_finmap.connections import load_connections
-from sitniks_finmap.housekeeping import housekeeping, housekeeping_schedule
+from sitniks_finmap.defs.alerts import checks_alert, failed_run_alert
+from sitniks_finmap.defs.connection_definitions import connection_definitions, wrong_definitions
+from sitniks_finmap.defs.housekeeping import housekeeping, housekeeping_schedule
 from sitniks_finmap.settings_files import Unreadable, load_env
 
 

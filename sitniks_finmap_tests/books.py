@@ -9,19 +9,20 @@ from typing import Any, ClassVar, Literal
 
 import duckdb
 
-from sitniks_finmap.assets.deliver import deliver
-from sitniks_finmap.assets.extract import read_orders, read_transactions
-from sitniks_finmap.assets.reconcile import reconcile
-from sitniks_finmap.assets.transform import derive_operations
 from sitniks_finmap.connections import Connection, data_folder
-from sitniks_finmap.decisions import decide
-from sitniks_finmap.delivery import Delivery
-from sitniks_finmap.duckdb_files import close_file
 from sitniks_finmap.failpoint import KILLED, arm
-from sitniks_finmap.readback import read_back
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.pipeline.courier import Delivery
+from sitniks_finmap.pipeline.decisions import decide
+from sitniks_finmap.pipeline.deliver import deliver
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.readback import read_back
+from sitniks_finmap.pipeline.reconcile import reconcile
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import RecordedRequest, Sandbox, Shop
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.warehouse.duckdb_files import close_file
+from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.sandbox.clients import Clock
 
 START = date(2026, 3, 1)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.books import START, Books, OpenWarehouse
 from sitniks_finmap_tests.plain_planning import planning_plainly
 from sitniks_finmap_tests.sandbox.clients import Clock

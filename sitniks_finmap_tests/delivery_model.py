@@ -17,19 +17,19 @@ from typing import Any, NamedTuple, cast
 
 import duckdb
 
-from sitniks_finmap.apply import Applier, Task
-from sitniks_finmap.assets.extract import keep_settings
+from sitniks_finmap.clients.finmap import Finmap, Operation, Outcome, Write
+from sitniks_finmap.clients.http import Unavailable
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.content import Content
-from sitniks_finmap.decisions import fill_rollback, plan_rollback
-from sitniks_finmap.delivery import Tasks, take_tasks
-from sitniks_finmap.finmap import Finmap, Operation, Outcome, Write
-from sitniks_finmap.http import Unavailable
-from sitniks_finmap.ledger import Entry, entry_of, keep_entries
-from sitniks_finmap.readback import read_back
-from sitniks_finmap.run import ConnectionRun
-from sitniks_finmap.schema import migrate
-from sitniks_finmap.warehouse import Warehouse, insert_rows
+from sitniks_finmap.pipeline.apply import Applier, Task
+from sitniks_finmap.pipeline.courier import Tasks, take_tasks
+from sitniks_finmap.pipeline.decisions import fill_rollback, plan_rollback
+from sitniks_finmap.pipeline.ledger import Entry, entry_of, keep_entries
+from sitniks_finmap.pipeline.readback import read_back
+from sitniks_finmap.pipeline.reading import keep_settings
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.schema import migrate
+from sitniks_finmap.warehouse.store import Warehouse, insert_rows
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SOON, LATE = timedelta(minutes=5), timedelta(minutes=25)  # when Finmap shows what it only stored

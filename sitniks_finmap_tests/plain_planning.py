@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import duckdb
 
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.warehouse.store import Warehouse
 
 Prepare = Callable[[Warehouse, duckdb.DuckDBPyConnection], None]
 

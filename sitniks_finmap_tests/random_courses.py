@@ -8,9 +8,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from sitniks_finmap.assets.reconcile import reconcile
 from sitniks_finmap.content import FIELDS, Content
-from sitniks_finmap.ledger import Entry, State
+from sitniks_finmap.pipeline.ledger import Entry, State
+from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap_tests.delivery_model import SOLD, START, Deed, Model, World, number, pass_time
 
 QUIET = timedelta(hours=3)

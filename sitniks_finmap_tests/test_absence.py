@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.readback import rebuild_ledger
+from sitniks_finmap.clients.sitniks import IncompleteRead
+from sitniks_finmap.pipeline.readback import rebuild_ledger
 from sitniks_finmap.sandbox import Fault
-from sitniks_finmap.sitniks import IncompleteRead
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
 
 pytestmark = pytest.mark.runs
@@ -176,7 +176,7 @@ def test_an_older_generation_that_finmap_shows_is_deleted(keep_books: Keep) -> N
 
 
 def test_what_was_looked_for_longest_ago_is_looked_for_first(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sitniks_finmap.readback.LOOK_UPS", 5)
+    monkeypatch.setattr("sitniks_finmap.pipeline.readback.LOOK_UPS", 5)
     for number in range(1, 13):
         books.sell(number, at=days_ago(2))
     books.sync()

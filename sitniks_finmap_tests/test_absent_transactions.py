@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.automation import days_to_read_again
+from sitniks_finmap.pipeline.due import days_to_read_again
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, TODAY, Books, days_ago
 

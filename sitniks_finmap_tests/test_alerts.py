@@ -11,11 +11,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from sitniks_finmap.alerts import alert_urls, checks_alert, failed_run_alert, send
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.launch import run_job
-from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.defs.alerts import alert_urls, checks_alert, failed_run_alert, send
+from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.sandbox import Shop
+from sitniks_finmap.warehouse.store import open_warehouse
 
 pytestmark = pytest.mark.runs
 
@@ -156,7 +156,7 @@ def test_a_delivery_that_succeeds_is_no_proof_that_the_sync_works_again(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sitniks refuses its key while failed operations are delivered every 15 minutes: one message, not a hundred."""
-    monkeypatch.setattr("sitniks_finmap.alerts.EARLIER", 2)  # more deliveries between two syncs than are looked at
+    monkeypatch.setattr("sitniks_finmap.defs.alerts.EARLIER", 2)  # more deliveries between two syncs than are looked at
     assert floor.run(why="u1: Sitniks refused the key (401)") == ["u1: the sync failed"]
     assert [floor.run("u1_deliver") for _ in range(3)] == [[], [], []]
     assert floor.run(why="u1: Sitniks refused the key (401)") == []

@@ -11,14 +11,16 @@ from dagster._core.utils import make_new_run_id
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.assets.extract import read_transactions
-from sitniks_finmap.automation import RANGE_END, RANGE_START, connection_sensors, days_to_sync
+from sitniks_finmap.clients.finmap import Finmap
+from sitniks_finmap.clients.finmap import connect as connect_finmap
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.delivery import Courier
-from sitniks_finmap.finmap import Finmap
-from sitniks_finmap.finmap import connect as connect_finmap
+from sitniks_finmap.defs.jobs import RANGE_END, RANGE_START
+from sitniks_finmap.defs.sensor import connection_sensors
+from sitniks_finmap.pipeline.courier import Courier
+from sitniks_finmap.pipeline.due import days_to_sync
+from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.warehouse import Warehouse, insert_rows
+from sitniks_finmap.warehouse.store import Warehouse, insert_rows
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.test_delivery import NOON, days_ago, ledger, live, want, writes
 

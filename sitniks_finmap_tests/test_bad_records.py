@@ -21,14 +21,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.assets.checks import CHECKS
-from sitniks_finmap.assets.extract import read_orders, read_transactions
-from sitniks_finmap.assets.transform import derive_operations
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.delivery import Courier
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.pipeline.checks import CHECKS
+from sitniks_finmap.pipeline.courier import Courier
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.schema import sql
+from sitniks_finmap.warehouse.schema import sql
 
 DAY = date(2025, 1, 15)
 KYIV = ZoneInfo("Europe/Kyiv")

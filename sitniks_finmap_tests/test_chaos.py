@@ -17,19 +17,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
-from sitniks_finmap import http
-from sitniks_finmap.assets.deliver import deliver
-from sitniks_finmap.assets.extract import read_orders, read_transactions
-from sitniks_finmap.assets.reconcile import reconcile
-from sitniks_finmap.assets.transform import derive_operations
+from sitniks_finmap.clients import http
+from sitniks_finmap.clients.http import Api
+from sitniks_finmap.clients.ratelimit import RateLimiter
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.http import Api
-from sitniks_finmap.ratelimit import RateLimiter
-from sitniks_finmap.readback import read_back
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.pipeline.deliver import deliver
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.readback import read_back
+from sitniks_finmap.pipeline.reconcile import reconcile
+from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
+from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.test_delivery import run_of
 
@@ -116,8 +116,8 @@ class Company:
                 read_back(self.run, FIRST, LAST, now())
                 with self.run.warehouse.transaction() as con:
                     reconcile(con)
-        except dg.Failure as failure:
-            return failure.description or ""
+        except StepFailed as failure:
+            return str(failure)
         return None
 
     def check_nothing_is_missed(self, before: set[str]) -> None:

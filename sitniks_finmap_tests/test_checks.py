@@ -9,14 +9,15 @@ import dagster as dg
 import duckdb
 import pytest
 
-from sitniks_finmap.assets.checks import CHECKS, CheckFailed, _result, asset_checks
-from sitniks_finmap.assets.deliver import deliver
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.delivery import Courier
-from sitniks_finmap.launch import run_job
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.defs.checks import _result, asset_checks
+from sitniks_finmap.defs.launch import run_job
+from sitniks_finmap.pipeline.checks import CHECKS, CheckFailed
+from sitniks_finmap.pipeline.courier import Courier
+from sitniks_finmap.pipeline.deliver import deliver
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.test_delivery import stage
 
 DAY = date(2025, 1, 15)

@@ -13,15 +13,17 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
-from sitniks_finmap.assets.deliver import deliver
-from sitniks_finmap.assets.extract import read_orders, read_transactions
-from sitniks_finmap.assets.reconcile import reconcile
-from sitniks_finmap.assets.transform import derive_operations
-from sitniks_finmap.cli import cli, main
+from sitniks_finmap.cli.commands import cli, main
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.readback import read_back
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.pipeline.deliver import deliver
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.readback import read_back
+from sitniks_finmap.pipeline.reconcile import reconcile
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.test_delivery import writes
 
 pytestmark = pytest.mark.runs
@@ -32,8 +34,8 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def home(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are kept in memory: to make a new database for them takes seconds."""
-    monkeypatch.setattr("sitniks_finmap.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.cli.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
+    monkeypatch.setattr("sitniks_finmap.cli.commands.show_progress", lambda: None)
 
 
 def command(*arguments: str, answer: str | None = None) -> Result:
@@ -124,7 +126,7 @@ def test_preview_approve_sync_status(
     assert (writes(sandbox), shop.operations()) == ([], before)
 
     with monkeypatch.context() as staged:
-        staged.setattr("sitniks_finmap.cli.run", lambda *what: True)  # it was read just now
+        staged.setattr("sitniks_finmap.cli.commands.run", lambda *what: True)  # it was read just now
         result = command("preview", "--json")
     assert result.exit_code == 0
     plan = {row["external_id"]: row for row in json.loads(result.output)}
@@ -240,7 +242,7 @@ def test_a_preview_of_a_connection_that_cannot_be_read_is_exit_code_1_and_no_pla
 def test_a_sync_of_which_one_month_cannot_be_read_delivers_the_others(
     home: None, connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sitniks_finmap.http.READ_ATTEMPTS", 1)
+    monkeypatch.setattr("sitniks_finmap.clients.http.READ_ATTEMPTS", 1)
     before = TODAY.replace(day=1) - timedelta(days=1)
     connect(start_date=before - timedelta(days=2))
     month_before, this_month = (

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import wait_none
 
-from sitniks_finmap.assets.transform import find_accounts
-from sitniks_finmap.cli import main
+from sitniks_finmap.cli.commands import main
+from sitniks_finmap.clients.finmap import Account
 from sitniks_finmap.connections import (
     ConfigurationError,
     Connection,
@@ -22,9 +22,9 @@ from sitniks_finmap.connections import (
     load_connections,
     read_connection,
 )
-from sitniks_finmap.finmap import Account
-from sitniks_finmap.launch import run_job
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.defs.launch import run_job
+from sitniks_finmap.pipeline.directory import find_accounts
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault
 
 A_KEY = "sk_live_4f9c2e7ab1"  # looks like a key; must never be seen in a message
@@ -350,7 +350,7 @@ def test_what_finmap_does_not_have_is_said_before_anything_is_read(
     command: str, settings: dict[str, Any], said: str, connect: Callable[..., Connection], sandbox: Any, dagster: Any,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("sitniks_finmap.launch.instance", lambda: nullcontext(dagster))
+    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
     connect(**settings)
     monkeypatch.setattr("sys.argv", ["sitniks-finmap", command, "--from", "2025-01-10", "--to", "2025-01-11"])
     with pytest.raises(SystemExit) as ended:
@@ -371,7 +371,7 @@ def test_a_refused_finmap_key_is_said_before_anything_is_read(
 def test_while_finmap_is_unavailable_sitniks_is_read_all_the_same(
     connection: Connection, sandbox: Any, dagster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sitniks_finmap.http.wait_exponential_jitter", lambda max: wait_none())
+    monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
     sandbox.fault(Fault("status", "finmap", status=503, times=None))
     assert not run_job(dagster, connection, "sync", *2 * [date(2025, 1, 10)]).success
     assert sandbox.requests("sitniks", path="/orders") != []

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.automation import days_due
-from sitniks_finmap.decisions import catch_up, keep_decisions, note_shown, only_shown, pending
+from sitniks_finmap.pipeline.decisions import catch_up, keep_decisions, note_shown, only_shown, pending
+from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
 from sitniks_finmap_tests.test_absence import EMPTY
@@ -126,7 +126,7 @@ def test_a_conflict_is_told_and_not_approved_with_the_crowd(keep_books: Keep) ->
 
 
 def test_recreate_revives_neither_what_was_dismissed_nor_what_was_rolled_back(keep_books: Keep) -> None:
-    from sitniks_finmap.decisions import plan_rollback, roll_back
+    from sitniks_finmap.pipeline.decisions import plan_rollback, roll_back
 
     books = keep_books()
     books.sell_many(12)

@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 
+from sitniks_finmap.clients.finmap import Content
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.delivery import Courier
-from sitniks_finmap.finmap import Content
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.pipeline.courier import Courier
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, RecordedRequest, Sandbox, Shop, seed_shop
+from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.conftest import SHARED_APIS
 from sitniks_finmap_tests.test_delivery import NOON, stage, writes

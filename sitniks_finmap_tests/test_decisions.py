@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.automation import days_due
-from sitniks_finmap.decisions import RolledBack, catch_up, plan_rollback, roll_back, undo_catch_up
-from sitniks_finmap.delivery import Courier, Delivery
+from sitniks_finmap.pipeline.courier import Courier, Delivery
+from sitniks_finmap.pipeline.decisions import RolledBack, catch_up, plan_rollback, roll_back, undo_catch_up
+from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago
 

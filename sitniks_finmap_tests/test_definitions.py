@@ -8,8 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sitniks_finmap.assets import as_markdown, column_schema, markdown_table
 from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.defs.assets import as_markdown, column_schema, markdown_table
 
 TABLES = {
     "raw_sitniks_transactions", "raw_sitniks_orders", "operations", "finmap_upload", "finmap_operations",

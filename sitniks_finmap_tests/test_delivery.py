@@ -13,15 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.assets.extract import keep_settings, store
-from sitniks_finmap.assets.transform import derive, keep_directory, read_directory
+from sitniks_finmap.clients.http import ApiError, KeyRefused, Unavailable
 from sitniks_finmap.connections import Connection, choose
-from sitniks_finmap.decisions import decide
-from sitniks_finmap.delivery import IN_FLIGHT, UNANSWERED_IN_A_ROW, Courier, Delivery
-from sitniks_finmap.http import ApiError, KeyRefused, Unavailable
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.pipeline.courier import IN_FLIGHT, UNANSWERED_IN_A_ROW, Courier, Delivery
+from sitniks_finmap.pipeline.decisions import decide
+from sitniks_finmap.pipeline.directory import keep_directory, read_directory
+from sitniks_finmap.pipeline.reading import keep_settings, store
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.warehouse import Warehouse, insert_rows
+from sitniks_finmap.warehouse.store import Warehouse, insert_rows, open_warehouse
 from sitniks_finmap_tests.sandbox.clients import Clock
 
 pytestmark = pytest.mark.runs
@@ -199,7 +200,9 @@ def test_only_the_days_that_were_asked_for_are_delivered(courier: Courier, wareh
 def test_the_newest_day_comes_first(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sitniks_finmap.delivery.IN_FLIGHT", 1)  # so that the order of arrival is the order of sending
+    monkeypatch.setattr(
+        "sitniks_finmap.pipeline.courier.IN_FLIGHT", 1
+    )  # so that the order of arrival is the order of sending
     want(warehouse, shop, *({"transaction_id": f"tx_{n % 7}{n}", "occurred_at": days_ago(n % 7)} for n in range(14)))
 
     deliver(courier)
@@ -238,7 +241,7 @@ def test_a_run_whose_time_is_up_leaves_the_oldest_as_backlog_and_not_as_failed(
 def test_more_operations_than_one_chunk_are_all_delivered(
     courier: Courier, warehouse: Warehouse, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sitniks_finmap.delivery.CHUNK", 7)
+    monkeypatch.setattr("sitniks_finmap.pipeline.courier.CHUNK", 7)
     want(warehouse, shop, *({} for _ in range(21)))
     assert deliver(courier).states == {"sent": 21}
     assert len(live(shop)) == 21
@@ -551,8 +554,8 @@ def one_operation_each(
     courier: Courier, shop: Shop, sandbox: Sandbox, faults: list[Fault], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many operations as faults, and each meets its own: they are sent one after the other."""
-    monkeypatch.setattr("sitniks_finmap.delivery.IN_FLIGHT", 1)
-    monkeypatch.setattr("sitniks_finmap.http.TIMEOUT", (5.0, 0.5))
+    monkeypatch.setattr("sitniks_finmap.pipeline.courier.IN_FLIGHT", 1)
+    monkeypatch.setattr("sitniks_finmap.clients.http.TIMEOUT", (5.0, 0.5))
     want(courier.warehouse, shop, *({"transaction_id": f"tx_{n}"} for n in range(len(faults))))
     for fault in faults:
         sandbox.fault(fault)
@@ -591,7 +594,7 @@ def test_what_finmap_did_not_apply_has_failed_and_comes_with_the_next_delivery(
 def test_a_write_that_finmap_applies_only_after_we_looked_is_not_doubled(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sitniks_finmap.http.TIMEOUT", (5.0, 0.5))
+    monkeypatch.setattr("sitniks_finmap.clients.http.TIMEOUT", (5.0, 0.5))
     want(warehouse, shop, {"transaction_id": "tx_1"})
     sandbox.fault(Fault("slow", "finmap", method="POST", seconds=1.2))
     assert deliver(courier).states == {"failed": 1}
@@ -605,7 +608,7 @@ def test_a_write_that_finmap_applies_only_after_we_looked_is_not_doubled(
 def test_a_write_that_was_overtaken_by_its_own_retry_is_not_doubled(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sitniks_finmap.http.TIMEOUT", (5.0, 0.5))
+    monkeypatch.setattr("sitniks_finmap.clients.http.TIMEOUT", (5.0, 0.5))
     want(warehouse, shop, {"transaction_id": "tx_1"})
     sandbox.fault(Fault("slow", "finmap", method="POST", seconds=1.2))
     deliver(courier)

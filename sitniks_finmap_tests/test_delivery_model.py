@@ -25,8 +25,8 @@ def test_whatever_happens_there_is_at_most_one_operation_and_in_the_end_just_wha
     What Finmap stored is shown after 5 minutes or 25: the next sync comes before, in between, and after. That there are
     never two is asserted after each attempt.
     """
-    monkeypatch.setattr("sitniks_finmap.readback.LOOK_UPS", 1_000_000)
-    monkeypatch.setattr("sitniks_finmap.delivery.CHUNK", 1_000_000)
+    monkeypatch.setattr("sitniks_finmap.pipeline.readback.LOOK_UPS", 1_000_000)
+    monkeypatch.setattr("sitniks_finmap.pipeline.courier.CHUNK", 1_000_000)
     model, now = Model(), START
     worlds = [World(SOLD)]
     for _ in range(syncs):
@@ -47,8 +47,8 @@ def test_whatever_happens_there_is_at_most_one_operation_and_in_the_end_just_wha
 @pytest.mark.runs
 def test_the_page_about_the_states_shows_every_arrow_of_the_code_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it does not: put what `table(edges())` gives into the page, and see what has changed."""
-    monkeypatch.setattr("sitniks_finmap.readback.LOOK_UPS", 1_000_000)
-    monkeypatch.setattr("sitniks_finmap.delivery.CHUNK", 1_000_000)
+    monkeypatch.setattr("sitniks_finmap.pipeline.readback.LOOK_UPS", 1_000_000)
+    monkeypatch.setattr("sitniks_finmap.pipeline.courier.CHUNK", 1_000_000)
     arrows = edges()
     page = PAGE.read_text("utf-8")
     assert table(arrows) in page

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sitniks_finmap.cli.demo import DEMO_KEYS, NAME, SHIPPED, run_demo
 from sitniks_finmap.connections import ConfigurationError, load_connections
-from sitniks_finmap.demo import DEMO_KEYS, NAME, SHIPPED, run_demo
 from sitniks_finmap.sandbox import Sandbox
 from sitniks_finmap.sandbox.seed import seed_shop
 
@@ -56,7 +56,7 @@ def test_the_commands_that_a_demo_prints_work_as_printed() -> None:
     assert f"sandbox --port {port}" in command(said, "keep open")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     bare = {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}  # neither keys nor .env
-    program = shlex.join([sys.executable, "-c", "from sitniks_finmap.cli import main; main()"])
+    program = shlex.join([sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()"])
     look = command(said, "look").replace("sitniks-finmap", program, 1)
     done = subprocess.run(look, shell=True, env=bare, capture_output=True, text=True, check=False)  # noqa: S602
     assert (done.returncode, "income" in done.stdout) == (0, True), done.stderr

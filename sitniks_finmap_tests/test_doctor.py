@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from tenacity import wait_none
 
-from sitniks_finmap.cli import main
+from sitniks_finmap.cli.commands import main
+from sitniks_finmap.clients.ratelimit import limiter_for
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.figures import counted
-from sitniks_finmap.ratelimit import limiter_for
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.conftest import SHARED_APIS
 
@@ -30,8 +30,8 @@ Doctor = Callable[[], tuple[int, str]]
 @pytest.fixture
 def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
     """Runs the command; its exit code and what it printed. Nothing of it may be a traceback."""
-    monkeypatch.setattr("sitniks_finmap.http.wait_exponential_jitter", lambda max: wait_none())
-    monkeypatch.setattr("sitniks_finmap.cli.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
+    monkeypatch.setattr("sitniks_finmap.cli.commands.show_progress", lambda: None)
 
     def run() -> tuple[int, str]:
         monkeypatch.setattr("sys.argv", ["sitniks-finmap", "doctor"])
@@ -215,7 +215,7 @@ def test_progress_is_shown_by_host_in_a_process_of_its_own(
     put(shop, sold(1))
     host = sandbox.url.removeprefix("http://")
     ended = subprocess.run(
-        [sys.executable, "-c", "from sitniks_finmap.cli import main; main()", "doctor"],
+        [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()", "doctor"],
         capture_output=True, encoding="utf-8", env={**os.environ, "PYTHONUTF8": "1"}, timeout=100,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr

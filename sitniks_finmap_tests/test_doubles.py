@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.assets.doubles import LOOKS
+from sitniks_finmap.pipeline.doubles import LOOKS
 from sitniks_finmap.sandbox.sitniks_rows import microseconds
 from sitniks_finmap_tests.books import START, TODAY, Books, stamp
 

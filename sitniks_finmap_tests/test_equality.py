@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.readback import rebuild_ledger
+from sitniks_finmap.pipeline.readback import rebuild_ledger
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.sandbox.spelling import SPELLINGS
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago, stamp

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from sitniks_finmap import entry
+from sitniks_finmap.cli import entry
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.launch import instance
-from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.defs.launch import instance
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sandbox.state import State
+from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.test_finmap_upload import transaction
 
 ROOT = Path(__file__).parents[1]
@@ -36,10 +36,11 @@ EVERY_COMMAND = [
     ["rollback", "--run", "abc", "--yes"], ["sql", "from operations"], ["sandbox", "--port", "38686"],
     ["demo", "--port", "38686"],
 ]  # fmt: skip
-COMMAND = [sys.executable, "-c", "from sitniks_finmap.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()"]
 FORKS = """
 import json, os, sys, tempfile
-import sitniks_finmap.cli, sitniks_finmap.demo, sitniks_finmap.doctor, sitniks_finmap.explain, sitniks_finmap.query
+import sitniks_finmap.cli.commands, sitniks_finmap.cli.demo
+import sitniks_finmap.people.doctor, sitniks_finmap.people.explain, sitniks_finmap.people.query
 for command in json.loads(sys.argv[1]):
     with tempfile.TemporaryFile() as said:
         if not (child := os.fork()):
@@ -51,7 +52,7 @@ for command in json.loads(sys.argv[1]):
                 del command[:2]
             sys.argv = ["sitniks-finmap", *command]
             try:
-                sitniks_finmap.cli.main()
+                sitniks_finmap.cli.commands.main()
             except SystemExit as ended:
                 sys.stdout.flush()
                 os._exit(ended.code or 0)
@@ -199,7 +200,7 @@ def test_a_reader_that_leaves_early_is_no_error(connection: Connection, project:
     command = [
         sys.executable,
         "-c",
-        "from sitniks_finmap.cli import main; main()",
+        "from sitniks_finmap.cli.entry import main; main()",
         "sql",
         "--csv",
         "from range(200000)",
@@ -273,7 +274,7 @@ class Interrupting:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("module", ["sitniks_finmap.cli", "sitniks_finmap.query"])
+@pytest.mark.parametrize("module", ["sitniks_finmap.cli.commands", "sitniks_finmap.people.query"])
 def test_ctrl_c_in_the_first_moment_is_no_traceback(
     module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

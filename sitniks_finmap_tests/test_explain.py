@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from sitniks_finmap.explain import explain
+from sitniks_finmap.people.explain import explain
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import Books, days_ago
 

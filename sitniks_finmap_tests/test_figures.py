@@ -36,7 +36,7 @@ NEVER_ONE = {  # or said otherwise when it is
     "doctor.py: RECENT.days days",
     "installation.py: len(ours) transactions",
     "decision_commands.py: count changes",
-    "transform.py: type categories",
+    "directory.py: type categories",
     "finmap.py: path with rows",
 }
 

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.housekeeping import housekeeping, housekeeping_schedule, report_killed_runs
+from sitniks_finmap.defs.housekeeping import housekeeping, housekeeping_schedule, report_killed_runs
 from sitniks_finmap_tests.test_automation import add_run
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -64,7 +64,7 @@ def test_what_a_night_has_no_time_for_is_left_to_the_next(
 ) -> None:
     now = datetime.now(UTC)
     runs = [add_run(dagster, "u1", dg.DagsterRunStatus.SUCCESS, now - timedelta(days=days)) for days in (60, 50, 40)]
-    monkeypatch.setattr("sitniks_finmap.housekeeping.LONGEST", -1.0)
+    monkeypatch.setattr("sitniks_finmap.defs.housekeeping.LONGEST", -1.0)
     assert clean(dagster) == 0
     monkeypatch.undo()
     assert clean(dagster) == 3

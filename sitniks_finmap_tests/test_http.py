@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap import http
-from sitniks_finmap.http import (
+from sitniks_finmap.clients import http
+from sitniks_finmap.clients.http import (
     LONGEST_PAUSE,
     PAUSE_AFTER_429,
     READ_ATTEMPTS,
@@ -26,8 +26,8 @@ from sitniks_finmap.http import (
     Unavailable,
     Unreachable,
 )
-from sitniks_finmap.ratelimit import RateLimiter
-from sitniks_finmap.reasons import message_of
+from sitniks_finmap.clients.ratelimit import RateLimiter
+from sitniks_finmap.clients.reasons import message_of
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 
 PATH = "/transactions"

@@ -11,15 +11,16 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
-from sitniks_finmap.automation import range_tags
-from sitniks_finmap.cli import cli
-from sitniks_finmap.connection_definitions import connection_definitions
+from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.doctor import examine
-from sitniks_finmap.identity import WrongCompany
-from sitniks_finmap.launch import run_job
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.defs.connection_definitions import connection_definitions
+from sitniks_finmap.defs.jobs import range_tags
+from sitniks_finmap.defs.launch import run_job
+from sitniks_finmap.people.doctor import examine
+from sitniks_finmap.pipeline.identity import WrongCompany
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.books import Books, key
 
 pytestmark = pytest.mark.runs
@@ -85,8 +86,8 @@ def two(sandbox: Sandbox, connect: Connect, dagster: dg.DagsterInstance) -> tupl
 
 @pytest.fixture
 def home(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sitniks_finmap.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.cli.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
+    monkeypatch.setattr("sitniks_finmap.cli.commands.show_progress", lambda: None)
 
 
 def command(*arguments: str, answer: str | None = None) -> Result:

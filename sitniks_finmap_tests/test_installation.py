@@ -11,12 +11,12 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
-from sitniks_finmap.cli import cli
+from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.decisions import plan_rollback, roll_back
-from sitniks_finmap.doctor import examine
-from sitniks_finmap.installation import OtherInstallation, PostedElsewhere, claim
-from sitniks_finmap.launch import run_job
+from sitniks_finmap.defs.launch import run_job
+from sitniks_finmap.people.doctor import examine
+from sitniks_finmap.pipeline.decisions import plan_rollback, roll_back
+from sitniks_finmap.pipeline.installation import OtherInstallation, PostedElsewhere, claim
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, Books, key
 
@@ -175,8 +175,8 @@ def test_a_rollback_is_refused_to_the_second_as_well(books: Books, install: Inst
 def test_a_takeover_asks_and_then_the_first_is_refused(
     books: Books, install: Install, dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sitniks_finmap.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.terminal.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
+    monkeypatch.setattr("sitniks_finmap.cli.terminal.show_progress", lambda: None)
     books.sell_many(3)
     books.sync()
     second = install(folder="elsewhere")

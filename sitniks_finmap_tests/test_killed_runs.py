@@ -19,7 +19,7 @@ from sitniks_finmap_tests.test_rules import DAY, once_each, put
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(300)]
 
-COMMAND = "from sitniks_finmap.cli import main; main()"
+COMMAND = "from sitniks_finmap.cli.entry import main; main()"
 TICK = """
 import sys
 from datetime import UTC, date, datetime, timedelta

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from sitniks_finmap.findings import find
-from sitniks_finmap.http import KeyRefused
+from sitniks_finmap.clients.http import KeyRefused
+from sitniks_finmap.people.findings import find
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import Books
 

@@ -19,14 +19,13 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.webserver import DagsterWebserver
 
-from sitniks_finmap.assets import deliver
+from sitniks_finmap.cli.terminal import run
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.launch import RunsUnavailable, instance, prepare_home, run_job
-from sitniks_finmap.query import read_only
-from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.defs.launch import RunsUnavailable, instance, prepare_home, run_job
+from sitniks_finmap.people.query import read_only
+from sitniks_finmap.pipeline import deliver
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.terminal import run
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.test_delivery import until
 from sitniks_finmap_tests.test_finmap_upload import transaction
 from sitniks_finmap_tests.test_warehouse import Other, Pipe, processes

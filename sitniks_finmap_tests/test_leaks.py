@@ -25,18 +25,19 @@ import pytest
 from rich.console import Console
 from tenacity import wait_none
 
-from sitniks_finmap.alerts import checks_alert, failed_run_alert
-from sitniks_finmap.assets import transform
+from sitniks_finmap.clients.http import Api, Unavailable
+from sitniks_finmap.clients.ratelimit import RateLimiter
+from sitniks_finmap.clients.reasons import without_echo
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.http import Api, Unavailable
-from sitniks_finmap.launch import Run, instance, run_job
-from sitniks_finmap.query import read_only
-from sitniks_finmap.ratelimit import RateLimiter
-from sitniks_finmap.reasons import without_echo
-from sitniks_finmap.report import print_plan
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.defs.alerts import checks_alert, failed_run_alert
+from sitniks_finmap.defs.launch import Run, instance, run_job
+from sitniks_finmap.people.query import read_only
+from sitniks_finmap.people.report import print_plan
+from sitniks_finmap.people.status import print_runs, print_state, print_status
+from sitniks_finmap.pipeline import transform
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox, Shop
-from sitniks_finmap.status import print_runs, print_state, print_status
+from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.test_finmap_upload import transaction
 from sitniks_finmap_tests.test_rules import as_text
 
@@ -119,7 +120,7 @@ def test_whatever_goes_wrong_no_key_and_no_customer_is_anywhere_but_in_the_wareh
     connect: Callable[..., Connection], project: Path, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("sitniks_finmap.http.wait_exponential_jitter", lambda max: wait_none())
+    monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
     monkeypatch.setenv("DAGSTER_HOME", str(project / "home"))
     connection = connect(source_as_tag=True)
     for row in customer_rows():
@@ -152,7 +153,7 @@ def test_whatever_goes_wrong_no_key_and_no_customer_is_anywhere_but_in_the_wareh
     assert [ended.success for ended in endings] == [True, False, False, False, False]
 
     arguments: set[str] = set()
-    program = [sys.executable, "-c", "from sitniks_finmap.cli import main; main()"]
+    program = [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()"]
     days = ["--from", str(DAY), "--to", str(DAY)]
     printed = [said_by([*program, *one], project, arguments) for one in (["status"], ["doctor"], ["sync", *days])]
     shop.revoke("sitniks")
@@ -311,7 +312,7 @@ def test_status_and_summary_tell_reasons_and_no_values(
 def test_nothing_in_a_record_is_taken_for_an_instruction_of_the_terminal(
     run: ConnectionRun, shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sitniks_finmap.terminal import out
+    from sitniks_finmap.cli.terminal import out
     from sitniks_finmap_tests.test_rules import stage
 
     markup = r"[red]x[/red] \[bold] [/nothing] [link=http://x]y :boom: {0} %s"

@@ -12,9 +12,9 @@ import dagster as dg
 import pytest
 from dagster._core.utils import make_new_run_id
 
-from sitniks_finmap import leftovers
-from sitniks_finmap.launch import prepare_home
-from sitniks_finmap.leftovers import shrink_databases
+from sitniks_finmap.defs import leftovers
+from sitniks_finmap.defs.launch import prepare_home
+from sitniks_finmap.defs.leftovers import shrink_databases
 from sitniks_finmap_tests.test_housekeeping import clean, status_of
 
 pytestmark = pytest.mark.runs

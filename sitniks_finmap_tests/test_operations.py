@@ -18,17 +18,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.assets.checks import CHECKS
-from sitniks_finmap.assets.extract import extract_assets, store
-from sitniks_finmap.assets.transform import Directory, derive, find_accounts, keep_directory, transform_assets
-from sitniks_finmap.automation import range_tags
+from sitniks_finmap.clients.finmap import Account, Label
+from sitniks_finmap.clients.http import Reply
+from sitniks_finmap.clients.sitniks import Row, read_page
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.finmap import Account, Label
-from sitniks_finmap.http import Reply
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.defs.assets.extract import extract_assets
+from sitniks_finmap.defs.assets.transform import transform_assets
+from sitniks_finmap.defs.jobs import range_tags
+from sitniks_finmap.pipeline.checks import CHECKS
+from sitniks_finmap.pipeline.directory import Directory, find_accounts, keep_directory
+from sitniks_finmap.pipeline.reading import store
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive
 from sitniks_finmap.sandbox import Shop, seed_shop
-from sitniks_finmap.sitniks import Row, read_page
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.test_raw_sitniks_transactions import BATCHES, KYIV, QUIET, instants, stamp
 
 DAY = date(2025, 1, 15)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.assets.checks import CHECKS
-from sitniks_finmap.decisions import catch_up, undo_catch_up
+from sitniks_finmap.people.summary import summarize
+from sitniks_finmap.pipeline.checks import CHECKS
+from sitniks_finmap.pipeline.decisions import catch_up, undo_catch_up
 from sitniks_finmap.sandbox import Fault
-from sitniks_finmap.summary import summarize
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago, stamp
 
 pytestmark = pytest.mark.runs

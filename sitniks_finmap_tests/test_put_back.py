@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sitniks_finmap.decisions import plan_rollback, roll_back
+from sitniks_finmap.pipeline.decisions import plan_rollback, roll_back
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, TODAY, Books
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from sitniks_finmap.cli import cli
+from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.query import print_rows, read_only, write_csv
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.people.query import print_rows, read_only, write_csv
+from sitniks_finmap.warehouse.store import Warehouse
 
 
 def printed(columns: list[str], rows: list[tuple], width: int = 80) -> str:

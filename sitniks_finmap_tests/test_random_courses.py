@@ -16,8 +16,8 @@ def test_in_no_course_is_money_doubled_an_edit_lost_or_all_called_well_too_early
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Eight syncs in which every request may go wrong, then quiet ones; at last a person approves what waits."""
-    monkeypatch.setattr("sitniks_finmap.readback.LOOK_UPS", 1_000_000)
-    monkeypatch.setattr("sitniks_finmap.delivery.CHUNK", 1_000_000)
+    monkeypatch.setattr("sitniks_finmap.pipeline.readback.LOOK_UPS", 1_000_000)
+    monkeypatch.setattr("sitniks_finmap.pipeline.courier.CHUNK", 1_000_000)
     courses = Courses(COURSES, SEED)
     for _ in range(8):
         courses.sync(harm=0.12)

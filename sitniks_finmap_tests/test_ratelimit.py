@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sitniks_finmap.clients.ratelimit import Paused, RateLimiter, limiter_for
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.ratelimit import Paused, RateLimiter, limiter_for
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.test_delivery import until, writes
 from sitniks_finmap_tests.test_warehouse import Other, Pipe, processes
@@ -312,7 +312,7 @@ def test_two_connections_on_one_key_the_command_and_other_runs_never_exceed_its_
         for row in rows:
             sandbox.shop(tenant).put_transaction(row | {"createdAt": at.isoformat()}, at)
     monkeypatch.setenv("U2_FINMAP_API_KEY", shop.finmap_key)
-    command = [sys.executable, "-c", "from sitniks_finmap.cli import main; main()", "sync", "--connection"]
+    command = [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()", "sync", "--connection"]
     said = {name: project / f"{name}.txt" for name in ("u1", "u2")}
     with asking("u1", project), asking("u2", project):
         sandbox.forget_requests()

@@ -9,11 +9,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from sitniks_finmap.assets.orders import BUDGET
+from sitniks_finmap.clients.sitniks import Row
 from sitniks_finmap.connections import Connection, data_folder
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.pipeline.orders import BUDGET
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.sitniks import Row
 from sitniks_finmap_tests.books import OpenWarehouse
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.test_raw_sitniks_transactions import DAY, FIRST, LAST, complete, extract, rows, run

@@ -13,15 +13,18 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap import sitniks
-from sitniks_finmap.assets import months
-from sitniks_finmap.assets.extract import extract_assets, read_orders, read_transactions, store
-from sitniks_finmap.automation import days_to_sync, first_unread_day, range_tags
+from sitniks_finmap.clients import sitniks
+from sitniks_finmap.clients.sitniks import Row
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.defs.assets.extract import extract_assets
+from sitniks_finmap.defs.jobs import range_tags
+from sitniks_finmap.pipeline.due import days_to_sync, first_unread_day
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.reading import months, store
+from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.sitniks import Row
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.test_warehouse import Other, read_when_asked
 
 KYIV = ZoneInfo("Europe/Kyiv")
@@ -50,8 +53,8 @@ def extract(run: ConnectionRun, first: date, last: date, *, orders: bool = False
             read_transactions(run, first, last)
             if orders:
                 read_orders(run, first, last)
-    except dg.Failure as failure:
-        return failure.description
+    except StepFailed as failure:
+        return str(failure)
     return None
 
 

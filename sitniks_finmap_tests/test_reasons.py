@@ -8,13 +8,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from sitniks_finmap.clients.finmap import Outcome
+from sitniks_finmap.clients.http import ApiError, KeyRefused
+from sitniks_finmap.clients.reasons import reason_of
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.finmap import Outcome
-from sitniks_finmap.http import ApiError, KeyRefused
-from sitniks_finmap.launch import run_job
-from sitniks_finmap.reasons import reason_of
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.defs.launch import run_job
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.test_finmap_upload import transaction
 
 DAY = date(2025, 1, 15)
@@ -127,7 +128,7 @@ def test_no_error_drops_what_the_vendor_said(
     }
     if (ask, fault["status"]) == ("order", 200):
         pytest.skip("any object is an order")
-    monkeypatch.setattr("sitniks_finmap.http._pause", lambda header: 0.0)
+    monkeypatch.setattr("sitniks_finmap.clients.http._pause", lambda header: 0.0)
     for api in (run.finmap.api, run.sitniks.api):
         api.attempts = 1
     for side in ("finmap", "sitniks"):

@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from sitniks_finmap.assets.checks import asset_checks
-from sitniks_finmap.decisions import catch_up
+from sitniks_finmap.defs.checks import asset_checks
+from sitniks_finmap.pipeline.decisions import catch_up
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, TODAY, Books, days_ago, stamp
 
@@ -110,7 +110,7 @@ def test_what_nobody_can_explain_is_named_by_its_kind(books: Books, monkeypatch:
     assert [said for _, said in sorted(details(books).items())][3] == "comment"
 
     books.throw_out(6)
-    monkeypatch.setattr("sitniks_finmap.readback.LOOK_UPS", 0)  # it was not looked for yet
+    monkeypatch.setattr("sitniks_finmap.pipeline.readback.LOOK_UPS", 0)  # it was not looked for yet
     post(books, "u1:tx_77", 7)
     books.look()
     found = books.rows("select coalesce(transaction_id, external_id), kind, explained from differences order by 1")

@@ -17,13 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sitniks_finmap.clients.http import Api, ApiError
+from sitniks_finmap.clients.ratelimit import RateLimiter
+from sitniks_finmap.clients.redaction import CUT, Redaction
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.http import Api, ApiError
-from sitniks_finmap.launch import run_job
-from sitniks_finmap.ratelimit import RateLimiter
-from sitniks_finmap.redaction import CUT, Redaction
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.defs.launch import run_job
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.test_finmap_upload import transaction
 from sitniks_finmap_tests.test_leaks import in_any_form, told_by_alerts
 
@@ -99,7 +100,7 @@ def test_a_quoted_key_reaches_no_database_log_or_alert(
     status: int, connection: Connection, project: Path, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance,
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("sitniks_finmap.http._pause", lambda header: 0.0)
+    monkeypatch.setattr("sitniks_finmap.clients.http._pause", lambda header: 0.0)
     caplog.set_level(logging.DEBUG)
     shop.put_transactions([transaction(n, DAY) for n in range(1, 4)])
     keys = [shop.sitniks_key, shop.finmap_key]
@@ -115,7 +116,7 @@ def test_a_quoted_key_reaches_no_database_log_or_alert(
 
 
 def test_a_record_that_holds_a_key_is_kept_without_it(run: ConnectionRun, shop: Shop, project: Path) -> None:
-    from sitniks_finmap.assets.extract import read_transactions
+    from sitniks_finmap.pipeline.extract import read_transactions
 
     shop.put_transaction(transaction(1, DAY, description=f"ключ {shop.finmap_key}, {shop.sitniks_key}"))
     read_transactions(run, DAY, DAY)

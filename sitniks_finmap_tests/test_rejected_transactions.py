@@ -10,12 +10,15 @@ import dagster as dg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.assets.checks import CHECKS
-from sitniks_finmap.assets.extract import extract_assets, read_transactions, store
-from sitniks_finmap.assets.transform import derive_operations, transform_assets
-from sitniks_finmap.automation import range_tags
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.defs.assets.extract import extract_assets
+from sitniks_finmap.defs.assets.transform import transform_assets
+from sitniks_finmap.defs.jobs import range_tags
+from sitniks_finmap.pipeline.checks import CHECKS
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.reading import store
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sandbox.transaction_shapes import malformed
 from sitniks_finmap_tests.test_operations import DAY, SOUND, Stage, connection_with, read_rows, stage, staging

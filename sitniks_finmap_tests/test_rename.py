@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 from filelock import FileLock
 
-from sitniks_finmap.cli import cli
+from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection, choose, load_connections
-from sitniks_finmap.launch import run_job
-from sitniks_finmap.rename import rename, renamed_text
-from sitniks_finmap.run import open_warehouse
+from sitniks_finmap.defs.launch import run_job
+from sitniks_finmap.pipeline.rename import rename, renamed_text
 from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.warehouse.store import open_warehouse
 
 pytestmark = pytest.mark.runs
 
@@ -60,7 +60,7 @@ def keys(shop: Shop) -> list[str]:
 def synced(
     connect: Callable[..., Connection], shop: Shop, dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> Connection:
-    monkeypatch.setattr("sitniks_finmap.launch.instance", lambda: nullcontext(dagster))
+    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
     connection = connect(start_date=DAYS[0])
     put(shop, 1, 2, 3)
     assert run_job(dagster, connection, "sync", *DAYS).success
@@ -202,7 +202,7 @@ def test_a_renaming_that_was_killed_is_finished_by_the_next(
 ) -> None:
     path = project / "connections.toml"
     with monkeypatch.context() as killed:
-        killed.setattr("sitniks_finmap.rename._move", lambda *warehouses: 1 / 0)
+        killed.setattr("sitniks_finmap.pipeline.rename._move", lambda *warehouses: 1 / 0)
         assert isinstance(command("rename", "u1", "shop").exception, ZeroDivisionError)
     assert (project / "data" / "u1.duckdb").exists()
     text = path.read_text("utf-8")

@@ -19,14 +19,14 @@ import duckdb
 import pytest
 from tenacity import wait_none
 
+from sitniks_finmap.clients.http import Unavailable
+from sitniks_finmap.clients.sitniks import IncompleteRead
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.delivery import Courier
-from sitniks_finmap.http import Unavailable
-from sitniks_finmap.launch import instance, run_job
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.defs.launch import instance, run_job
+from sitniks_finmap.pipeline.courier import Courier
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox, Shop, seed_shop
-from sitniks_finmap.sitniks import IncompleteRead
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.test_delivery import key, ledger, live, run_of, stage, until, want, writes
 from sitniks_finmap_tests.test_finmap_upload import transaction
 
@@ -62,7 +62,7 @@ def test_rule_1_a_run_that_is_killed_in_the_middle_is_finished_by_the_next_and_n
 ) -> None:
     put(shop, 40)
     warehouse = open_warehouse(connect(finmap_requests_per_second=25))
-    command = [sys.executable, "-c", "from sitniks_finmap.cli import main; main()", "sync"]
+    command = [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()", "sync"]
     days = ["--from", str(DAY - timedelta(days=2)), "--to", str(DAY)]
     with subprocess.Popen(  # noqa: S603
         [*command, *days], cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -266,7 +266,7 @@ def test_rule_4_while_an_answer_is_awaited_another_process_can_open_the_file(
 def test_rule_4_what_was_done_is_committed_while_the_delivery_goes_on(
     connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sitniks_finmap.delivery.COMMIT_EVERY", 0.05)
+    monkeypatch.setattr("sitniks_finmap.pipeline.courier.COMMIT_EVERY", 0.05)
     run = run_of(connect(finmap_requests_per_second=20))
     want(run.warehouse, shop, *({} for _ in range(12)))
     seen: list[int] = []
@@ -285,7 +285,7 @@ def test_rule_5_a_second_run_of_a_connection_does_nothing_and_says_why(
     connection: Connection, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("sitniks_finmap.run.LOCK_WAIT", 0.0)
+    monkeypatch.setattr("sitniks_finmap.pipeline.run.LOCK_WAIT", 0.0)
     put(shop, 2)
     with warehouse.run(wait=0):
         ended = sync(dagster, connection)
@@ -369,7 +369,7 @@ def test_rule_8_neither_a_key_nor_a_customer_leaves_the_warehouse(
 
     Every customer has a number from 880088001 on, whose digits no escaping changes.
     """
-    monkeypatch.setattr("sitniks_finmap.http.wait_exponential_jitter", lambda max: wait_none())
+    monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
     connection = connect(source_as_tag=True)
     shop.put_transactions([transaction(n, DAY - timedelta(days=n % 3)) for n in range(1, 12)])
     shop.put_transaction(transaction(12, amount="сто від Клієнт 880088012"))

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from sitniks_finmap.decisions import plan_rollback
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.pipeline.decisions import plan_rollback
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.sandbox.spelling import SPELLINGS
 from sitniks_finmap_tests.books import Books, days_ago

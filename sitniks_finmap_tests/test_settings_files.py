@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.cli import main
+from sitniks_finmap.cli.commands import main
 from sitniks_finmap.connections import Connection, load_connections
 from sitniks_finmap.days import day_of
 from sitniks_finmap.definitions import build_defs

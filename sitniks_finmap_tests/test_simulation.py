@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.assets.deliver import deliver
-from sitniks_finmap.assets.extract import read_orders, read_transactions
-from sitniks_finmap.assets.reconcile import reconcile
-from sitniks_finmap.assets.transform import derive_operations
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.decisions import decide
-from sitniks_finmap.readback import read_back
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.pipeline.decisions import decide
+from sitniks_finmap.pipeline.deliver import deliver
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.readback import read_back
+from sitniks_finmap.pipeline.reconcile import reconcile
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.warehouse.store import open_warehouse
 
 FIRST, LAST = date(2026, 3, 1), date(2026, 11, 15)  # both Sundays on which the clock of Kyiv changes lie inside
 STATUSES = ["Новий", "В роботі", "Відправлено", "Виконано"]

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap import sitniks
+from sitniks_finmap.clients import sitniks
+from sitniks_finmap.clients.http import ApiError, KeyRefused, Refused, Reply, Unavailable
+from sitniks_finmap.clients.sitniks import IncompleteRead, Row, Sitniks, read_page
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.http import ApiError, KeyRefused, Refused, Reply, Unavailable
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.sitniks import IncompleteRead, Row, Sitniks, read_page
 
 KYIV = ZoneInfo("Europe/Kyiv")
 START, END = datetime(2025, 1, 15, tzinfo=UTC), datetime(2025, 1, 16, tzinfo=UTC)

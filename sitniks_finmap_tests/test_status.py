@@ -18,18 +18,19 @@ import pytest
 from click.testing import CliRunner
 from tenacity import wait_none
 
-from sitniks_finmap.assets.deliver import deliver
-from sitniks_finmap.assets.extract import read_orders, read_transactions
-from sitniks_finmap.assets.reconcile import reconcile
-from sitniks_finmap.assets.transform import derive_operations
-from sitniks_finmap.cli import cli
+from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import VARIABLE
-from sitniks_finmap.last_runs import LastRun, last_runs, record_ends, record_start
-from sitniks_finmap.readback import read_back
-from sitniks_finmap.run import ConnectionRun, open_warehouse
+from sitniks_finmap.pipeline.deliver import deliver
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.readback import read_back
+from sitniks_finmap.pipeline.reconcile import reconcile
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.warehouse.last_runs import LastRun, last_runs, record_ends, record_start
+from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 
 pytestmark = pytest.mark.runs
 
@@ -41,9 +42,9 @@ Connect = Callable[..., Connection]
 @pytest.fixture(autouse=True)
 def home(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are kept in memory, and nobody waits between two attempts."""
-    monkeypatch.setattr("sitniks_finmap.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.terminal.show_progress", lambda: None)
-    monkeypatch.setattr("sitniks_finmap.http.wait_exponential_jitter", lambda max: wait_none())
+    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
+    monkeypatch.setattr("sitniks_finmap.cli.terminal.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def hours_pass(connection: Connection) -> None:
 
 def later(monkeypatch: pytest.MonkeyPatch, **by: float) -> None:
     """`status` is asked so much later."""
-    monkeypatch.setattr("sitniks_finmap.status.utc_now", lambda: datetime.now(UTC) + timedelta(**by))
+    monkeypatch.setattr("sitniks_finmap.people.status.utc_now", lambda: datetime.now(UTC) + timedelta(**by))
 
 
 # -- All is ok ---------------------------------------------------------------------------------------------------
@@ -342,7 +343,7 @@ def test_reading_old_months_again_does_not_hide_that_today_is_not_read(
 def test_a_killed_sync_is_an_error_until_the_next_ends(connection: Connection, shop: Shop, project: Path) -> None:
     shop.put_transactions([transaction(n) for n in (1, 2, 3)])
     killed = subprocess.run(
-        [sys.executable, "-c", "from sitniks_finmap.cli import main; main()", "sync"], cwd=project, check=False,
+        [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()", "sync"], cwd=project, check=False,
         env=os.environ | {VARIABLE: "operations_derived:1"}, capture_output=True,
     )  # fmt: skip
     assert killed.returncode not in (0, 1)
@@ -372,20 +373,20 @@ def test_while_a_sync_runs_the_failure_before_it_is_still_said(connection: Conne
 
 def test_a_sync_that_never_got_its_turn_is_an_error(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     warehouse = synced(connection)
-    monkeypatch.setattr("sitniks_finmap.run.LOCK_WAIT", 0.0)
+    monkeypatch.setattr("sitniks_finmap.pipeline.run.LOCK_WAIT", 0.0)
     with warehouse.run(wait=0):
         assert command("sync")[0] == 1
     assert "another run is still going on" in status()[2]
 
 
 def test_runs_that_cannot_be_kept_are_an_error(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sitniks_finmap.launch import RunsUnavailable
+    from sitniks_finmap.defs.launch import RunsUnavailable
 
     def unusable() -> Any:
         raise RunsUnavailable("Dagster's database of runs cannot be used")
 
     synced(connection)
-    monkeypatch.setattr("sitniks_finmap.launch.instance", unusable)
+    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", unusable)
     assert command("sync")[0] == 1
     assert "Dagster's database of runs cannot be used" in status()[2]
 
@@ -396,7 +397,7 @@ def test_what_nobody_expected_is_recorded_without_its_words(
     def fail(*what: object) -> None:
         raise RuntimeError("Іваненко, sandbox-finmap-key")
 
-    monkeypatch.setattr("sitniks_finmap.assets.transform.derive_operations", fail)
+    monkeypatch.setattr("sitniks_finmap.defs.assets.transform.derive_operations", fail)
     assert command("sync")[0] == 1
     said = status()[2]
     assert "stopped by an unexpected RuntimeError" in said
@@ -643,7 +644,7 @@ def test_data_of_a_connection_that_is_no_longer_configured_is_shown(connect: Con
 def test_a_file_without_a_connection_is_wrong_configuration(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sitniks_finmap.cli import main
+    from sitniks_finmap.cli.commands import main
 
     (project / "connections.toml").write_text("", "utf-8")
     monkeypatch.setattr("sys.argv", ["sitniks-finmap", "status"])

@@ -12,16 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sitniks_finmap import warehouse as module
-from sitniks_finmap.warehouse import (
-    Busy,
-    Damaged,
-    Warehouse,
-    WarehouseError,
-    insert_rows,
-    private_files,
-    private_folder,
-)
+from sitniks_finmap.private_files import private_files, private_folder
+from sitniks_finmap.warehouse import store as module
+from sitniks_finmap.warehouse.store import Busy, Damaged, Warehouse, WarehouseError, insert_rows
 
 ROW = (
     "insert into settings (connection, timezone, comment_fields, source_as_tag, on_change, on_delete, "

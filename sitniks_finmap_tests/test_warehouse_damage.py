@@ -11,11 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sitniks_finmap import schema
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
-from sitniks_finmap.schema import SCHEMA_VERSION
-from sitniks_finmap.warehouse import Damaged, Warehouse, WarehouseError
+from sitniks_finmap.warehouse import schema
+from sitniks_finmap.warehouse.schema import SCHEMA_VERSION
+from sitniks_finmap.warehouse.store import Damaged, Warehouse, WarehouseError
 from sitniks_finmap_tests.test_finmap_upload import transaction
 from sitniks_finmap_tests.test_simulation import sync
 from sitniks_finmap_tests.test_warehouse import ROW, count

@@ -12,9 +12,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from sitniks_finmap.cli import main
+from sitniks_finmap.cli.commands import main
+from sitniks_finmap.clients.http import UNREACHED_ATTEMPTS
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.http import UNREACHED_ATTEMPTS
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap_tests.test_finmap_upload import transaction
 
@@ -31,9 +31,9 @@ def command(
     dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
     """Runs a command as a shell does; its exit code, and all that it printed."""
-    monkeypatch.setattr("sitniks_finmap.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.cli.show_progress", lambda: None)
-    monkeypatch.setattr("sitniks_finmap.terminal.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
+    monkeypatch.setattr("sitniks_finmap.cli.commands.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.cli.terminal.show_progress", lambda: None)
 
     def command(*arguments: str) -> tuple[Any, str]:
         monkeypatch.setattr("sys.argv", ["sitniks-finmap", *arguments])
@@ -270,7 +270,9 @@ def test_without_network_a_run_ends_soon_and_every_line_names_the_connection(
     connect(start_date=START - timedelta(days=100))
     sandbox.stop()
     slept: list[float] = []
-    monkeypatch.setattr("sitniks_finmap.http.wait_exponential_jitter", lambda max: lambda state: slept.append(1) or 0)
+    monkeypatch.setattr(
+        "sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: lambda state: slept.append(1) or 0
+    )
     code, said = command(name)
     assert code == 1
     assert "u1: Sitniks did not answer" in said

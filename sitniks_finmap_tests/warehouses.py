@@ -2,7 +2,7 @@
 
 import re
 
-from sitniks_finmap.schema import sql
+from sitniks_finmap.warehouse.schema import sql
 
 
 def macro_text(macro: str) -> str:

@@ -8,18 +8,21 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sitniks_finmap import delivery, http, warehouse
-from sitniks_finmap.assets.deliver import deliver
-from sitniks_finmap.assets.extract import read_orders, read_transactions
-from sitniks_finmap.assets.reconcile import reconcile
-from sitniks_finmap.assets.transform import derive_operations
+from sitniks_finmap.clients import http
+from sitniks_finmap.clients.http import ApiError
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.decisions import decide
 from sitniks_finmap.failpoint import arm
-from sitniks_finmap.http import ApiError
-from sitniks_finmap.readback import read_back
-from sitniks_finmap.run import ConnectionRun, open_warehouse
-from sitniks_finmap.warehouse import Warehouse
+from sitniks_finmap.pipeline import courier as delivery
+from sitniks_finmap.pipeline.decisions import decide
+from sitniks_finmap.pipeline.deliver import deliver
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.readback import read_back
+from sitniks_finmap.pipeline.reconcile import reconcile
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive_operations
+from sitniks_finmap.warehouse import store as warehouse
+from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.kill.phases import Phases
 from sitniks_finmap_tests.kill.wrong_deliveries import WRONG
 from sitniks_finmap_tests.plain_planning import planning_plainly

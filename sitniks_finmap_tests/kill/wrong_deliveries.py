@@ -2,12 +2,12 @@
 
 from datetime import date, datetime
 
-from sitniks_finmap.apply import Task
+from sitniks_finmap.clients.finmap import Finmap, Write, _all_fields, _body, _json
 from sitniks_finmap.content import Content
-from sitniks_finmap.delivery import Tasks, take_tasks
-from sitniks_finmap.finmap import Finmap, Write, _all_fields, _body, _json
-from sitniks_finmap.ledger import Entry, State, keep_entries
-from sitniks_finmap.run import ConnectionRun
+from sitniks_finmap.pipeline.apply import Task
+from sitniks_finmap.pipeline.courier import Tasks, take_tasks
+from sitniks_finmap.pipeline.ledger import Entry, State, keep_entries
+from sitniks_finmap.pipeline.run import ConnectionRun
 
 
 class Keyless(Finmap):

@@ -1,0 +1,185 @@
+"""The commands by which a person decides: approve, dismiss, catch-up, rollback."""
+
+import sys
+from datetime import date, datetime
+
+import click
+from rich.markup import escape
+
+from sitniks_finmap.cli.exits import FAILED, MISUSED
+from sitniks_finmap.cli.terminal import (
+    MARKS,
+    Day,
+    about,
+    choose_valid,
+    confirmed,
+    for_each,
+    in_order,
+    one_connection,
+    out,
+    run,
+    show_progress,
+    tell_wrong,
+)
+from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.figures import counted
+
+DAY = Day()
+CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: every one.")
+PENDING_DAY = click.option("--day", type=DAY, metavar="DAY", help="Only changes pending on this day.")
+TRANSACTION = click.option(
+    "--transaction", metavar="ID", help="Only this transaction: its ID, or the externalId that preview prints."
+)
+YES = click.option(
+    "--yes", is_flag=True, help="Do not ask: decide what `preview` showed last, and nothing that came since."
+)
+
+
+@click.command()
+@CONNECTION
+@PENDING_DAY
+@TRANSACTION
+@click.option("--conflicts", is_flag=True, help="What a person changed in Finmap as well: overwrite it.")
+@click.option("--recreate", is_flag=True, help="Create again what a person deleted in Finmap.")
+@YES
+def approve(
+    connection: str | None, day: datetime | None, transaction: str | None, conflicts: bool, recreate: bool, yes: bool
+) -> None:
+    """Approve pending changes; the next sync applies them.
+
+    Lists what is about to be approved, and asks. Conflicts, and what a person deleted in Finmap, take an option of
+    their own. Example: sitniks-finmap approve --transaction tx_12345
+    """
+    _decide("approve", connection, day, transaction, yes, conflicts=conflicts, recreate=recreate)
+
+
+@click.command()
+@CONNECTION
+@PENDING_DAY
+@TRANSACTION
+@YES
+def dismiss(connection: str | None, day: datetime | None, transaction: str | None, yes: bool) -> None:
+    """Dismiss pending changes; Finmap stays as it is.
+
+    Until the transaction changes again. What a person deleted in Finmap is dismissed by naming the transaction.
+    """
+    _decide("dismiss", connection, day, transaction, yes)
+
+
+def _decide(
+    decision: str, name: str | None, day: datetime | None, transaction: str | None, yes: bool, **which: bool
+) -> None:
+    from sitniks_finmap.days import utc_now
+    from sitniks_finmap.people.report import print_changes
+    from sitniks_finmap.pipeline import decisions
+    from sitniks_finmap.warehouse.store import open_warehouse
+
+    found, unseen, connections = 0, 0, choose_valid(name)
+    misused = tell_wrong(name)
+    for one in connections:
+        warehouse = open_warehouse(one)
+        if not warehouse.exists():
+            out.print(f"{one.name}: never synced; nothing is pending")
+            continue
+        with warehouse.transaction() as con:
+            chosen = {"day": day.date() if day else None, "transaction": transaction, **which}
+            changes = decisions.pending(con, decision, **chosen)
+            fresh = len(changes)
+            if yes:
+                changes = decisions.only_shown(con, changes)
+            others = decisions.other_kinds(con, changes)
+        print_changes(out, one, changes, fresh - len(changes), others)
+        found += len(changes)
+        unseen += fresh - len(changes)
+        if changes and (yes or _confirmed(decision, len(changes))):
+            with warehouse.run(wait=60), warehouse.transaction() as con:
+                decided = decisions.keep_decisions(con, changes, decision, utc_now())
+            done = "approved; the next sync applies them" if decision == "approve" else "dismissed"
+            out.print(f"{one.name}: {decided:,} {done}")
+    if transaction and not found:
+        remedy = "look at it with `sitniks-finmap preview` first" if unseen else "`sitniks-finmap explain` tells why"
+        out.print(f"{MARKS['error']} nothing to {decision} for {escape(transaction)}; {remedy}")
+        sys.exit(FAILED)
+    if misused:
+        sys.exit(MISUSED)
+
+
+def _confirmed(decision: str, count: int) -> bool:
+    return confirmed(f"{decision.capitalize()} {'this change' if count == 1 else f'these {count:,} changes'}?")
+
+
+@click.command("catch-up")
+@CONNECTION
+@click.option("--until", type=DAY, metavar="DAY", help="Last day that is not posted.")
+@click.option("--undo", is_flag=True, help="Take it back: the next sync posts these days.")
+def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
+    """Skip history: never post transactions up to a day."""
+    from sitniks_finmap.days import utc_now
+    from sitniks_finmap.pipeline import decisions
+    from sitniks_finmap.warehouse.store import open_warehouse
+
+    if bool(until) == undo:
+        raise click.UsageError("say either --until DAY or --undo")
+
+    def work(one: Connection, days: tuple[date, date]) -> bool:
+        warehouse = open_warehouse(one)
+        if undo or until is None:
+            with warehouse.run(wait=60):
+                skipped = decisions.undo_catch_up(warehouse)
+            out.print(f"{one.name}: {counted(skipped, 'operation')} left for the next sync to post")
+            return True
+        last_day = one.today(utc_now())
+        if not one.start_date <= until.date() <= last_day:
+            raise ConfigurationError(
+                f"{one.name}: --until is {until.date()}; name one from start_date {one.start_date} to today {last_day}"
+            )
+        ended = run("stage", one, (one.start_date, until.date()))
+        if ended:
+            with warehouse.run(wait=60):
+                skipped = decisions.catch_up(warehouse, until.date())
+            out.print(f"{one.name}: skipped up to {until.date()}: {counted(skipped, 'operation')}")
+        return ended
+
+    for_each(connection, None, None, work)
+
+
+@click.command()
+@click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
+@click.option("--run", "run_id", metavar="RUN", help="What this run created (its ID in the UI, or its beginning).")
+@click.option("--from", "first", type=DAY, metavar="DAY", help="First day, as 2025-01-15.")
+@click.option("--to", "last", type=DAY, metavar="DAY", help="Last day.")
+@click.option("--force", is_flag=True, help="Also what a person edited in Finmap.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rollback(
+    connection: str | None, run_id: str | None, first: datetime | None, last: datetime | None, force: bool, yes: bool
+) -> None:
+    """Take out of Finmap what a run created; ask first.
+
+    What is taken out is not sent again by a sync; `approve --recreate --transaction ID` brings it back.
+    """
+    from sitniks_finmap.people.report import print_rollback
+    from sitniks_finmap.pipeline import decisions
+    from sitniks_finmap.pipeline.run import ConnectionRun
+    from sitniks_finmap.warehouse.store import open_warehouse
+
+    if bool(run_id) == bool(first and last):
+        raise click.UsageError("say either --run RUN, or --from DAY and --to DAY")
+    in_order(first, last)
+    own = ConnectionRun(one := one_connection(connection), open_warehouse(one), "rollback")
+    which = {
+        "run_id": run_id, "first_day": first.date() if first else None, "last_day": last.date() if last else None,
+        "force": force,
+    }  # fmt: skip
+    planned = []
+    if own.warehouse.exists():
+        with own.warehouse.transaction() as con:
+            planned = decisions.plan_rollback(con, **which)
+    if not planned:
+        what = f"run {run_id} created nothing that is in Finmap" if run_id else "nothing of these days is in Finmap"
+        out.print(f"{MARKS['error']} {one.name}: {escape(what)}")
+        sys.exit(1)
+    # No lock is held while it asks: a sync may run meanwhile, and each deletion looks before it deletes.
+    if print_rollback(out, one, planned) and (yes or confirmed("Delete these operations in Finmap?")):
+        show_progress()
+        with about(one), own.warehouse.run(wait=60):
+            out.print(f"{one.name}: {decisions.roll_back(own, planned)}")

@@ -1,0 +1,193 @@
+"""The whole way in a minute: the main job against a believable shop on this machine."""
+
+import errno
+import os
+import shlex
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.markup import escape
+
+from sitniks_finmap.connections import (
+    LOOPBACK,
+    ConfigurationError,
+    Connection,
+    connections_path,
+    data_folder,
+    load_connections,
+)
+from sitniks_finmap.days import utc_now
+from sitniks_finmap.defs.launch import instance, prepare_home, run_job
+from sitniks_finmap.figures import counted
+from sitniks_finmap.people.report import print_sides
+from sitniks_finmap.people.status import print_runs, print_state
+from sitniks_finmap.people.summary import finmap_side, summarize
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.private_files import private_folder
+from sitniks_finmap.sandbox import Sandbox
+from sitniks_finmap.sandbox.seed import seed_shop
+from sitniks_finmap.sandbox.serve import serve
+from sitniks_finmap.warehouse.store import open_warehouse
+
+NAME = "sandbox_shop"
+DEMO_KEYS = ("sandbox-sitniks-key", "sandbox-finmap-key")  # of the sandbox's shop "demo"; see .env.example
+SHIPPED = Path(__file__).parents[1] / "sandbox" / "connections.toml"
+
+
+def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
+    """Runs `sandbox_shop_sync` against the sandbox; True when Finmap ends up with just what Sitniks has."""
+    started = time.monotonic()
+    connection = _connection(port)
+    last_day = connection.today(utc_now())
+    first_day = max(connection.start_date, last_day - timedelta(days))
+    with _served(out, connection, days, seed):
+        for variable, key in _keys(connection).items():
+            os.environ[variable] = key
+        with instance() as dagster:
+            ended = run_job(dagster, connection, "sync", first_day, last_day)
+        out.print()
+        if ended.misconfigured:
+            raise ConfigurationError(ended.why)
+        if not ended.success:
+            out.print(f"[red]✗[/] {escape(ended.why)}")
+            return False
+        print_runs(out, connection, (first_day, last_day), [ended.run_id])
+        status = print_state(out, connection, (first_day, last_day))
+        found = summarize(open_warehouse(connection), first_day, last_day)
+        run = ConnectionRun(connection, open_warehouse(connection))
+        agree = found is not None and print_sides(out, found.wanted, finmap_side(run, first_day, last_day))
+    writes = counted(_writes(connection, ended.run_id), "write")
+    out.print(f"  took       {time.monotonic() - started:.0f} s, {writes} to Finmap\n")
+    _say_what_next(out, connection)
+    # The shop's malformed rows are there to be rejected.
+    return agree and not [one for one in status.findings if one.verdict == "error" and one.problem != "rejected"]
+
+
+def serve_sandbox(out: Console, *, port: int, live: float | None, days: int, seed: int) -> None:
+    """Both APIs until Ctrl-C. Raises ConfigurationError when the port cannot be had."""
+    prepare_home()
+    private_folder(data_folder())
+    try:
+        with _alone():
+            serve(data_folder() / "sandbox.sqlite", port, live, days, seed)
+    except OSError as error:
+        raise _port_problem(port, error) from None
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Holds the shop's file: a second sandbox over it would serve, under another port, what the first one changes."""
+    lock = FileLock(data_folder() / "sandbox.lock", mode=0o600)
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise ConfigurationError(f"another sandbox serves the shop in {data_folder()}; stop it first") from None
+    except sqlite3.Error as error:
+        raise ConfigurationError(f"the shop's file in {data_folder()} cannot be used: {error}") from None
+
+
+def _port_problem(port: int, error: OSError) -> Exception:
+    if error.errno == errno.EADDRINUSE:
+        return ConfigurationError(f"port {port} is taken by another program; choose another with --port")
+    if error.errno in (errno.EACCES, errno.EPERM) and error.filename is None:
+        return ConfigurationError(f"this user may not listen on port {port}; choose one above 1023 with --port")
+    return error
+
+
+def _connection(port: int | None) -> Connection:
+    """The shipped connection: the project's, while it talks to this machine, else one of the demo's own."""
+    shipped = load_connections(SHIPPED)[0][0]
+    try:
+        mine = {connection.name: connection for connection in load_connections()[0]}.get(NAME)
+    except ConfigurationError:
+        mine = None
+    if mine and urlsplit(mine.sitniks_url).hostname in LOOPBACK and port in (None, _port(mine)):
+        return mine
+    # The project has no such table (any more), or it is somebody's, or is on another port: it stays untouched.
+    folder = data_folder() / "demo"
+    private_folder(folder)
+    text = SHIPPED.read_text("utf-8")
+    path = folder / "connections.toml"
+    path.write_text(text.replace(f":{_port(shipped)}/", f":{port or _port(shipped)}/"), "utf-8")
+    os.environ["SITNIKS_FINMAP_CONNECTIONS"] = str(path)
+    os.environ["SITNIKS_FINMAP_DATA"] = str(folder)
+    return load_connections(path)[0][0]
+
+
+def _port(connection: Connection) -> int:
+    return urlsplit(connection.sitniks_url).port or 80
+
+
+def _keys(connection: Connection) -> dict[str, str]:
+    """The environment variables of the connection, with the keys of the sandbox's first shop."""
+    return dict(zip((connection.sitniks_key_env, connection.finmap_key_env), DEMO_KEYS, strict=True))
+
+
+@contextmanager
+def _served(out: Console, connection: Connection, days: int, seed: int) -> Iterator[None]:
+    """The sandbox at the connection's address, started here unless it runs there already."""
+    address = urlsplit(connection.sitniks_url)
+    if _is_running(url := f"{address.scheme}://{address.netloc}"):
+        out.print(f"The shop of the sandbox that runs on {url}")
+        yield
+        return
+    private_folder(data_folder())
+    with ExitStack() as running:
+        running.enter_context(_alone())
+        sandbox = Sandbox(data_folder() / "sandbox.sqlite", _port(connection))
+        running.callback(sandbox.stop)
+        try:
+            sandbox.start()
+        except OSError as error:
+            raise _port_problem(_port(connection), error) from None
+        shop = sandbox.shop()
+        if not shop.transactions():
+            seeded = seed_shop(shop, days=days, seed=seed)
+            size = f"{counted(seeded.transactions, 'transaction')} in {counted(days, 'day')}"
+            out.print(f"A shop with {size} opens on {sandbox.url}")
+        yield
+
+
+def _is_running(url: str) -> bool:
+    """Whether a sandbox listens there, with the demo's shop."""
+    try:
+        answer = requests.get(f"{url}/sandbox", timeout=5).json()
+        return any(shop["name"] == "demo" for shop in answer["shops"])
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return False
+
+
+def _writes(connection: Connection, run_id: str) -> int:
+    with open_warehouse(connection).transaction() as con:
+        (writes,) = con.execute("select count(*) from finmap_requests where run_id = $1", [run_id]).fetchone() or (0,)
+    return writes
+
+
+def _say_what_next(out: Console, connection: Connection) -> None:
+    """Commands that work as printed, in any shell and without .env."""
+    warehouse = open_warehouse(connection)
+    settings: dict[str, str] = {}
+    if connections_path() == data_folder() / "connections.toml":  # the demo's own
+        settings = {name: os.environ[name] for name in ("SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA")}
+    keys = _keys(connection) | {"DAGSTER_HOME": os.environ["DAGSTER_HOME"]}
+    where = "" if Path("workspace.yaml").exists() else " -m sitniks_finmap.definitions"
+    sandbox = "sitniks-finmap sandbox" + ("" if _port(connection) == 8686 else f" --port {_port(connection)}")
+    look = 'sitniks-finmap sql "select day, type, amount, comment from operations limit 5"'
+    out.print(f"  data       {escape(str(warehouse.path))} (read it at {escape(str(warehouse.read_path))})")
+    out.print(f"  look       {escape(_command(settings, look))}")
+    out.print(f"  keep open  {escape(_command(settings, sandbox))}")
+    out.print(f"  Dagster UI {escape(_command(settings | keys, f'dagster dev{where}'))}")
+    out.print("             in another terminal, then open http://127.0.0.1:3000")
+
+
+def _command(variables: dict[str, str], command: str) -> str:
+    return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in variables.items()), command])

@@ -1,0 +1,79 @@
+"""The commands about who writes where: accept a key, take over from another installation, rename a connection."""
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+from rich.markup import escape
+
+from sitniks_finmap.cli.terminal import about, confirmed, one_connection, out
+from sitniks_finmap.clients.http import KeyRefused, Refused
+
+if TYPE_CHECKING:
+    from sitniks_finmap.pipeline.run import ConnectionRun
+
+
+@click.command("accept-key")
+@click.option("--connection", metavar="NAME", help="Whose key; may be left out when there is one connection.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def accept_key(connection: str | None, yes: bool) -> None:
+    """Accept a key that looks like another company's.
+
+    For a shop whose account or operations a person really deleted. Examines both keys, says why one looks like another
+    company's, and accepts it if you say so.
+    """
+    from sitniks_finmap.pipeline import identity
+    from sitniks_finmap.pipeline.run import ConnectionRun
+    from sitniks_finmap.warehouse.store import open_warehouse
+
+    one = one_connection(connection)
+    own = ConnectionRun(one, warehouse := open_warehouse(one), proving=False)
+    with about(one), warehouse.run(wait=60):
+        doubts: dict[identity.Side, str] = {}
+        if not identity.is_proven(one, warehouse, "finmap") and (why := identity.doubt_finmap(warehouse, own.finmap)):
+            doubts["finmap"] = why
+        if not identity.is_proven(one, warehouse, "sitniks") and (
+            why := identity.doubt_sitniks(warehouse, own.sitniks, own.bounds)
+        ):
+            doubts["sitniks"] = why
+        if not doubts:
+            out.print(f"{one.name}: nothing to accept: no key looks like another company's")
+            return
+        for side, why in doubts.items():
+            out.print(f"{one.name}: {side.title()}: {escape(why)}")
+        if yes or confirmed("Is this the company that this connection belongs to?"):
+            for side in doubts:
+                identity.remember(one, warehouse, side, own.now(), "accepted")
+            out.print(f"{one.name}: accepted; the next sync goes on with it")
+
+
+def take_over(run: "ConnectionRun", *, yes: bool) -> Literal["ours already", "taken over", "declined"]:
+    """Makes this installation the one that writes under the connection's name, if it is not: asks first."""
+    from sitniks_finmap.pipeline.installation import claim, owned_by_others
+
+    try:
+        why = owned_by_others(run.connection, run.warehouse, run.finmap)
+    except (KeyRefused, Refused):
+        return "ours already"  # a Finmap that shows no tags knows no owner
+    if why is None:
+        return "ours already"
+    out.print(escape(why))
+    if not yes and not confirmed("Is the other one stopped, and shall this one take over?"):
+        return "declined"
+    claim(run.connection, run.warehouse, run.finmap, takeover=True)
+    return "taken over"
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+def rename(old: str, new: str) -> None:
+    """Rename a connection; its operations in Finmap stay.
+
+    Moves its DuckDB file and rewrites its table in connections.toml; key_prefix keeps the old name in the keys of its
+    operations. If you renamed the table by hand, this does the rest. Refused while a run of the connection is going
+    on. Dagster may keep running: press Lineage → Reload definitions afterwards; until then its syncs fail.
+    """
+    from sitniks_finmap.pipeline.rename import rename as do_rename
+
+    for line in do_rename(old, new):
+        out.print(escape(line))

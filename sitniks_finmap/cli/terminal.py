@@ -1,0 +1,211 @@
+"""What every command shares: the console, progress, the choice of connections and days."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, Literal
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from sitniks_finmap.cli.exits import EXPECTED, FAILED, MISUSED, describe, exit_code
+from sitniks_finmap.clients.http import ApiError
+from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
+from sitniks_finmap.days import day_of
+
+if TYPE_CHECKING:
+    from sitniks_finmap.defs.launch import Run
+
+out = Console(soft_wrap=True, highlight=False, emoji=False)
+MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+
+
+def confirmed(question: str) -> bool:
+    """What a person answers. Without one, the option that answers for scripts is wrong use's remedy."""
+    try:
+        return click.confirm(question)
+    except click.Abort:
+        if sys.stdin and sys.stdin.isatty():
+            raise
+        raise click.UsageError("there is no terminal on which to ask; add --yes") from None
+
+
+class Day(click.ParamType):
+    """An option that names a day, as 2026-11-20; it arrives as a datetime."""
+
+    name = "day"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            return datetime.combine(day_of(value), time.min)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+Work = Callable[[Connection, tuple[date, date]], bool]  # whether it ended well
+
+
+def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> bool:
+    """One Dagster job for one connection; says why when it fails. Raises ConfigurationError."""
+    return launch(what, connection, days).success
+
+
+def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> "Run":
+    """One Dagster job for one connection, and how it ended; says why when it fails.
+
+    Raises ConfigurationError when the settings or the keys are what it failed for.
+    """
+    from sitniks_finmap.days import utc_now
+    from sitniks_finmap.defs.launch import Run, RunsUnavailable, instance, run_job
+    from sitniks_finmap.warehouse.last_runs import LastRun, record_ends
+    from sitniks_finmap.warehouse.store import open_warehouse
+
+    if problem := connection.problem():
+        raise ConfigurationError(problem)
+    started = utc_now()
+    try:
+        with instance() as dagster:
+            ended = run_job(dagster, connection, what, *days)
+    except RunsUnavailable as why:
+        ended = Run("", False, f"{connection.name}: {why}")
+        kind = "preview" if what == "stage" else what
+        record_ends(open_warehouse(connection), [LastRun(kind, None, started, utc_now(), ended.why)])
+    if ended.misconfigured:
+        raise ConfigurationError(ended.why)
+    if not ended.success:
+        out.print(f"{MARKS['error']} {escape(ended.why)}")
+    return ended
+
+
+def sync_days(
+    connection: Connection, days: tuple[date, date], only_these: bool
+) -> tuple[list["Run"], tuple[date, date]]:
+    """Syncs these days, and unless `only_these`, tries what failed earlier and delivers what waits.
+
+    Returns the runs, and the days that they were about.
+    """
+    from sitniks_finmap.days import utc_now
+    from sitniks_finmap.pipeline.due import days_to_try_again, unread_since
+    from sitniks_finmap.warehouse.store import open_warehouse
+
+    begun, warehouse = utc_now(), open_warehouse(connection)
+    runs = [launch("sync", connection, days)]
+    cut_short = not runs[0].success and unread_since(warehouse, begun)
+    if only_these:
+        # The run of days that cannot all be read ends after reading; what could be read is delivered here.
+        return runs + ([launch("deliver", connection, days)] if cut_short else []), days
+    if not (runs[0].success or cut_short):
+        return runs, days
+    tried = set[tuple[date, date]]()
+    while (again := days_to_try_again(connection, warehouse, utc_now())) and again not in tried:
+        tried.add(again)
+        runs.append(launch("sync", connection, again))
+    if waiting := days_waiting(connection):
+        runs.append(launch("deliver", connection, waiting))
+        days = min(days[0], waiting[0]), max(days[1], waiting[1])
+    return runs, days
+
+
+def days_waiting(connection: Connection) -> tuple[date, date] | None:
+    """The days with anything that an earlier run left or failed."""
+    from sitniks_finmap.days import utc_now
+    from sitniks_finmap.pipeline.due import days_due
+    from sitniks_finmap.warehouse.store import open_warehouse
+
+    return days_due(open_warehouse(connection), utc_now())
+
+
+def for_each(name: str | None, first: datetime | None, last: datetime | None, work: Work) -> None:
+    """Does the work for the chosen connections, one after the other; one that fails stops no other."""
+    from sitniks_finmap.days import utc_now
+    from sitniks_finmap.people.findings import to_begin
+    from sitniks_finmap.pipeline.due import days_to_sync
+    from sitniks_finmap.warehouse.store import open_warehouse
+
+    in_order(first, last)
+    show_progress()
+    failed, misused = False, tell_wrong(name)
+    for connection in choose(name):
+        now = utc_now()
+        try:
+            if connection.start_date > connection.today(now):
+                raise ConfigurationError(f"{connection.name}: {to_begin(connection).what}")
+            days = days_to_sync(connection, open_warehouse(connection), now)
+            days = (first.date() if first else days[0], last.date() if last else days[1])
+            if not connection.start_date <= days[0] <= days[1] <= connection.today(now):
+                raise ConfigurationError(
+                    f"{connection.name}: choose days between start_date, {connection.start_date}, and today, "
+                    f"{connection.today(now)}; {days[0]} to {days[1]} are not"
+                )
+            with about(connection):
+                failed |= not work(connection, days)
+        except EXPECTED as error:
+            if name:
+                raise
+            out.print(f"{MARKS['error']} {escape(describe(error))}")
+            misused |= exit_code(error) == MISUSED
+            failed |= exit_code(error) == FAILED
+    sys.exit(FAILED if failed else MISUSED if misused else 0)
+
+
+@contextmanager
+def about(connection: Connection) -> Iterator[None]:
+    """Puts the connection's name before what an API says: it knows of none."""
+    try:
+        yield
+    except ApiError as error:
+        if not str(error).startswith(f"{connection.name}: "):
+            error.args = (f"{connection.name}: {error}",)
+        raise
+
+
+def in_order(first: datetime | None, last: datetime | None) -> None:
+    """Raises UsageError for days from the later to the earlier."""
+    if first and last and first > last:
+        raise click.UsageError(f"--from is after --to: {first.date()} to {last.date()}")
+
+
+def tell_wrong(name: str | None) -> bool:
+    """Says which tables of connections.toml are no connection, unless one was named; whether there are any."""
+    wrong = load_connections()[1] if name is None else []
+    for one in wrong:
+        out.print(f"{MARKS['error']} {escape(one.why)}")
+    return bool(wrong)
+
+
+def choose_valid(name: str | None) -> list[Connection]:
+    """The valid connections, or the one with this name. Raises ConfigurationError when there is none."""
+    if chosen := choose(name):
+        return chosen
+    raise ConfigurationError("; ".join(one.why for one in load_connections()[1]))
+
+
+def one_connection(name: str | None) -> Connection:
+    connections = choose_valid(name)
+    if len(connections) != 1:
+        raise ConfigurationError("name one with --connection: " + ", ".join(one.name for one in connections))
+    return connections[0]
+
+
+class ProgressHandler(logging.Handler):
+    """What the package logs, as lines with the time."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Dagster puts the run's name before the message for its own display; dagster_meta has it plain.
+        said = getattr(record, "dagster_meta", {}).get("orig_message") or record.getMessage()
+        self.console.print(f"[dim]{datetime.now():%H:%M:%S}[/] {escape(said)}")  # noqa: DTZ005
+
+
+def show_progress() -> None:
+    """Until the command ends."""
+    ours, handler = logging.getLogger("sitniks_finmap"), ProgressHandler()
+    ours.setLevel(logging.INFO)
+    ours.addHandler(handler)
+    click.get_current_context().call_on_close(lambda: ours.removeHandler(handler))

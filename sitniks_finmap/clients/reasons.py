@@ -1,0 +1,191 @@
+"""What a vendor says when it refuses, fit to be shown: its words, without the customers that they may quote; and why
+no answer came.
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sitniks_finmap.clients.http import Reply
+
+LONGEST = 300
+FIELDS = ("message", "error", "errors", "detail", "details", "error_description", "description", "reason", "title")
+PHRASES = {status.phrase.casefold() for status in HTTPStatus}
+
+# E-mail addresses, nicknames, phones and long numbers; a date looks like a phone and is kept.
+DATE = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?|\d\d\.\d\d\.\d{4}(?: \d\d:\d\d(?::\d\d)?)?"
+PERSONAL = re.compile(rf"(?P<date>{DATE})|\S+@\S+|@\S+|\+?\d[\d ()-]{{7,}}\d|\d{{6,}}")
+# Words that a vendor may capitalize without naming anybody: those of access and payment, and of HTTP.
+ORDINARY = re.compile(
+    "subscri|expir|trial|period|ended|plan|tarif|payment|paid|billing|licen[cs]e|renew|your|key|token|invalid|wrong|"
+    "missing|access|denied|right|permission|account|company|user|limit|exceed|block|suspend|inactive|disable|revok|"
+    "contact|support|please|sitniks|finmap|maintenance|technical|api|open|"
+    "підписк|тариф|оплат|ключ|доступ|термін|закінч|заборон|прав|компан|акаунт|обліков|користувач|ваш|ліміт|пробн|"
+    + "|".join(sorted({word for phrase in PHRASES for word in re.findall(r"[a-z]{3,}", phrase)}))
+)
+SUBSCRIPTION = re.compile(
+    r"subscri|tarif|\bplan\b|trial|\bpaid\b|payment|billing|licen[cs]e|підписк|тариф|оплат|пробн|ліценз|подписк|лиценз"
+)
+EXPIRED = re.compile(r"expir|закінчи|минув|прострочен|истек|истёк")
+KEY = re.compile(r"\bkey\b|token|jwt|ключ|токен")
+
+
+def message_of(body: Any) -> str:
+    """What an error body says, in one short line; it may quote the record."""
+    return " ".join(_said(body).split())[:LONGEST]
+
+
+def _said(body: Any) -> str:
+    match body:
+        case str():
+            return body
+        case list():
+            return "; ".join(filter(None, map(_said, body)))
+        case dict():
+            return next(filter(None, (_said(body.get(field)) for field in FIELDS)), "")
+    return ""
+
+
+def reason_of(text: str, sent: bytes | str | None = None) -> str:
+    """What the body of a refusal says (JSON, a web page or plain text), in one line that may be shown anywhere.
+
+    Without the words of the request `sent` that it quotes, and without what may be a person's name, phone or address.
+    Empty when it says nothing, or no more than the name of its HTTP status.
+    """
+    try:
+        said = message_of(json.loads(text))
+    except (ValueError, RecursionError):
+        title = re.search(r"<title[^>]*>(.*?)</title>", text[:10_000], re.IGNORECASE | re.DOTALL)
+        plain = "" if "<" in text or len(text) > LONGEST else text
+        said = " ".join(html.unescape(title[1] if title else plain).split())[:LONGEST]
+    said = without_names(without_echo(said, _words_of(sent)))
+    if said.replace("_", " ").strip(" .!").casefold() in PHRASES or not re.search(r"\w{2}", said):
+        return ""
+    return said
+
+
+def said(title: str, reply: "Reply", what: str, sent: bytes | None = None) -> str:
+    """How an API answered where we rely on it, with its reason: "Finmap answered 410 to /accounts: "…""."""
+    reason = reason_of(reply.text, sent)
+    return f"{title} answered {reply.status} {what}" + (f': "{reason}"' if reason else "")
+
+
+def without_echo(said: str, told: str) -> str:
+    """What a vendor said of a record, without the words of the record that it quotes."""
+    words = {word.casefold() for word in re.findall(r"\w+", told)}
+
+    def hidden(match: re.Match[str]) -> str:
+        word = match[0].casefold()
+        quoted = word in words or (len(word) > 2 and any(one.startswith(word) for one in words))  # or cut off
+        return "…" if quoted else match[0]
+
+    return re.sub(r"…(\W*…)+", "…", re.sub(r"\w+", hidden, said))
+
+
+def without_names(said: str) -> str:
+    """The text without whatever may name a person: nobody outside knows who is a customer."""
+    said = PERSONAL.sub(lambda match: match["date"] or "…", said)
+    said = "".join(_sentence(one) for one in re.split(r"(?<=[.!?;])(?=\s)", said))
+    return re.sub(r"…(\W*…)+", "…", said)
+
+
+def _sentence(said: str) -> str:
+    """A capitalized word is kept at the beginning of a sentence that goes on in small letters, and elsewhere only
+    when it is an ordinary one.
+    """
+    words = re.findall(r"\w+", said)
+    begins_one = any(word[0].islower() for word in words[1:])
+
+    def hidden(match: re.Match[str]) -> str:
+        word = match[0]
+        abbreviation = len(word) <= 4 and word.isupper()
+        first = begins_one and word == words[0] and not said[: match.start()].strip(" \"'«“")
+        kept = not word[0].isupper() or abbreviation or first or ORDINARY.match(word.casefold())
+        return word if kept else "…"
+
+    return re.sub(r"\w+", hidden, said)
+
+
+def refusal_of(title: str, status: int, reason: str, place: str = ".env") -> str:
+    """Says what a 401, 402 or 403 means and what to do: the subscription, the key's age, its rights or the key.
+
+    `place` is where the key is to be put.
+    """
+    quoted = f': "{reason}"' if reason else ""
+    low = reason.casefold()
+    about_key = KEY.search(low)
+    if status == 402 or (SUBSCRIPTION.search(low) and not about_key) or (
+        status == 403 and EXPIRED.search(low) and not about_key
+    ):  # fmt: skip
+        return (
+            f"{title} refused access ({status}){quoted}; pay for or renew the subscription of {title}. "
+            "The key itself is not the problem, and syncs go on by themselves afterwards"
+        )
+    if EXPIRED.search(low):
+        return f"{title} refused the key ({status}){quoted}; it has expired: make a new one and put it into {place}"
+    if status == 403:
+        return (
+            f"{title} refused the key ({status}){quoted}; give it the rights that it lacks, or make a new one "
+            f"and put it into {place}"
+        )
+    return f"{title} refused the key ({status}){quoted}; put the right key of {title}, or a new one, into {place}"
+
+
+def _words_of(sent: bytes | str | None) -> str:
+    """The texts in a request's JSON body, without its field names."""
+    try:
+        values = json.loads(sent or "null")
+    except ValueError:
+        return ""
+    return " ".join(one for one in values.values() if isinstance(one, str)) if isinstance(values, dict) else ""
+
+
+# -- Where no answer came --
+
+
+def why_no_answer(error: BaseException) -> str:
+    """What kept an answer from coming, in words; the text of the error may hold whatever was received."""
+    seen = list(_causes(error))
+    kinds = {type(one).__name__ for one in seen}
+    for kind, words in NO_ANSWER.items():
+        if kind in kinds:
+            return words
+    return "the connection broke off"
+
+
+def never_connected(error: BaseException) -> bool:
+    """Whether no connection came about, so that nothing was sent."""
+    return not NO_CONNECTION.isdisjoint(type(one).__name__ for one in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what it was made of by requests and urllib3."""
+    left: list[Any] = [error]
+    seen: list[BaseException] = []
+    while left:
+        one = left.pop()
+        if isinstance(one, BaseException) and one not in seen:
+            seen.append(one)
+            left += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
+    yield from seen
+
+
+NO_CONNECTION = {
+    "NameResolutionError", "ProxyError", "SSLError", "ConnectTimeout", "ConnectionRefusedError", "NewConnectionError"
+}  # fmt: skip
+NO_ANSWER = {
+    "NameResolutionError": "the name cannot be resolved; is this machine online?",
+    "ProxyError": "the proxy did not let the request through",
+    "SSLError": "its TLS certificate is not trusted, or TLS failed",
+    "ConnectTimeout": "no connection in time",
+    "ConnectionRefusedError": "the connection was refused",
+    "NewConnectionError": "it cannot be reached",
+    "ReadTimeout": "no answer in time",
+    "TimeoutError": "no answer in time",
+    "InvalidHeader": "the key cannot be sent as a header",
+    "ValueError": "the request cannot be sent",
+}

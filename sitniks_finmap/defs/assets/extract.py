@@ -1,0 +1,92 @@
+"""Sitniks → raw_sitniks_transactions, raw_sitniks_orders."""
+
+import logging
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.defs.assets import add_day_metadata, chosen_days, day_metadata, described_asset
+from sitniks_finmap.defs.resources import told
+from sitniks_finmap.pipeline.directory import check_references
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.reading import Resource, UnreadDays
+from sitniks_finmap.pipeline.run import ConnectionRun
+
+log = logging.getLogger(__name__)
+
+
+def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
+    @described_asset(connection, "raw_sitniks_transactions", "extract", {"python", "duckdb"})
+    def raw_sitniks_transactions(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        run: ConnectionRun = getattr(context.resources, connection.name)
+        first_day, last_day = chosen_days(context)
+        with told(run.explained("raw_sitniks_transactions")):
+            check_references(run)
+            try:
+                read_transactions(run, first_day, last_day)
+            except UnreadDays as unread:
+                # Dagster runs no step after one that failed; what was read is delivered with its orders all the same.
+                read_orders(run, first_day, last_day)
+                yield from days_read(context, run, unread.days)
+                raise
+            with run.warehouse.transaction() as con:
+                add_day_metadata(context, con, totals("transactions"), preview=PREVIEW)
+        yield dg.MaterializeResult()
+
+    # Without its orders a payment is still a payment: whatever cannot be read of them fails no step, or nothing that
+    # follows would run. A check shows it, and the days stay unread.
+    @described_asset(connection, "raw_sitniks_orders", "extract", {"python", "duckdb"}, deps=[raw_sitniks_transactions])
+    def raw_sitniks_orders(context: dg.AssetExecutionContext) -> None:
+        run: ConnectionRun = getattr(context.resources, connection.name)
+        first_day, last_day = chosen_days(context)
+        with told(run.explained("raw_sitniks_orders")):
+            read_orders(run, first_day, last_day)
+            with run.warehouse.transaction() as con:
+                add_day_metadata(context, con, totals("orders"), preview=ORDERS_PREVIEW)
+
+    return [raw_sitniks_transactions, raw_sitniks_orders]
+
+
+def days_read(
+    context: dg.AssetExecutionContext, run: ConnectionRun, unread: set[date]
+) -> Iterator[dg.AssetMaterialization]:
+    """Materializes the days of a failing step that were read: only the others show as failed."""
+    with run.warehouse.transaction() as con:
+        every = day_metadata(context, con, totals("transactions"), preview=PREVIEW)
+    for key, metadata in every.items():
+        if date.fromisoformat(key) not in unread:
+            yield dg.AssetMaterialization(context.asset_key, metadata=metadata, partition=key)
+
+
+def totals(resource: Resource) -> str:
+    return f"""
+        select
+            day,
+            count(distinct {resource[:-1]}_id) as rows,
+            count({resource[:-1]}_id) as versions,
+            (count(u.day) > 0)::int as unread
+        from (from raw_sitniks_{resource} where day between $first and $last)
+        full join (from unread_days where resource = '{resource}' and day between $first and $last) u using (day)
+        group by all
+    """
+
+
+PREVIEW = """
+    select day, transaction_id, version, if(amount_of(amount, false) is null, 'unreadable', amount) as amount,
+        strftime(first_seen_at, '%Y-%m-%d %H:%M') as first_seen_utc
+    from raw_sitniks_transactions where day between $first and $last
+    qualify row_number() over (partition by day order by transaction_id, version) <= 5
+"""
+
+
+# Whatever Sitniks writes there may be in a text: only a plain number is surely an ID.
+ORDERS_PREVIEW = """
+    select day, if(regexp_full_match(order_id, '[0-9]{1,9}'), order_id, '…') as order_id, version,
+        strftime(first_seen_at, '%Y-%m-%d %H:%M') as first_seen_utc
+    from raw_sitniks_orders where day between $first and $last
+    qualify row_number() over (partition by day order by order_id, version) <= 5
+"""

@@ -1,0 +1,54 @@
+"""raw_sitniks_transactions, raw_sitniks_orders → operations."""
+
+import logging
+
+import dagster as dg
+
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.defs.assets import add_day_metadata, chosen_days, described_asset
+from sitniks_finmap.defs.resources import told
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive_operations
+
+log = logging.getLogger(__name__)
+
+
+def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:
+    sources = [[connection.name, table] for table in ("raw_sitniks_transactions", "raw_sitniks_orders")]
+
+    @described_asset(connection, "operations", "transform", {"sql", "duckdb"}, deps=sources)
+    def operations(context: dg.AssetExecutionContext) -> None:
+        run: ConnectionRun = getattr(context.resources, connection.name)
+        first_day, last_day = chosen_days(context)
+        with told(run.explained("operations")):
+            derive_operations(run, first_day, last_day)
+            with run.warehouse.transaction() as con:
+                add_day_metadata(context, con, TOTALS, preview=PREVIEW)
+
+    return [operations]
+
+
+TOTALS = """
+    select
+        day,
+        count(*) filter (what = 'operation') as operations,
+        count(*) filter (what = 'rejected') as rejected,
+        coalesce(sum(amount) filter (type = 'income'), 0) as income_sum,
+        coalesce(sum(amount) filter (type = 'expense'), 0) as expense_sum
+    from (
+        select 'operation' as what, day, type, amount from operations
+        union all
+        select 'rejected', day, null, null from rejected_transactions
+    )
+    where day between $first and $last
+    group by all
+"""
+
+
+PREVIEW = """
+    select
+        day, transaction_id, strftime(timezone(timezone, occurred_at), '%H:%M:%S') as time, type,
+        amount::varchar as amount, classification
+    from operations cross join settings where day between $first and $last
+    qualify row_number() over (partition by day order by operations.amount desc, transaction_id) <= 5
+"""

@@ -1,0 +1,45 @@
+"""What Dagster gets of one connection: its assets, checks, jobs, sensors and resource."""
+
+import warnings
+
+import dagster as dg
+
+# Single-run backfills are beta; they are measured to work, and one warning an asset would hide the others.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+
+from sitniks_finmap.connections import Connection, WrongConnection  # noqa: E402
+from sitniks_finmap.defs.assets import as_markdown  # noqa: E402
+from sitniks_finmap.defs.assets.deliver import deliver_assets  # noqa: E402
+from sitniks_finmap.defs.assets.extract import extract_assets  # noqa: E402
+from sitniks_finmap.defs.assets.reconcile import reconcile_assets  # noqa: E402
+from sitniks_finmap.defs.assets.transform import transform_assets  # noqa: E402
+from sitniks_finmap.defs.checks import asset_checks  # noqa: E402
+from sitniks_finmap.defs.jobs import connection_jobs  # noqa: E402
+from sitniks_finmap.defs.resources import run_resource  # noqa: E402
+from sitniks_finmap.defs.sensor import connection_sensors  # noqa: E402
+
+
+def connection_definitions(connection: Connection) -> dg.Definitions:
+    """Everything of one connection."""
+    assets = [
+        *extract_assets(connection),
+        *transform_assets(connection),
+        *deliver_assets(connection),
+        *reconcile_assets(connection),
+    ]
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=asset_checks(connection),
+        jobs=connection_jobs(connection, assets),
+        sensors=connection_sensors(connection),
+        resources={connection.name: run_resource(connection)},
+        executor=dg.in_process_executor,
+    )
+
+
+def wrong_definitions(wrong: WrongConnection) -> dg.Definitions:
+    """A connection that cannot be used stands in the graph as a group of its own, with the reason."""
+    # No two names may become one key: Dagster would refuse the definitions of everybody.
+    key = "".join(letter if letter.isalnum() or letter == "_" else f"%{ord(letter):x}%" for letter in wrong.name) or "%"
+    spec = dg.AssetSpec([key, "misconfigured"], group_name="misconfigured", description=as_markdown(f"⚠ {wrong.why}"))
+    return dg.Definitions(assets=[spec])

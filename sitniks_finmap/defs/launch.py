@@ -1,0 +1,203 @@
+"""Runs the Dagster jobs of a connection from the command line, on the instance that the UI shows."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._utils.interrupts import capture_interrupts
+from filelock import FileLock
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
+
+from sitniks_finmap.connections import ConfigurationError, Connection, data_folder, load_connections
+from sitniks_finmap.days import utc_now
+from sitniks_finmap.defs.alerts import failed_checks
+from sitniks_finmap.defs.connection_definitions import connection_definitions
+from sitniks_finmap.defs.housekeeping import report_killed_runs
+from sitniks_finmap.defs.jobs import range_tags
+from sitniks_finmap.defs.resources import WRONG_CONFIGURATION, run_resource
+from sitniks_finmap.private_files import private_folder
+from sitniks_finmap.warehouse.store import open_warehouse
+
+# Dagster would start four processes for a run to copy its output into files; Ctrl-C ends each of them with a traceback
+# on the terminal. What the code logs is among the run's events all the same.
+NO_CAPTURE = {"module": NoOpComputeLogManager.__module__, "class": NoOpComputeLogManager.__name__}
+STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
+PACKAGE = Path(__file__).parents[1]
+CHECKS_FAILED = "DagsterAssetCheckFailedError"  # Dagster names the checks; they say it in words
+FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__name__}"  # how Dagster begins the message of one
+DEFINITIONS = "sitniks_finmap.definitions"
+INTERRUPTIONS = (DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
+LOCATION = "sitniks_finmap"  # the code location's name in workspace.yaml
+REPOSITORY = "__repository__"  # the name that Dagster gives to a Definitions object
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended; `why` says for people what failed, `misconfigured` that it is in the settings or keys."""
+
+    run_id: str
+    success: bool
+    why: str
+    misconfigured: bool = False
+
+
+def prepare_home() -> Path:
+    """DAGSTER_HOME, or `<data>/dagster` when it is unset: made when missing, with our dagster.yaml in it.
+
+    Raises ConfigurationError for a path that Dagster does not take, and OSError.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or data_folder() / "dagster").expanduser()
+    if not home.is_absolute():
+        raise ConfigurationError(f"DAGSTER_HOME is {home}: Dagster needs the whole path, as {home.absolute()}")
+    if make_url(f"sqlite:///{home}").database != str(home):  # Dagster makes such a URL of it
+        raise ConfigurationError(f'Dagster cannot keep runs in {home}: set DAGSTER_HOME to a path without "?" and "%"')
+    os.environ["DAGSTER_HOME"] = str(home)
+    private_folder(home)
+    settings = home / "dagster.yaml"
+    if not settings.exists():
+        # Beside the package in a wheel, in the folder above in a checkout.
+        ours = next(f / "dagster.yaml" for f in (PACKAGE, PACKAGE.parent) if (f / "dagster.yaml").exists())
+        whole = settings.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(ours, whole)
+        whole.replace(settings)  # whoever begins at the same time reads all of it or nothing
+    return home
+
+
+class RunsUnavailable(OSError):
+    """Dagster's database of runs cannot be read or written; the message says where it is and what to do."""
+
+
+@contextmanager
+def instance() -> Iterator[dg.DagsterInstance]:
+    """The instance that the UI shows. Raises RunsUnavailable."""
+    home = prepare_home()
+    try:
+        with _opened(home) as found:
+            yield found
+    except DBAPIError as error:
+        raise RunsUnavailable(
+            f"Dagster's database of runs in {home} cannot be used: {error.orig}. Stop what holds it, or free the disk, "
+            "then run again; what was read and delivered until now is kept"
+        ) from None
+    except dg.DagsterInvalidConfigError as error:
+        raise ConfigurationError(f"{home / 'dagster.yaml'}: {' '.join(str(error).split())}") from None
+
+
+def _opened(home: Path) -> dg.DagsterInstance:
+    """Dagster makes its tables without a lock: of two that begin together in a new home, one failed at "table runs
+    already exists". Commands wait for each other; a `dagster dev` that begins just then is given time to finish.
+    """
+    patience = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, DBAPIError) and "locked" not in str(error)),
+        stop=stop_after_attempt(3),
+        wait=wait_fixed(1),
+        reraise=True,
+    )
+
+    def opened() -> dg.DagsterInstance:
+        found = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={"compute_logs": NO_CAPTURE}))
+        _ = found.run_storage, found.event_log_storage, found.schedule_storage  # asked for, they make theirs
+        return found
+
+    with FileLock(home / "opening.lock", mode=0o600):
+        return patience(opened)
+
+
+def run_job(
+    dagster: dg.DagsterInstance,
+    connection: Connection,
+    what: Literal["sync", "stage", "deliver"],
+    first_day: date,
+    last_day: date,
+) -> Run:
+    """One run over these days, in this process; `stage` is the sync without its last step."""
+    if not open_warehouse(connection).is_running():
+        report_killed_runs(dagster, connection, utc_now())
+    job = _job(connection, f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}")
+    with capture_interrupts():  # Ctrl-C waits until there is a step to interrupt: no run is left without an end
+        run = dagster.create_run_for_job(
+            job,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            tags={**job.run_tags, "connection": connection.name, **range_tags(first_day, last_day)},
+            asset_selection={dg.AssetKey([connection.name, table]) for table in STAGED} if what == "stage" else None,
+            remote_job_origin=job_origin(job.name),
+        )
+        interrupted = False
+        for event in execute_run_iterator(InMemoryJob(job), run, dagster):
+            if _is_interrupt(event):
+                interrupted = True
+                if event.is_step_failure:  # the run ends next: as canceled, which else would be a failure
+                    dagster.report_run_canceling(run, "Interrupted from the keyboard.")
+    if interrupted:
+        raise KeyboardInterrupt
+    ended = dagster.get_run_by_id(run.run_id)
+    success = ended is not None and ended.status is dg.DagsterRunStatus.SUCCESS
+    return Run(run.run_id, True, "") if success else _failed(dagster, run.run_id)
+
+
+def _job(connection: Connection, name: str) -> dg.JobDefinition:
+    """The job as the code location has it: there it knows the resources of all connections, and a snapshot that
+    differs would make the UI warn before it re-executes a run.
+    """
+    others = {one.name: run_resource(one) for one in load_connections()[0] if one.name != connection.name}
+    return dg.Definitions.merge(connection_definitions(connection), dg.Definitions(resources=others)).resolve_job_def(
+        name
+    )
+
+
+def job_origin(job_name: str) -> RemoteJobOrigin:
+    """The job as the code location of workspace.yaml has it: with it a run is in Timeline and Jobs, and can be
+    re-executed, like a run that was launched in the UI.
+    """
+    target = LoadableTargetOrigin(
+        executable_path=sys.executable, module_name=DEFINITIONS, working_directory=str(Path.cwd())
+    )
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), job_name)
+
+
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    """Whether Ctrl-C or SIGTERM ended a step, or the wait for the connection's lock."""
+    error = getattr(event.event_specific_data, "error", None)
+    return error is not None and error.cls_name in INTERRUPTIONS
+
+
+def _failed(dagster: dg.DagsterInstance, run_id: str) -> Run:
+    """What the failed steps of a run say, or its resource: that another run holds the connection."""
+    reasons = []
+    misconfigured = False
+    failures = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RESOURCE_INIT_FAILURE}
+    for entry in dagster.all_logs(run_id, of_type=failures):
+        failure: Any = entry.dagster_event.event_specific_data if entry.dagster_event else None
+        told = getattr(failure, "user_failure_data", None)
+        said = told.description if told else None
+        misconfigured |= bool(told and WRONG_CONFIGURATION in told.metadata)
+        if not said and failure.error and CHECKS_FAILED in failure.error.message:
+            run = dagster.get_run_by_id(run_id)
+            if run:
+                shop = run.tags.get("connection", "")
+                reasons += [f"{shop}: {one.problem} {one.what_to_do}" for one in failed_checks(dagster, run)]
+        elif said or failure.error:
+            reasons.append(said or failure.error.message.strip().removeprefix(f"{FAILURE}: "))
+    why = "; ".join(dict.fromkeys(reasons)) or "see the run in the Dagster UI"
+    return Run(run_id, False, why, misconfigured)

@@ -1,0 +1,55 @@
+"""What an asset of a connection works with: its run, as a Dagster resource."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import dagster as dg
+
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
+from sitniks_finmap.warehouse.store import open_warehouse
+
+WHOLE = {"raw_sitniks_transactions", "operations", "finmap_upload", "reconciliation"}  # the steps of a sync
+READING = {"raw_sitniks_transactions", "raw_sitniks_orders", "operations"}
+WRONG_CONFIGURATION = "wrong configuration"  # in the metadata of a failed step that a run of the command looks at
+
+
+def kind_of(run: dg.DagsterRun | None, connection: Connection) -> str:
+    """What a run is: a whole `sync`, a `deliver`, a `preview` that reads and writes nothing to Finmap, or `partial`."""
+    chosen = {key.path[-1] for key in (run.asset_selection if run else None) or ()}
+    if run and run.job_name == f"{connection.name}_deliver" and not chosen:
+        return "deliver"
+    if run and run.job_name == f"{connection.name}_sync" and not chosen:
+        return "sync"
+    return (
+        "sync" if chosen >= WHOLE
+        else "deliver" if chosen >= WHOLE - READING
+        else "preview" if chosen and chosen <= READING
+        else "partial"
+    )  # fmt: skip
+
+
+@contextmanager
+def told(step: AbstractContextManager[None]) -> Iterator[None]:
+    """Around a step of a run: what stopped it is a Failure in the UI, with the reason and the remedy."""
+    try:
+        with step:
+            yield
+    except StepFailed as error:
+        metadata = {WRONG_CONFIGURATION: True} if error.misconfigured else None
+        raise dg.Failure(str(error), metadata=metadata, allow_retries=False) from error.__cause__
+
+
+def run_resource(connection: Connection) -> dg.ResourceDefinition:
+    """The Dagster resource of a connection: one for the whole run, so that the lock is held from its first step to
+    its last.
+    """
+
+    @dg.resource(description=f"The clients and the warehouse of {connection.name}, under its lock.")
+    def connection_run(context: dg.InitResourceContext) -> Iterator[ConnectionRun]:
+        run_id = context.run.run_id if context.run else None
+        run = ConnectionRun(connection, open_warehouse(connection), run_id)
+        with told(run.recorded(kind_of(context.run, connection))):
+            yield run
+
+    return connection_run

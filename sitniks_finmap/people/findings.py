@@ -1,0 +1,251 @@
+"""What is wrong with a connection, for people: each finding with its reason and its remedy. Asks neither API."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+import duckdb
+
+from sitniks_finmap.clients.reasons import without_echo
+from sitniks_finmap.connections import Connection, spoken
+from sitniks_finmap.pipeline.checks import CHECKS
+from sitniks_finmap.warehouse.last_runs import LastRun, last_runs
+from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.store import Warehouse
+
+APPEARS_WITHIN = timedelta(hours=2)  # so long Finmap may take to show what it accepted
+COPY_TOLERANCE = timedelta(minutes=5)
+# The checks whose failure no other finding tells in better words.
+CHECKED = ("transaction_ids_are_unique", "sign_and_type_agree")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`error`: money is missing, doubled, waiting or unread. `warning`: worth a look, or on its way."""
+
+    verdict: Literal["error", "warning"]
+    problem: str  # one word, for programs
+    what: str
+
+
+@dataclass(frozen=True)
+class State:
+    """What the warehouse knew at one moment."""
+
+    connection: Connection
+    now: datetime
+    running: bool
+    first_read: datetime | None  # of any day
+    last_read: datetime | None  # the last complete read of recent days
+    runs: list[LastRun]
+    problems: list[tuple[str, str | None, str | None, int]]  # rows of sql/status.sql
+    checks: dict[str, int]  # name of the check → what breaks it
+
+    def at(self, moment: datetime | None) -> str:
+        """A moment in the connection's zone."""
+        return moment.astimezone(self.connection.zone).strftime("%Y-%m-%d %H:%M") if moment else "never"
+
+    @property
+    def overdue_after(self) -> timedelta:
+        """How old a read of recent days may be; a run that is going on may deliver first."""
+        patience = timedelta(minutes=self.connection.deliver_minutes) if self.running else timedelta()
+        return 2 * self.connection.sync_every + patience
+
+
+def find(
+    connection: Connection, warehouse: Warehouse, now: datetime, days: tuple[date, date] | None = None
+) -> list[Finding]:
+    """Everything that is wrong, worst first: with the connection, and with the records of these days (default: all).
+
+    Empty when all that Sitniks has is in Finmap, as far as the last runs could see. Raises WarehouseError.
+    """
+    if problem := connection.problem():
+        return [Finding("error", "configuration", problem.removeprefix(f"{connection.name}: "))]
+    to_come = connection.today(now) < connection.start_date
+    if not warehouse.exists():
+        return [to_begin(connection)] if to_come else [NEVER_SYNCED]
+    state = look(connection, warehouse, now, days)
+    if to_come:
+        return [NOT_BEGUN if state.first_read else to_begin(connection)]
+    findings = [*_runs(state), *_records(state), *_checks(state), *_copy(state, warehouse)]
+    if days is None:
+        findings += _reads(state)
+    return sorted(findings, key=lambda finding: finding.verdict)
+
+
+def look(connection: Connection, warehouse: Warehouse, now: datetime, days: tuple[date, date] | None = None) -> State:
+    """Reads the warehouse, in one short transaction."""
+    first_day, last_day = days or (date.min, date.max)
+    patience = 2 * connection.sync_every
+    with warehouse.transaction() as con:
+        runs = last_runs(con)
+        first_read, last_read = _moments(con, (now - patience).astimezone(connection.zone).date())
+        given = {
+            "now": now,
+            "first": first_day,
+            "last": last_day,
+            "zone": connection.timezone,
+            "start_date": connection.start_date,
+            "read_day": (now - patience).astimezone(connection.zone).date() - timedelta(days=1),
+            "read_again_by": now - 2 * connection.full_resync_every,
+            "everything": days is None,
+            "seen_by": now - patience - APPEARS_WITHIN,
+        }
+        problems = con.execute(sql("status"), given).fetchall() if first_read else []
+        checks = {c.name: int((con.execute(c.wrong).fetchone() or (0,))[0]) for c in CHECKS if c.name in CHECKED}
+    running = warehouse.is_running()
+    if not running and any(run.unfinished for run in runs):
+        with warehouse.transaction() as con:  # it may have ended between the two looks
+            runs = last_runs(con)
+    return State(connection, now, running, first_read, last_read, runs, problems, checks)
+
+
+def _moments(con: duckdb.DuckDBPyConnection, recent_day: date) -> tuple[Any, ...]:
+    return con.execute(
+        """
+        select
+            (select min(read_at) from complete_reads where resource = 'transactions'),
+            (select max(read_at) from complete_reads where resource = 'transactions' and day >= $1)
+        """,
+        [recent_day],
+    ).fetchone() or (None, None)
+
+
+def to_begin(connection: Connection) -> Finding:
+    """A shop that starts later: or a slip of the year."""
+    what = f"start_date {connection.start_date} is still to come: nothing is read before that day"
+    return Finding("warning", "configuration", what)
+
+
+NOT_BEGUN = Finding(
+    "error", "configuration", "start_date is still to come, and there is data from before it: nothing is read. "
+    "Correct start_date in connections.toml",
+)  # fmt: skip
+NEVER_SYNCED = Finding("error", "never synced", "never synced: run `sitniks-finmap sync`, or start Dagster")
+
+
+def _runs(state: State) -> Iterator[Finding]:
+    """Runs that failed or were killed, and steps that failed, unless everything went through since."""
+    failed_steps = [run for run in state.runs if run.what not in KINDS and run.error]
+    through = next((run.ended_at for run in state.runs if run.what == "reconciliation" and not run.error), None)
+    told: set[str] = set()
+    for run in sorted(state.runs, key=lambda one: one.what not in KINDS):  # a run tells more than its step
+        if run.what in KINDS and through and run.started_at < through and not failed_steps:
+            continue
+        which = KINDS.get(run.what) or f"run of {run.what}"
+        why = (run.error or "").removeprefix(f"{state.connection.name}: ")
+        if why and why not in told:
+            told.add(why)
+            yield Finding("error", "failed run", f"the last {which} failed at {state.at(run.ended_at)}: {why}")
+        if run.unfinished and not state.running:
+            yield Finding(
+                "error", "killed run",
+                f"the {which} that started at {state.at(run.started_at)} was killed. Nothing is lost: the next one "
+                "continues where it stopped. Run `sitniks-finmap sync`, or start Dagster",
+            )  # fmt: skip
+
+
+KINDS = {"sync": "sync", "deliver": "delivery", "preview": "preview or catch-up", "partial": "run of single assets"}
+
+
+def _reads(state: State) -> Iterator[Finding]:
+    """Whether anything reads the shop at all, and often enough."""
+    failing = any(run.error for run in state.runs)
+    if state.first_read is None:
+        if not failing and not state.running:
+            yield NEVER_SYNCED
+        return
+    if state.last_read is None or state.now - state.last_read > state.overdue_after:
+        started = max((run.started_at for run in state.runs if run.what == "sync"), default=None)
+        tried = started is not None and state.now - started <= state.overdue_after
+        since = f"were last read at {state.at(state.last_read)}" if state.last_read else "are overdue"
+        said = f"recent days are to be read every {spoken(state.connection.sync_every)}, and {since}"
+        if not (tried and failing):
+            said += ". Is `dagster dev` or the daemon running? `sitniks-finmap sync` syncs now"
+        yield Finding("error", "not read", said)
+
+
+def _records(state: State) -> Iterator[Finding]:
+    """What is wrong with records, one finding for each kind."""
+    found: dict[str, Counter[str]] = {}
+    for problem, reason, told, records in state.problems:
+        said = without_echo(reason or "", told or "")
+        found.setdefault(problem, Counter())[said] += records
+    # What was read under a table of accounts that is no longer there needs no mapping.
+    settled = () if state.connection.accounts else ("unmapped", "unused")
+    for problem, text in RECORDS.items():
+        if problem in found and problem not in settled:
+            yield _about(state, problem, text, found[problem])
+
+
+def _about(state: State, problem: str, text: str, reasons: Counter[str]) -> Finding:
+    told = [f"{reason} ({count:,})" if len(reasons) > 1 else reason for reason, count in reasons.most_common(REASONS)]
+    if len(reasons) > REASONS:
+        told.append("…")
+    why = "; ".join(one for one in told if one)
+    verdict: Literal["error", "warning"] = "warning" if problem in WORTH_A_LOOK else "error"
+    retry = spoken(state.connection.retry_every)
+    if problem in ON_ITS_WAY and state.running:
+        verdict, text = "warning", ON_ITS_WAY[problem]
+    unmapped = "go to `finmap_account`" if state.connection.unmapped_accounts == "default" else "are rejected"
+    said = text.format(
+        count=f"{reasons.total():,}", why=why, retry=retry, shop=state.connection.name, unmapped=unmapped
+    )
+    return Finding(verdict, problem, said)
+
+
+REASONS = 5
+RECORDS = {
+    "unexplained": "unexplained differences between Sitniks and Finmap: {count} ({why}). "
+    '`sitniks-finmap sql "from differences where not explained" --connection {shop}` lists them, '
+    "`sitniks-finmap explain` tells about one",
+    "unaccounted": "live transactions that must be either an operation or rejected, and are not: {count} ({why}). Run "
+    "`sitniks-finmap sync`; if it stays, report it",
+    "failed": "failed: {count} ({why}). Retried every {retry} while Dagster runs; `sitniks-finmap sync` retries now",
+    "refused": "refused by Finmap: {count} ({why}). Correct them in Sitniks; `sitniks-finmap explain` tells about one",
+    "pending": "pending changes: {count} ({why}). `sitniks-finmap preview` shows them; then `approve` or `dismiss`",
+    "undelivered": "not in Finmap as it should be: {count}. The next run delivers them, `sitniks-finmap sync` at once",
+    "backlog": "not in Finmap: {count}. The next run delivers them, `sitniks-finmap sync` at once",
+    "rejected": "rejected: {count} ({why}). Correct them in Sitniks, or an account in connections.toml, and they are "
+    "retried; "
+    '`sitniks-finmap sql "from rejected_transactions" --connection {shop}` lists them',
+    "unseen": "accepted by Finmap, not seen there since: {count}. `sitniks-finmap sync` looks them up",
+    "unread": "days never read completely: {count} ({why}). `sitniks-finmap sync` reads them",
+    "unread orders": "days whose orders could not be read: {count} ({why}); comments keep what was last known",
+    "unreadable orders": "orders that Sitniks does not show: {count} ({why}); comments keep what was last known",
+    "unmapped": "payments of settlement accounts that [{shop}.accounts] does not map: {count} ({why}). They "
+    "{unmapped}; map them in connections.toml",
+    "unused": "mappings in [{shop}.accounts] that no payment meets: {count} ({why}). Was one renamed in Sitniks?",
+    "overdue": "days overdue for the full re-read: {count} ({why}); late corrections may be missing. "
+    "`sitniks-finmap sync --full` reads them",
+}
+WORTH_A_LOOK = ("unread orders", "unreadable orders", "unmapped", "unused")
+ON_ITS_WAY = {
+    "backlog": "not in Finmap yet: {count}; a run is at work",
+    "undelivered": "not yet in Finmap as it should be: {count}; a run is at work",
+}
+
+
+def _checks(state: State) -> Iterator[Finding]:
+    about = {check.name: check.description for check in CHECKS}
+    for name, wrong in state.checks.items():
+        if wrong:
+            yield Finding(
+                "error", name, f"check {name} failed: {wrong:,} ({about[name]}). Run `sitniks-finmap sync`; if it "
+                "stays, report it",
+            )  # fmt: skip
+
+
+def _copy(state: State, warehouse: Warehouse) -> Iterator[Finding]:
+    """Whether people who read the published copy see what the last run left."""
+    ended = max((run.ended_at for run in state.runs if run.ended_at and run.what == "sync"), default=None)
+    if ended is None or state.running:
+        return
+    made = warehouse.read_path.stat().st_mtime if warehouse.read_path.exists() else None
+    if made is None or ended.timestamp() - made > COPY_TOLERANCE.total_seconds():
+        yield Finding(
+            "warning", "read copy", f"the copy for people, {warehouse.read_path}, is older than the last sync: is the "
+            "disk full?",
+        )  # fmt: skip

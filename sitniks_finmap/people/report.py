@@ -1,0 +1,163 @@
+"""What the command line prints of a connection."""
+
+from datetime import date
+from decimal import Decimal
+
+from rich.console import Console
+from rich.markup import escape
+
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.days import utc_now
+from sitniks_finmap.figures import counted, money
+from sitniks_finmap.people.summary import Sums
+from sitniks_finmap.pipeline.decisions import Change, RolledBack, note_shown
+from sitniks_finmap.warehouse.store import open_warehouse
+
+SHOWN = 50
+
+
+def print_plan(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
+    """What a sync of these days would write, and nothing is written by this."""
+    days = [first_day, last_day]
+    with open_warehouse(connection).transaction() as con:
+        con.execute(PREVIEWED, days)
+        sums = con.execute(
+            "select standing, action, type, count(*), sum(amount) from previewed group by all order by all"
+        ).fetchall()
+        total = sum(count for *_, count, _ in sums)
+        rejected = con.execute(f"select reason, count(*) {REJECTED} group by all order by 2 desc, 1", days).fetchall()
+        waiting = sum(count for standing, *_, count, _ in sums if standing == "pending")
+        # Whatever waits for a person is shown: `approve --yes` takes what was.
+        rows = con.execute(f"{PLAN_ROWS} limit $1", [max(SHOWN, waiting)]).fetchall()
+        note_shown(con, utc_now())
+    going = sum(count for standing, action, _, count, _ in sums if standing == "go" and action != "verify")
+    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {going:,} to write")
+    for standing, action, type, count, amount in sums:
+        out.print(f"  {STANDING[standing]}{action} {count:,} {type}, {money(amount)}")
+    for reason, count in rejected:
+        out.print(f"  [yellow]rejected[/] {count:,}: {escape(reason)}")
+    for action, standing, kind, why, day, type, amount, comment, external_id, account, *_, changes in rows:
+        into = f"  → {escape(account)}" if connection.accounts and account else ""
+        out.print(
+            f"  {action} {day} {type:<7} {money(amount):>12}{into}  [dim]{escape(external_id)}[/]  "
+            f"{escape(comment or '')}"
+        )
+        for field, *values in changes:
+            before, after = (money(Decimal(one)) if one and field == "amount" else one or "–" for one in values)
+            out.print(f"      {field}: {escape(before)} → {escape(after)}")
+        if standing != "go":
+            hint = OTHERS.get(kind, "").partition("; ")[2]
+            out.print(
+                f"      [yellow]{standing}: {escape(why)}{f'; {hint}' if hint and standing == 'pending' else ''}[/]"
+            )
+    if total > len(rows):
+        out.print(f"  … and {total - len(rows):,} more; --json has them all")
+
+
+def plan_json(connection: Connection, first_day: date, last_day: date) -> list[dict[str, object]]:
+    """The plan for machines: one object for each planned action and each rejected transaction, money as text."""
+    days = [first_day, last_day]
+    with open_warehouse(connection).transaction() as con:
+        con.execute(PREVIEWED, days)
+        note_shown(con, utc_now())
+        rows = con.execute(PLAN_ROWS).fetchall()
+        rejected = con.execute(f"select transaction_id, day, reason {REJECTED} order by all", days).fetchall()
+    names = (
+        "action", "standing", "kind", "why", "day", "type", "amount", "comment", "external_id", "account", "category",
+        "tag",
+    )  # fmt: skip
+    planned: list[dict[str, object]] = [
+        {
+            "connection": connection.name,
+            **dict(zip(names, [str(one) if one is not None else None for one in row[:-1]], strict=True)),
+            "changes": [{"field": field, "before": before, "after": after} for field, before, after in row[-1]],
+        }
+        for row in rows
+    ]
+    return planned + [
+        {
+            "connection": connection.name, "action": "reject", "standing": "rejected", "why": reason, "day": str(day),
+            "transaction_id": transaction,
+        }
+        for transaction, day, reason in rejected
+    ]  # fmt: skip
+
+
+def print_changes(
+    out: Console, connection: Connection, changes: list[Change], came_since: int, others: dict[str, int]
+) -> None:
+    """What a decision is about to cover, and what it leaves pending."""
+    nothing = "nothing of what is pending was shown by `preview`" if came_since else "nothing is pending"
+    out.print(
+        f"[bold]{connection.name}[/]: {counted(len(changes), 'pending change')}"
+        if changes
+        else f"{connection.name}: {nothing}"
+    )
+    for one in changes:
+        out.print(
+            f"  {one.action} {one.day} {one.type:<7} {money(one.amount):>12}  [dim]{escape(one.external_id)}[/]"
+            f"  [yellow]{escape(one.why or '')}[/]"
+        )
+    if came_since:
+        out.print(f"  {came_since:,} more came since `preview` was shown last; they stay pending")
+    for kind, count in others.items():
+        out.print(
+            f"  {counted(count, 'other change')} left pending: {OTHERS.get(kind, 'see `sitniks-finmap preview`')}"
+        )
+
+
+OTHERS = {
+    "conflict": "it is not only Sitniks that changed them; `--conflicts`, or `--transaction ID`, decides them",
+    "recreate": "deleted by a person in Finmap; `approve --recreate` creates them again",
+}
+
+
+def print_rollback(out: Console, connection: Connection, planned: list[RolledBack]) -> bool:
+    """Shows what a rollback would delete; whether there is anything."""
+    going = [one for one in planned if one.standing == "go"]
+    out.print(f"[bold]{connection.name}[/]: {counted(len(going), 'operation')} would be deleted in Finmap")
+    for one in planned[:SHOWN]:
+        note = "" if one.standing == "go" else f"  [yellow]left: {one.why}, use --force[/]"
+        out.print(f"  {one.day} {one.type:<7} {money(one.amount):>12}  [dim]{escape(one.external_id)}[/]{note}")
+    if len(planned) > SHOWN:
+        out.print(f"  … and {len(planned) - SHOWN:,} more")
+    return bool(going)
+
+
+STANDING = {"go": "", "pending": "[yellow]pending[/] ", "kept": "[dim]kept[/] "}
+# What a sync of these days would do, and all that is pending: that is about no day.
+PREVIEWED = """
+    create or replace temp table previewed as
+    from plan where day between $1 and $2 or standing = 'pending'
+"""
+REJECTED = "from rejected_transactions where day between $1 and $2"
+# What waits for a person comes first.
+PLAN_ROWS = """
+    select
+        action, standing, kind, why, day, type, amount, wanted.comment, external_id,
+        (select any_value(label) from finmap_accounts a where a.account = wanted.account) as account,
+        wanted.category, wanted.tag,
+        if(written is null or wanted is null, [], list_filter([
+            row('type', written.type, wanted.type),
+            row('amount', written.amount::varchar, wanted.amount::varchar),
+            row('date', written.occurred_at::varchar, wanted.occurred_at::varchar),
+            row('account', written.account, wanted.account),
+            row('category', written.category, wanted.category),
+            row('tag', written.tag, wanted.tag),
+            row('comment', written.comment, wanted.comment)
+        ], lambda change : change[2] is distinct from change[3])) as changes
+    from previewed order by standing <> 'pending', standing, occurred_at desc, transaction_id
+"""
+
+
+def print_sides(out: Console, wanted: Sums, finmap: Sums) -> bool:
+    """Whether Sitniks and Finmap have the same operations in number and sums; says so either way."""
+    agree = wanted == finmap
+    mark = "[green]✓ both sides agree[/]" if agree else "[red]✗ the sides differ[/]"
+    out.print(f"  {mark} to the kopiyka")
+    for side, sums in (("Sitniks", wanted), ("Finmap", finmap)):
+        out.print(
+            f"    {side:<8} {counted(sums.operations, 'operation'):>17}  income {money(sums.income):>14}  "
+            f"expense {money(sums.expense):>14}"
+        )
+    return agree

@@ -1,0 +1,157 @@
+"""What the command line prints of how a connection is: `status`, and the end of a sync."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+import duckdb
+from rich.console import Console
+from rich.markup import escape
+
+from sitniks_finmap.cli.terminal import MARKS
+from sitniks_finmap.connections import Connection, WrongConnection, choose_any, data_folder
+from sitniks_finmap.days import utc_now
+from sitniks_finmap.figures import counted, money
+from sitniks_finmap.people.findings import Finding, find
+from sitniks_finmap.people.summary import Done, Summary, done_by, summarize
+from sitniks_finmap.warehouse.store import WarehouseError, open_warehouse
+
+Verdict = Literal["ok", "warning", "error"]
+COLORS = {"ok": "green", "warning": "yellow", "error": "red"}
+SET_ASIDE = (".damaged-", ".before-rename-")  # in the names of files that are kept and are no connection's
+HEAD = ("connection", "last read", "operations", "delivered", "failed", "left", "rejected", "pending", "state")
+
+
+@dataclass(frozen=True)
+class Status:
+    """One connection: its numbers, when it was ever read, and what is wrong with it."""
+
+    summary: Summary | None
+    findings: list[Finding]
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.findings[0].verdict if self.findings else "ok"  # the worst comes first
+
+
+def status_of(connection: Connection, now: datetime, days: tuple[date, date] | None = None) -> Status:
+    """How a connection is, as far as the last runs could see. Never raises: what cannot be read is a finding."""
+    warehouse = open_warehouse(connection)
+    try:
+        findings = find(connection, warehouse, now, days)
+        return Status(summarize(warehouse, *days or ()), findings)
+    except (WarehouseError, duckdb.Error, OSError) as error:
+        said = str(error) if isinstance(error, WarehouseError) else f"DuckDB failed ({type(error).__name__})"
+        return Status(None, [Finding("error", "unreadable", said.removeprefix(f"{connection.name}: "))])
+
+
+def print_status(out: Console, name: str | None = None) -> bool:
+    """One line for each connection, or for the one with this name, then each thing that is wrong with its remedy;
+    whether nothing is an error.
+
+    Raises ConfigurationError when connections.toml cannot be read or has no connection, or none of this name.
+    """
+    chosen = choose_any(name)
+    now = utc_now()
+    lines: list[tuple[str, ...]] = [HEAD]
+    told: list[tuple[str, Finding]] = []
+    left_out: list[str] = []
+    for one in chosen:
+        if isinstance(one, WrongConnection):
+            lines.append((one.name, *["–"] * 7, "error"))
+            told.append((one.name, Finding("error", "configuration", one.why.removeprefix(f"{one.name}: "))))
+            continue
+        status = status_of(one, now)
+        lines.append((one.name, *_numbers(one, status.summary), status.verdict))
+        told += [(one.name, finding) for finding in status.findings]
+        if status.summary and status.summary.left_out:
+            left_out.append(f"  {escape(one.name)}: left out of Finmap: {_left_out(status.summary)}")
+    if name is None:
+        told += _orphans({one.name for one in chosen})
+    _print_lines(out, lines)
+    for whose, finding in told:
+        out.print(f"{MARKS[finding.verdict]} {escape(whose)}: {escape(finding.what)}")
+    for line in left_out:
+        out.print(line)
+    return not any(finding.verdict == "error" for _, finding in told)
+
+
+def print_runs(out: Console, connection: Connection, days: tuple[date, date], run_ids: list[str]) -> None:
+    """What these runs over these days did themselves."""
+    known = [one for one in run_ids if one]
+    which = f", {'run' if len(known) == 1 else 'runs'} {', '.join(one[:8] for one in known)}" if known else ""
+    out.print(f"[bold]{connection.name}[/], {days[0]} to {days[1]}[dim]{which}[/]")
+    try:
+        _print_done(out, done_by(open_warehouse(connection), known))
+    except (WarehouseError, duckdb.Error):
+        out.print("  this run   its numbers cannot be read")
+
+
+def print_state(out: Console, connection: Connection, days: tuple[date, date] | None = None) -> Status:
+    """How a connection is now, in these days (default: all), with each thing that is wrong."""
+    status = status_of(connection, utc_now(), days)
+    if has := status.summary:
+        of_all = f"{has.delivered.operations:,} of {counted(has.wanted.operations, 'operation')} delivered"
+        out.print(f"  {'these days' if days else 'in all    '} {of_all}")
+        if has.left_out:
+            out.print(f"  left out   {_left_out(has)}")
+        out.print(f"  income     {money(has.delivered.income)}    expense {money(has.delivered.expense)}")
+    color = COLORS[status.verdict]
+    elsewhere = " in these days; `sitniks-finmap status` tells about all" if days else ""
+    out.print(f"  state      [{color}]{status.verdict}[/]{elsewhere}")
+    for finding in status.findings:
+        out.print(f"    {MARKS[finding.verdict]} {escape(finding.what)}")
+    return status
+
+
+def _print_done(out: Console, done: Done) -> None:
+    read = (
+        f"{counted(done.transactions_read, 'transaction')} of {counted(done.days_read, 'day')}, "
+        f"{done.new_versions:,} new or changed"
+    )
+    out.print(f"  read       {read if done.days_read else 'nothing'}")
+    wrote = {"created": done.created, "changed": done.changed, "withdrawn": done.withdrawn, "found": done.found}
+    said = ", ".join(f"{count:,} {what}" for what, count in wrote.items() if count)
+    out.print(f"  delivered  {said or 'nothing'}")
+    for what, count in (("failed", done.failed), ("refused", done.refused)):
+        if count:
+            out.print(f"  [yellow]{what:<10} {count:,}[/]")
+
+
+def _print_lines(out: Console, lines: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for number, line in enumerate(lines):
+        cells = [*(escape(cell.ljust(width)) for cell, width in zip(line[:-1], widths, strict=False)), line[-1]]
+        if number and line[-1] in COLORS:
+            cells[-1] = f"[{COLORS[line[-1]]}]{cells[-1]}[/]"
+        out.print("  ".join(cells))
+
+
+def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
+    if found is None:
+        return ("–",) * 7
+    read = found.last_read.astimezone(connection.zone).strftime("%Y-%m-%d %H:%M") if found.last_read else "–"
+    counts = (
+        found.wanted.operations, found.delivered.operations, found.failed, found.backlog, found.rejected, found.pending,
+    )  # fmt: skip
+    return (read, *(f"{count:,}" for count in counts))
+
+
+def _left_out(has: Summary) -> str:
+    said = ", ".join(f"{count:,} {why}" for why, count in has.left_out.items())
+    back = "; `sitniks-finmap approve --recreate --transaction ID` brings one back"
+    return said + (back if any("rollback" in why for why in has.left_out) else "")
+
+
+def _orphans(names: set[str]) -> list[tuple[str, Finding]]:
+    """Data of connections that are no longer configured, perhaps because somebody renamed the table by hand."""
+    said = (
+        "has data, but is no longer in connections.toml, and is not synced. If its table was renamed, run "
+        "`sitniks-finmap rename {name} NEW`. If it is not needed any more, move {path} away"
+    )
+    files = sorted(data_folder().glob("*.duckdb")) if data_folder().is_dir() else []
+    return [
+        (path.stem, Finding("warning", "not configured", said.format(path=path, name=path.stem)))
+        for path in files
+        if path.stem not in names and not any(mark in path.stem for mark in SET_ASIDE)
+    ]

@@ -1,0 +1,135 @@
+"""A connection in numbers, for people: what is there, what is delivered, what is pending; and what one run did."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from sitniks_finmap.pipeline.readback import listed
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.store import Warehouse
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Operations of one side: how many, and exact sums in the account's currency."""
+
+    operations: int
+    income: Decimal
+    expense: Decimal
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One connection over some days. What is delivered, failed, left or refused is counted by transaction."""
+
+    transactions: int  # live in Sitniks
+    wanted: Sums  # the operations that they make
+    delivered: Sums  # of these operations, as they were written
+    left_out: dict[str, int]  # why people keep operations out of Finmap → how many
+    failed: int
+    backlog: int
+    refused: int  # by Finmap
+    rejected: int  # by us
+    pending: int  # planned changes that a person must decide
+    last_read: datetime | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What some runs did, and nothing that was there before them. In operations, unless it says otherwise."""
+
+    days_read: int
+    transactions_read: int  # live ones of these days
+    new_versions: int  # transactions that were new or had changed
+    created: int
+    changed: int  # a turned sign, for which it is created anew, included
+    withdrawn: int
+    found: int  # in Finmap already
+    failed: int
+    refused: int
+
+
+def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: date | None = None) -> Summary | None:
+    """The numbers of these days (default: all), or None when nothing was read yet. Raises WarehouseError."""
+    if not warehouse.exists():
+        return None
+    days = {"first": first_day or date.min, "last": last_day or date.max}
+    with warehouse.transaction() as con:
+        if not _row(con, "select exists (from complete_reads)", {})[0]:
+            return None
+        transactions, rejected, pending, last_read = _row(con, NUMBERS, days)
+        *wanted, failed, refused, backlog = _row(con, WANTED, days)
+        delivered = _row(con, DELIVERED, days)
+        left_out = dict(con.execute(LEFT_OUT, days).fetchall())
+    return Summary(
+        transactions, Sums(*wanted), Sums(*delivered), left_out, failed, backlog, refused, rejected, pending, last_read
+    )
+
+
+def done_by(warehouse: Warehouse, run_ids: list[str]) -> Done:
+    """What these runs did. Raises WarehouseError."""
+    with warehouse.transaction() as con:
+        return Done(*_row(con, sql("done_by_runs"), {"runs": run_ids}))
+
+
+def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
+    """What Finmap itself has of this connection in these days, read from Finmap and not from our ledger."""
+    count, sums = 0, {"income": Decimal(0), "expense": Decimal(0)}
+    for operation in listed(run, first_day, last_day):
+        count += 1
+        sums[operation.content.type] += operation.content.amount
+    return Sums(count, sums["income"], sums["expense"])
+
+
+DAYS = "day between $first and $last"
+NUMBERS = f"""
+    select
+        (select count(*) from latest_transactions where gone_at is null and {DAYS}),
+        (select count(*) from rejected_transactions where {DAYS}),
+        (select count(*) from plan where standing = 'pending' and {DAYS}),
+        (select max(read_at) from complete_reads where resource = 'transactions' and {DAYS})
+"""
+# What was delivered once and is no operation any more, or has a second generation, counts for nothing.
+WANTED = f"""
+    select
+        count(*),
+        coalesce(sum(o.amount) filter (o.type = 'income'), 0),
+        coalesce(sum(o.amount) filter (o.type = 'expense'), 0),
+        count(*) filter (l.state = 'failed'),
+        count(*) filter (l.state = 'refused'),
+        count(*) filter (l.state is null)
+    from operations o
+    left join current_uploads l using (transaction_id)
+    where o.{DAYS}
+"""
+DELIVERED = f"""
+    select
+        count(*),
+        coalesce(sum(told.amount) filter (told.type = 'income'), 0),
+        coalesce(sum(told.amount) filter (told.type = 'expense'), 0)
+    from (
+        select coalesce(l.written, l.shown) as told
+        from operations o
+        join current_uploads l using (transaction_id)
+        where o.{DAYS} and l.state in ('sent', 'verified')
+    )
+"""
+LEFT_OUT = f"""
+    select why, count(*)
+    from (
+        select day, why from plan where standing = 'kept' and action in ('create', 'recreate')
+        union all
+        select day, 'skipped by catch-up' from skipped_operations
+    )
+    where {DAYS}
+    group by all
+    order by all
+"""
+
+
+def _row(con: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> tuple[Any, ...]:
+    return con.execute(query, values).fetchone() or ()

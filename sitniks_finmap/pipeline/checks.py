@@ -1,0 +1,203 @@
+"""What people rely on, as a query that counts what breaks it; a check that guards delivery stops it."""
+
+from dataclasses import dataclass
+
+import duckdb
+
+from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
+
+
+class CheckFailed(WarehouseError):
+    """A check that guards delivery failed; nothing was delivered."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise about a table: `wrong` counts what breaks it, its further columns go to the metadata.
+
+    `problem` and `remedy` are for people, when it is broken: what is wrong, with the columns of `wrong` filled in,
+    and what to do, with the name of the {connection} and of one {for_example} filled in.
+    """
+
+    table: str
+    name: str
+    description: str
+    counted: str  # what `wrong` counts, as the UI shows it
+    problem: str
+    remedy: str
+    wrong: str
+    blocking: bool = False
+
+
+OUR_DEFECT = (
+    "Nothing was delivered, and nothing in Finmap changed. Run `sitniks-finmap sync --connection {connection}` once "
+    "more. If it fails again, this is a defect of sitniks_finmap and not of your data: report it with this message."
+)
+
+
+EXPLAIN = "`sitniks-finmap explain {for_example} --connection {connection}` shows what happened to one of them."
+
+
+LIST_DIFFERENCES = (
+    '`sitniks-finmap sql --connection {connection} "from differences where not explained"` lists the records'
+)
+
+
+CHECKS = [
+    Check(
+        "raw_sitniks_transactions",
+        "every_day_was_read",
+        "Every day of transactions could be read when Sitniks was last asked.",
+        "unread_days",
+        "Days of transactions that Sitniks could not show: {wrong}, from {for_example} on.",
+        "They are read again automatically. If it stays, `sitniks-finmap doctor --connection {connection}` tells more; "
+        "send the days to the support of Sitniks.",
+        """
+        select count(*) as wrong, min(day) as for_example from unread_days where resource = 'transactions'
+        """,
+    ),
+    Check(
+        "raw_sitniks_orders",
+        "every_order_was_read",
+        "Every order could be read; one that could not keeps its last known status, and payments go on.",
+        "unread",
+        "Orders that Sitniks could not show: {orders}; days of orders: {days}. Their statuses stay as last known.",
+        "They are read again automatically. Give the Sitniks key the right to orders if it lacks it: "
+        "`sitniks-finmap doctor --connection {connection}` tells.",
+        """
+        select orders + days as wrong, orders, days
+        from
+            (select count(*) as orders from unreadable_orders),
+            (select count(*) as days from unread_days where resource = 'orders')
+        """,
+    ),
+    Check(
+        "operations",
+        "transaction_ids_are_unique",
+        "No transaction has two operations, and no externalId belongs to two.",
+        "duplicates",
+        "Operations that share a transaction or an externalId with another one: {wrong} of {operations}.",
+        OUR_DEFECT,
+        """
+        select count(*) - least(count(distinct transaction_id), count(distinct external_id)) as wrong,
+            count(*) as operations
+        from operations
+        """,
+        blocking=True,
+    ),
+    Check(
+        "operations",
+        "sign_and_type_agree",
+        "A negative amount is an expense and a positive one an income, and the amounts are those of Sitniks.",
+        "contradictions",
+        "Operations whose type or amount contradicts the amount in Sitniks: {wrong}.",
+        OUR_DEFECT,
+        """
+        select count(*) filter (
+            o.amount <= 0
+            or amount_of(t.amount, json_type(t.payload, '$.amount') = 'VARCHAR')
+                - if(o.type = 'expense', -o.amount, o.amount) not between -0.00000001 and 0.00000001
+        ) as wrong
+        from operations o
+        join latest_transactions t on t.transaction_id = o.transaction_id and t.version = o.raw_version
+        """,
+        blocking=True,
+    ),
+    Check(
+        "operations",
+        "every_live_transaction_is_accounted_for",
+        "Every live transaction is either an operation or rejected with a reason.",
+        "unaccounted",
+        "Live transactions that are neither an operation nor rejected, or both: {wrong} of {live_transactions}.",
+        OUR_DEFECT,
+        """
+        select count(*) filter (known is distinct from 1) as wrong, count(*) as live_transactions
+        from (
+            select transaction_id from latest_transactions, settings where gone_at is null and day >= start_date
+        )
+        left join (
+            select transaction_id, count(*) as known
+            from (select transaction_id from operations union all select transaction_id from rejected_transactions)
+            group by all
+        ) using (transaction_id)
+        """,
+        blocking=True,
+    ),
+    Check(
+        "finmap_upload",
+        "nothing_is_left_undelivered",
+        "No operation failed or was refused by Finmap. What a run had no time for is backlog, not a failure.",
+        "undelivered",
+        "Operations that are not in Finmap as they should be: {wrong} ({failed} failed, {refused} refused by Finmap).",
+        "Failed ones are retried automatically. Refused ones are sent again once they are corrected in Sitniks, or the "
+        f"accounts and categories in connections.toml. {EXPLAIN}",
+        """
+        select
+            count(*) filter (l.state in ('failed', 'refused')) as wrong,
+            count(*) filter (l.state = 'failed') as failed,
+            count(*) filter (l.state = 'refused') as refused,
+            count(*) filter (l.state is null) as backlog,
+            min(transaction_id) filter (l.state in ('failed', 'refused')) as for_example
+        from operations o
+        left join current_uploads l using (transaction_id)
+        """,
+    ),
+    Check(
+        "reconciliation",
+        "no_unexplained_difference",
+        "Every difference between Sitniks and Finmap has a known reason.",
+        "unexplained",
+        "Records that differ between Sitniks and Finmap without a known reason: {wrong} ({missing} missing in Finmap, "
+        "{unexpected} only in Finmap, {different} with other values).",
+        f"{LIST_DIFFERENCES}. Correct them in Finmap or in Sitniks, then run "
+        "`sitniks-finmap sync --connection {connection}`.",
+        """
+        select
+            count(*) filter (not explained) as wrong,
+            count(*) filter (kind = 'missing') as missing,
+            count(*) filter (kind = 'unexpected') as unexpected,
+            count(*) filter (not explained and kind not in ('missing', 'unexpected')) as different,
+            count(*) filter (explained) as explained,
+            coalesce(sum(f.amount) filter (not explained and kind = 'unexpected'), 0) as difference,
+            coalesce(
+                min(transaction_id) filter (not explained), min(external_id) filter (not explained)
+            ) as for_example
+        from differences d
+        left join (select external_id, sum(amount) as amount from finmap_operations group by all) f using (external_id)
+        """,
+    ),
+    Check(
+        "reconciliation",
+        "no_changes_are_pending",
+        "No planned change is pending a person's decision.",
+        "pending",
+        "Changes that are pending your decision: {wrong}.",
+        "`sitniks-finmap preview --connection {connection}` shows each with its reason; then run "
+        "`sitniks-finmap approve --connection {connection}` or `sitniks-finmap dismiss --connection {connection}`.",
+        """
+        select count(*) as wrong, min(transaction_id) as for_example
+        from plan
+        where standing = 'pending'
+        """,
+    ),
+]
+
+
+def guard_delivery(warehouse: Warehouse) -> None:
+    """Evaluates the checks that guard delivery; Dagster does so in a sync only, and not where delivery runs alone.
+
+    Raises CheckFailed.
+    """
+    with warehouse.transaction() as con:
+        failed = [(check, wrong) for check in CHECKS if check.blocking and (wrong := evaluate(con, check)["wrong"])]
+    if failed:
+        what = "; ".join(f"{check.name} ({wrong} wrong): {check.description}" for check, wrong in failed)
+        raise CheckFailed(
+            f"{warehouse.connection}: nothing was delivered, because the staged data fails {what} "
+            "Run `sitniks-finmap sync --full`; if it still fails, report it as a bug"
+        )
+
+
+def evaluate(con: duckdb.DuckDBPyConnection, check: Check) -> dict[str, int]:
+    row = con.execute(check.wrong)
+    return dict(zip([column[0] for column in row.description], row.fetchone() or (), strict=True))

@@ -1,0 +1,325 @@
+"""Carries out the plan of one connection: takes its tasks, applies them a few at a time, keeps the ledger."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+import duckdb
+
+from sitniks_finmap.clients.finmap import Finmap, Operation, Outcome
+from sitniks_finmap.clients.http import KeyRefused, Refused, Unavailable
+from sitniks_finmap.content import content_of
+from sitniks_finmap.failpoint import failpoint
+from sitniks_finmap.pipeline.apply import Applier, Result, Task, carried_over
+from sitniks_finmap.pipeline.ledger import State, entry_of, keep_entries
+from sitniks_finmap.progress import Progress
+from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.store import Warehouse, insert_rows
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 4
+QUEUED = 100  # so that the senders have work while results are committed
+CHUNK = 200  # tasks that are written down as begun at once
+COMMIT_EVERY = 0.5  # seconds of work that a kill may cost
+UNANSWERED_IN_A_ROW = 8  # then Finmap is taken for down
+
+
+@dataclass
+class Delivery:
+    """What a delivery did, in numbers of operations."""
+
+    planned: int = 0
+    states: dict[str, int] = field(default_factory=dict)  # state in the ledger → how many ended in it
+    writes: int = 0
+
+    @property
+    def done(self) -> int:
+        return sum(self.states.values())
+
+    @property
+    def backlog(self) -> int:
+        return self.planned - self.done
+
+    def __str__(self) -> str:
+        ended = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in sorted(self.states.items()))
+        left = f", {self.backlog:,} left for the next run" if self.backlog else ""
+        return f"{self.planned:,} to deliver: {ended or 'nothing done'}{left}" if self.planned else "nothing to deliver"
+
+
+def take_tasks(
+    con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime, *, every_failed: bool
+) -> int:
+    """Makes `tasks` of what goes of the plan in these days; returns how many there are.
+
+    What no longer has an occasion (decisions, holds) is forgotten first. `every_failed` takes up failed and refused
+    operations that are not due yet as well.
+    """
+    con.execute(
+        """
+        insert into held_import
+        select $1::timestamptz from settings
+        where first_import = 'review' and not exists (from held_import)
+            and not exists (from finmap_upload where state <> 'rolled_back')
+        """,
+        [now],
+    )
+    con.execute(sql("adopt"))
+    con.execute("create or replace temp table planned as from plan")
+    con.execute(sql("sweep"))
+    days = {"first_day": first_day, "last_day": last_day}
+    delete, fill, *_ = sql("tasks").split(";\n")
+    con.execute(delete)
+    con.execute(fill, days | {"now": now, "every_failed": every_failed})
+    con.execute("drop table planned")
+    return _count(con)
+
+
+def _count(con: duckdb.DuckDBPyConnection) -> int:
+    (count,) = con.execute("select count(*) from tasks").fetchone() or (0,)
+    return count
+
+
+class Courier:
+    """Carries out the tasks of one connection and keeps the ledger."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        finmap: Finmap,
+        *,
+        retry_every: timedelta,
+        run_id: str | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.warehouse = warehouse
+        self.finmap = finmap
+        self.retry_every = retry_every
+        self.run_id = run_id
+        self.now = now
+
+    def deliver(
+        self, first_day: date, last_day: date, *, minutes: float | None = None, every_failed: bool = True
+    ) -> Delivery:
+        """Delivers what is due of these days, newest first, for at most `minutes`.
+
+        Raises KeyRefused, or Unavailable when Finmap stopped answering; what was done until then is committed.
+        """
+        deadline = None if minutes is None else time.monotonic() + minutes * 60
+        with self.warehouse.transaction() as con:
+            take_tasks(con, first_day, last_day, self.now(), every_failed=every_failed)
+        failpoint("plan_written")
+        return self.carry_out(deadline)
+
+    def carry_out(self, deadline: float | None = None) -> Delivery:
+        """Carries out the table `tasks` until the deadline (monotonic). Raises as `deliver`."""
+        with self.warehouse.transaction() as con:
+            delivery = Delivery(_count(con))
+            labels = con.execute(LABELS).fetchall()
+        tags, missing_tags = self._tags(dict(labels))
+        applier = Applier(
+            self.finmap, tags, missing_tags, retry_every=self.retry_every, run_id=self.run_id, now=self.now
+        )
+        self._apply(applier, delivery, deadline)
+        if applier.key_refused:
+            raise applier.key_refused
+        return delivery
+
+    def _tags(self, labels: dict[str, bool]) -> tuple[dict[str, str], dict[str, str]]:
+        """The IDs of the tags with these labels, and why Finmap did not make one.
+
+        A missing tag is made once where it is wanted (true), and not where it was written before; a 409 means that
+        somebody was first.
+        """
+        tags: dict[str, str] = {}
+        missing_tags: dict[str, str] = {}
+        if labels:
+            tags = self._tags_by_label(labels)
+        missing = [label for label, wanted in labels.items() if wanted and label not in tags]
+        for label in missing:
+            try:
+                self.finmap.create_tag(label)
+            except (Refused, Unavailable) as why:
+                missing_tags[label] = str(why)
+        if missing:
+            tags = self._tags_by_label(labels)
+        return tags, missing_tags
+
+    def _tags_by_label(self, labels: Iterable[str]) -> dict[str, str]:
+        # Finmap may take "instagram" and "Instagram" for one label.
+        there = {tag.label.strip().casefold(): tag.id for tag in self.finmap.tags()}
+        return {label: there[label.strip().casefold()] for label in labels if label.strip().casefold() in there}
+
+    def _apply(self, applier: Applier, delivery: Delivery, deadline: float | None) -> None:
+        progress = Progress(f"{self.warehouse.connection}: delivered")
+        unanswered = 0
+        ended: list[tuple[Task, Result]] = []
+        committed = time.monotonic()
+        begun: dict[Future[Result], Task] = {}
+        tasks = Tasks(self.warehouse, self.now)
+        unsent: list[Task] = []
+        try:
+            with ThreadPoolExecutor(IN_FLIGHT) as pool:
+                try:
+                    while True:
+                        while len(begun) < QUEUED and (task := tasks.take()):
+                            begun[pool.submit(applier.apply, task)] = task
+                        if not begun or (deadline and time.monotonic() > deadline):
+                            break
+                        done, _ = wait(begun, return_when=FIRST_COMPLETED)
+                        if refused := next((e for one in done if isinstance(e := one.exception(), KeyRefused)), None):
+                            raise refused
+                        for future in done:
+                            ended.append((begun.pop(future), future.result()))
+                            unanswered = unanswered + 1 if _unanswered(ended[-1][1]) else 0
+                        if time.monotonic() - committed > COMMIT_EVERY:
+                            self._commit(delivery, ended)
+                            committed = time.monotonic()
+                            progress.report(delivery.done, delivery.planned)
+                        if unanswered >= UNANSWERED_IN_A_ROW:
+                            raise Unavailable("Finmap stopped answering; what is left is delivered by the next run")
+                finally:
+                    # Those not yet sent are left to the next run; those in flight end in a result that is kept.
+                    sent = {future: task for future, task in begun.items() if not future.cancel()}
+                    ended += [(task, future.result()) for future, task in sent.items() if not future.exception()]
+                    unsent = [task for future, task in begun.items() if future not in sent or future.exception()]
+        finally:
+            self._commit(delivery, ended)
+            tasks.put_back(unsent)
+
+    def _commit(self, delivery: Delivery, ended: list[tuple[Task, Result]]) -> None:
+        if not ended:
+            return
+        writes = [asdict(write) | {"run_id": self.run_id} for _, one in ended for write in one.writes]
+        with self.warehouse.transaction() as con:
+            forget_begun(con, [t for t, one in ended if t.external_id not in {e.external_id for e in one.entries}])
+            entries = [entry for _, one in ended for entry in one.entries]
+            keep_entries(con, entries)
+            insert_rows(con, "finmap_requests", writes)
+            keep_seen(con, [operation for _, one in ended for operation in one.seen], self.now())
+            absent = [entry.external_id for entry in entries if entry.missing_since]
+            con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [absent])
+            done = [[task.transaction_id, task.action, task.occasion] for task, one in ended if _is_done(one)]
+            con.execute(
+                "delete from decisions where list_contains($1::varchar[][], [transaction_id, action, occasion])", [done]
+            )
+        failpoint("results_committed")
+        for _, one in ended:
+            delivery.states[one.state] = delivery.states.get(one.state, 0) + 1
+        delivery.writes += len(writes)
+        ended.clear()
+
+
+class Tasks:
+    """The rows of `tasks` in order, read and written down as begun a chunk at a time: a first import is long."""
+
+    def __init__(self, warehouse: Warehouse, now: Callable[[], datetime]) -> None:
+        self.warehouse = warehouse
+        self.now = now
+        self.position = 0
+        self.chunk: Iterator[Task] = iter(())
+        self.exhausted = False
+
+    def take(self) -> Task | None:
+        task = next(self.chunk, None)
+        if task or self.exhausted:
+            return task
+        with self.warehouse.transaction() as con:
+            rows = con.execute(TASKS, [self.position, CHUNK]).fetchall()
+            upto = rows[-1][0] if rows else self.position
+            for step in sql("begin").split(";\n\n"):
+                names = {"after": self.position, "upto": upto, "now": self.now()}
+                con.execute(step, {name: value for name, value in names.items() if f"${name}" in step})
+            self.chunk = iter([keep_carried(con, _task(*row[1:])) for row in rows])
+        self.position = upto
+        self.exhausted = len(rows) < CHUNK
+        return next(self.chunk, None)
+
+    def put_back(self, unsent: list[Task]) -> None:
+        """Those that were written down as begun and never sent are as before."""
+        left = [*unsent, *self.chunk]
+        if left:
+            with self.warehouse.transaction() as con:
+                forget_begun(con, left)
+                keep_entries(con, [task.entry for task in left if task.entry])
+
+
+def keep_carried(con: duckdb.DuckDBPyConnection, task: Task) -> Task:
+    """Writes down what a person set on an operation that is to be replaced, before it is deleted."""
+    if task.action != "replace" or task.entry is None or task.theirs is None:
+        return task
+    carried = carried_over(task.entry, task.theirs)
+    if carried != task.entry.carried:
+        con.execute(
+            "update finmap_upload set carried = $1 where external_id in ($2, $3)",
+            [asdict(carried) if carried else None, task.entry.external_id, task.external_id],
+        )
+    return replace(task, entry=replace(task.entry, carried=carried))
+
+
+def forget_begun(con: duckdb.DuckDBPyConnection, tasks: list[Task]) -> None:
+    """Takes out the entries of creations that were written down as begun and never sent."""
+    fresh = [t.external_id for t in tasks if t.entry is None or t.entry.external_id != t.external_id]
+    con.execute(
+        "delete from finmap_upload "
+        "where list_contains($1::varchar[], external_id) and state = 'failed' and attempts = 0",
+        [fresh],
+    )
+
+
+def _task(
+    action: str, approved: bool, transaction_id: str, external_id: str, generation: int, day: date,
+    wanted: dict | None, theirs: dict | None, edited: list[str], occasion: str | None, others: list[str],
+    entry: dict | None,
+) -> Task:  # fmt: skip
+    known = entry_of(entry) if entry else None
+    return Task(
+        action, approved, transaction_id, external_id, generation, day, content_of(wanted), content_of(theirs), edited,
+        occasion, others, known,
+    )  # fmt: skip
+
+
+TASKS = """
+    select
+        t.position, t.action, t.approved, t.transaction_id, t.external_id, t.generation, t.day, t.wanted, t.theirs,
+        t.edited, t.occasion, t.others,
+        if(l.external_id is null, null, l) as entry
+    from tasks t
+    left join finmap_upload l on l.external_id = t.known_as
+    where t.position > $1
+    order by t.position limit $2
+"""
+LABELS = """
+    select tag, bool_or(wanted)
+    from (
+        select wanted.tag as tag, action not in ('withdraw', 'rollback') as wanted from tasks
+        union all
+        select l.written.tag, false from tasks t join finmap_upload l on l.external_id = t.known_as
+        union all
+        select unnest(l.intents).tag, false from tasks t join finmap_upload l on l.external_id = t.known_as
+    )
+    where tag is not null
+    group by all
+"""
+
+
+def _is_done(result: Result) -> bool:
+    return result.state not in (State.FAILED, State.REFUSED) and result.entries[-1].deleting is None
+
+
+def _unanswered(result: Result) -> bool:
+    return result.state is State.FAILED and (not result.writes or result.writes[-1].outcome is Outcome.UNKNOWN)
+
+
+def keep_seen(con: duckdb.DuckDBPyConnection, operations: list[Operation], at: datetime) -> None:
+    """Writes down operations as Finmap showed them just now."""
+    ids = [operation.external_id for operation in operations]
+    con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [ids])
+    insert_rows(
+        con,
+        "finmap_operations",
+        [asdict(o.content) | {"external_id": o.external_id, "operation_id": o.id, "read_at": at} for o in operations],
+    )

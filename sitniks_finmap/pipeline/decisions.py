@@ -1,0 +1,219 @@
+"""What a person decides: approve, dismiss, catch up, roll back."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from sitniks_finmap.pipeline.courier import Courier, Delivery
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.store import Warehouse, insert_rows
+
+
+@dataclass(frozen=True)
+class Change:
+    """One planned change that a person may decide about."""
+
+    transaction_id: str
+    action: str
+    standing: str
+    kind: str | None
+    why: str | None
+    day: date
+    type: str
+    amount: Decimal
+    external_id: str
+    occasion: str
+
+
+def pending(
+    con: duckdb.DuckDBPyConnection,
+    decision: str,
+    *,
+    day: date | None = None,
+    transaction: str | None = None,
+    recreate: bool = False,
+    conflicts: bool = False,
+) -> list[Change]:
+    """The changes that a decision with these words would cover: all that is pending, of one day, or of one transaction
+    (its ID or the externalId of its operation).
+
+    A conflict, and an operation that a person deleted in Finmap, take an approval of their own: by `conflicts`, by
+    `recreate`, and the first also by naming the transaction. A transaction that is named may be decided the other way
+    as long as nothing was carried out.
+    """
+    rows = con.execute(
+        f"""
+        select {", ".join(Change.__dataclass_fields__)}
+        from plan
+        left join decisions d using (transaction_id, action, occasion)
+        where (
+                standing = 'pending'
+                or (standing = 'kept' and action = 'recreate' and $transaction::varchar is not null)
+                or (d.decision <> $decision and $transaction::varchar is not null)
+            )
+            and ($day::date is null or day = $day::date)
+            and ($transaction::varchar is null or $transaction in (transaction_id, external_id, known_as))
+            and (kind is distinct from 'conflict' or $conflicts or $decision = 'dismiss' or $transaction is not null)
+            and (action = 'recreate') = ($recreate or (action = 'recreate' and $dismissed))
+        order by day desc, transaction_id
+        """,
+        {
+            "decision": decision,
+            "day": day,
+            "transaction": transaction,
+            "recreate": recreate,
+            "conflicts": conflicts,
+            "dismissed": decision == "dismiss" and transaction is not None,
+        },
+    ).fetchall()
+    return [Change(*row) for row in rows]
+
+
+def decide(warehouse: Warehouse, decision: str, now: datetime, **which: Any) -> int:
+    """Approves or dismisses what is pending now (see `pending`); returns how many."""
+    with warehouse.transaction() as con:
+        changes = pending(con, decision, **which)
+        keep_decisions(con, changes, decision, now)
+    return len(changes)
+
+
+def keep_decisions(con: duckdb.DuckDBPyConnection, changes: list[Change], decision: str, now: datetime) -> int:
+    """Decides about these changes, each on this occasion only; one whose occasion is gone meanwhile is left out."""
+    current = {(t, a, o) for t, a, o in con.execute("select transaction_id, action, occasion from plan").fetchall()}
+    still = [one for one in changes if (one.transaction_id, one.action, one.occasion) in current]
+    rows = [
+        {
+            "transaction_id": one.transaction_id, "action": one.action, "occasion": one.occasion,
+            "decision": decision, "decided_at": now,
+        }
+        for one in still
+    ]  # fmt: skip
+    insert_rows(con, "decisions", rows, replacing=True)
+    return len(still)
+
+
+def note_shown(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    """Writes down that a person was shown all that is pending: `approve --yes` takes that, and nothing newer."""
+    con.execute("delete from shown_changes")
+    con.execute(
+        "insert into shown_changes select distinct transaction_id, action, occasion, $1 from plan "
+        "where standing = 'pending' or action = 'recreate'",
+        [now],
+    )
+
+
+def only_shown(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> list[Change]:
+    """Those of the changes that a person was shown before, as they are now."""
+    rows = con.execute("select transaction_id, action, occasion from shown_changes").fetchall()
+    return [one for one in changes if (one.transaction_id, one.action, one.occasion) in set(rows)]
+
+
+def other_kinds(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> dict[str, int]:
+    """What else is pending, by kind: what a decision about these changes leaves open."""
+    rows = con.execute("select transaction_id, action, kind from plan where standing = 'pending'").fetchall()
+    chosen = {(one.transaction_id, one.action) for one in changes}
+    return dict(Counter(kind for transaction_id, action, kind in rows if (transaction_id, action) not in chosen))
+
+
+def catch_up(warehouse: Warehouse, until: date) -> int:
+    """Skips the history: transactions of days up to this one that were never sent are not posted, later ones of these
+    days neither. Returns how many operations there are now that are skipped.
+    """
+    with warehouse.transaction() as con:
+        con.execute("delete from caught_up")
+        con.execute("insert into caught_up values ($1)", [until])
+        return _skipped(con)
+
+
+def undo_catch_up(warehouse: Warehouse) -> int:
+    """Takes `catch_up` back: the next sync posts what it skipped. Returns how many."""
+    with warehouse.transaction() as con:
+        skipped = _skipped(con)
+        con.execute("delete from caught_up")
+        return skipped
+
+
+def _skipped(con: duckdb.DuckDBPyConnection) -> int:
+    (count,) = con.execute("select count(*) from skipped_operations").fetchone() or (0,)
+    return count
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """One operation that a rollback would take out of Finmap, or leaves because a person edited it."""
+
+    standing: str
+    why: str | None
+    day: date
+    type: str
+    amount: Decimal
+    external_id: str
+    forced: bool
+    theirs: dict[str, Any] | None  # as it was shown to whoever confirms
+    edited: list[str]
+
+
+def plan_rollback(
+    con: duckdb.DuckDBPyConnection,
+    *,
+    run_id: str | None = None,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    force: bool = False,
+) -> list[RolledBack]:
+    """What a rollback would take out; writes nothing."""
+    which = {"run_id": run_id, "first_day": first_day, "last_day": last_day, "force": force}
+    columns = "standing, why, day, type, amount, external_id, $force, theirs, edited"
+    rows = con.execute(f"select {columns} from ({sql('rollback')}) order by position", which).fetchall()
+    return [RolledBack(*row) for row in rows]
+
+
+def fill_rollback(con: duckdb.DuckDBPyConnection, planned: list[RolledBack]) -> None:
+    """Makes `tasks` of a rollback that a person confirmed."""
+    con.execute("delete from tasks")
+    # What was begun in place of them and never came to be goes with them.
+    con.execute(
+        """
+        update finmap_upload set state = 'rolled_back', intents = []
+        where coalesce(written, shown) is null and transaction_id in (
+            select transaction_id from finmap_upload where list_contains($1::varchar[], external_id)
+        )
+        """,
+        [[one.external_id for one in planned if one.standing == "go"]],
+    )
+    con.execute(
+        """
+        insert into tasks by name
+        select
+            row_number() over (order by shown.occurred_at desc, external_id) as position,
+            'rollback' as action, $force as approved, transaction_id, external_id, generation, day,
+            null as wanted, null as theirs, [] as edited, null as occasion, external_id as known_as, [] as others
+        from finmap_upload
+        where list_contains($keys::varchar[], external_id)
+        """,
+        {
+            "force": any(one.forced for one in planned),
+            "keys": [one.external_id for one in planned if one.standing == "go"],
+        },
+    )
+    for one in planned:
+        if one.edited:
+            con.execute(
+                "update tasks set theirs = $1, edited = $2 where external_id = $3",
+                [one.theirs, one.edited, one.external_id],
+            )
+
+
+def roll_back(run: ConnectionRun, planned: list[RolledBack]) -> Delivery:
+    """Takes these operations out of Finmap; a sync does not send them again."""
+    with run.warehouse.transaction() as con:
+        fill_rollback(con, planned)
+    courier = Courier(
+        run.warehouse, run.finmap_to_write, retry_every=run.connection.retry_every, run_id=run.run_id, now=run.now
+    )
+    return courier.carry_out()

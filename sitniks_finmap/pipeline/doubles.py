@@ -1,0 +1,54 @@
+"""One id for two transactions on days that are read apart: the list of one day cannot show it."""
+
+import logging
+from collections import defaultdict
+from dataclasses import replace
+from datetime import date, datetime
+
+import pandas as pd
+
+from sitniks_finmap.clients.sitniks_list import Row, several_records
+from sitniks_finmap.figures import counted
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.schema import sql
+
+log = logging.getLogger(__name__)
+
+LOOKS = 20  # days that are looked at again because of one read; further ones wait for the next
+
+
+def with_doubles(run: ConnectionRun, rows: list[Row], start: datetime, end: datetime) -> list[Row]:
+    """The rows of a complete read from `start` to `end`; one whose id another record has on another day is both.
+
+    A record that was known of another day is looked for there: when it is still there, two have one id, and nobody can
+    say which of them holds; when it is not, it was moved. Raises ApiError, IncompleteRead.
+    """
+    known = known_elsewhere(run, rows, start, end)
+    days = sorted(known)[:LOOKS]
+    others: dict[str, dict[str, None]] = defaultdict(dict)
+    for day in days:
+        for row in run.sitniks.transactions(*run.bounds(day, day)):
+            if row.id in known[day]:
+                others[row.id][row.text] = None
+    if others:
+        log.warning("%s: one ID for transactions of several days: %s", run.connection.name, counted(len(others), "ID"))
+    return [
+        replace(several_records(row, [row.text, *others[row.id]]), id=row.id) if row.id in others else row
+        for row in rows
+    ]
+
+
+def known_elsewhere(run: ConnectionRun, rows: list[Row], start: datetime, end: datetime) -> dict[date, set[str]]:
+    """The ids that changed and were last known of a day outside of the bounds, by that day."""
+    if not rows or not run.warehouse.exists():
+        return {}
+    with run.warehouse.transaction() as con:
+        con.register("told", pd.DataFrame({"id": [r.id for r in rows], "text": [r.text for r in rows]}, dtype=object))
+        found = con.execute(
+            sql("known_elsewhere"), {"start": start, "end": end, "zone": run.connection.timezone}
+        ).fetchall()
+        con.unregister("told")
+    known: dict[date, set[str]] = defaultdict(set)
+    for id, day in found:
+        known[day].add(id)
+    return known

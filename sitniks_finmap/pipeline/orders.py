@@ -1,0 +1,112 @@
+"""raw_sitniks_orders: the orders of the days by their list, and a few others by their ID.
+
+An order only tells the comment of a payment. Whatever cannot be read of orders stays as last known and is shown; it
+stops no payment.
+"""
+
+import logging
+from datetime import date, datetime
+
+import duckdb
+import pandas as pd
+
+from sitniks_finmap.clients.http import ApiError, KeyRefused, Unreachable
+from sitniks_finmap.clients.sitniks_list import Row
+from sitniks_finmap.failpoint import failpoint
+from sitniks_finmap.figures import counted
+from sitniks_finmap.pipeline.reading import mark_unread, read_windows, store_rows
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.schema import sql
+
+log = logging.getLogger(__name__)
+
+BUDGET = 50  # orders that are re-read by their ID in one run
+DOWN_AFTER = 3  # orders in a row that cannot be read: then it is not the orders
+# What no order is called is not asked for: to an address that it cannot read a server answers with a web page.
+# Without a number of repetitions, which takes RE2 a twentieth of a second to compile.
+ORDER_ID = r"[\p{L}\p{N}_-][\p{L}\p{N}_.:-]*"
+LONGEST_ORDER_ID = 64
+
+
+def read_orders(run: ConnectionRun, first_day: date, last_day: date) -> None:
+    """Reads the orders of these days, and by ID those of transactions and operations that are due.
+
+    Raises WarehouseError only: what Sitniks does not show is in unread_days and order_tries afterwards.
+    """
+    begun = run.now()
+
+    def keep(con: duckdb.DuckDBPyConnection, rows: list[Row], first: date, last: date) -> None:
+        log.info("%s: %s from %s to %s", run.connection.name, counted(len(rows), "order"), first, last)
+
+    try:
+        read_windows(run, "orders", first_day, last_day, keep, lambda: failpoint("orders_committed"))
+        fetch_orders(run, orders_due(run, first_day, last_day, begun), first_day)
+    except KeyRefused as refused:
+        # The same key has just read the transactions: it lacks the right to orders.
+        mark_unread(run, "orders", first_day, last_day, refused)
+        log.warning("%s: orders cannot be read, their statuses stay as last known: %s", run.connection.name, refused)
+
+
+def orders_due(run: ConnectionRun, first_day: date, last_day: date, begun: datetime) -> list[str]:
+    """The IDs of the orders to ask for now, those that were never read first; none that was read since `begun`."""
+    with run.warehouse.transaction() as con:
+        rows = con.execute(
+            sql("orders_due"),
+            {
+                "first": first_day,
+                "last": last_day,
+                "zone": run.connection.timezone,
+                "final": run.connection.final_order_statuses,
+                "begun": begun,
+                "now": run.now(),
+                "budget": BUDGET,
+                "pattern": ORDER_ID,
+                "longest": LONGEST_ORDER_ID,
+            },
+        ).fetchall()
+    return [order_id for (order_id,) in rows]
+
+
+def fetch_orders(run: ConnectionRun, order_ids: list[str], day: date) -> None:
+    """Reads orders one by one, a few at a time into the warehouse. Raises KeyRefused when the key has no right to."""
+    failed = 0  # in a row
+    for start in range(0, len(order_ids), 50):
+        found: list[Row] = []
+        asked: list[tuple[str, bool, bool, str]] = []
+        refused: KeyRefused | None = None
+        for order_id in order_ids[start : start + 50]:
+            try:
+                row = run.sitniks.order(order_id)
+            except KeyRefused as no:
+                refused = no
+                break
+            except ApiError as error:
+                failed = DOWN_AFTER if isinstance(error, Unreachable) else failed + 1
+                asked.append((order_id, False, False, str(error)))
+                if failed == DOWN_AFTER:
+                    break
+                continue
+            failed = 0
+            found += [row] if row else []
+            asked.append((order_id, bool(row), not row, "" if row else "Sitniks has no such order"))
+        keep_tries(run, found, asked, day)
+        if refused:
+            raise refused
+        if failed == DOWN_AFTER:
+            log.warning("%s: orders are not asked for any more in this run", run.connection.name)
+            return
+
+
+def keep_tries(run: ConnectionRun, found: list[Row], asked: list[tuple[str, bool, bool, str]], day: date) -> None:
+    """Keeps the orders that came, and of the others that they did not."""
+    if not asked:
+        return
+    now = run.now()
+    frame = pd.DataFrame(asked, columns=["order_id", "found", "missing", "reason"])
+    with run.warehouse.transaction() as con:
+        store_rows(con, run, "orders", found, day, day, now)
+        con.execute("create or replace temp table this_try as select $1::timestamptz as tried_at", [now])
+        con.register("asked", frame)
+        con.execute(sql("order_tries"))
+        con.unregister("asked")
+    failpoint("orders_committed")

@@ -1,0 +1,217 @@
+"""What Finmap has, read back: it turns `sent` into `verified`, and shows what people did."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from urllib.parse import unquote
+
+import duckdb
+
+from sitniks_finmap.clients.finmap import Operation
+from sitniks_finmap.clients.sitniks import IncompleteRead
+from sitniks_finmap.content import Content
+from sitniks_finmap.failpoint import failpoint
+from sitniks_finmap.pipeline.courier import keep_seen
+from sitniks_finmap.pipeline.ledger import Entry, State, entry_of, keep_entries, look, not_shown
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.schema import sql
+
+log = logging.getLogger(__name__)
+
+LOOK_UPS = 500  # by key, in one run, of what no list showed; those looked for longest ago come first
+LISTED_FROM = 20  # so many unseen operations of a month outside the run's days are read as a list, not by key
+BEYOND = timedelta(days=366)  # how far before the first and after the last day a lost ledger is looked for
+PASSES = 5
+
+
+def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> int:
+    """Reads the operations of these days from Finmap, and whatever else was written and not seen since, and brings
+    the ledger in line; returns how many were shown.
+
+    Raises ApiError; then nothing is changed.
+    """
+    with run.warehouse.transaction() as con:
+        spans = [(first_day, last_day), *_months_unseen(con, first_day, last_day)]
+    operations = [one for span in spans for one in listed(run, *span)]
+    with run.warehouse.transaction() as con:
+        operations = recognised(con, operations)
+        for span in spans:
+            con.execute("delete from finmap_operations where occurred_at between $1 and $2", [*window(run, *span)])
+        keep_seen(con, operations, now)
+        adopt(con, run, operations, now)
+        hidden = [key for (key,) in con.execute(HIDDEN, [first_day, last_day, now, LOOK_UPS]).fetchall()]
+    failpoint("read_back_committed")
+    found = {external_id: run.finmap.details(external_id) for external_id in hidden}
+    with run.warehouse.transaction() as con:
+        shown = [operation for operation in found.values() if operation]
+        keep_seen(con, shown, now)
+        gone = [external_id for external_id, operation in found.items() if operation is None]
+        con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [gone])
+        take_in(con, gone, now)
+    failpoint("read_back_committed")
+    return len(operations) + len(shown)
+
+
+def take_in(con: duckdb.DuckDBPyConnection, gone: list[str], now: datetime) -> None:
+    """Brings the ledger in line with what was shown at `now`, and with what was looked for and not shown."""
+    con.execute(UNCHANGED, [now])
+    rows = con.execute(CHANGED, [now]).fetchall()
+    entries = []
+    for ledger, theirs in rows:
+        entry = entry_of(ledger)
+        if entry.state is not State.REFUSED or entry.delivered:
+            entries.append(look(entry, Content(**theirs), now, lambda label: label, late=False))
+    missing = con.execute(
+        "select l from finmap_upload l where list_contains($1::varchar[], external_id)", [gone]
+    ).fetchall()
+    entries += [not_shown(entry_of(ledger), now) for (ledger,) in missing]
+    keep_entries(con, entries)
+
+
+# What was shown just as it was at the last look.
+UNCHANGED = """
+    update finmap_upload set verified_at = $1, looked_at = $1
+    from finmap_operations f
+    where f.external_id = finmap_upload.external_id and f.read_at = $1
+        and finmap_upload.state = 'verified' and finmap_upload.missing_since is null
+"""
+CHANGED = """
+    select l, f.content
+    from finmap_upload l
+    join shown_operations f using (external_id)
+    semi join (from finmap_operations where read_at = $1) r on r.external_id = l.external_id
+    where l.state <> 'verified' or l.missing_since is not null or len(l.unseen) > 0 or len(l.intents) > 0
+        or l.shown is null or len(l.owed) > 0
+        or (l.written is not null and len(differing_fields(f.content, l.shown)) > 0
+            and len(differing_fields(f.content, l.written)) < len(differing_fields(f.content, l.shown)))
+"""
+# Of the days of the run, what its list did not show; of other days, what was written and never seen since.
+HIDDEN = """
+    select l.external_id
+    from finmap_upload l
+    anti join finmap_operations f on f.external_id = l.external_id and f.read_at = $3
+    where l.state in ('sent', 'verified') and l.deleting is null
+        and (l.day between $1 and $2 or (l.state = 'sent' and l.next_attempt_at is null))
+    order by l.looked_at nulls first, l.external_id
+    limit $4
+"""
+
+
+def _months_unseen(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> list[tuple[date, date]]:
+    """The months outside these days of which much was written and never seen since: they are read as lists."""
+    return con.execute(
+        """
+        select min(day), max(day)
+        from finmap_upload
+        where state = 'sent' and next_attempt_at is null and day not between $1 and $2
+        group by date_trunc('month', day)
+        having count(*) >= $3
+        """,
+        [first_day, last_day, LISTED_FROM],
+    ).fetchall()
+
+
+def recognised(con: duckdb.DuckDBPyConnection, operations: Iterable[Operation]) -> list[Operation]:
+    """The operations under the keys that we gave them: a server may keep a key in lower case."""
+    known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
+    lower: dict[str, list[str]] = {}
+    for key in known:
+        lower.setdefault(key.casefold(), []).append(key)
+    return [
+        Operation(alike[0], one.content, one.id)
+        if one.external_id not in known and len(alike := lower.get(one.external_id.casefold(), [])) == 1
+        else one
+        for one in operations
+    ]
+
+
+def adopt(con: duckdb.DuckDBPyConnection, run: ConnectionRun, operations: list[Operation], now: datetime) -> None:
+    """Takes into the ledger what bears a key of ours and is not in it: the file was lost, or a list left it out.
+
+    A generation after one that the ledger says to be there is none of ours, unless the ledger was rebuilt.
+    """
+    known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
+    fresh = [entry for one in operations if one.external_id not in known and (entry := _entry(run, one, now))]
+    if fresh:
+        ours = {row[0] for row in con.execute(ADOPTABLE, [[one.transaction_id for one in fresh]]).fetchall()}
+        keep_entries(con, [one for one in fresh if one.transaction_id in ours])
+    con.execute(sql("adopt"))
+
+
+ADOPTABLE = """
+    select distinct named
+    from (select unnest($1::varchar[]) as named)
+    join raw_sitniks_transactions t on t.transaction_id = named
+        or lower(url_encode(t.transaction_id)) = lower(url_encode(named))
+    left join current_uploads l using (transaction_id)
+    where l.state is null or l.state in ('withdrawn', 'deleted', 'rolled_back') or exists (from rebuilt_ledger)
+"""
+
+
+def rebuild_ledger(
+    run: ConnectionRun, first_day: date, last_day: date, now: datetime, *, anew: bool = False
+) -> tuple[int, int]:
+    """Fills the ledger from Finmap by externalId, so that nothing is sent twice and no edit is overwritten.
+
+    What the ledger knows already it keeps, unless all of it is read `anew`: another installation wrote since. Reads
+    until two passes agree, a year beyond both ends, because people move operations. Returns how many operations Finmap
+    has, and how many of them are new to the ledger. An externalId that does not follow our form is left alone. Raises
+    IncompleteRead, ApiError.
+    """
+    operations = _read_twice(run, first_day - BEYOND, last_day + BEYOND)
+    with run.warehouse.transaction() as con:
+        operations = recognised(con, operations)
+        entries = [entry for operation in operations if (entry := _entry(run, operation, now))]
+        keep_seen(con, operations, now)
+        known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
+        fresh = [entry for entry in entries if anew or entry.external_id not in known]
+        keep_entries(con, fresh)
+        if anew or not known:
+            con.execute("delete from rebuilt_ledger")
+            if entries:
+                con.execute("insert into rebuilt_ledger values ($1)", [now])
+    failpoint("ledger_rebuilt")
+    return len(entries), len(fresh)
+
+
+def _read_twice(run: ConnectionRun, first_day: date, last_day: date) -> list[Operation]:
+    before: dict[str, Operation] | None = None
+    for _ in range(PASSES):
+        read = {one.id or one.external_id: one for one in listed(run, first_day, last_day)}
+        if before is not None and before.keys() == read.keys():
+            return list(read.values())
+        before = read
+    raise IncompleteRead(
+        f"Finmap's list of operations was read {PASSES} times and was never twice the same. Nothing was sent; "
+        "the next sync reads it again"
+    )
+
+
+def listed(run: ConnectionRun, first_day: date, last_day: date) -> list[Operation]:
+    """The operations of the connection dated in these days. A list that shifts while it is read repeats a row."""
+    start, end = window(run, first_day, last_day)
+    seen = {(o.id or o.external_id): o for o in run.finmap.operations(start, end, f"{run.connection.key_prefix}:")}
+    return list(seen.values())
+
+
+def window(run: ConnectionRun, first_day: date, last_day: date) -> tuple[datetime, datetime]:
+    """First and last millisecond of whole local days."""
+    start = datetime.combine(first_day, time.min, run.connection.zone)
+    end = datetime.combine(last_day + timedelta(days=1), time.min, run.connection.zone)
+    return start, end - timedelta(milliseconds=1)
+
+
+def _entry(run: ConnectionRun, operation: Operation, now: datetime) -> Entry | None:
+    """An entry that knows only what Finmap shows: nobody knows who wrote it so."""
+    parts = operation.external_id.split(":")
+    if len(parts) not in (2, 3) or not parts[1] or (len(parts) == 3 and not parts[2].isdigit()):
+        return None
+    generation = int(parts[2]) if len(parts) == 3 else 1
+    day = operation.content.occurred_at.astimezone(run.connection.zone).date()
+    return Entry(
+        # What we never send is a person's.
+        operation.external_id, unquote(parts[1]), generation, day, State.VERIFIED,
+        shown=replace(operation.content, project=None, counterparty=None),
+        sent_at=now, verified_at=now, looked_at=now,
+    )  # fmt: skip

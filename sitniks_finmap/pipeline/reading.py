@@ -1,0 +1,221 @@
+"""Reading Sitniks in windows: each kept as soon as it is whole; one that cannot be read stops no other."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+import duckdb
+import pandas as pd
+
+from sitniks_finmap.clients.http import ApiError, KeyRefused, Unreachable
+from sitniks_finmap.clients.sitniks import ignored_filter
+from sitniks_finmap.clients.sitniks_list import IncompleteRead, Row
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.pipeline.doubles import with_doubles
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.store import WarehouseError, insert_rows, replace_table
+
+log = logging.getLogger(__name__)
+
+Resource = Literal["transactions", "orders"]
+DOWN_AFTER = 3  # windows in a row that cannot be read: then it is not the windows
+STRAYS = 5  # rows with a wrong stamp of their own; a filter on another axis shows more
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A window that could not be read, and why."""
+
+    first: date
+    last: date
+    why: str
+
+    @property
+    def days(self) -> set[date]:
+        return set(days_of(self.first, self.last))
+
+
+class UnreadDays(ApiError):
+    """Some days could not be read; all others were, and are kept."""
+
+    def __init__(self, unread: list[Unread]) -> None:
+        first_day, last_day = min(one.first for one in unread), max(one.last for one in unread)
+        reasons = "; ".join(dict.fromkeys(one.why for one in unread))
+        super().__init__(
+            f"{reasons} (when reading {first_day} to {last_day}). What could be read is kept and will be delivered; "
+            "the other days are read again automatically"
+        )
+        self.days = set[date]().union(*(one.days for one in unread))
+
+
+def read_windows(
+    run: ConnectionRun,
+    resource: Resource,
+    first_day: date,
+    last_day: date,
+    keep: Callable[[duckdb.DuckDBPyConnection, list[Row], date, date], None],
+    kept: Callable[[], None],
+) -> list[Unread]:
+    """Reads the lists of these days, a month at a time, those first that were tried longest ago.
+
+    `keep` is called in the transaction that stores a window, `kept` after it. Raises KeyRefused; what else goes wrong
+    with a window is written down in unread_days and returned.
+    """
+    unread: list[Unread] = []
+    failed, why = 0, ""  # in a row
+    for first, last in in_turn(run, resource, first_day, last_day):
+        if failed == DOWN_AFTER:
+            unread.append(Unread(first, last, why))
+            continue
+        begun, bounds = run.now(), run.bounds(first, last)
+        try:
+            rows = read_list(run, resource, *bounds)
+            if resource == "transactions":
+                rows = with_doubles(run, rows, *bounds)
+        except KeyRefused as refused:
+            mark_unread(run, resource, first, last, refused)
+            raise
+        except (ApiError, IncompleteRead) as error:
+            failed, why = failed + 1, "Sitniks could not be read several times in a row"
+            if isinstance(error, Unreachable):
+                failed, why = DOWN_AFTER, str(error)
+            mark_unread(run, resource, first, last, error)
+            unread.append(Unread(first, last, str(error)))
+            log.warning("%s: %s from %s to %s could not be read: %s", run.connection.name, resource, first, last, error)
+            continue
+        failed = 0
+        with run.warehouse.transaction() as con:
+            store(con, run, resource, rows, first, last, begun, bounds)
+            keep(con, rows, first, last)
+        kept()
+    return unread
+
+
+def in_turn(run: ConnectionRun, resource: Resource, first_day: date, last_day: date) -> list[tuple[date, date]]:
+    """The windows of these days, those first whose last try failed longest ago or that have not failed at all."""
+    windows = list(months(first_day, last_day))
+    if len(windows) == 1 or not run.warehouse.exists():
+        return windows
+    with run.warehouse.transaction() as con:
+        failed: dict[date, datetime] = dict(
+            con.execute("select day, tried_at from unread_days where resource = $1", [resource]).fetchall()
+        )
+
+    def tried(window: tuple[date, date]) -> float:
+        return max((failed[day].timestamp() for day in days_of(*window) if day in failed), default=0.0)
+
+    return sorted(windows, key=tried)
+
+
+def read_list(run: ConnectionRun, resource: Resource, start: datetime, end: datetime) -> list[Row]:
+    """The rows of one window. Raises ApiError, and IncompleteRead also for a list that ignores its window."""
+    rows = getattr(run.sitniks, resource)(start, end)
+    if not rows:
+        return rows
+    with run.warehouse.transaction() as con:
+        con.register("told", pd.DataFrame({"text": [row.text for row in rows]}, dtype=object))
+        [(by_created_at, outside, told)] = con.execute(
+            sql("strays"), {"start": start, "end": end, "zone": run.connection.timezone}
+        ).fetchall()
+        con.unregister("told")
+    path = f"/{resource}"
+    if by_created_at > told / 2 and by_created_at > STRAYS:
+        raise IncompleteRead(ignored_filter(path))
+    # Payments of other days may have been entered in these: windows in which nothing can be tell them apart.
+    if outside > told / 2 and run.sitniks.ignores_dates(path):
+        raise IncompleteRead(ignored_filter(path))
+    return rows
+
+
+def mark_unread(run: ConnectionRun, resource: Resource, first: date, last: date, why: Exception) -> None:
+    """Writes down that these days could not be read."""
+    with run.warehouse.transaction() as con:
+        con.execute(
+            """
+            insert into unread_days
+            select $1, day::date, $4, $4, $5, $6
+            from generate_series($2::date, $3::date, interval 1 day) days(day)
+            on conflict do update set
+                tried_at = excluded.tried_at, forbidden = excluded.forbidden, reason = excluded.reason
+            """,
+            [resource, first, last, run.now(), isinstance(why, KeyRefused), str(why)],
+        )
+
+
+def store(
+    con: duckdb.DuckDBPyConnection,
+    run: ConnectionRun,
+    resource: Resource,
+    rows: list[Row],
+    first: date,
+    last: date,
+    begun: datetime | None = None,
+    bounds: tuple[datetime, datetime] | None = None,
+) -> None:
+    """Keeps the rows of one complete read of these days, begun then: new or changed ones as a new version.
+
+    `bounds` are the instants that the list was asked for.
+    """
+    keep_settings(con, run.connection)
+    read_at = begun or run.now()
+    store_rows(con, run, resource, rows, first, last, read_at, bounds)
+    read = {"resource": resource, "read_at": read_at, "run_id": run.run_id}
+    insert_rows(con, "complete_reads", [{**read, "day": day} for day in days_of(first, last)], replacing=True)
+    con.execute("delete from unread_days where resource = $1 and day between $2 and $3", [resource, first, last])
+
+
+def store_rows(
+    con: duckdb.DuckDBPyConnection,
+    run: ConnectionRun,
+    resource: Resource,
+    rows: list[Row],
+    first: date,
+    last: date,
+    at: datetime,
+    bounds: tuple[datetime, datetime] | None = None,
+) -> None:
+    """Keeps rows; one without a usable date of its own is put on `first`."""
+    con.execute(
+        "create or replace temp table this_read as select $1::date as first_day, $2::date as last_day, "
+        "$3::timestamptz as read_at, $4::varchar as run_id, $5::timestamptz as read_from, $6::timestamptz as read_to",
+        [first, last, at, run.run_id, *(bounds or (None, None))],
+    )
+    frame = pd.DataFrame(
+        {"id": [r.id for r in rows], "amount": [r.amount for r in rows], "text": [r.text for r in rows]}, dtype=object
+    )
+    con.register("told", frame)
+    con.execute(sql("incoming"))
+    con.execute(sql(f"raw_sitniks_{resource}"))
+    con.execute("drop view incoming")
+    con.unregister("told")
+
+
+def keep_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
+    """Writes down what the SQL needs to know. Raises WarehouseError when the file belongs to another company."""
+    kept = con.execute("select sitniks_url, finmap_url, meaning_hash from settings").fetchone()
+    if kept and kept[:2] != (connection.sitniks_url, connection.finmap_url):
+        raise WarehouseError(
+            f"{connection.name}: its DuckDB file was filled from {kept[0]} and {kept[1]}; give the new company a "
+            "connection with a name of its own, or move the file away"
+        )
+    fields = (
+        "timezone", "comment_fields", "source_as_tag", "on_change", "on_delete", "max_change_share", "first_import",
+        "start_date", "lookback_days", "unmapped_accounts", "sitniks_url", "finmap_url", "key_prefix",
+    )  # fmt: skip
+    row = {"connection": connection.name, **{name: getattr(connection, name) for name in fields}}
+    replace_table(con, "settings", [row | {"meaning_hash": kept[2] if kept else None}])
+
+
+def days_of(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def months(first_day: date, last_day: date) -> Iterator[tuple[date, date]]:
+    """The days in windows that end with a month."""
+    while first_day <= last_day:
+        next_month = (first_day.replace(day=1) + timedelta(days=32)).replace(day=1)
+        yield first_day, min(last_day, next_month - timedelta(days=1))
+        first_day = next_month

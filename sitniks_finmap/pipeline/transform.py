@@ -1,0 +1,36 @@
+"""raw_sitniks_transactions, raw_sitniks_orders → operations, and rejected_transactions with a reason."""
+
+import logging
+from datetime import UTC, date, datetime
+
+import duckdb
+
+from sitniks_finmap.failpoint import failpoint
+from sitniks_finmap.pipeline.directory import keep_directory, read_directory
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.schema import sql
+
+log = logging.getLogger(__name__)
+
+
+def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> None:
+    """Reads what Finmap has to refer to, and derives these days and whatever else changed since."""
+    directory = read_directory(run.finmap, run.connection)
+    with run.warehouse.transaction() as con:
+        keep_directory(con, run.connection, directory)
+        derive(con, first_day, last_day, run.now())
+    failpoint("operations_derived")
+
+
+def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime | None = None) -> None:
+    """Derives the operations of these days, and any others whose source or configuration changed since."""
+    con.execute(
+        """
+        create or replace temp table chosen_days as
+        select $1::date as first_day, $2::date as last_day, timezone(timezone, $3::timestamptz)::date as today
+        from settings
+        """,
+        [first_day, last_day, now or datetime.now(UTC)],
+    )
+    for table in ("derived_transactions", "operations", "rejected_transactions"):
+        con.execute(sql(table))

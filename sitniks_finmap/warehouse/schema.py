@@ -1,0 +1,56 @@
+"""The SQL of the warehouse: its tables as they are documented, their versions, and each step of the way as a file."""
+
+from functools import cache
+from importlib.resources import files
+
+import duckdb
+
+from sitniks_finmap.warehouse.duckdb_files import in_memory
+
+SCHEMA_VERSION = 3
+PLAN_IS_A_VIEW = 3  # from this version on
+
+
+@cache
+def sql(name: str) -> str:
+    """The text of sql/<name>.sql."""
+    return files("sitniks_finmap").joinpath("sql", f"{name}.sql").read_text("utf-8")
+
+
+@cache
+def documented() -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
+    """Table → what one row of it is, and name, type and meaning of each column, as the schema documents them."""
+    with in_memory() as con:
+        con.execute(sql("schema"))
+        tables = con.execute("select table_name, coalesce(comment, '') from duckdb_tables()").fetchall()
+        columns = con.execute(
+            "select table_name, column_name, data_type, coalesce(comment, '') from duckdb_columns() "
+            "where not internal order by column_index"
+        ).fetchall()
+    return {table: (about, [row[1:] for row in columns if row[0] == table]) for table, about in tables}
+
+
+def version_of(con: duckdb.DuckDBPyConnection) -> int:
+    """The version of an open warehouse; 0 of a new file."""
+    try:
+        return (con.execute("select max(version) from schema_version").fetchone() or (0,))[0]
+    except duckdb.CatalogException:
+        return 0
+
+
+def is_read_copy(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether somebody put the copy that people read in the place of the warehouse: its plan is a table."""
+    (found,) = con.execute(
+        "select count(*) from duckdb_tables() where table_name = 'plan' and database_name = current_database()"
+    ).fetchone() or (0,)
+    return found > 0 and version_of(con) >= PLAN_IS_A_VIEW
+
+
+def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Brings a warehouse to SCHEMA_VERSION in one transaction: all of it, or none after a kill."""
+    steps = ["schema"] if version == 0 else [f"migrations/{n}" for n in range(version + 1, SCHEMA_VERSION + 1)]
+    con.begin()
+    for step in (*steps, "views", "plan"):
+        con.execute(sql(step))
+    con.execute("insert into schema_version values ($1)", [SCHEMA_VERSION])
+    con.commit()
