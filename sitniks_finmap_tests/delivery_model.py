@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, cast
 
 import duckdb
 
+from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.finmap import Finmap, Operation, Outcome, Write
-from sitniks_finmap.clients.http import Unavailable
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.content import Content
 from sitniks_finmap.pipeline.apply import Applier, Task

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.clients.http import ApiError, KeyRefused, Unavailable
+from sitniks_finmap.clients.answers import ApiError, KeyRefused, Unavailable
 from sitniks_finmap.connections import Connection, choose
 from sitniks_finmap.pipeline.courier import IN_FLIGHT, UNANSWERED_IN_A_ROW, Courier, Delivery
 from sitniks_finmap.pipeline.decisions import decide

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sitniks_finmap.clients.answers import KeyRefused, Refused, Unavailable
 from sitniks_finmap.clients.finmap import Finmap, Outcome, read_operation
-from sitniks_finmap.clients.http import KeyRefused, Refused, Unavailable
 from sitniks_finmap.content import FIELDS, Content
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop

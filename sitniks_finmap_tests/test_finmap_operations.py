@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.clients.http import ApiError
+from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.pipeline.readback import rebuild_ledger
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago, stamp

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.clients import http
+from sitniks_finmap.clients.answers import ApiError, KeyRefused, Limited, Unavailable, Unreachable
 from sitniks_finmap.clients.http import (
     LONGEST_PAUSE,
     PAUSE_AFTER_429,
@@ -20,11 +21,6 @@ from sitniks_finmap.clients.http import (
     UNREACHED_ATTEMPTS,
     USER_AGENT,
     Api,
-    ApiError,
-    KeyRefused,
-    Limited,
-    Unavailable,
-    Unreachable,
 )
 from sitniks_finmap.clients.ratelimit import RateLimiter
 from sitniks_finmap.clients.reasons import message_of

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from sitniks_finmap.clients.http import KeyRefused
+from sitniks_finmap.clients.answers import KeyRefused
 from sitniks_finmap.people.findings import find
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import Books

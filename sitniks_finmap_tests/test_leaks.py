@@ -25,7 +25,8 @@ import pytest
 from rich.console import Console
 from tenacity import wait_none
 
-from sitniks_finmap.clients.http import Api, Unavailable
+from sitniks_finmap.clients.answers import Unavailable
+from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.ratelimit import RateLimiter
 from sitniks_finmap.clients.reasons import without_echo
 from sitniks_finmap.connections import ConfigurationError, Connection

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sitniks_finmap.clients.answers import Reply
 from sitniks_finmap.clients.finmap import Account, Label
-from sitniks_finmap.clients.http import Reply
 from sitniks_finmap.clients.sitniks import Row, read_page
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.defs.assets.extract import extract_assets

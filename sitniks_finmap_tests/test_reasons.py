@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from sitniks_finmap.clients.answers import ApiError, KeyRefused
 from sitniks_finmap.clients.finmap import Outcome
-from sitniks_finmap.clients.http import ApiError, KeyRefused
 from sitniks_finmap.clients.reasons import reason_of
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import run_job

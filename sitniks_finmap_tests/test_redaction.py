@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitniks_finmap.clients.http import Api, ApiError
+from sitniks_finmap.clients.answers import ApiError
+from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.ratelimit import RateLimiter
 from sitniks_finmap.clients.redaction import CUT, Redaction
 from sitniks_finmap.connections import Connection

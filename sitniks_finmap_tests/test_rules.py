@@ -19,7 +19,7 @@ import duckdb
 import pytest
 from tenacity import wait_none
 
-from sitniks_finmap.clients.http import Unavailable
+from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.sitniks import IncompleteRead
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import instance, run_job

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sitniks_finmap.clients import sitniks
-from sitniks_finmap.clients.http import ApiError, KeyRefused, Refused, Reply, Unavailable
+from sitniks_finmap.clients.answers import ApiError, KeyRefused, Refused, Reply, Unavailable
 from sitniks_finmap.clients.sitniks import IncompleteRead, Row, Sitniks, read_page
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.run import ConnectionRun

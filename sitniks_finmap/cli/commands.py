@@ -10,11 +10,21 @@ from rich.markup import escape
 from sitniks_finmap import __version__
 from sitniks_finmap.cli.decision_commands import approve, catch_up, dismiss, rollback
 from sitniks_finmap.cli.exits import run_command
-from sitniks_finmap.cli.identity_commands import accept_key, rename
-from sitniks_finmap.cli.terminal import MARKS, Day, for_each, one_connection, out, run, show_progress, sync_days
+from sitniks_finmap.cli.identity_commands import accept_key, rename, take_over
+from sitniks_finmap.cli.terminal import Day, for_each, one_connection, out, run, show_progress, sync_days
 from sitniks_finmap.connections import Connection, choose_any
+from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted
+from sitniks_finmap.people.doctor import examine
+from sitniks_finmap.people.explain import explain as tell
+from sitniks_finmap.people.marks import MARKS
+from sitniks_finmap.people.query import print_rows, read_only, write_json
+from sitniks_finmap.people.report import plan_json, print_plan
+from sitniks_finmap.people.status import print_runs, print_state, print_status
+from sitniks_finmap.pipeline.readback import rebuild_ledger as rebuild
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.settings_files import load_env
+from sitniks_finmap.warehouse.store import open_warehouse
 
 PORT = click.IntRange(1, 65535)
 SHOP_DAYS = click.IntRange(1, 3650)
@@ -56,7 +66,6 @@ def doctor(connection: str | None) -> None:
     For each connection: whether each side takes its key, the account and its currency, the categories, whether
     GET /transactions answers with every field that we assume, clock, time zone, rate.
     """
-    from sitniks_finmap.people.doctor import examine
 
     chosen = choose_any(connection)
     show_progress()
@@ -80,7 +89,6 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
     Without --from and --to: what was never read, the recent days, and whatever waits from earlier runs. With them, the
     state that is printed, and the exit code, are those of these days.
     """
-    from sitniks_finmap.people.status import print_runs, print_state
 
     if full and (first or last):
         raise click.UsageError("say either --full, or --from and --to")
@@ -104,7 +112,6 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def preview(connection: str | None, first: datetime | None, last: datetime | None, as_json: bool) -> None:
     """Show what a sync would write; write nothing."""
-    from sitniks_finmap.people.report import plan_json, print_plan
 
     plans: list[dict[str, object]] = []
 
@@ -128,9 +135,6 @@ def preview(connection: str | None, first: datetime | None, last: datetime | Non
 @click.option("--connection", metavar="NAME", help="Whose transaction; may be left out when there is one connection.")
 def explain(transaction: str, connection: str | None) -> None:
     """Tell what happened to one transaction, and why."""
-    from sitniks_finmap.people.explain import explain as tell
-    from sitniks_finmap.pipeline.run import ConnectionRun
-    from sitniks_finmap.warehouse.store import open_warehouse
 
     one = one_connection(connection)
     sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one), proving=False), transaction) else 1)
@@ -145,11 +149,6 @@ def rebuild_ledger(connection: str | None, yes: bool) -> None:
     A sync with an empty ledger does it by itself. Where another installation writes to Finmap under this connection's
     name, this one takes over; it asks first.
     """
-    from sitniks_finmap.cli.identity_commands import take_over
-    from sitniks_finmap.days import utc_now
-    from sitniks_finmap.pipeline.readback import rebuild_ledger as rebuild
-    from sitniks_finmap.pipeline.run import ConnectionRun
-    from sitniks_finmap.warehouse.store import open_warehouse
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         own = ConnectionRun(one, open_warehouse(one))
@@ -172,7 +171,6 @@ def status(connection: str | None) -> None:
     Then each thing that is wrong, with its reason and what to do. Exit code 0 only when all that Sitniks has is in
     Finmap, as far as the last runs could see; neither API is asked.
     """
-    from sitniks_finmap.people.status import print_status
 
     sys.exit(0 if print_status(out, connection) else 1)
 
@@ -187,7 +185,6 @@ def sql(query: str, connection: str | None, csv: bool, as_json: bool) -> None:
 
     The data as published after the last run, read-only: sitniks-finmap sql "from operations limit 5".
     """
-    from sitniks_finmap.people.query import print_rows, read_only, write_json
 
     if csv and as_json:
         raise click.UsageError("say either --csv or --json")

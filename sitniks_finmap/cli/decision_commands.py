@@ -8,7 +8,6 @@ from rich.markup import escape
 
 from sitniks_finmap.cli.exits import FAILED, MISUSED
 from sitniks_finmap.cli.terminal import (
-    MARKS,
     Day,
     about,
     choose_valid,
@@ -22,7 +21,13 @@ from sitniks_finmap.cli.terminal import (
     tell_wrong,
 )
 from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted
+from sitniks_finmap.people.marks import MARKS
+from sitniks_finmap.people.report import print_changes, print_rollback
+from sitniks_finmap.pipeline import decisions
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.store import open_warehouse
 
 DAY = Day()
 CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: every one.")
@@ -69,10 +74,6 @@ def dismiss(connection: str | None, day: datetime | None, transaction: str | Non
 def _decide(
     decision: str, name: str | None, day: datetime | None, transaction: str | None, yes: bool, **which: bool
 ) -> None:
-    from sitniks_finmap.days import utc_now
-    from sitniks_finmap.people.report import print_changes
-    from sitniks_finmap.pipeline import decisions
-    from sitniks_finmap.warehouse.store import open_warehouse
 
     found, unseen, connections = 0, 0, choose_valid(name)
     misused = tell_wrong(name)
@@ -114,9 +115,6 @@ def _confirmed(decision: str, count: int) -> bool:
 @click.option("--undo", is_flag=True, help="Take it back: the next sync posts these days.")
 def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
     """Skip history: never post transactions up to a day."""
-    from sitniks_finmap.days import utc_now
-    from sitniks_finmap.pipeline import decisions
-    from sitniks_finmap.warehouse.store import open_warehouse
 
     if bool(until) == undo:
         raise click.UsageError("say either --until DAY or --undo")
@@ -157,10 +155,6 @@ def rollback(
 
     What is taken out is not sent again by a sync; `approve --recreate --transaction ID` brings it back.
     """
-    from sitniks_finmap.people.report import print_rollback
-    from sitniks_finmap.pipeline import decisions
-    from sitniks_finmap.pipeline.run import ConnectionRun
-    from sitniks_finmap.warehouse.store import open_warehouse
 
     if bool(run_id) == bool(first and last):
         raise click.UsageError("say either --run RUN, or --from DAY and --to DAY")

@@ -7,7 +7,8 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,7 +30,8 @@ from sitniks_finmap.defs.launch import instance, prepare_home, run_job
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.report import print_sides
 from sitniks_finmap.people.status import print_runs, print_state
-from sitniks_finmap.people.summary import finmap_side, summarize
+from sitniks_finmap.people.summary import Sums, summarize
+from sitniks_finmap.pipeline.readback import listed
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.private_files import private_folder
 from sitniks_finmap.sandbox import Sandbox
@@ -191,3 +193,12 @@ def _say_what_next(out: Console, connection: Connection) -> None:
 
 def _command(variables: dict[str, str], command: str) -> str:
     return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in variables.items()), command])
+
+
+def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
+    """What Finmap itself has of this connection in these days, read from Finmap and not from our ledger."""
+    count, sums = 0, {"income": Decimal(0), "expense": Decimal(0)}
+    for operation in listed(run, first_day, last_day):
+        count += 1
+        sums[operation.content.type] += operation.content.amount
+    return Sums(count, sums["income"], sums["expense"])

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TextIO
 import click
 import duckdb
 
-from sitniks_finmap.clients.http import ApiError
+from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.connections import ConfigurationError, data_folder
 from sitniks_finmap.settings_files import Unreadable
 from sitniks_finmap.warehouse.store import HINDRANCES, WarehouseError

@@ -1,15 +1,17 @@
 """The commands about who writes where: accept a key, take over from another installation, rename a connection."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 from rich.markup import escape
 
 from sitniks_finmap.cli.terminal import about, confirmed, one_connection, out
-from sitniks_finmap.clients.http import KeyRefused, Refused
-
-if TYPE_CHECKING:
-    from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.clients.answers import KeyRefused, Refused
+from sitniks_finmap.pipeline import identity
+from sitniks_finmap.pipeline.installation import claim, owned_by_others
+from sitniks_finmap.pipeline.rename import rename as do_rename
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.store import open_warehouse
 
 
 @click.command("accept-key")
@@ -21,9 +23,6 @@ def accept_key(connection: str | None, yes: bool) -> None:
     For a shop whose account or operations a person really deleted. Examines both keys, says why one looks like another
     company's, and accepts it if you say so.
     """
-    from sitniks_finmap.pipeline import identity
-    from sitniks_finmap.pipeline.run import ConnectionRun
-    from sitniks_finmap.warehouse.store import open_warehouse
 
     one = one_connection(connection)
     own = ConnectionRun(one, warehouse := open_warehouse(one), proving=False)
@@ -46,9 +45,8 @@ def accept_key(connection: str | None, yes: bool) -> None:
             out.print(f"{one.name}: accepted; the next sync goes on with it")
 
 
-def take_over(run: "ConnectionRun", *, yes: bool) -> Literal["ours already", "taken over", "declined"]:
+def take_over(run: ConnectionRun, *, yes: bool) -> Literal["ours already", "taken over", "declined"]:
     """Makes this installation the one that writes under the connection's name, if it is not: asks first."""
-    from sitniks_finmap.pipeline.installation import claim, owned_by_others
 
     try:
         why = owned_by_others(run.connection, run.warehouse, run.finmap)
@@ -73,7 +71,6 @@ def rename(old: str, new: str) -> None:
     operations. If you renamed the table by hand, this does the rest. Refused while a run of the connection is going
     on. Dagster may keep running: press Lineage → Reload definitions afterwards; until then its syncs fail.
     """
-    from sitniks_finmap.pipeline.rename import rename as do_rename
 
     for line in do_rename(old, new):
         out.print(escape(line))

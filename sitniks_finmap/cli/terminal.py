@@ -12,15 +12,19 @@ from rich.console import Console
 from rich.markup import escape
 
 from sitniks_finmap.cli.exits import EXPECTED, FAILED, MISUSED, describe, exit_code
-from sitniks_finmap.clients.http import ApiError
+from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
-from sitniks_finmap.days import day_of
+from sitniks_finmap.days import day_of, utc_now
+from sitniks_finmap.people.findings import to_begin
+from sitniks_finmap.people.marks import MARKS
+from sitniks_finmap.pipeline.due import days_due, days_to_sync, days_to_try_again, unread_since
+from sitniks_finmap.warehouse.last_runs import LastRun, record_ends
+from sitniks_finmap.warehouse.store import open_warehouse
 
 if TYPE_CHECKING:
     from sitniks_finmap.defs.launch import Run
 
 out = Console(soft_wrap=True, highlight=False, emoji=False)
-MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 
 
 def confirmed(question: str) -> bool:
@@ -58,10 +62,7 @@ def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, da
 
     Raises ConfigurationError when the settings or the keys are what it failed for.
     """
-    from sitniks_finmap.days import utc_now
     from sitniks_finmap.defs.launch import Run, RunsUnavailable, instance, run_job
-    from sitniks_finmap.warehouse.last_runs import LastRun, record_ends
-    from sitniks_finmap.warehouse.store import open_warehouse
 
     if problem := connection.problem():
         raise ConfigurationError(problem)
@@ -87,9 +88,6 @@ def sync_days(
 
     Returns the runs, and the days that they were about.
     """
-    from sitniks_finmap.days import utc_now
-    from sitniks_finmap.pipeline.due import days_to_try_again, unread_since
-    from sitniks_finmap.warehouse.store import open_warehouse
 
     begun, warehouse = utc_now(), open_warehouse(connection)
     runs = [launch("sync", connection, days)]
@@ -111,19 +109,12 @@ def sync_days(
 
 def days_waiting(connection: Connection) -> tuple[date, date] | None:
     """The days with anything that an earlier run left or failed."""
-    from sitniks_finmap.days import utc_now
-    from sitniks_finmap.pipeline.due import days_due
-    from sitniks_finmap.warehouse.store import open_warehouse
 
     return days_due(open_warehouse(connection), utc_now())
 
 
 def for_each(name: str | None, first: datetime | None, last: datetime | None, work: Work) -> None:
     """Does the work for the chosen connections, one after the other; one that fails stops no other."""
-    from sitniks_finmap.days import utc_now
-    from sitniks_finmap.people.findings import to_begin
-    from sitniks_finmap.pipeline.due import days_to_sync
-    from sitniks_finmap.warehouse.store import open_warehouse
 
     in_order(first, last)
     show_progress()

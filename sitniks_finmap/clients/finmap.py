@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Any, Literal
 from urllib.parse import quote
 
-from sitniks_finmap.clients.http import Api, KeyRefused, Refused, Reply, Unavailable
+from sitniks_finmap.clients.answers import KeyRefused, Refused, Reply, Unavailable
+from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.ratelimit import limiter_for
 from sitniks_finmap.clients.reasons import message_of, reason_of, said
 from sitniks_finmap.connections import Connection

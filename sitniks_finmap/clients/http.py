@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -23,6 +22,13 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from sitniks_finmap import __version__
+from sitniks_finmap.clients.answers import (
+    KeyRefused,
+    Limited,
+    Reply,
+    Unavailable,
+    Unreachable,
+)
 from sitniks_finmap.clients.ratelimit import Paused, RateLimiter
 from sitniks_finmap.clients.reasons import never_connected, reason_of, refusal_of, why_no_answer
 from sitniks_finmap.clients.redaction import Redaction
@@ -41,39 +47,6 @@ READ_ATTEMPTS = 6
 # not a minute for each side, and the next sync asks again.
 UNREACHED_ATTEMPTS = 3
 UNREACHED_TIMEOUT = 5.0  # seconds to connect
-
-
-class ApiError(Exception):
-    """An API did not do what was asked. The message names no key and no customer."""
-
-
-class KeyRefused(ApiError):
-    """401, 402 or 403: the key, its rights or the subscription. No retry helps; the connection stops."""
-
-
-class Unavailable(ApiError):
-    """No usable answer came: 5xx, a time-out, a dropped connection, HTML. Of a write the outcome is unknown."""
-
-
-class Unreachable(Unavailable):
-    """No connection came about, and this client never had an answer; nothing was sent."""
-
-
-class Limited(Unavailable):
-    """429: too many requests, nothing was done."""
-
-
-class Refused(ApiError):
-    """The API answered that it will not do this (400, 404 …) where we rely on it."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer in JSON: numbers with a fraction are Decimal, `text` is the body as it came but for keys."""
-
-    status: int
-    body: Any
-    text: str
 
 
 class Api:

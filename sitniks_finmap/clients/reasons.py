@@ -7,10 +7,9 @@ import json
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sitniks_finmap.clients.http import Reply
+from sitniks_finmap.clients.answers import Reply
 
 LONGEST = 300
 FIELDS = ("message", "error", "errors", "detail", "details", "error_description", "description", "reason", "title")
@@ -68,7 +67,7 @@ def reason_of(text: str, sent: bytes | str | None = None) -> str:
     return said
 
 
-def said(title: str, reply: "Reply", what: str, sent: bytes | None = None) -> str:
+def said(title: str, reply: Reply, what: str, sent: bytes | None = None) -> str:
     """How an API answered where we rely on it, with its reason: "Finmap answered 410 to /accounts: "…""."""
     reason = reason_of(reply.text, sent)
     return f"{title} answered {reply.status} {what}" + (f': "{reason}"' if reason else "")

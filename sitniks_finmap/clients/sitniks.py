@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from sitniks_finmap.clients.http import Api, KeyRefused, Refused, Reply, Unavailable
+from sitniks_finmap.clients.answers import KeyRefused, Refused, Reply, Unavailable
+from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.ratelimit import limiter_for
 from sitniks_finmap.clients.reasons import said
 from sitniks_finmap.clients.sitniks_list import PAGE_SIZE, IncompleteRead, Page, Pass, Row

@@ -10,7 +10,7 @@ from typing import Literal
 import duckdb
 
 from sitniks_finmap.clients import finmap, sitniks
-from sitniks_finmap.clients.http import ApiError, KeyRefused, Refused
+from sitniks_finmap.clients.answers import ApiError, KeyRefused, Refused
 from sitniks_finmap.clients.sitniks import PAGE_SIZE, Page
 from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection
 from sitniks_finmap.figures import counted

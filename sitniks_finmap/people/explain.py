@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.markup import escape
 
-from sitniks_finmap.clients.http import ApiError
+from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.figures import counted, money
 from sitniks_finmap.pipeline.ledger import OUT
 from sitniks_finmap.pipeline.run import ConnectionRun

@@ -7,8 +7,6 @@ from typing import Any
 
 import duckdb
 
-from sitniks_finmap.pipeline.readback import listed
-from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse
 
@@ -74,15 +72,6 @@ def done_by(warehouse: Warehouse, run_ids: list[str]) -> Done:
     """What these runs did. Raises WarehouseError."""
     with warehouse.transaction() as con:
         return Done(*_row(con, sql("done_by_runs"), {"runs": run_ids}))
-
-
-def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
-    """What Finmap itself has of this connection in these days, read from Finmap and not from our ledger."""
-    count, sums = 0, {"income": Decimal(0), "expense": Decimal(0)}
-    for operation in listed(run, first_day, last_day):
-        count += 1
-        sums[operation.content.type] += operation.content.amount
-    return Sums(count, sums["income"], sums["expense"])
 
 
 DAYS = "day between $first and $last"

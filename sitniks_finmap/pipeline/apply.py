@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from sitniks_finmap.clients.answers import ApiError, KeyRefused
 from sitniks_finmap.clients.finmap import Finmap, Operation, Outcome, Write
-from sitniks_finmap.clients.http import ApiError, KeyRefused
 from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, as_shown, merge, settled
 from sitniks_finmap.pipeline.ledger import (
     DELETED_AFTER,

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
+from sitniks_finmap.clients.answers import KeyRefused, Refused, Unavailable
 from sitniks_finmap.clients.finmap import Finmap, Operation, Outcome
-from sitniks_finmap.clients.http import KeyRefused, Refused, Unavailable
 from sitniks_finmap.content import content_of
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.pipeline.apply import Applier, Result, Task, carried_over

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import duckdb
 
+from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.finmap import Account, Finmap, Label
-from sitniks_finmap.clients.http import Unavailable
 from sitniks_finmap.connections import ConfigurationError, Connection, built_in_rules
 from sitniks_finmap.pipeline.identity import refuse_moved_accounts
 from sitniks_finmap.pipeline.reading import keep_settings

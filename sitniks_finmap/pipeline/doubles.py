@@ -5,12 +5,11 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import date, datetime
 
-import pandas as pd
-
 from sitniks_finmap.clients.sitniks_list import Row, several_records
 from sitniks_finmap.figures import counted
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.store import rows_as
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +41,11 @@ def known_elsewhere(run: ConnectionRun, rows: list[Row], start: datetime, end: d
     """The ids that changed and were last known of a day outside of the bounds, by that day."""
     if not rows or not run.warehouse.exists():
         return {}
-    with run.warehouse.transaction() as con:
-        con.register("told", pd.DataFrame({"id": [r.id for r in rows], "text": [r.text for r in rows]}, dtype=object))
+    told = {"id": [r.id for r in rows], "text": [r.text for r in rows]}
+    with run.warehouse.transaction() as con, rows_as(con, "told", told):
         found = con.execute(
             sql("known_elsewhere"), {"start": start, "end": end, "zone": run.connection.timezone}
         ).fetchall()
-        con.unregister("told")
     known: dict[date, set[str]] = defaultdict(set)
     for id, day in found:
         known[day].add(id)

@@ -12,13 +12,12 @@ from hashlib import blake2b
 from typing import Literal
 
 import duckdb
-import pandas as pd
 
 from sitniks_finmap.clients.finmap import Account, Finmap
 from sitniks_finmap.clients.sitniks import Sitniks
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.figures import counted
-from sitniks_finmap.warehouse.store import Warehouse
+from sitniks_finmap.warehouse.store import Warehouse, rows_as
 
 log = logging.getLogger(__name__)
 
@@ -213,11 +212,9 @@ def _shows_known_transactions(warehouse: Warehouse, sitniks: Sitniks, start: dat
         page = sitniks.page("/transactions", start, end, skip)
         if not page.rows:
             return False
-        with warehouse.transaction() as con:
-            frame = pd.DataFrame({"id": [r.id for r in page.rows], "text": [r.text for r in page.rows]}, dtype=object)
-            con.register("shown", frame)
+        shown = {"id": [r.id for r in page.rows], "text": [r.text for r in page.rows]}
+        with warehouse.transaction() as con, rows_as(con, "shown", shown):
             known = con.execute(KNOWN).fetchall()
-            con.unregister("shown")
         if known:
             return True
         skip += len(page.rows)

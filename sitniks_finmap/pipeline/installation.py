@@ -14,8 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
+from sitniks_finmap.clients.answers import KeyRefused, Refused, Unavailable
 from sitniks_finmap.clients.finmap import Finmap, read_operation
-from sitniks_finmap.clients.http import KeyRefused, Refused, Unavailable
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.private_files import private_files, private_folder
 from sitniks_finmap.warehouse.store import Warehouse

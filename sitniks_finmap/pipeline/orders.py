@@ -8,15 +8,15 @@ import logging
 from datetime import date, datetime
 
 import duckdb
-import pandas as pd
 
-from sitniks_finmap.clients.http import ApiError, KeyRefused, Unreachable
+from sitniks_finmap.clients.answers import ApiError, KeyRefused, Unreachable
 from sitniks_finmap.clients.sitniks_list import Row
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.figures import counted
 from sitniks_finmap.pipeline.reading import mark_unread, read_windows, store_rows
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.store import rows_as
 
 log = logging.getLogger(__name__)
 
@@ -102,11 +102,11 @@ def keep_tries(run: ConnectionRun, found: list[Row], asked: list[tuple[str, bool
     if not asked:
         return
     now = run.now()
-    frame = pd.DataFrame(asked, columns=["order_id", "found", "missing", "reason"])
+    names = ("order_id", "found", "missing", "reason")
+    tries = {name: [one[at] for one in asked] for at, name in enumerate(names)}
     with run.warehouse.transaction() as con:
         store_rows(con, run, "orders", found, day, day, now)
         con.execute("create or replace temp table this_try as select $1::timestamptz as tried_at", [now])
-        con.register("asked", frame)
-        con.execute(sql("order_tries"))
-        con.unregister("asked")
+        with rows_as(con, "asked", tries):
+            con.execute(sql("order_tries"))
     failpoint("orders_committed")

@@ -7,16 +7,15 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 import duckdb
-import pandas as pd
 
-from sitniks_finmap.clients.http import ApiError, KeyRefused, Unreachable
+from sitniks_finmap.clients.answers import ApiError, KeyRefused, Unreachable
 from sitniks_finmap.clients.sitniks import ignored_filter
 from sitniks_finmap.clients.sitniks_list import IncompleteRead, Row
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.doubles import with_doubles
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
-from sitniks_finmap.warehouse.store import WarehouseError, insert_rows, replace_table
+from sitniks_finmap.warehouse.store import WarehouseError, insert_rows, replace_table, rows_as
 
 log = logging.getLogger(__name__)
 
@@ -115,12 +114,10 @@ def read_list(run: ConnectionRun, resource: Resource, start: datetime, end: date
     rows = getattr(run.sitniks, resource)(start, end)
     if not rows:
         return rows
-    with run.warehouse.transaction() as con:
-        con.register("told", pd.DataFrame({"text": [row.text for row in rows]}, dtype=object))
+    with run.warehouse.transaction() as con, rows_as(con, "told", {"text": [row.text for row in rows]}):
         [(by_created_at, outside, told)] = con.execute(
             sql("strays"), {"start": start, "end": end, "zone": run.connection.timezone}
         ).fetchall()
-        con.unregister("told")
     path = f"/{resource}"
     if by_created_at > told / 2 and by_created_at > STRAYS:
         raise IncompleteRead(ignored_filter(path))
@@ -183,14 +180,11 @@ def store_rows(
         "$3::timestamptz as read_at, $4::varchar as run_id, $5::timestamptz as read_from, $6::timestamptz as read_to",
         [first, last, at, run.run_id, *(bounds or (None, None))],
     )
-    frame = pd.DataFrame(
-        {"id": [r.id for r in rows], "amount": [r.amount for r in rows], "text": [r.text for r in rows]}, dtype=object
-    )
-    con.register("told", frame)
-    con.execute(sql("incoming"))
-    con.execute(sql(f"raw_sitniks_{resource}"))
-    con.execute("drop view incoming")
-    con.unregister("told")
+    told = {"id": [r.id for r in rows], "amount": [r.amount for r in rows], "text": [r.text for r in rows]}
+    with rows_as(con, "told", told):
+        con.execute(sql("incoming"))
+        con.execute(sql(f"raw_sitniks_{resource}"))
+        con.execute("drop view incoming")
 
 
 def keep_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:

@@ -9,8 +9,8 @@ from functools import cached_property
 import duckdb
 
 from sitniks_finmap.clients import finmap, sitniks
+from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.clients.finmap import Finmap
-from sitniks_finmap.clients.http import ApiError
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.pipeline import identity, installation
 from sitniks_finmap.warehouse.last_runs import LastRun, record_ends, record_start

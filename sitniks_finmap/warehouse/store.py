@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from sitniks_finmap.connections import Connection, data_folder
@@ -279,18 +278,26 @@ def _identity(path: Path) -> int | None:
     return None
 
 
+@contextmanager
+def rows_as(con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, list[Any]]) -> Iterator[None]:
+    """These columns, all of one length, as a table of this name, for as long as it takes."""
+    import pandas as pd  # half a second, which a command that only reads does not pay
+
+    con.register(name, pd.DataFrame(columns, dtype=object))
+    yield
+    con.unregister(name)
+
+
 def insert_rows(
     con: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]], *, replacing: bool = False
 ) -> None:
     """Inserts many rows at once, which all have the same columns; `replacing` those with the same primary key."""
     if not rows:
         return
-    frame = pd.DataFrame(rows, dtype=object)
-    names = ", ".join(frame.columns)
-    con.register("incoming_rows", frame)
+    names = ", ".join(rows[0])
     verb = "insert or replace into" if replacing else "insert into"
-    con.execute(f"{verb} {table} ({names}) select {names} from incoming_rows")
-    con.unregister("incoming_rows")
+    with rows_as(con, "incoming_rows", {name: [row[name] for row in rows] for name in rows[0]}):
+        con.execute(f"{verb} {table} ({names}) select {names} from incoming_rows")
 
 
 def replace_table(con: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sitniks_finmap.clients import http
-from sitniks_finmap.clients.http import ApiError
+from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import arm
 from sitniks_finmap.pipeline import courier as delivery
