@@ -45,6 +45,8 @@ for command in json.loads(sys.argv[1]):
     with tempfile.TemporaryFile() as said:
         if not (child := os.fork()):
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            if os.environ.get("NO_STDIN"):
+                sys.stdin = None  # as Python does when a service closed it
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
             if command[0] == "cd":
@@ -180,6 +182,8 @@ def test_a_question_that_nobody_can_answer_names_the_option_that_does(
     found = ends(["sync"], ["approve"], ["rollback", "--from", str(START), "--to", str(START)], folder=project)
     assert [code for code, _ in found] == [1, 2, 2], found
     assert all("--yes" in said and "Interrupted" not in said for _, said in found[1:])
+    closed = ends(["approve"], ["rollback", "--from", str(START), "--to", str(START)], folder=project, NO_STDIN="1")
+    assert [(code, "--yes" in said) for code, said in closed] == [(2, True), (2, True)], closed
 
 
 # -- Terminals --

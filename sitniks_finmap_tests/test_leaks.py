@@ -301,7 +301,7 @@ def test_status_and_summary_tell_reasons_and_no_values(
     stage(run, DAY - timedelta(days=2), DAY)
     courier_of(run).deliver(DAY - timedelta(days=2), DAY)
     out = Console(width=300)
-    print_runs(out, run.connection, (DAY - timedelta(days=2), DAY), ["test-run"])
+    print_runs(out, run.connection, (DAY - timedelta(days=2), DAY), ["test-run"], run.now())
     print_state(out, run.connection)
     assert not print_status(out)
     shown = capsys.readouterr().out

@@ -9,9 +9,11 @@ from urllib.parse import unquote
 
 import pytest
 
+from sitniks_finmap.clients.answers import Unreachable
 from sitniks_finmap.clients.sitniks import Row
 from sitniks_finmap.connections import Connection, data_folder
-from sitniks_finmap.pipeline.orders import BUDGET
+from sitniks_finmap.pipeline.extract import read_transactions
+from sitniks_finmap.pipeline.orders import BUDGET, read_orders
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.books import OpenWarehouse
@@ -217,6 +219,25 @@ def test_when_no_order_answers_the_run_stops_asking(run: ConnectionRun, shop: Sh
     sandbox.fault(Fault("status", "sitniks", path="/orders/", times=None))
     assert extract(run, DAY, DAY, orders=True) is None
     assert len(set(asked_by_id(sandbox))) == 3
+
+
+def test_when_sitniks_is_down_no_order_counts_as_tried(
+    hourly: Hourly, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = hourly()
+    shop.put_transaction(transaction(1, "2026-03-10T11:00:00.000Z", orderId=5002))
+    read_transactions(run, DAY, DAY)
+    with monkeypatch.context() as down:
+
+        def unreachable(order_id: str) -> None:
+            raise Unreachable("Sitniks did not answer (127.0.0.1:1: the connection was refused)")
+
+        down.setattr(run.sitniks, "order", unreachable)
+        read_orders(run, DAY, DAY)
+    assert rows(run.warehouse, "from order_tries") == []
+    shop.put_order(order(5002))
+    read_orders(run, DAY, DAY)
+    assert [one[0] for one in orders(run)] == ["5002"]
 
 
 def test_a_key_without_the_right_to_orders_reads_transactions(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:

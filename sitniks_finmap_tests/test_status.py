@@ -21,6 +21,7 @@ from tenacity import wait_none
 from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import VARIABLE
+from sitniks_finmap.people.summary import done_by
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.orders import read_orders
@@ -639,6 +640,30 @@ def test_data_of_a_connection_that_is_no_longer_configured_is_shown(connect: Con
     said = command("status")[1]
     assert "! u1: has data, but is no longer in connections.toml" in said
     assert "run `sitniks-finmap rename u1 NEW`" in said
+
+
+def test_a_leftover_file_into_which_nothing_was_read_is_not_shown(connect: Connect, project: Path) -> None:
+    connection = connect("u1", start_date=TODAY - timedelta(days=30))
+    with open_warehouse(connection).transaction():
+        pass
+    text = (project / "connections.toml").read_text("utf-8")
+    (project / "connections.toml").write_text(text.replace("[u1]", "[u3]"), "utf-8")
+    assert "u1" not in command("status")[1]
+
+
+def test_days_that_another_run_read_again_meanwhile_still_count(
+    connection: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = datetime.now(UTC)
+    warehouse = synced(connection)
+    change(warehouse, "update complete_reads set run_id = 'of the run that waited'")
+    days = (connection.start_date, TODAY)
+    done = done_by(warehouse, ["the first run"], days, begun)
+    with warehouse.transaction() as con:
+        assert con.execute("select count(*) from complete_reads where resource = 'transactions'").fetchone() == (
+            done.days_read,
+        )
+    assert done_by(warehouse, ["the first run"], days, datetime.now(UTC)).days_read == 0
 
 
 def test_a_file_without_a_connection_is_wrong_configuration(

@@ -243,6 +243,9 @@ def test_one_end_of_the_days_is_enough(connect: Callable[..., Connection], shop:
     assert command("preview", "--to", str(START))[0] == 0
     code, said = command("sync", "--from", "2001-01-01")
     assert (code, "choose days between start_date, " in said) == (2, True)
+    assert "; 2001-01-01 is not" in said, "only the day that was given is named"
+    code, said = command("preview", "--to", "2001-01-01")
+    assert (code, "; 2001-01-01 is not" in said) == (2, True)
 
 
 @pytest.mark.parametrize("until", ["2001-01-01", "2099-01-01"])

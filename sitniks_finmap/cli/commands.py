@@ -66,7 +66,6 @@ def doctor(connection: str | None) -> None:
     For each connection: whether each side takes its key, the account and its currency, the categories, whether
     GET /transactions answers with every field that we assume, clock, time zone, rate.
     """
-
     chosen = choose_any(connection)
     show_progress()
     sick = False
@@ -89,18 +88,17 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
     Without --from and --to: what was never read, the recent days, and whatever waits from earlier runs. With them, the
     state that is printed, and the exit code, are those of these days.
     """
-
     if full and (first or last):
         raise click.UsageError("say either --full, or --from and --to")
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         if full:
             days = (one.start_date, days[1])
-        runs, days = sync_days(one, days, only_these=bool(first or last))
-        print_runs(out, one, days, [run.run_id for run in runs])
+        synced = sync_days(one, days, only_these=bool(first or last))
+        print_runs(out, one, synced.days, synced.run_ids, synced.begun)
         # Days that a person chose may be right while others were never read.
         status = print_state(out, one, days if first or last else None)
-        return all(run.success for run in runs) and status.verdict != "error"
+        return all(run.success for run in synced.runs) and status.verdict != "error"
 
     for_each(connection, first, last, work)
 
@@ -112,7 +110,6 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def preview(connection: str | None, first: datetime | None, last: datetime | None, as_json: bool) -> None:
     """Show what a sync would write; write nothing."""
-
     plans: list[dict[str, object]] = []
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
@@ -135,7 +132,6 @@ def preview(connection: str | None, first: datetime | None, last: datetime | Non
 @click.option("--connection", metavar="NAME", help="Whose transaction; may be left out when there is one connection.")
 def explain(transaction: str, connection: str | None) -> None:
     """Tell what happened to one transaction, and why."""
-
     one = one_connection(connection)
     sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one), proving=False), transaction) else 1)
 
@@ -171,7 +167,6 @@ def status(connection: str | None) -> None:
     Then each thing that is wrong, with its reason and what to do. Exit code 0 only when all that Sitniks has is in
     Finmap, as far as the last runs could see; neither API is asked.
     """
-
     sys.exit(0 if print_status(out, connection) else 1)
 
 
@@ -185,7 +180,6 @@ def sql(query: str, connection: str | None, csv: bool, as_json: bool) -> None:
 
     The data as published after the last run, read-only: sitniks-finmap sql "from operations limit 5".
     """
-
     if csv and as_json:
         raise click.UsageError("say either --csv or --json")
     columns, rows = read_only(query, one_connection(connection))

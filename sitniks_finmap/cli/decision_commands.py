@@ -115,7 +115,6 @@ def _confirmed(decision: str, count: int) -> bool:
 @click.option("--undo", is_flag=True, help="Take it back: the next sync posts these days.")
 def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
     """Skip history: never post transactions up to a day."""
-
     if bool(until) == undo:
         raise click.UsageError("say either --until DAY or --undo")
 
@@ -124,7 +123,11 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
         if undo or until is None:
             with warehouse.run(wait=60):
                 skipped = decisions.undo_catch_up(warehouse)
-            out.print(f"{one.name}: {counted(skipped, 'operation')} left for the next sync to post")
+            out.print(
+                f"{one.name}: {counted(skipped, 'operation')} left for the next sync to post"
+                if skipped
+                else f"{one.name}: nothing was skipped; nothing to undo"
+            )
             return True
         last_day = one.today(utc_now())
         if not one.start_date <= until.date() <= last_day:
@@ -155,7 +158,6 @@ def rollback(
 
     What is taken out is not sent again by a sync; `approve --recreate --transaction ID` brings it back.
     """
-
     if bool(run_id) == bool(first and last):
         raise click.UsageError("say either --run RUN, or --from DAY and --to DAY")
     in_order(first, last)

@@ -46,7 +46,7 @@ SHIPPED = Path(__file__).parents[1] / "sandbox" / "connections.toml"
 
 def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
     """Runs `sandbox_shop_sync` against the sandbox; True when Finmap ends up with just what Sitniks has."""
-    started = time.monotonic()
+    started, begun = time.monotonic(), utc_now()
     connection = _connection(port)
     last_day = connection.today(utc_now())
     first_day = max(connection.start_date, last_day - timedelta(days))
@@ -61,7 +61,7 @@ def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
         if not ended.success:
             out.print(f"[red]✗[/] {escape(ended.why)}")
             return False
-        print_runs(out, connection, (first_day, last_day), [ended.run_id])
+        print_runs(out, connection, (first_day, last_day), [ended.run_id], begun)
         status = print_state(out, connection, (first_day, last_day))
         found = summarize(open_warehouse(connection), first_day, last_day)
         run = ConnectionRun(connection, open_warehouse(connection))

@@ -23,7 +23,6 @@ def accept_key(connection: str | None, yes: bool) -> None:
     For a shop whose account or operations a person really deleted. Examines both keys, says why one looks like another
     company's, and accepts it if you say so.
     """
-
     one = one_connection(connection)
     own = ConnectionRun(one, warehouse := open_warehouse(one), proving=False)
     with about(one), warehouse.run(wait=60):
@@ -47,7 +46,6 @@ def accept_key(connection: str | None, yes: bool) -> None:
 
 def take_over(run: ConnectionRun, *, yes: bool) -> Literal["ours already", "taken over", "declined"]:
     """Makes this installation the one that writes under the connection's name, if it is not: asks first."""
-
     try:
         why = owned_by_others(run.connection, run.warehouse, run.finmap)
     except (KeyRefused, Refused):
@@ -71,6 +69,5 @@ def rename(old: str, new: str) -> None:
     operations. If you renamed the table by hand, this does the rest. Refused while a run of the connection is going
     on. Dagster may keep running: press Lineage → Reload definitions afterwards; until then its syncs fail.
     """
-
     for line in do_rename(old, new):
         out.print(escape(line))

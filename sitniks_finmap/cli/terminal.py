@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Literal
 
@@ -30,11 +31,12 @@ out = Console(soft_wrap=True, highlight=False, emoji=False)
 def confirmed(question: str) -> bool:
     """What a person answers. Without one, the option that answers for scripts is wrong use's remedy."""
     try:
-        return click.confirm(question)
+        if sys.stdin:
+            return click.confirm(question)
     except click.Abort:
-        if sys.stdin and sys.stdin.isatty():
+        if sys.stdin.isatty():
             raise
-        raise click.UsageError("there is no terminal on which to ask; add --yes") from None
+    raise click.UsageError("there is no terminal on which to ask; add --yes")
 
 
 class Day(click.ParamType):
@@ -81,41 +83,51 @@ def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, da
     return ended
 
 
-def sync_days(
-    connection: Connection, days: tuple[date, date], only_these: bool
-) -> tuple[list["Run"], tuple[date, date]]:
-    """Syncs these days, and unless `only_these`, tries what failed earlier and delivers what waits.
+@dataclass(frozen=True)
+class Synced:
+    """The runs of one sync, when the first began, and the days that they were about."""
 
-    Returns the runs, and the days that they were about.
-    """
+    runs: list["Run"]
+    begun: datetime
+    days: tuple[date, date]
 
+    @property
+    def run_ids(self) -> list[str]:
+        return [run.run_id for run in self.runs if run.run_id]
+
+
+def sync_days(connection: Connection, days: tuple[date, date], only_these: bool) -> Synced:
+    """Syncs these days, and unless `only_these`, retries what failed earlier and delivers what is due."""
     begun, warehouse = utc_now(), open_warehouse(connection)
     runs = [launch("sync", connection, days)]
     cut_short = not runs[0].success and unread_since(warehouse, begun)
     if only_these:
         # The run of days that cannot all be read ends after reading; what could be read is delivered here.
-        return runs + ([launch("deliver", connection, days)] if cut_short else []), days
+        return Synced(runs + ([launch("deliver", connection, days)] if cut_short else []), begun, days)
     if not (runs[0].success or cut_short):
-        return runs, days
+        return Synced(runs, begun, days)
     tried = set[tuple[date, date]]()
     while (again := days_to_try_again(connection, warehouse, utc_now())) and again not in tried:
         tried.add(again)
         runs.append(launch("sync", connection, again))
+        days = _joined(days, again)
     if waiting := days_waiting(connection):
         runs.append(launch("deliver", connection, waiting))
-        days = min(days[0], waiting[0]), max(days[1], waiting[1])
-    return runs, days
+        days = _joined(days, waiting)
+    return Synced(runs, begun, days)
+
+
+def _joined(some: tuple[date, date], more: tuple[date, date]) -> tuple[date, date]:
+    return min(some[0], more[0]), max(some[1], more[1])
 
 
 def days_waiting(connection: Connection) -> tuple[date, date] | None:
     """The days with anything that an earlier run left or failed."""
-
     return days_due(open_warehouse(connection), utc_now())
 
 
 def for_each(name: str | None, first: datetime | None, last: datetime | None, work: Work) -> None:
     """Does the work for the chosen connections, one after the other; one that fails stops no other."""
-
     in_order(first, last)
     show_progress()
     failed, misused = False, tell_wrong(name)
@@ -126,11 +138,14 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
                 raise ConfigurationError(f"{connection.name}: {to_begin(connection).what}")
             days = days_to_sync(connection, open_warehouse(connection), now)
             days = (first.date() if first else days[0], last.date() if last else days[1])
-            if not connection.start_date <= days[0] <= days[1] <= connection.today(now):
+            given = [day.date() for day in (first, last) if day]
+            if any(not connection.start_date <= day <= connection.today(now) for day in given):
+                named = " to ".join(map(str, given))
                 raise ConfigurationError(
                     f"{connection.name}: choose days between start_date, {connection.start_date}, and today, "
-                    f"{connection.today(now)}; {days[0]} to {days[1]} are not"
+                    f"{connection.today(now)}; {named} {'are' if len(given) > 1 else 'is'} not"
                 )
+            days = min(days), days[1]  # a last day that was given may lie before the days that are due
             with about(connection):
                 failed |= not work(connection, days)
         except EXPECTED as error:

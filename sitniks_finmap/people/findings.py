@@ -214,7 +214,8 @@ RECORDS = {
     "unseen": "accepted by Finmap, not seen there since: {count}. `sitniks-finmap sync` looks them up",
     "unread": "days never read completely: {count} ({why}). `sitniks-finmap sync` reads them",
     "unread orders": "days whose orders could not be read: {count} ({why}); comments keep what was last known",
-    "unreadable orders": "orders that Sitniks does not show: {count} ({why}); comments keep what was last known",
+    "unreadable orders": "orders that could not be read: {count} ({why}). They are retried ever more rarely; comments "
+    "keep what was last known",
     "unmapped": "payments of settlement accounts that [{shop}.accounts] does not map: {count} ({why}). They "
     "{unmapped}; map them in connections.toml",
     "unused": "mappings in [{shop}.accounts] that no payment meets: {count} ({why}). Was one renamed in Sitniks?",

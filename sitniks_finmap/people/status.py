@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Literal
 
 import duckdb
@@ -76,13 +77,15 @@ def print_status(out: Console, name: str | None = None) -> bool:
     return not any(finding.verdict == "error" for _, finding in told)
 
 
-def print_runs(out: Console, connection: Connection, days: tuple[date, date], run_ids: list[str]) -> None:
+def print_runs(
+    out: Console, connection: Connection, days: tuple[date, date], run_ids: list[str], begun: datetime
+) -> None:
     """What these runs over these days did themselves."""
-    known = [one for one in run_ids if one]
-    which = f", {'run' if len(known) == 1 else 'runs'} {', '.join(one[:8] for one in known)}" if known else ""
+    runs = f", {'run' if len(run_ids) == 1 else 'runs'} {', '.join(one[:8] for one in run_ids)}"
+    which = runs if run_ids else ""
     out.print(f"[bold]{connection.name}[/], {days[0]} to {days[1]}[dim]{which}[/]")
     try:
-        _print_done(out, done_by(open_warehouse(connection), known))
+        _print_done(out, done_by(open_warehouse(connection), run_ids, days, begun))
     except (WarehouseError, duckdb.Error):
         out.print("  this run   its numbers cannot be read")
 
@@ -137,6 +140,15 @@ def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
     return (read, *(f"{count:,}" for count in counts))
 
 
+def _has_data(path: Path) -> bool:
+    """Whether anything was ever read into a warehouse; one that cannot be opened may have it."""
+    try:
+        with duckdb.connect(path, read_only=True) as con:
+            return con.execute("from raw_sitniks_transactions limit 1").fetchone() is not None
+    except duckdb.Error:
+        return True
+
+
 def _left_out(has: Summary) -> str:
     said = ", ".join(f"{count:,} {why}" for why, count in has.left_out.items())
     back = "; `sitniks-finmap approve --recreate --transaction ID` brings one back"
@@ -153,5 +165,5 @@ def _orphans(names: set[str]) -> list[tuple[str, Finding]]:
     return [
         (path.stem, Finding("warning", "not configured", said.format(path=path, name=path.stem)))
         for path in files
-        if path.stem not in names and not any(mark in path.stem for mark in SET_ASIDE)
+        if path.stem not in names and not any(mark in path.stem for mark in SET_ASIDE) and _has_data(path)
     ]

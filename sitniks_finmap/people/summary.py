@@ -68,10 +68,12 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
     )
 
 
-def done_by(warehouse: Warehouse, run_ids: list[str]) -> Done:
-    """What these runs did. Raises WarehouseError."""
+def done_by(warehouse: Warehouse, run_ids: list[str], days: tuple[date, date], begun: datetime) -> Done:
+    """What these runs over these days did, of which the first began at `begun`. Raises WarehouseError."""
     with warehouse.transaction() as con:
-        return Done(*_row(con, sql("done_by_runs"), {"runs": run_ids}))
+        return Done(
+            *_row(con, sql("done_by_runs"), {"runs": run_ids, "first": days[0], "last": days[1], "begun": begun})
+        )
 
 
 DAYS = "day between $first and $last"

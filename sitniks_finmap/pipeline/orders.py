@@ -80,8 +80,11 @@ def fetch_orders(run: ConnectionRun, order_ids: list[str], day: date) -> None:
             except KeyRefused as no:
                 refused = no
                 break
+            except Unreachable:
+                failed = DOWN_AFTER  # of no order anything is known: the next run asks for all of them
+                break
             except ApiError as error:
-                failed = DOWN_AFTER if isinstance(error, Unreachable) else failed + 1
+                failed += 1
                 asked.append((order_id, False, False, str(error)))
                 if failed == DOWN_AFTER:
                     break

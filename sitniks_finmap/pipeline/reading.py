@@ -44,8 +44,8 @@ class UnreadDays(ApiError):
         first_day, last_day = min(one.first for one in unread), max(one.last for one in unread)
         reasons = "; ".join(dict.fromkeys(one.why for one in unread))
         super().__init__(
-            f"{reasons} (when reading {first_day} to {last_day}). What could be read is kept and will be delivered; "
-            "the other days are read again automatically"
+            f"{reasons} (when reading {first_day} to {last_day}). What could be read is kept; the other days "
+            "are read again automatically"
         )
         self.days = set[date]().union(*(one.days for one in unread))
 

@@ -1,6 +1,10 @@
--- One row: what the runs with these IDs ($runs) did, by what they wrote down themselves.
+-- One row: what the runs with these IDs ($runs) did, by what they wrote down themselves. Another run that waited for
+-- them may have read their days ($first to $last) once more since they began.
 with own_days as (
-    select day from complete_reads where resource = 'transactions' and list_contains($runs::varchar[], run_id)
+    select day
+    from complete_reads
+    where resource = 'transactions'
+        and (list_contains($runs::varchar[], run_id) or (day between $first and $last and read_at >= $begun))
 ),
 writes as (
     select

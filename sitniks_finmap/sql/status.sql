@@ -91,12 +91,12 @@ problems as (
     select 'unexplained', kind, null, count(*)
     from differences where not explained and day between $first and $last group by all
     union all
-    select 'unread', min(day) || ' to ' || max(day), null, count(*) from unread where day between $first and $last
+    select 'unread', 'between ' || min(day) || ' and ' || max(day), null, count(*) from unread where day between $first and $last
     union all
-    select 'unread orders', min(day) || ' to ' || max(day) || ': ' || any_value(reason), null, count(*)
+    select 'unread orders', 'between ' || min(day) || ' and ' || max(day) || ': ' || any_value(reason), null, count(*)
     from unread_days where resource = 'orders' and day between $first and $last
     union all
-    select 'unreadable orders', regexp_extract(reason, '^[^:]*'), null, count(*)
+    select 'unreadable orders', reason, null, count(*)
     from unreadable_orders where $everything group by all
     union all
     select 'unmapped', settlement_account, null, transactions from unmapped_settlement_accounts where $everything
