@@ -1,3 +1,3 @@
 """Moves every financial transaction of the CRM Sitniks into Finmap, once, corrected and proven."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

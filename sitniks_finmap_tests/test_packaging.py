@@ -1,4 +1,6 @@
-"""What is installed on a server: the lock pins all that the package asks for, and an old pip can install it."""
+"""What is installed on a server: the lock pins all that the package asks for, and an old pip can install it; and what
+the project's own files say twice, they say alike.
+"""
 
 import ast
 import re
@@ -8,7 +10,11 @@ from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from dagster._core.workspace.load_target import PyProjectFileTarget, WorkspaceFileTarget
 from packaging.requirements import Requirement
+
+from sitniks_finmap import __version__
+from sitniks_finmap.defs.launch import DEFINITIONS, LOCATION
 
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text("utf-8")
@@ -67,3 +73,29 @@ def imported() -> set[str]:
 def test_what_is_imported_is_declared_and_what_is_declared_imported() -> None:
     assert imported() - DECLARED == set()
     assert DECLARED - imported() == set(BY_ANOTHER)
+
+
+# -- What is said twice --
+
+
+def test_pyproject_and_workspace_name_the_same_module_and_code_location(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dg dev` and `dagster dev` read [tool.dg.project], the webserver and the daemon of a server workspace.yaml."""
+    monkeypatch.chdir(ROOT)
+    told = {
+        (origin.location_name, target.module_name, Path(target.working_directory or "").resolve())
+        for file in (WorkspaceFileTarget(paths=["workspace.yaml"]), PyProjectFileTarget("pyproject.toml"))
+        for origin in file.create_origins()
+        for target in [origin.loadable_target_origin]
+    }
+    assert told == {(LOCATION, DEFINITIONS, ROOT.resolve())}
+
+
+def test_the_version_is_the_same_everywhere_and_has_its_changes() -> None:
+    assert PROJECT["version"] == __version__
+    assert re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)[0] == __version__
+
+
+def test_links_to_pages_of_the_project_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))]
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
