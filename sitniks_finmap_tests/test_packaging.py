@@ -99,3 +99,12 @@ def test_links_to_pages_of_the_project_lead_somewhere() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))]
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_file_that_the_page_of_the_architecture_names_exists() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    names = re.findall(r"`([\w./]+(?:\.(?:py|sql|toml)|/))`", page)
+    assert len(names) > 40
+    assert [
+        name for name in names if not any((folder / name).exists() for folder in (ROOT, ROOT / "sitniks_finmap"))
+    ] == []
