@@ -16,8 +16,8 @@ HEAD = """\
 
 `connections.toml` has one table for each connection. The table's name is the connection's unique name (`[a-z0-9_]+`)
 and, unless `key_prefix` is set, the first part of every externalId in Finmap. Change it only with
-`sitniks-finmap rename OLD NEW`: then the operations keep their keys. This page is generated from the code by
-`python docs/make_configuration.py`.
+`sitniks-finmap rename OLD NEW`, so that the operations keep their keys. This page is generated from the code by
+`python docs/make_configuration.py > docs/configuration.md`.
 
 ```toml
 [sitniks_user_1]
@@ -36,10 +36,10 @@ sign = "expense"
 description = ["пакув", "коробк"]
 ```
 
-A table with a mistake is reported with the connection and the setting; the other connections run.
+If a table has a mistake, the message names the connection and the setting; the other connections run.
 
-Write dates as `2025-01-15`, durations as a number with a unit: `"30s"`, `"15m"`, `"6h"`, `"1d"`. Only the settings
-marked *required* are needed.
+Write dates as `2025-01-15`, and durations as a number with a unit: `"30s"`, `"15m"`, `"6h"`, `"1d"`. Only the settings
+marked *required* are mandatory.
 
 ## A connection
 """
@@ -48,24 +48,24 @@ RULES = """
 ## A rule
 
 The rules of a connection are tried before the built-in ones (`sitniks_finmap/rules.toml`). The first rule whose
-conditions all hold decides; upper and lower case do not matter. The built-in classifications are `client_payment`,
-`social_sale`, `marketplace_sale`, `marketplace_commission`, `delivery`, `refund` and `other`; a rule of yours may use a
-new one (`[a-z0-9_]+`).
+conditions are all met decides; matching ignores case. The built-in classifications are `client_payment`, `social_sale`,
+`marketplace_sale`, `marketplace_commission`, `delivery`, `refund` and `other`; your rules may add new ones
+(`[a-z0-9_]+`).
 """
 
 ENVIRONMENT = """
 ## The environment
 
-Variables are read from the environment and from `.env` in the working folder; as in Dagster, `.env` takes precedence.
+Variables are read from the environment and from `.env` in the working directory. As in Dagster, `.env` takes precedence.
 
 | variable | default | what it is |
 |---|---|---|
-| `<NAME>_SITNIKS_API_KEY`, `<NAME>_FINMAP_API_KEY` | | The keys of a connection, unless `sitniks_key_env` and `finmap_key_env` name other variables. |
+| `<NAME>_SITNIKS_API_KEY`, `<NAME>_FINMAP_API_KEY` | | API keys of a connection, unless `sitniks_key_env` and `finmap_key_env` name other variables. |
 | `SITNIKS_FINMAP_CONNECTIONS` | `connections.toml` | Path of the connections file. |
 | `SITNIKS_FINMAP_DATA` | `data` | Folder of the DuckDB files. |
 | `SITNIKS_FINMAP_KEEP_RUNS_DAYS` | `30` | Dagster runs older than this are deleted every night, with their events and logs; 1 to 9999. |
-| `DAGSTER_HOME` | `<data>/dagster` | Where Dagster keeps its runs; an absolute path. Only `sitniks-finmap` has this default: export the variable for `dagster`. |
-| `ALERT_URLS` | | Who gets messages: apprise URLs, separated by spaces. |
+| `DAGSTER_HOME` | `<data>/dagster` | Where Dagster keeps its runs; an absolute path. The default is for `sitniks-finmap` only: export the variable for `dagster`. |
+| `ALERT_URLS` | | Who is notified: apprise URLs, separated by spaces. |
 """  # noqa: E501
 
 

@@ -83,10 +83,8 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    classification: Classification = Field(description="What to call a transaction that meets the conditions.")
-    sign: Literal["income", "expense"] | None = Field(
-        None, description='`"income"` or `"expense"`; both when left out.'
-    )
+    classification: Classification = Field(description="Classification of the transactions that meet the conditions.")
+    sign: Literal["income", "expense"] | None = Field(None, description='`"income"` or `"expense"`; both if omitted.')
     source: list[Name] = Field([], description="Words; the source must contain one of them.")
     description: list[Name] = Field([], description="Words; the description must contain one of them.")
 
@@ -107,7 +105,7 @@ class Connection(BaseModel):
         description="The unique name; the title of the table in connections.toml."
     )
     start_date: Annotated[date, BeforeValidator(day_of), AfterValidator(_start_date)] = Field(
-        description="First day of the import, in `timezone`; 2015-01-01 or later."
+        description="First day to import, in `timezone`; 2015-01-01 or later."
     )
     finmap_account: Name = Field(description="ID or name of the Finmap account that receives the operations.")
     sitniks_key_env: Variable = Field(
@@ -123,21 +121,21 @@ class Connection(BaseModel):
         "name. `sitniks-finmap rename` sets it as needed; never change it by hand.",
     )  # fmt: skip
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        "Europe/Kyiv", description="IANA time zone of the shop: for its days, and for times without a zone."
+        "Europe/Kyiv", description="IANA time zone of the shop's days, and of times without a zone."
     )
     sync_every: Duration = Field(timedelta(hours=1), description="How often recent days are synced.")
     retry_every: Duration = Field(timedelta(minutes=15), description="How often failed operations are retried.")
     full_resync_every: Duration = Field(
         timedelta(days=7), description="How often the whole history is read again, a month at a time."
     )
-    lookback_days: int = Field(7, ge=0, le=366, description="Recent days that every sync reads again; 0 to 366.")
+    lookback_days: int = Field(7, ge=0, le=366, description="How many recent days every sync reads again; 0 to 366.")
     deliver_minutes: int = Field(
         45, ge=1, le=1440,
-        description="Minutes that a sensor's run delivers before leaving the rest to the next; 1 to 1440.",
+        description="How many minutes a run of the sensor delivers; the next run continues. 1 to 1440.",
     )  # fmt: skip
     on_change: Literal["update", "ask", "keep"] = Field(
         "update",
-        description='When a transaction changes in Sitniks: `"update"` changes it in Finmap, `"ask"` waits for '
+        description='When a transaction changes in Sitniks: `"update"` updates Finmap, `"ask"` waits for '
         '`approve`, `"keep"` leaves Finmap as it is.',
     )
     on_delete: Literal["withdraw", "ask", "keep"] = Field(
@@ -147,35 +145,35 @@ class Connection(BaseModel):
     )
     max_change_share: float = Field(
         0.2, ge=0, le=1,
-        description="When more than this share of at least 20 operations would be changed or withdrawn at once, the "
-        "changes wait for `approve`: the source may be broken. 0 to 1; 1 turns this off.",
+        description="If more than this share of at least 20 operations would be updated or deleted at once, the "
+        "changes wait for `approve`, because the source may be broken. 0 to 1; 1 turns this off.",
     )  # fmt: skip
     first_import: Literal["post", "review"] = Field(
-        "post", description='`"post"` delivers the first import at once, `"review"` holds it for `approve`.'
+        "post", description='`"post"` delivers the first import immediately, `"review"` holds it for `approve`.'
     )
     final_order_statuses: list[Name] = Field(
-        [], description="Titles of the order statuses that never change again. If set, orders in any other status are "
-        "read again even after `lookback_days`: often if they changed recently, otherwise less and less often.",
+        [], description="Titles of the final order statuses. If set, orders in any other status are read again even "
+        "after `lookback_days`: often if they changed recently, otherwise less and less often.",
     )  # fmt: skip
     sitniks_url: BaseUrl = Field("https://crm.sitniks.com/open-api", description="Base URL of the Sitniks API.")
     finmap_url: BaseUrl = Field("https://api.finmap.online/v2.2", description="Base URL of the Finmap API.")
-    sitniks_requests_per_second: float = Field(1.0, ge=0, le=1000, description="Rate of the key; 0 = no limit.")
-    finmap_requests_per_second: float = Field(2.0, ge=0, le=1000, description="Rate of the key; 0 = no limit.")
+    sitniks_requests_per_second: float = Field(1.0, ge=0, le=1000, description="Rate limit of the key; 0 = no limit.")
+    finmap_requests_per_second: float = Field(2.0, ge=0, le=1000, description="Rate limit of the key; 0 = no limit.")
     comment_fields: list[CommentField] = Field(
         ["description", "counterparty", "source", "order_number", "payment_method", "delivery", "order_status"],
         description="Parts of the comment in Finmap, in this order: any of the seven in the default.",
     )
-    source_as_tag: bool = Field(False, description="`true` also puts the source on the operation as a tag.")
+    source_as_tag: bool = Field(False, description="`true` also adds the source to the operation as a tag.")
     accounts: dict[Name, Name] = Field(
         {}, description="Sitniks settlement account (ID or title) → Finmap account (ID or name)."
     )
     unmapped_accounts: Literal["default", "reject"] = Field(
         "default",
-        description='Payments of settlement accounts missing from `accounts`, if it has any: `"default"` posts them to '
-        '`finmap_account`, `"reject"` rejects them. `status` and `doctor` list these accounts.',
+        description='Payments of settlement accounts that `accounts` does not map, if it maps any: `"default"` posts '
+        'them to `finmap_account`, `"reject"` rejects them. `status` and `doctor` list these accounts.',
     )
     categories: dict[Classification, Name] = Field({}, description="Classification → Finmap category (ID or name).")
-    rules: list[Rule] = Field([], description="Classification rules, applied before the built-in ones.")
+    rules: list[Rule] = Field([], description="Classification rules, tried before the built-in ones.")
 
     @model_validator(mode="after")
     def _categories_are_met(self) -> Self:
