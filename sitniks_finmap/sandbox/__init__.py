@@ -1,7 +1,7 @@
 """Both APIs over real HTTP on this machine, with seeded data."""
 
-from .app import RecordedRequest
 from .faults import Fault, FaultKind
+from .request import RecordedRequest
 from .seed import SeedSummary, live_transaction, seed_shop
 from .serve import serve
 from .server import Sandbox

@@ -6,16 +6,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
 
 from . import finmap_api, sitniks_api
-from .exchange import BASES, Answer, Api, Refused, Request
+from .exchange import BASES, Answer, Api, Refused
 from .faults import BEFORE, Fault, Faults
+from .request import RecordedRequest, Request
 from .tenant import Shop
 
 logger = logging.getLogger(__name__)
@@ -23,30 +22,6 @@ logger = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 APIS = {"sitniks": sitniks_api.answer, "finmap": finmap_api.answer}
-
-
-@dataclass(slots=True)
-class RecordedRequest:
-    """One request that a client made. `path` is below the API's base, as sent; no header and no key is kept.
-
-    `status` is what was answered: None while the answer is on its way, or if the connection was dropped.
-    """
-
-    at: datetime
-    monotonic: float
-    api: Api
-    shop: str | None
-    method: str
-    path: str
-    query: str
-    body: str
-    user_agent: str
-    status: int | None = None
-    fault: str | None = None
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
 class Journal:

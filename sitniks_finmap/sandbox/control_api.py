@@ -3,22 +3,34 @@
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from pydantic import TypeAdapter, ValidationError
 
 from .exchange import Answer, Refused, json_answer, parse_json
 from .faults import Fault
+from .request import RecordedRequest
 from .tenant import Shop
-
-if TYPE_CHECKING:
-    from .server import Sandbox
 
 FAULT = TypeAdapter(Fault)
 
 
-def answer(sandbox: "Sandbox", method: str, path: str, body: bytes) -> Answer:
+class Controlled(Protocol):
+    """What of the sandbox can be looked at and controlled from outside."""
+
+    @property
+    def sitniks_url(self) -> str: ...
+    @property
+    def finmap_url(self) -> str: ...
+    def shops(self) -> list[Shop]: ...
+    def shop(self, name: str) -> Shop: ...
+    def fault(self, fault: Fault) -> None: ...
+    def clear_faults(self) -> None: ...
+    def requests(self, *, shop: str) -> list[RecordedRequest]: ...
+
+
+def answer(sandbox: Controlled, method: str, path: str, body: bytes) -> Answer:
     """Raises Refused."""
     match method, [unquote(part) for part in path.strip("/").split("/")]:
         case "GET", ["sandbox"]:
@@ -39,14 +51,14 @@ def answer(sandbox: "Sandbox", method: str, path: str, body: bytes) -> Answer:
     raise Refused(404, f"Cannot {method} {path}")
 
 
-def _shop(sandbox: "Sandbox", name: str) -> Shop:
+def _shop(sandbox: Controlled, name: str) -> Shop:
     try:
         return sandbox.shop(name)
     except KeyError:
         raise Refused(404, f"there is no shop {name}") from None
 
 
-def _overview(sandbox: "Sandbox") -> dict[str, Any]:
+def _overview(sandbox: Controlled) -> dict[str, Any]:
     return {
         "what": "A sandbox of Sitniks and Finmap on this machine",
         "sitniks_url": sandbox.sitniks_url,
@@ -75,7 +87,7 @@ def _plain(value: Any) -> Any:
     return format(value, "f") if isinstance(value, Decimal) else value
 
 
-def _add_fault(sandbox: "Sandbox", body: bytes) -> Answer:
+def _add_fault(sandbox: Controlled, body: bytes) -> Answer:
     try:
         fault = FAULT.validate_json(body)
     except ValidationError as error:

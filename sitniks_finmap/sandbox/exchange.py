@@ -1,17 +1,11 @@
-"""One HTTP exchange with the sandbox: what was asked, what is answered, and JSON that keeps money exact."""
+"""What the sandbox answers, and JSON that keeps money exact."""
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qsl
-
-if TYPE_CHECKING:
-    from .faults import Fault
-    from .tenant import Shop
+from typing import Any, Literal
 
 Api = Literal["sitniks", "finmap"]
 BASES: dict[Api, str] = {"sitniks": "/open-api", "finmap": "/v2.2"}
@@ -19,33 +13,6 @@ BASES: dict[Api, str] = {"sitniks": "/open-api", "finmap": "/v2.2"}
 JSON_TYPE = "application/json; charset=utf-8"
 HTML_TYPE = "text/html; charset=utf-8"
 HTML_PAGE = "<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-
-
-@dataclass(slots=True)
-class Request:
-    """One call as it arrived. `path` is below the API's base and still percent-encoded."""
-
-    api: Api
-    method: str
-    path: str
-    query: bytes
-    headers: dict[bytes, bytes]
-    body: bytes
-    shop: "Shop | None"
-    fault: "Fault | None"
-    now: datetime
-
-    def parameters(self) -> dict[str, str]:
-        """The query, decoded. Raises Refused for raw non-ASCII bytes and for a repeated name."""
-        if not self.query:
-            return {}
-        try:
-            pairs = parse_qsl(self.query.decode("ascii"), keep_blank_values=True, errors="strict")
-        except UnicodeDecodeError:
-            raise Refused(400, "query_must_be_percent_encoded") from None
-        if len(dict(pairs)) != len(pairs):
-            raise Refused(400, "query_parameter_must_not_be_repeated")
-        return dict(pairs)
 
 
 @dataclass(slots=True)

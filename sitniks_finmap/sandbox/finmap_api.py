@@ -5,10 +5,11 @@ from urllib.parse import unquote
 
 from . import finmap_operations_api
 from .directories import Kind
-from .exchange import Answer, Refused, Request, json_answer
+from .exchange import Answer, Refused, json_answer
 from .finmap_bodies import read_body, read_parameters
 from .finmap_models import Category, Label
 from .operation_rows import RATES, SYMBOLS
+from .request import Request
 from .tenant import Shop
 
 DEPRECATED = {"borrowers", "creditors", "customers", "investors", "employees", "owners", "taxOrganisations"}

@@ -4,7 +4,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from .exchange import Refused, Request, parse_json
+from .exchange import Refused, parse_json
+from .request import Request
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -6,11 +6,12 @@ from math import ceil, floor
 from typing import Any
 
 from .directories import Kind
-from .exchange import Answer, Refused, Request, dumps, json_answer
+from .exchange import Answer, Refused, dumps, json_answer
 from .finmap_bodies import read_body, read_model, read_parameters
 from .finmap_models import CREATE, UPDATE, OperationFilter
 from .operation_rows import selected
 from .operations import Arrival
+from .request import Request
 from .tenant import Shop
 
 NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")

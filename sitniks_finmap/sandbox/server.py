@@ -13,9 +13,10 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from . import control_api
-from .app import Application, Journal, RecordedRequest
+from .app import Application, Journal
 from .exchange import BASES, Answer, Api
 from .faults import Fault, Faults
+from .request import RecordedRequest
 from .state import State
 from .tenant import Shop
 

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from .exchange import Answer, Refused, Request, dumps, html_answer, json_answer, json_text, parse_json
+from .exchange import Answer, Refused, dumps, html_answer, json_answer, json_text, parse_json
 from .faults import Fault
+from .request import Request
 from .sitniks_rows import EVER, RowList, SitniksRows, microseconds, read_stamp
 from .tenant import Shop
 

@@ -1,0 +1,126 @@
+"""The rooms of the house: who may import whom. docs/architecture.md shows the plan."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sitniks_finmap
+
+HOUSE = Path(sitniks_finmap.__file__).parent
+BELOW = {
+    "clients": set(),
+    "warehouse": set(),
+    "pipeline": {"clients", "warehouse"},
+    "people": {"pipeline", "clients", "warehouse"},
+    "defs": {"pipeline", "clients", "warehouse"},
+    "cli": {"defs", "people", "pipeline", "clients", "warehouse", "sandbox"},
+    "sandbox": set(),
+}
+FOREIGN = {  # libraries that only these rooms may know
+    "dagster": {"defs", "definitions.py"},
+    "duckdb": {"warehouse", "pipeline", "people", "defs", "cli"},
+    "requests": {"clients", "cli"},
+    "click": {"cli", "sandbox"},
+}
+SLOW = {"dagster", "pandas", "starlette"}
+# Imported where it is used, because it costs a command that does without it more than it can spare.
+LAZY = {
+    "cli/commands.py": {"sitniks_finmap.cli.demo"},  # Dagster and the server of the sandbox: 1.5 s
+    "cli/entry.py": {"sitniks_finmap.cli.commands"},  # until it is imported nothing can answer Ctrl-C
+    "cli/terminal.py": {"sitniks_finmap.defs.launch"},  # Dagster: 1 s
+    "warehouse/store.py": {"pandas"},  # 0.4 s
+}
+
+
+def modules() -> dict[str, Path]:
+    return {
+        ".".join(("sitniks_finmap", *path.relative_to(HOUSE).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in HOUSE.rglob("*.py")
+    }
+
+
+def imports(path: Path, known: dict[str, Path]) -> Iterator[tuple[str, bool]]:
+    """Each module that one imports, and whether it does so inside of a function."""
+    package = ["sitniks_finmap", *path.relative_to(HOUSE).parent.parts]
+    tree = ast.parse(path.read_text("utf-8"))
+    inner = {id(node) for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) for node in ast.walk(one)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) in inner) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(
+                [*package[: len(package) - node.level + 1], node.module or ""] if node.level else [node.module or ""]
+            )
+            for alias in node.names:
+                whole = f"{base.strip('.')}.{alias.name}"
+                yield whole if whole in known else base.strip("."), id(node) in inner
+
+
+def room(module: str) -> str:
+    return [*module.split("."), ""][1]
+
+
+def test_no_room_knows_one_above_it() -> None:
+    known = modules()
+    wrong = [
+        f"{name} imports {other}"
+        for name, path in known.items()
+        if name != "sitniks_finmap.definitions"
+        for other, _ in imports(path, known)
+        if other.startswith("sitniks_finmap.")
+        and room(other) in BELOW
+        and room(other) not in BELOW.get(room(name), set()) | {room(name)}
+    ]
+    assert wrong == []
+
+
+def test_each_library_is_known_in_its_rooms_only() -> None:
+    known = modules()
+    wrong = [
+        f"{name} imports {other}"
+        for name, path in known.items()
+        for other, _ in imports(path, known)
+        if other.split(".")[0] in FOREIGN and path.relative_to(HOUSE).parts[0] not in FOREIGN[other.split(".")[0]]
+    ]
+    assert wrong == []
+
+
+def test_nothing_is_imported_in_a_circle() -> None:
+    known = modules()
+    graph = {
+        name: {other for other, _ in imports(path, known) if other in known} - {name} for name, path in known.items()
+    }
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            fresh = graph[waiting.pop()] - seen
+            seen |= fresh
+            waiting += fresh
+        return seen
+
+    assert [name for name in graph if name in reached(name)] == []
+
+
+def test_only_what_is_slow_is_imported_inside_of_a_function() -> None:
+    known = modules()
+    lazy: dict[str, set[str]] = {}
+    for path in known.values():
+        for other, inside in imports(path, known):
+            if inside:
+                lazy.setdefault(path.relative_to(HOUSE).as_posix(), set()).add(other)
+    assert lazy == LAZY
+
+
+@pytest.mark.parametrize("module", ["sitniks_finmap.cli.commands", "sitniks_finmap.people.status"])
+def test_the_command_starts_without_dagster_and_pandas(module: str) -> None:
+    said = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", f"import sys, {module}; print(*{SLOW} & {{*sys.modules}})"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout.split() == []
