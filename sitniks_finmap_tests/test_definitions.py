@@ -1,4 +1,4 @@
-"""The front door: each connection has its assets, checks, jobs and sensors, and a wrong one stops no other."""
+"""The front door: each connection has its assets, checks, jobs and sensor, and a wrong one stops no other."""
 
 import re
 from collections import Counter
@@ -33,9 +33,7 @@ def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
     return {"/".join(spec.key.path): spec for spec in definitions.resolve_all_asset_specs()}
 
 
-def test_a_connection_has_its_assets_checks_jobs_and_sensors_under_its_own_name(
-    project: Path, connection: Connection
-) -> None:
+def test_a_connection_has_all_its_parts_under_its_own_name(project: Path, connection: Connection) -> None:
     definitions = load(project)
     repository = definitions.get_repository_def()
 
@@ -47,10 +45,9 @@ def test_a_connection_has_its_assets_checks_jobs_and_sensors_under_its_own_name(
     assert {check.name for check in repository.asset_checks_defs_by_key} >= {"transaction_ids_are_unique"}
     assert {job.name for job in repository.get_all_jobs() if job.name.startswith("u1_")} == {"u1_sync", "u1_deliver"}
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
-    own = {"u1_sync_sensor", "u1_retry_sensor", "u1_full_sync_sensor"}
-    assert sensors.keys() == {*own, "failed_run_alert", "checks_alert"}
+    assert sensors.keys() == {"u1_sensor", "failed_run_alert", "checks_alert"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors.values())
-    assert (sensors["u1_sync_sensor"].job_name, sensors["u1_retry_sensor"].job_name) == ("u1_sync", "u1_deliver")
+    assert {job.name for job in sensors["u1_sensor"].jobs} == {"u1_sync", "u1_deliver"}
     assert [schedule.name for schedule in repository.schedule_defs] == ["housekeeping_schedule"]
 
 
@@ -145,7 +142,7 @@ def test_a_hundred_connections_load_and_a_wrong_one_among_them_is_a_group_of_its
     right = [f"sitniks_user_{n}" for n in range(1, 101) if n != 50]
     assert set(found) == {f"{name}/{table}" for name in right for table in TABLES}
     repository = definitions.get_repository_def()
-    assert {sensor.name for sensor in repository.sensor_defs} >= {f"{name}_sync_sensor" for name in right}
+    assert {sensor.name for sensor in repository.sensor_defs} >= {f"{name}_sensor" for name in right}
     assert not repository.has_job("sitniks_user_50_sync")
 
 

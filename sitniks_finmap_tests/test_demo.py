@@ -60,7 +60,7 @@ def test_the_commands_that_a_demo_prints_work_as_printed() -> None:
     look = command(said, "look").replace("sitniks-finmap", program, 1)
     done = subprocess.run(look, shell=True, env=bare, capture_output=True, text=True, check=False)  # noqa: S602
     assert (done.returncode, "income" in done.stdout) == (0, True), done.stderr
-    # The sensors ask nothing but the keys of the environment.
+    # The sensor asks nothing but the keys of the environment.
     line = command(said, "Dagster UI")
     assert line.endswith("dagster dev -m sitniks_finmap.definitions")
     ask = shlex.join([sys.executable, "-c", SENSORS])
@@ -68,9 +68,7 @@ def test_the_commands_that_a_demo_prints_work_as_printed() -> None:
         line.replace("dagster dev -m sitniks_finmap.definitions", ask), shell=True, env=bare, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
-    assert done.stdout.split() == [f"{NAME}_full_sync_sensor", f"{NAME}_retry_sensor", f"{NAME}_sync_sensor"], (
-        done.stderr
-    )
+    assert done.stdout.split() == [f"{NAME}_sensor"], done.stderr
 
 
 SENSORS = """

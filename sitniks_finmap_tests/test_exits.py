@@ -282,7 +282,8 @@ class Interrupting:
 def test_ctrl_c_in_the_first_moment_is_no_traceback(
     module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, module, raising=False)
+    for loaded in {"sitniks_finmap.cli.commands", module}:
+        monkeypatch.delitem(sys.modules, loaded, raising=False)
     monkeypatch.setattr(sys, "meta_path", [Interrupting(module), *sys.meta_path])
     monkeypatch.setattr(sys, "argv", ["sitniks-finmap", "sql", "from operations"])
     with pytest.raises(SystemExit) as ended:

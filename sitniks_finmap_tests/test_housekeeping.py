@@ -7,7 +7,7 @@ import pytest
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.housekeeping import housekeeping, housekeeping_schedule, report_killed_runs
-from sitniks_finmap_tests.test_automation import add_run
+from sitniks_finmap_tests.test_sensor import add_run
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 GOES_ON = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED]

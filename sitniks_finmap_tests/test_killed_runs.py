@@ -1,4 +1,4 @@
-"""Real runs that are killed: the command, and what a sensor launches, each a process of its own."""
+"""Real runs that are killed: the command, and what the sensor launches, each a process of its own."""
 
 import os
 import subprocess
@@ -24,20 +24,23 @@ TICK = """
 import sys
 from datetime import UTC, date, datetime, timedelta
 import dagster as dg
-from sitniks_finmap.automation import RANGE_END, RANGE_START, connection_sensors
 from sitniks_finmap.connections import choose
-from sitniks_finmap.launch import instance, run_job
+from sitniks_finmap.defs.connection_definitions import connection_definitions
+from sitniks_finmap.defs.jobs import RANGE_END, RANGE_START
+from sitniks_finmap.defs.launch import instance, run_job
 
 now = datetime.now(UTC) + timedelta(hours=int(sys.argv[1]))
 (connection,) = choose("u1")
 with instance() as dagster:
-    kept = dagster.daemon_cursor_storage.get_cursor_values({"sync"})
-    sensor = connection_sensors(connection, now=lambda: now)[0]
-    answer = sensor(dg.build_sensor_context(instance=dagster, cursor=kept.get("sync")))
-    if isinstance(answer, dg.SkipReason):
+    kept = dagster.daemon_cursor_storage.get_cursor_values({"sensor"})
+    repository = connection_definitions(connection, now=lambda: now).get_repository_def()
+    with dg.build_sensor_context(dagster, cursor=kept.get("sensor"), repository_def=repository) as context:
+        answer = repository.get_sensor_def("u1_sensor").evaluate_tick(context)
+    if not answer.run_requests:
         sys.exit(answer.skip_message)
     (request,) = answer.run_requests
-    dagster.daemon_cursor_storage.set_cursor_values({"sync": answer.cursor})
+    assert request.job_name == "u1_sync"
+    dagster.daemon_cursor_storage.set_cursor_values({"sensor": answer.cursor})
     days = (date.fromisoformat(request.tags[name]) for name in (RANGE_START, RANGE_END))
     run = run_job(dagster, connection, "sync", *days)
     sys.exit(run.why or 0)
@@ -89,7 +92,7 @@ def test_a_sync_by_the_sensor_that_is_killed_is_launched_again(
     assert live(shop) == {}
     next_tick = process(TICK, "0")
     if failpoint.startswith("plan_written"):
-        assert "The next sync is due at" in next_tick.stderr
+        assert "Next sync at" in next_tick.stderr
         next_tick = process(TICK, "1")
 
     assert next_tick.returncode == 0, next_tick.stderr

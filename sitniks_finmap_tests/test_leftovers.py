@@ -162,8 +162,8 @@ def test_runs_that_go_on_are_not_disturbed(dagster: dg.DagsterInstance, home: Pa
 
 
 def test_logs_of_old_ticks_go_and_others_stay(dagster: dg.DagsterInstance, home: Path) -> None:
-    folder = home / "storage" / "__repository__" / "u1_sync_sensor"
-    silent = home / "storage" / "__repository__" / "u2_sync_sensor"
+    folder = home / "storage" / "__repository__" / "u1_sensor"
+    silent = home / "storage" / "__repository__" / "u2_sensor"
     output = home / "storage" / "u1" / "operations"
     for one in (folder, silent, output):
         one.mkdir(parents=True)

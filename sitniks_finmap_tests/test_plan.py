@@ -132,7 +132,8 @@ def test_an_order_that_moves_on_is_told_however_old_its_transaction_is(keep_book
         books.clock.forward(40 * 86400)
         books.read(TODAY - timedelta(days=1))
         assert sorted(one.path for one in books.sandbox.requests("sitniks", path="/orders/")) == expected
-    # The day lies beyond what the sync delivers: the retry sensor, or the end of a `sitniks-finmap sync`, takes it up.
+    # The day lies beyond what the sync delivers: the sensor's next delivery, or the end of a `sitniks-finmap sync`,
+    # takes it up.
     assert books.plan() == [("tx_1", "update", "go")]
     assert days_due(books.warehouse, books.clock()) == (days_ago(8).date(), days_ago(8).date())
     books.deliver()

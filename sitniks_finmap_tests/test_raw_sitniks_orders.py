@@ -225,18 +225,19 @@ def test_when_sitniks_is_down_no_order_counts_as_tried(
     hourly: Hourly, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = hourly()
+    day = run.now().date()
     shop.put_transaction(transaction(1, "2026-03-10T11:00:00.000Z", orderId=5002))
-    read_transactions(run, DAY, DAY)
+    read_transactions(run, day, day)
     with monkeypatch.context() as down:
 
         def unreachable(order_id: str) -> None:
             raise Unreachable("Sitniks did not answer (127.0.0.1:1: the connection was refused)")
 
         down.setattr(run.sitniks, "order", unreachable)
-        read_orders(run, DAY, DAY)
+        read_orders(run, day, day)
     assert rows(run.warehouse, "from order_tries") == []
-    shop.put_order(order(5002))
-    read_orders(run, DAY, DAY)
+    shop.put_order(order(5002, "2026-02-01T10:00:00.000Z"))
+    read_orders(run, day, day)
     assert [one[0] for one in orders(run)] == ["5002"]
 
 

@@ -633,7 +633,10 @@ def test_a_connection_that_is_misconfigured_is_an_error_beside_the_others(
     assert [line.split()[-1] for line in said.splitlines()[1:3]] == ["error", "ok"]
 
 
-def test_data_of_a_connection_that_is_no_longer_configured_is_shown(connect: Connect, project: Path) -> None:
+def test_data_of_a_connection_that_is_no_longer_configured_is_shown(
+    connect: Connect, shop: Shop, project: Path
+) -> None:
+    shop.put_transaction(transaction(1))
     synced(connect("u1", start_date=TODAY - timedelta(days=30)))
     text = (project / "connections.toml").read_text("utf-8")
     (project / "connections.toml").write_text(text.replace("[u1]", "[u3]"), "utf-8")

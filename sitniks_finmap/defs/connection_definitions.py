@@ -1,4 +1,4 @@
-"""What Dagster gets of one connection: its assets, checks, jobs, sensors and resource."""
+"""What Dagster gets of one connection: its assets, checks, jobs, sensor and resource."""
 
 import warnings
 
@@ -8,6 +8,7 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
 from sitniks_finmap.connections import Connection, WrongConnection  # noqa: E402
+from sitniks_finmap.days import Clock, utc_now  # noqa: E402
 from sitniks_finmap.defs.assets import as_markdown  # noqa: E402
 from sitniks_finmap.defs.assets.deliver import deliver_assets  # noqa: E402
 from sitniks_finmap.defs.assets.extract import extract_assets  # noqa: E402
@@ -16,22 +17,23 @@ from sitniks_finmap.defs.assets.transform import transform_assets  # noqa: E402
 from sitniks_finmap.defs.checks import asset_checks  # noqa: E402
 from sitniks_finmap.defs.jobs import connection_jobs  # noqa: E402
 from sitniks_finmap.defs.resources import run_resource  # noqa: E402
-from sitniks_finmap.defs.sensor import connection_sensors  # noqa: E402
+from sitniks_finmap.defs.sensor import connection_sensor  # noqa: E402
 
 
-def connection_definitions(connection: Connection) -> dg.Definitions:
-    """Everything of one connection."""
+def connection_definitions(connection: Connection, *, now: Clock = utc_now) -> dg.Definitions:
+    """Everything of one connection; `now` is the clock of its sensor."""
     assets = [
         *extract_assets(connection),
         *transform_assets(connection),
         *deliver_assets(connection),
         *reconcile_assets(connection),
     ]
+    jobs = connection_jobs(connection, assets)
     return dg.Definitions(
         assets=assets,
         asset_checks=asset_checks(connection),
-        jobs=connection_jobs(connection, assets),
-        sensors=connection_sensors(connection),
+        jobs=jobs,
+        sensors=[connection_sensor(connection, jobs, now=now)],
         resources={connection.name: run_resource(connection)},
         executor=dg.in_process_executor,
     )

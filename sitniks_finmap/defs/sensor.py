@@ -1,6 +1,8 @@
-"""What launches the jobs of a connection."""
+"""The sensor that launches the jobs of a connection."""
 
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 import dagster as dg
 
@@ -10,7 +12,7 @@ from sitniks_finmap.defs.assets.deliver import DeliverConfig
 from sitniks_finmap.defs.housekeeping import report_killed_runs
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.failpoint import failpoint
-from sitniks_finmap.pipeline.due import days_due, days_to_read_again, days_to_sync
+from sitniks_finmap.pipeline.due import Memory, NextRun, NoRun, next_run
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 
 UNFINISHED = [
@@ -22,99 +24,49 @@ UNFINISHED = [
 ]
 
 
-def connection_sensors(connection: Connection, *, now: Clock = utc_now) -> list[dg.SensorDefinition]:
+def connection_sensor(connection: Connection, jobs: Sequence[Any], *, now: Clock = utc_now) -> dg.SensorDefinition:
+    """`<connection>_sensor`, which launches these jobs of the connection."""
     warehouse = open_warehouse(connection)
 
     @dg.sensor(
-        name=f"{connection.name}_sync_sensor",
-        job_name=f"{connection.name}_sync",
+        name=f"{connection.name}_sensor",
+        jobs=jobs,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Syncs recent days every {spoken(connection.sync_every)}, and what was never read before.",
+        description=(
+            f"Every {spoken(connection.sync_every)}, syncs recent days and any days never read before. "
+            f"Every {spoken(connection.retry_every)}, delivers what failed, is still unverified or was left over. "
+            f"Every {spoken(connection.full_resync_every)}, reads the whole history again, a month at a time. "
+            "One run at a time; a sync goes first, then a delivery."
+        ),
     )
-    def sync_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        _must_be_able_to_run(connection)
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        if problem := connection.problem():
+            raise dg.Failure(problem)  # a failed tick that shows the reason
         moment = now()
-        due = datetime.fromisoformat(context.cursor) + connection.sync_every if context.cursor else moment
-        # A cursor ahead of the clock was written before the clock was set back: it must not stop the syncs.
-        if moment < due <= moment + connection.sync_every:
-            return dg.SkipReason(f"The next sync is due at {_local(connection, due)}.")
-        if busy := _busy(context.instance, connection, warehouse, moment):
-            return dg.SkipReason(f"{busy}; the sync that is due follows it.")
-        first_day, last_day = days_to_sync(connection, warehouse, moment)
-        if first_day > last_day:
-            return dg.SkipReason(f"The import begins on {connection.start_date}.")
+
+        def busy() -> str | None:
+            return _busy(context.instance, connection, warehouse, moment)
+
+        answer = next_run(connection, warehouse, moment, Memory.from_text(context.cursor), busy)
+        if isinstance(answer, NoRun):
+            return dg.SensorResult(skip_reason=answer.why, cursor=answer.memory.to_text())
         failpoint("cursor_advanced")
-        return dg.SensorResult(
-            run_requests=[_request(connection, "sync", first_day, last_day, moment)],
-            cursor=moment.isoformat(),
-        )
+        return dg.SensorResult(run_requests=[_request(connection, answer, moment)], cursor=answer.memory.to_text())
 
-    @dg.sensor(
-        name=f"{connection.name}_retry_sensor",
-        job_name=f"{connection.name}_deliver",
-        minimum_interval_seconds=30,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Every {spoken(connection.retry_every)} delivers what failed, what to verify, and backlog.",
-    )
-    def retry_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        _must_be_able_to_run(connection)
-        moment = now()
-        due = datetime.fromisoformat(context.cursor) + connection.retry_every if context.cursor else moment
-        if moment < due <= moment + connection.retry_every:
-            return dg.SkipReason(f"The next look is due at {_local(connection, due)}.")
-        if busy := _busy(context.instance, connection, warehouse, moment):
-            return dg.SkipReason(f"{busy}; nothing else is delivered meanwhile.")
-        if _sync_is_due(context.instance, connection, moment):
-            return dg.SkipReason("A sync is due and goes first: it brings what is new.")
-        days = days_due(warehouse, moment)
-        if days is None:
-            return dg.SensorResult(
-                skip_reason=dg.SkipReason("Nothing failed, nothing waits."), cursor=moment.isoformat()
-            )
-        failpoint("cursor_advanced")
-        return dg.SensorResult(run_requests=[_request(connection, "deliver", *days, moment)], cursor=moment.isoformat())
-
-    @dg.sensor(
-        name=f"{connection.name}_full_sync_sensor",
-        job_name=f"{connection.name}_sync",
-        minimum_interval_seconds=300,  # between two months, so that the hourly sync gets its turn
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Reads the whole history again every {spoken(connection.full_resync_every)}, a month at a time.",
-    )
-    def full_sync_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        _must_be_able_to_run(connection)
-        moment = now()
-        if busy := _busy(context.instance, connection, warehouse, moment):
-            return dg.SkipReason(f"{busy}; the history can wait.")
-        days = days_to_read_again(connection, warehouse, moment)
-        if days is None:
-            return dg.SkipReason(f"All of the history was read within {spoken(connection.full_resync_every)}.")
-        return dg.SensorResult(run_requests=[_request(connection, "full sync", *days, moment)])
-
-    return [sync_sensor, retry_sensor, full_sync_sensor]
+    return sensor
 
 
-def _request(connection: Connection, what: str, first: date, last: date, moment: datetime) -> dg.RunRequest:
+def _request(connection: Connection, run: NextRun, moment: datetime) -> dg.RunRequest:
     op = f"{connection.name}__finmap_upload"
+    job = "deliver" if run.what == "deliver" else "sync"  # a full re-read is the sync of a month
     return dg.RunRequest(
         # With the offset, so that the hour that comes twice in October is two keys.
-        run_key=f"{what} {moment.astimezone(connection.zone).isoformat(timespec='seconds')}",
+        run_key=f"{run.what} {moment.astimezone(connection.zone).isoformat(timespec='seconds')}",
+        job_name=f"{connection.name}_{job}",
         run_config=dg.RunConfig(ops={op: DeliverConfig(minutes=connection.deliver_minutes)}),
-        tags={"connection": connection.name, **range_tags(first, last)},
+        tags={"connection": connection.name, **range_tags(run.first_day, run.last_day)},
     )
-
-
-def _must_be_able_to_run(connection: Connection) -> None:
-    """A connection without its keys shows as a failed tick, with the reason, and launches nothing."""
-    if problem := connection.problem():
-        raise dg.Failure(problem)
-
-
-def _sync_is_due(instance: dg.DagsterInstance, connection: Connection, now: datetime) -> bool:
-    """Whether the last sync that was launched is longer ago than `sync_every`; a backlog must not keep it waiting."""
-    syncs = instance.get_run_records(dg.RunsFilter(job_name=f"{connection.name}_sync"), limit=1)
-    return bool(syncs) and now - syncs[0].create_timestamp.replace(tzinfo=UTC) > connection.sync_every
 
 
 def _busy(instance: dg.DagsterInstance, connection: Connection, warehouse: Warehouse, now: datetime) -> str | None:
@@ -126,7 +78,3 @@ def _busy(instance: dg.DagsterInstance, connection: Connection, warehouse: Wareh
         dg.RunsFilter(tags={"connection": connection.name}, statuses=UNFINISHED), limit=1
     )
     return f"Run {waiting[0].dagster_run.run_id[:8]} is in progress" if waiting else None
-
-
-def _local(connection: Connection, moment: datetime) -> str:
-    return moment.astimezone(connection.zone).strftime("%Y-%m-%d %H:%M:%S")

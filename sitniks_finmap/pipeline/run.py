@@ -16,7 +16,7 @@ from sitniks_finmap.pipeline import identity, installation
 from sitniks_finmap.warehouse.last_runs import LastRun, record_ends, record_start
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
-LOCK_WAIT = 3600.0  # seconds; a delivery of a sensor takes at most 45 minutes by default
+LOCK_WAIT = 3600.0  # seconds; a delivery of the sensor takes at most 45 minutes by default
 
 
 class StepFailed(Exception):
