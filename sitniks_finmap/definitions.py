@@ -11,7 +11,8 @@ from sitniks_finmap.defs.housekeeping import housekeeping, housekeeping_schedule
 from sitniks_finmap.settings_files import Unreadable, load_env
 
 
-def build_defs() -> dg.Definitions:
+@dg.definitions
+def defs() -> dg.Definitions:
     """The definitions of every connection in connections.toml. Raises ConfigurationError for an unreadable file."""
     with suppress(Unreadable):  # Dagster has read it already, but takes a byte order mark for part of a name
         load_env()
@@ -26,6 +27,3 @@ def build_defs() -> dg.Definitions:
         *(connection_definitions(connection) for connection in right),
         *(wrong_definitions(one) for one in wrong),
     )
-
-
-defs = build_defs()

@@ -22,9 +22,9 @@ def load(project: Path, text: str | None = None) -> dg.Definitions:
     """The definitions of connections.toml as Dagster loads them, validated."""
     if text is not None:
         (project / "connections.toml").write_text(text, "utf-8")
-    from sitniks_finmap.definitions import build_defs  # importing it loads connections.toml
+    from sitniks_finmap.definitions import defs  # importing it loads connections.toml
 
-    definitions = build_defs()
+    definitions = defs()
     dg.Definitions.validate_loadable(definitions)
     return definitions
 

@@ -74,7 +74,7 @@ def test_the_commands_that_a_demo_prints_work_as_printed() -> None:
 SENSORS = """
 import dagster as dg
 from sitniks_finmap.definitions import defs
-repository = defs.get_repository_def()
+repository = defs().get_repository_def()
 with dg.DagsterInstance.get() as instance:
     for sensor in sorted(repository.sensor_defs, key=lambda sensor: sensor.name):
         if sensor.sensor_type is dg._core.definitions.sensor_definition.SensorType.STANDARD:

@@ -12,7 +12,7 @@ import pytest
 from sitniks_finmap.cli.commands import main
 from sitniks_finmap.connections import Connection, load_connections
 from sitniks_finmap.days import day_of
-from sitniks_finmap.definitions import build_defs
+from sitniks_finmap.definitions import defs
 from sitniks_finmap.settings_files import Unreadable, is_plain, load_env, read_text
 
 LEAST = 'start_date = 2025-01-15\nfinmap_account = "Каса"\n'
@@ -72,7 +72,7 @@ def test_dagster_too_gets_the_first_key_behind_a_mark(
     connect()
     monkeypatch.setenv("U1_SITNIKS_API_KEY", "")
     (project / ".env").write_bytes(codecs.BOM_UTF8 + b"U1_SITNIKS_API_KEY=sk_live_4f9c2e7ab1\n")
-    build_defs()
+    defs()
     assert os.environ["U1_SITNIKS_API_KEY"] == "sk_live_4f9c2e7ab1"
 
 

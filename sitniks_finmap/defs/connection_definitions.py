@@ -16,7 +16,7 @@ from sitniks_finmap.defs.assets.reconcile import reconcile_assets  # noqa: E402
 from sitniks_finmap.defs.assets.transform import transform_assets  # noqa: E402
 from sitniks_finmap.defs.checks import asset_checks  # noqa: E402
 from sitniks_finmap.defs.jobs import connection_jobs  # noqa: E402
-from sitniks_finmap.defs.resources import run_resource  # noqa: E402
+from sitniks_finmap.defs.resources import ConnectionResource  # noqa: E402
 from sitniks_finmap.defs.sensor import connection_sensor  # noqa: E402
 
 
@@ -34,7 +34,7 @@ def connection_definitions(connection: Connection, *, now: Clock = utc_now) -> d
         asset_checks=asset_checks(connection),
         jobs=jobs,
         sensors=[connection_sensor(connection, jobs, now=now)],
-        resources={connection.name: run_resource(connection)},
+        resources={connection.name: ConnectionResource(connection=connection.name)},
         executor=dg.in_process_executor,
     )
 

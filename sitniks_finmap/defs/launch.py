@@ -34,7 +34,7 @@ from sitniks_finmap.defs.alerts import failed_checks
 from sitniks_finmap.defs.connection_definitions import connection_definitions
 from sitniks_finmap.defs.housekeeping import report_killed_runs
 from sitniks_finmap.defs.jobs import range_tags
-from sitniks_finmap.defs.resources import WRONG_CONFIGURATION, run_resource
+from sitniks_finmap.defs.resources import WRONG_CONFIGURATION, ConnectionResource
 from sitniks_finmap.private_files import private_folder
 from sitniks_finmap.warehouse.store import open_warehouse
 
@@ -159,7 +159,11 @@ def _job(connection: Connection, name: str) -> dg.JobDefinition:
     """The job as the code location has it: there it knows the resources of all connections, and a snapshot that
     differs would make the UI warn before it re-executes a run.
     """
-    others = {one.name: run_resource(one) for one in load_connections()[0] if one.name != connection.name}
+    others = {
+        one.name: ConnectionResource(connection=one.name)
+        for one in load_connections()[0]
+        if one.name != connection.name
+    }
     return dg.Definitions.merge(connection_definitions(connection), dg.Definitions(resources=others)).resolve_job_def(
         name
     )

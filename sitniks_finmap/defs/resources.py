@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import dagster as dg
+from pydantic import Field
 
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.connections import ConfigurationError, Connection, choose
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.warehouse.store import open_warehouse
 
@@ -40,16 +41,20 @@ def told(step: AbstractContextManager[None]) -> Iterator[None]:
         raise dg.Failure(str(error), metadata=metadata, allow_retries=False) from error.__cause__
 
 
-def run_resource(connection: Connection) -> dg.ResourceDefinition:
-    """The Dagster resource of a connection: one for the whole run, so that the lock is held from its first step to
-    its last.
+class ConnectionResource(dg.ConfigurableResource[ConnectionRun]):
+    """The clients and the warehouse of a connection: one for the whole run, so that the lock is held from its first
+    step to its last.
     """
 
-    @dg.resource(description=f"The clients and the warehouse of {connection.name}, under its lock.")
-    def connection_run(context: dg.InitResourceContext) -> Iterator[ConnectionRun]:
+    connection: str = Field(description="The name of its table in connections.toml.")
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[ConnectionRun]:
+        try:
+            (connection,) = choose(self.connection)
+        except ConfigurationError as why:
+            raise dg.Failure(str(why), metadata={WRONG_CONFIGURATION: True}, allow_retries=False) from None
         run_id = context.run.run_id if context.run else None
         run = ConnectionRun(connection, open_warehouse(connection), run_id)
         with told(run.recorded(kind_of(context.run, connection))):
             yield run
-
-    return connection_run
