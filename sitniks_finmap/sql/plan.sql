@@ -64,7 +64,7 @@ with subjects as (
             max(generation) filter (coalesce(written, shown) is not null) as last_delivered,
             -- A replacement that was interrupted goes on under the key that it began with.
             max(generation) filter (
-                coalesce(written, shown) is null and state not in ('withdrawn', 'deleted', 'rolled_back')
+                coalesce(written, shown) is null and not is_out(state)
             ) as begun_generation
         from finmap_upload
         group by all
@@ -91,9 +91,9 @@ actions as (
     select
         *,
         case
-            when deleting = 'rollback' and state not in ('withdrawn', 'deleted', 'rolled_back') then 'rollback'
+            when deleting = 'rollback' and not is_out(state) then 'rollback'
             when wanted is null then if(
-                ever_read and state not in ('withdrawn', 'deleted', 'rolled_back')
+                ever_read and not is_out(state)
                     and (delivered or unsettled or deleting is not null),
                 'withdraw', null
             )
@@ -113,7 +113,7 @@ actions as (
 occasions as (
     select
         a.*,
-        action in ('create', 'recreate') and state in ('withdrawn', 'deleted', 'rolled_back') or action = 'replace' as anew,
+        action in ('create', 'recreate') and is_out(state) or action = 'replace' as anew,
         if(begun_generation > generation, begun_generation, last_generation + 1) as next_generation,
         list_intersect(list_distinct(changed || other_money), edited)
             || if(list_contains(edited, 'type') and len(changed) > 0, ['type'], []) as conflicts,
@@ -336,9 +336,9 @@ from (
     join current_uploads newer on newer.transaction_id = l.transaction_id and newer.generation > l.generation
     left join shown_operations f on f.external_id = l.external_id
     -- When the newer is taken out as well, the next look makes this one the operation again.
-    where newer.state not in ('withdrawn', 'deleted', 'rolled_back') and (
+    where not is_out(newer.state) and (
         f.content is not null
-        or l.state not in ('withdrawn', 'deleted', 'rolled_back') and coalesce(l.written, l.shown) is not null
+        or not is_out(l.state) and coalesce(l.written, l.shown) is not null
     )
 ) e
 left join decisions d on d.transaction_id = e.transaction_id and d.action = 'withdraw' and d.occasion = e.occasion;

@@ -233,6 +233,19 @@ comment on column rejected_transactions.settlement_account_id is 'Sitniks'' ID o
 comment on column rejected_transactions.settlement_account is 'Its title, or its ID where it has none.';
 comment on column rejected_transactions.mapped_by is 'The settlement account in the connection''s settings that decides the Finmap account; null: the default one.';
 
+-- What an operation says, on either side, as one value: what is wanted, was written, is shown or was intended.
+create type content as struct(
+    "type" varchar,
+    amount decimal(18, 2),
+    occurred_at timestamptz,
+    account varchar,
+    category varchar,
+    tag varchar,
+    "comment" varchar,
+    project varchar,
+    counterparty varchar
+);
+
 create table finmap_upload (
     external_id varchar primary key,
     transaction_id varchar not null,
@@ -241,14 +254,14 @@ create table finmap_upload (
     state varchar not null check (
         state in ('sent', 'verified', 'failed', 'refused', 'withdrawn', 'deleted', 'rolled_back')
     ),
-    written struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
-    shown struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    written content,
+    shown content,
     unseen varchar[] not null default [],
-    intents struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar)[] not null default [],
+    intents content[] not null default [],
     deleting varchar,
     deleting_at timestamptz,
-    refused struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
-    carried struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    refused content,
+    carried content,
     owed varchar[] not null default [],
     attempts integer not null default 0,
     last_error varchar,
@@ -406,8 +419,8 @@ create table tasks (
     external_id varchar not null,
     generation integer not null,
     day date not null,
-    wanted struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
-    theirs struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    wanted content,
+    theirs content,
     edited varchar[] not null,
     occasion varchar,
     known_as varchar,

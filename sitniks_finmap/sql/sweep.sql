@@ -8,7 +8,7 @@ from (
     where coalesce(begun.written, begun.shown) is null
         and begun.state in ('failed', 'refused')
         and coalesce(lives.written, lives.shown) is not null
-        and lives.state not in ('withdrawn', 'deleted', 'rolled_back')
+        and not is_out(lives.state)
         and lives.deleting is null
         and lives.missing_since is null
 ) void

@@ -1,6 +1,17 @@
 -- What the tables are read through; made anew whenever the schema version rises.
 -- Macros say `case` and never `if(…)`: DuckDB 2 stores that as a function, which older versions do not have.
 
+-- Whether an operation in this state is taken out of Finmap.
+create or replace macro is_out(state) as state in ('withdrawn', 'deleted', 'rolled_back');
+
+-- What an operation says as one value, of the type `content`.
+create or replace macro content_of(
+    type, amount, occurred_at, account, category, tag, comment, project, counterparty
+) as struct_pack(
+    "type" := type, amount := amount, occurred_at := occurred_at, account := account, category := category,
+    tag := tag, "comment" := comment, project := project, counterparty := counterparty
+);
+
 -- One row is the operation of one transaction in the ledger: the highest generation that Finmap had and that is not
 -- taken out, for a person may put an older one back in place of a newer. Else the highest that is still to be created,
 -- or the last that Finmap had: a generation that never came to be says nothing about one that did.
@@ -12,9 +23,9 @@ join (
         transaction_id,
         coalesce(
             max(generation) filter (
-                state not in ('withdrawn', 'deleted', 'rolled_back') and coalesce(written, shown) is not null
+                not is_out(state) and coalesce(written, shown) is not null
             ),
-            max(generation) filter (state not in ('withdrawn', 'deleted', 'rolled_back')),
+            max(generation) filter (not is_out(state)),
             max(generation) filter (coalesce(written, shown) is not null),
             max(generation)
         ) as generation
@@ -39,9 +50,8 @@ join (select order_id, max(version) as version from raw_sitniks_orders group by 
 create or replace view wanted_operations as
 select
     transaction_id, external_id, day,
-    struct_pack(
-        "type" := type, amount := amount, occurred_at := occurred_at, account := account, category := category,
-        tag := tag, "comment" := comment, project := null::varchar, counterparty := null::varchar
+    content_of(
+        type, amount, occurred_at, account, category, tag, comment, null::varchar, null::varchar
     ) as content
 from operations;
 
@@ -49,9 +59,8 @@ from operations;
 create or replace view shown_operations as
 select
     external_id,
-    arg_max(struct_pack(
-        "type" := type, amount := amount, occurred_at := occurred_at, account := account, category := category,
-        tag := tag, "comment" := comment, project := project, counterparty := counterparty
+    arg_max(content_of(
+        type, amount, occurred_at, account, category, tag, comment, project, counterparty
     ), read_at) as content
 from finmap_operations
 group by all;

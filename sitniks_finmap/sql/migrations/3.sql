@@ -7,6 +7,19 @@ insert into caught_up
 select max(day) from finmap_upload where state = 'dismissed' and sent_at is null having count(*) > 0;
 delete from finmap_upload where state = 'dismissed' and sent_at is null;
 
+-- What an operation says, on either side, as one value: what is wanted, was written, is shown or was intended.
+create type content as struct(
+    "type" varchar,
+    amount decimal(18, 2),
+    occurred_at timestamptz,
+    account varchar,
+    category varchar,
+    tag varchar,
+    "comment" varchar,
+    project varchar,
+    counterparty varchar
+);
+
 alter table finmap_upload rename to finmap_upload_2;
 create table finmap_upload (
     external_id varchar primary key,
@@ -16,14 +29,14 @@ create table finmap_upload (
     state varchar not null check (
         state in ('sent', 'verified', 'failed', 'refused', 'withdrawn', 'deleted', 'rolled_back')
     ),
-    written struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
-    shown struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    written content,
+    shown content,
     unseen varchar[] not null default [],
-    intents struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar)[] not null default [],
+    intents content[] not null default [],
     deleting varchar,
     deleting_at timestamptz,
-    refused struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
-    carried struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    refused content,
+    carried content,
     owed varchar[] not null default [],
     attempts integer not null default 0,
     last_error varchar,
@@ -60,24 +73,23 @@ comment on column finmap_upload.looked_at is 'When it was last looked for in Fin
 comment on column finmap_upload.missing_since is 'When a look did not show it for the first time; null while it is shown. One look is no proof.';
 comment on column finmap_upload.run_id is 'Dagster run of the last attempt.';
 
+-- Version 2 knew of no projects and no counterparties.
+create temp macro known_content(type, amount, occurred_at, account, category, tag, comment) as struct_pack(
+    "type" := type, amount := amount, occurred_at := occurred_at, account := account, category := category,
+    tag := tag, "comment" := comment, project := null::varchar, counterparty := null::varchar
+);
 
 insert into finmap_upload by name
 with known as (
     select
         *,
-        struct_pack(
-            type := type, amount := amount, occurred_at := occurred_at, account := account, category := category,
-            tag := tag, comment := comment, project := null::varchar, counterparty := null::varchar
-        ) as content
+        known_content(type, amount, occurred_at, account, category, tag, comment) as content
     from finmap_upload_2
 ),
 seen as (
     select
         external_id,
-        any_value(struct_pack(
-            type := type, amount := amount, occurred_at := occurred_at, account := account, category := category,
-            tag := tag, comment := comment, project := null::varchar, counterparty := null::varchar
-        )) as content
+        any_value(known_content(type, amount, occurred_at, account, category, tag, comment)) as content
     from finmap_operations group by all
 )
 select
@@ -89,19 +101,18 @@ select
         when k.sent_at is null or (k.verified_at is null and k.applied_at is null) then null
         when k.rebuilt then coalesce(s.content, k.content)
         when s.content is null then k.content
-        else struct_pack(
-            type := k.type, amount := k.amount, occurred_at := k.occurred_at, account := k.account,
-            category := if(k.category is null and not list_contains(k.kept_fields, 'category'), s.content.category, k.category),
-            tag := if(list_contains(k.kept_fields, 'tag'), '', s.content.tag),
-            comment := k.comment, project := null::varchar, counterparty := null::varchar
+        else known_content(
+            k.type, k.amount, k.occurred_at, k.account,
+            if(k.category is null and not list_contains(k.kept_fields, 'category'), s.content.category, k.category),
+            if(list_contains(k.kept_fields, 'tag'), '', s.content.tag),
+            k.comment
         )
     end as shown,
     if(k.state = 'sent' and k.applied_at is null and k.verified_at is null, ['type', 'amount', 'occurred_at', 'account', 'category', 'tag', 'comment', 'project', 'counterparty'], []) as unseen,
     case
-        when k.writing is not null then [struct_pack(
-            type := k.type, amount := k.writing.amount, occurred_at := k.writing.occurred_at,
-            account := k.writing.account, category := k.writing.category, tag := k.writing.tag,
-            comment := k.writing.comment, project := null::varchar, counterparty := null::varchar
+        when k.writing is not null then [known_content(
+            k.type, k.writing.amount, k.writing.occurred_at, k.writing.account, k.writing.category, k.writing.tag,
+            k.writing.comment
         )]
         when k.sent_at is null and k.state = 'failed' then [k.content]
         else []
@@ -114,6 +125,7 @@ select
 from known k
 left join seen s using (external_id);
 drop table finmap_upload_2;
+drop macro temp.known_content;
 
 alter table finmap_operations add column project varchar;
 comment on column finmap_operations.project is 'IDs of the projects, joined by commas.';
@@ -162,8 +174,8 @@ create table tasks (
     external_id varchar not null,
     generation integer not null,
     day date not null,
-    wanted struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
-    theirs struct("type" varchar, amount decimal(18, 2), occurred_at timestamptz, account varchar, category varchar, tag varchar, "comment" varchar, project varchar, counterparty varchar),
+    wanted content,
+    theirs content,
     edited varchar[] not null,
     occasion varchar,
     known_as varchar,
