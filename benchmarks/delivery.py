@@ -13,6 +13,7 @@ import requests
 from sitniks_finmap.clients.finmap import ACCOUNT_FIELD
 from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.pipeline.directory import keep_directory, read_directory
+from sitniks_finmap.pipeline.ledger import State
 from sitniks_finmap.pipeline.reading import store
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive
@@ -79,7 +80,7 @@ def ours(served: Served, folder: Path, shop: str, rate: float = 0.0) -> Effort:
     """Delivers the transactions of "demo" into the Finmap of `shop`."""
     run = ready(served, folder, shop, rate)
     courier = Courier(run.warehouse, run.finmap, retry_every=run.connection.retry_every, run_id=run.run_id)
-    return measure(lambda: courier.deliver(FIRST_DAY, LAST_DAY).states.get("sent", 0))
+    return measure(lambda: courier.deliver(FIRST_DAY, LAST_DAY).states.get(State.SENT, 0))
 
 
 def ready(served: Served, folder: Path, shop: str, rate: float = 0.0) -> ConnectionRun:

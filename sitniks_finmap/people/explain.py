@@ -6,6 +6,7 @@ from rich.markup import escape
 from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.figures import counted, money
 from sitniks_finmap.pipeline.ledger import OUT
+from sitniks_finmap.pipeline.plan import Standing
 from sitniks_finmap.pipeline.run import ConnectionRun
 
 
@@ -71,7 +72,7 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
     for kind, explained, detail in found["differences"]:
         out.print(f"  {kind}{'' if explained else ' [red](unexplained)[/]'}: {escape(detail or '')}")
     for action, standing, why, due in planned:
-        when = f", not before {due}" if due and standing == "go" else ""
+        when = f", not before {due}" if due and standing == Standing.GO else ""
         out.print(f"  planned: {action}, {standing}{when}{f' ({escape(why)})' if why else ''}")
     if not found["differences"] and not planned:
         out.print("  none")

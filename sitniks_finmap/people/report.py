@@ -11,6 +11,7 @@ from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted, money
 from sitniks_finmap.people.summary import Sums
 from sitniks_finmap.pipeline.decisions import Change, RolledBack, note_shown
+from sitniks_finmap.pipeline.plan import Action, Standing
 from sitniks_finmap.warehouse.store import open_warehouse
 
 SHOWN = 50
@@ -26,11 +27,11 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         ).fetchall()
         total = sum(count for *_, count, _ in sums)
         rejected = con.execute(f"select reason, count(*) {REJECTED} group by all order by 2 desc, 1", days).fetchall()
-        waiting = sum(count for standing, *_, count, _ in sums if standing == "pending")
+        waiting = sum(count for standing, *_, count, _ in sums if standing == Standing.PENDING)
         # Whatever waits for a person is shown: `approve --yes` takes what was.
         rows = con.execute(f"{PLAN_ROWS} limit $1", [max(SHOWN, waiting)]).fetchall()
         note_shown(con, utc_now())
-    going = sum(count for standing, action, _, count, _ in sums if standing == "go" and action != "verify")
+    going = sum(count for standing, action, _, count, _ in sums if standing == Standing.GO and action != Action.VERIFY)
     out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {going:,} to write")
     for standing, action, type, count, amount in sums:
         out.print(f"  {STANDING[standing]}{action} {count:,} {type}, {money(amount)}")
@@ -45,11 +46,9 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         for field, *values in changes:
             before, after = (money(Decimal(one)) if one and field == "amount" else one or "–" for one in values)
             out.print(f"      {field}: {escape(before)} → {escape(after)}")
-        if standing != "go":
-            hint = OTHERS.get(kind, "").partition("; ")[2]
-            out.print(
-                f"      [yellow]{standing}: {escape(why)}{f'; {hint}' if hint and standing == 'pending' else ''}[/]"
-            )
+        if standing != Standing.GO:
+            hint = OTHERS.get(kind, "").partition("; ")[2] if standing == Standing.PENDING else ""
+            out.print(f"      [yellow]{standing}: {escape(why)}{f'; {hint}' if hint else ''}[/]")
     if total > len(rows):
         out.print(f"  … and {total - len(rows):,} more; --json has them all")
 
@@ -114,17 +113,17 @@ OTHERS = {
 
 def print_rollback(out: Console, connection: Connection, planned: list[RolledBack]) -> bool:
     """Shows what a rollback would delete; whether there is anything."""
-    going = [one for one in planned if one.standing == "go"]
+    going = [one for one in planned if one.standing is Standing.GO]
     out.print(f"[bold]{connection.name}[/]: {counted(len(going), 'operation')} would be deleted in Finmap")
     for one in planned[:SHOWN]:
-        note = "" if one.standing == "go" else f"  [yellow]left: {one.why}, use --force[/]"
+        note = "" if one.standing is Standing.GO else f"  [yellow]left: {one.why}, use --force[/]"
         out.print(f"  {one.day} {one.type:<7} {money(one.amount):>12}  [dim]{escape(one.external_id)}[/]{note}")
     if len(planned) > SHOWN:
         out.print(f"  … and {len(planned) - SHOWN:,} more")
     return bool(going)
 
 
-STANDING = {"go": "", "pending": "[yellow]pending[/] ", "kept": "[dim]kept[/] "}
+STANDING = {Standing.GO: "", Standing.PENDING: "[yellow]pending[/] ", Standing.KEPT: "[dim]kept[/] "}
 # What a sync of these days would do, and all that is pending: that is about no day.
 PREVIEWED = """
     create or replace temp table previewed as

@@ -18,6 +18,7 @@ from sitniks_finmap.pipeline.ledger import (
     look,
     not_shown,
 )
+from sitniks_finmap.pipeline.plan import CREATIONS, DELETIONS, Action
 
 MONEY = ("amount", "account", "occurred_at")
 REFUSED_AGAIN = timedelta(days=1)  # a closed period is opened, a right is given: what was refused is tried once a day
@@ -27,7 +28,7 @@ REFUSED_AGAIN = timedelta(days=1)  # a closed period is opened, a right is given
 class Task:
     """One row of the plan that is carried out."""
 
-    action: str
+    action: Action
     approved: bool
     transaction_id: str
     external_id: str
@@ -80,8 +81,9 @@ class Applier:
         if self.key_refused:  # to another request of this delivery: no further one is sent
             raise self.key_refused
         steps = {
-            "create": self._create, "recreate": self._create, "verify": self._update, "update": self._update,
-            "withdraw": self._withdraw, "rollback": self._withdraw, "replace": self._replace,
+            Action.CREATE: self._create, Action.RECREATE: self._create,
+            Action.VERIFY: self._update, Action.UPDATE: self._update,
+            Action.WITHDRAW: self._withdraw, Action.ROLLBACK: self._withdraw, Action.REPLACE: self._replace,
         }  # fmt: skip
         result = Result([])
         try:
@@ -92,7 +94,7 @@ class Applier:
                 if not result.writes:
                     raise  # nothing was done: the task is as it was
             # Of a creation the generation before stays as it is.
-            before = self._new(task) if task.action in ("create", "recreate") else self._before(task)
+            before = self._new(task) if task.action in CREATIONS else self._before(task)
             if result.writes:
                 ended = [self._failed(before, task, f"the outcome is unknown: {error}")]
             else:  # nothing was sent: nothing of it is ours afterwards
@@ -337,12 +339,12 @@ class Applier:
         entry = replace(look(entry, found.content, self.now(), self._tag), attempts=entry.attempts + 1)
         edited = _edited(entry, found.content)
         approved = task.approved and not self._edited_since(task, entry, found.content, edited)
-        only_labels = task.action == "replace" and set(edited) <= set(PEOPLES_FIELDS)
+        only_labels = task.action is Action.REPLACE and set(edited) <= set(PEOPLES_FIELDS)
         if edited and not approved and not only_labels:
             seen.append(found)
             return [replace(entry, deleting=None, last_error=f"a person changed {', '.join(edited)} in Finmap")]
         carried = carried_over(entry, found.content)
-        if task.action == "replace" and carried != entry.carried:
+        if task.action is Action.REPLACE and carried != entry.carried:
             # What is carried over is written down before anything is deleted: a kill must not lose it.
             seen.append(found)
             return [replace(entry, deleting=None, last_error="a person has just changed it; the next run replaces it")]
@@ -369,7 +371,7 @@ class Applier:
         never_seen = not (entry.verified_at or entry.applied_at) and entry.delivered
         may_come = never_seen and entry.sent_at is not None and now - entry.sent_at < DELETED_AFTER
         if (answered or twice) and not may_come:
-            ends_as = State.ROLLED_BACK if _deletion(entry, task) == "rollback" else State.WITHDRAWN
+            ends_as = State.ROLLED_BACK if _deletion(entry, task) is Action.ROLLBACK else State.WITHDRAWN
             return replace(
                 entry, state=ends_as, deleting=None, deleting_at=None, intents=[], unseen=[], refused=None,
                 next_attempt_at=None, last_error=None, looked_at=now,
@@ -402,14 +404,14 @@ class Applier:
             if found := self.finmap.details(entry.external_id):
                 seen.append(found)
                 return [look(entry, found.content, self.now(), self._tag)]
-            own = replace(task, action="create", external_id=entry.external_id, generation=entry.generation)
+            own = replace(task, action=Action.CREATE, external_id=entry.external_id, generation=entry.generation)
             return self._create(own, writes, seen)
         if not entry.deleting and self.finmap.details(entry.external_id) is None:
             return [self._missing(entry)]
         (old,) = self._withdraw(task, writes, seen)
         if old.state is not State.WITHDRAWN:
             return [old]
-        anew = replace(task, action="create", entry=old)
+        anew = replace(task, action=Action.CREATE, entry=old)
         try:
             return [old, *self._create(anew, writes, seen)]
         except ApiError as error:  # what became of the first half is known, and kept
@@ -469,10 +471,10 @@ class Applier:
 
     def _failed(self, entry: Entry, task: Task, why: str | None) -> Entry:
         """Whatever was begun may have been carried out: the next look tells."""
-        if task.action in ("create", "recreate", "update", "verify") and task.wanted:
+        if task.action not in DELETIONS and task.wanted:
             creating = entry.intents and not entry.delivered  # what was sent last is known already
             entry = entry if creating else replace(entry, intents=_with(entry.intents, task.wanted))
-        elif task.action in ("withdraw", "replace", "rollback"):
+        elif task.action in DELETIONS:
             entry = self._begun(entry, task)
         return self._retry(entry, why, self.retry_every, State.FAILED)
 
@@ -511,9 +513,9 @@ class Applier:
         return self.tags.get(label, label) if label else None
 
 
-def _deletion(entry: Entry, task: Task) -> str:
+def _deletion(entry: Entry, task: Task) -> Action:
     """Which deletion is going on: the one that was begun, unless a person rolls it back meanwhile."""
-    return task.action if task.action == "rollback" else entry.deleting or task.action
+    return task.action if task.action is Action.ROLLBACK else entry.deleting or task.action
 
 
 def _edited(entry: Entry, theirs: Content) -> list[str]:

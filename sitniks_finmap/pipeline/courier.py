@@ -15,6 +15,7 @@ from sitniks_finmap.content import content_of
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.pipeline.apply import Applier, Result, Task, carried_over
 from sitniks_finmap.pipeline.ledger import State, entry_of, keep_entries
+from sitniks_finmap.pipeline.plan import Action
 from sitniks_finmap.progress import Progress
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows
@@ -33,7 +34,7 @@ class Delivery:
     """What a delivery did, in numbers of operations."""
 
     planned: int = 0
-    states: dict[str, int] = field(default_factory=dict)  # state in the ledger → how many ended in it
+    states: dict[State, int] = field(default_factory=dict)  # state in the ledger → how many ended in it
     writes: int = 0
 
     @property
@@ -249,7 +250,7 @@ class Tasks:
 
 def keep_carried(con: duckdb.DuckDBPyConnection, task: Task) -> Task:
     """Writes down what a person set on an operation that is to be replaced, before it is deleted."""
-    if task.action != "replace" or task.entry is None or task.theirs is None:
+    if task.action is not Action.REPLACE or task.entry is None or task.theirs is None:
         return task
     carried = carried_over(task.entry, task.theirs)
     if carried != task.entry.carried:
@@ -277,8 +278,8 @@ def _task(
 ) -> Task:  # fmt: skip
     known = entry_of(entry) if entry else None
     return Task(
-        action, approved, transaction_id, external_id, generation, day, content_of(wanted), content_of(theirs), edited,
-        occasion, others, known,
+        Action(action), approved, transaction_id, external_id, generation, day, content_of(wanted),
+        content_of(theirs), edited, occasion, others, known,
     )  # fmt: skip
 
 

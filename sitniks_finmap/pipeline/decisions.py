@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from sitniks_finmap.pipeline.courier import Courier, Delivery
+from sitniks_finmap.pipeline.plan import Action, Standing
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows
@@ -19,8 +20,8 @@ class Change:
     """One planned change that a person may decide about."""
 
     transaction_id: str
-    action: str
-    standing: str
+    action: Action
+    standing: Standing
     kind: str | None
     why: str | None
     day: date
@@ -71,7 +72,7 @@ def pending(
             "dismissed": decision == "dismiss" and transaction is not None,
         },
     ).fetchall()
-    return [Change(*row) for row in rows]
+    return [Change(id, Action(action), Standing(standing), *rest) for id, action, standing, *rest in rows]
 
 
 def decide(warehouse: Warehouse, decision: str, now: datetime, **which: Any) -> int:
@@ -147,7 +148,7 @@ def _skipped(con: duckdb.DuckDBPyConnection) -> int:
 class RolledBack:
     """One operation that a rollback would take out of Finmap, or leaves because a person edited it."""
 
-    standing: str
+    standing: Standing
     why: str | None
     day: date
     type: str
@@ -170,7 +171,7 @@ def plan_rollback(
     which = {"run_id": run_id, "first_day": first_day, "last_day": last_day, "force": force}
     columns = "standing, why, day, type, amount, external_id, $force, theirs, edited"
     rows = con.execute(f"select {columns} from ({sql('rollback')}) order by position", which).fetchall()
-    return [RolledBack(*row) for row in rows]
+    return [RolledBack(Standing(standing), *rest) for standing, *rest in rows]
 
 
 def fill_rollback(con: duckdb.DuckDBPyConnection, planned: list[RolledBack]) -> None:
@@ -184,7 +185,7 @@ def fill_rollback(con: duckdb.DuckDBPyConnection, planned: list[RolledBack]) -> 
             select transaction_id from finmap_upload where list_contains($1::varchar[], external_id)
         )
         """,
-        [[one.external_id for one in planned if one.standing == "go"]],
+        [[one.external_id for one in planned if one.standing is Standing.GO]],
     )
     con.execute(
         """
@@ -198,7 +199,7 @@ def fill_rollback(con: duckdb.DuckDBPyConnection, planned: list[RolledBack]) -> 
         """,
         {
             "force": any(one.forced for one in planned),
-            "keys": [one.external_id for one in planned if one.standing == "go"],
+            "keys": [one.external_id for one in planned if one.standing is Standing.GO],
         },
     )
     for one in planned:

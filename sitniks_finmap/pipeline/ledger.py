@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, TagId, as_shown, content_of, spelled_alike
+from sitniks_finmap.pipeline.plan import Action
 
 LOOK_AGAIN = timedelta(minutes=10)  # what Finmap stored, or is deleting, is looked for after this
 DELETED_AFTER = timedelta(hours=2)  # between the two looks that make an absence a deletion by a person
@@ -44,7 +45,7 @@ class Entry:
     shown: Content | None = None
     unseen: list[str] = field(default_factory=list)
     intents: list[Content] = field(default_factory=list)
-    deleting: str | None = None
+    deleting: Action | None = None
     deleting_at: datetime | None = None
     refused: Content | None = None
     carried: Content | None = None
@@ -74,6 +75,7 @@ def entry_of(row: dict[str, Any]) -> Entry:
     entry |= {name: content_of(entry[name]) for name in CONTENTS}
     entry["intents"] = [Content(**one) for one in entry["intents"]]
     entry["state"] = State(entry["state"])
+    entry["deleting"] = Action(entry["deleting"]) if entry["deleting"] else None
     return Entry(**entry)
 
 
