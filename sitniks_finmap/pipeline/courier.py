@@ -4,8 +4,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import duckdb
 
@@ -59,22 +60,12 @@ def take_tasks(
     What no longer has an occasion (decisions, holds) is forgotten first. `every_failed` takes up failed and refused
     operations that are not due yet as well.
     """
-    con.execute(
-        """
-        insert into held_import
-        select $1::timestamptz from settings
-        where first_import = 'review' and not exists (from held_import)
-            and not exists (from finmap_upload where state <> 'rolled_back')
-        """,
-        [now],
-    )
+    con.execute(sql("hold_first_import"), {"now": now})
     con.execute(sql("adopt"))
     con.execute("create or replace temp table planned as from plan")
     con.execute(sql("sweep"))
-    days = {"first_day": first_day, "last_day": last_day}
-    delete, fill, *_ = sql("tasks").split(";\n")
-    con.execute(delete)
-    con.execute(fill, days | {"now": now, "every_failed": every_failed})
+    con.execute("delete from tasks")
+    con.execute(sql("tasks"), {"first_day": first_day, "last_day": last_day, "now": now, "every_failed": every_failed})
     con.execute("drop table planned")
     return _count(con)
 
@@ -119,7 +110,7 @@ class Courier:
         """Carries out the table `tasks` until the deadline (monotonic). Raises as `deliver`."""
         with self.warehouse.transaction() as con:
             delivery = Delivery(_count(con))
-            labels = con.execute(LABELS).fetchall()
+            labels = con.execute(sql("task_labels")).fetchall()
         tags, missing_tags = self._tags(dict(labels))
         applier = Applier(
             self.finmap, tags, missing_tags, retry_every=self.retry_every, run_id=self.run_id, now=self.now
@@ -229,13 +220,11 @@ class Tasks:
         if task or self.exhausted:
             return task
         with self.warehouse.transaction() as con:
-            rows = con.execute(TASKS, [self.position, CHUNK]).fetchall()
-            upto = rows[-1][0] if rows else self.position
-            for step in sql("begin").split(";\n\n"):
-                names = {"after": self.position, "upto": upto, "now": self.now()}
-                con.execute(step, {name: value for name, value in names.items() if f"${name}" in step})
-            self.chunk = iter([keep_carried(con, _task(*row[1:])) for row in rows])
-        self.position = upto
+            con.execute(sql("begun"), {"after": self.position, "most": CHUNK, "now": self.now()})
+            con.execute(sql("begin"))
+            rows = [row for (row,) in con.execute("select b from begun b order by position").fetchall()]
+            self.chunk = iter([keep_carried(con, _task(row)) for row in rows])
+        self.position = rows[-1]["position"] if rows else self.position
         self.exhausted = len(rows) < CHUNK
         return next(self.chunk, None)
 
@@ -264,47 +253,15 @@ def keep_carried(con: duckdb.DuckDBPyConnection, task: Task) -> Task:
 def forget_begun(con: duckdb.DuckDBPyConnection, tasks: list[Task]) -> None:
     """Takes out the entries of creations that were written down as begun and never sent."""
     fresh = [t.external_id for t in tasks if t.entry is None or t.entry.external_id != t.external_id]
-    con.execute(
-        "delete from finmap_upload "
-        "where list_contains($1::varchar[], external_id) and state = 'failed' and attempts = 0",
-        [fresh],
-    )
+    con.execute(sql("forget_begun"), {"external_ids": fresh})
 
 
-def _task(
-    action: str, approved: bool, transaction_id: str, external_id: str, generation: int, day: date,
-    wanted: dict | None, theirs: dict | None, edited: list[str], occasion: str | None, others: list[str],
-    entry: dict | None,
-) -> Task:  # fmt: skip
-    known = entry_of(entry) if entry else None
-    return Task(
-        Action(action), approved, transaction_id, external_id, generation, day, content_of(wanted),
-        content_of(theirs), edited, occasion, others, known,
-    )  # fmt: skip
-
-
-TASKS = """
-    select
-        t.position, t.action, t.approved, t.transaction_id, t.external_id, t.generation, t.day, t.wanted, t.theirs,
-        t.edited, t.occasion, t.others,
-        if(l.external_id is null, null, l) as entry
-    from tasks t
-    left join finmap_upload l on l.external_id = t.known_as
-    where t.position > $1
-    order by t.position limit $2
-"""
-LABELS = """
-    select tag, bool_or(wanted)
-    from (
-        select wanted.tag as tag, action not in ('withdraw', 'rollback') as wanted from tasks
-        union all
-        select l.written.tag, false from tasks t join finmap_upload l on l.external_id = t.known_as
-        union all
-        select unnest(l.intents).tag, false from tasks t join finmap_upload l on l.external_id = t.known_as
-    )
-    where tag is not null
-    group by all
-"""
+def _task(row: dict[str, Any]) -> Task:
+    """A task from a row of `begun` (sql/begun.sql)."""
+    task: dict[str, Any] = {one.name: row[one.name] for one in fields(Task)}
+    task |= {"action": Action(row["action"]), "wanted": content_of(row["wanted"]), "theirs": content_of(row["theirs"])}
+    task["entry"] = entry_of(row["entry"]) if row["entry"] else None
+    return Task(**task)
 
 
 def _is_done(result: Result) -> bool:

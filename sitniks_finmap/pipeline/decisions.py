@@ -48,29 +48,8 @@ def pending(
     as long as nothing was carried out.
     """
     rows = con.execute(
-        f"""
-        select {", ".join(Change.__dataclass_fields__)}
-        from plan
-        left join decisions d using (transaction_id, action, occasion)
-        where (
-                standing = 'pending'
-                or (standing = 'kept' and action = 'recreate' and $transaction::varchar is not null)
-                or (d.decision <> $decision and $transaction::varchar is not null)
-            )
-            and ($day::date is null or day = $day::date)
-            and ($transaction::varchar is null or $transaction in (transaction_id, external_id, known_as))
-            and (kind is distinct from 'conflict' or $conflicts or $decision = 'dismiss' or $transaction is not null)
-            and (action = 'recreate') = ($recreate or (action = 'recreate' and $dismissed))
-        order by day desc, transaction_id
-        """,
-        {
-            "decision": decision,
-            "day": day,
-            "transaction": transaction,
-            "recreate": recreate,
-            "conflicts": conflicts,
-            "dismissed": decision == "dismiss" and transaction is not None,
-        },
+        sql("pending_changes"),
+        {"decision": decision, "day": day, "transaction": transaction, "recreate": recreate, "conflicts": conflicts},
     ).fetchall()
     return [Change(id, Action(action), Standing(standing), *rest) for id, action, standing, *rest in rows]
 
@@ -101,11 +80,7 @@ def keep_decisions(con: duckdb.DuckDBPyConnection, changes: list[Change], decisi
 def note_shown(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
     """Writes down that a person was shown all that is pending: `approve --yes` takes that, and nothing newer."""
     con.execute("delete from shown_changes")
-    con.execute(
-        "insert into shown_changes select distinct transaction_id, action, occasion, $1 from plan "
-        "where standing = 'pending' or action = 'recreate'",
-        [now],
-    )
+    con.execute(sql("shown_changes"), {"now": now})
 
 
 def only_shown(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> list[Change]:
@@ -169,39 +144,20 @@ def plan_rollback(
 ) -> list[RolledBack]:
     """What a rollback would take out; writes nothing."""
     which = {"run_id": run_id, "first_day": first_day, "last_day": last_day, "force": force}
-    columns = "standing, why, day, type, amount, external_id, $force, theirs, edited"
-    rows = con.execute(f"select {columns} from ({sql('rollback')}) order by position", which).fetchall()
+    rows = con.execute(sql("rollback"), which).fetchall()
     return [RolledBack(Standing(standing), *rest) for standing, *rest in rows]
 
 
 def fill_rollback(con: duckdb.DuckDBPyConnection, planned: list[RolledBack]) -> None:
     """Makes `tasks` of a rollback that a person confirmed."""
-    con.execute("delete from tasks")
-    # What was begun in place of them and never came to be goes with them.
     con.execute(
-        """
-        update finmap_upload set state = 'rolled_back', intents = []
-        where coalesce(written, shown) is null and transaction_id in (
-            select transaction_id from finmap_upload where list_contains($1::varchar[], external_id)
-        )
-        """,
-        [[one.external_id for one in planned if one.standing is Standing.GO]],
-    )
-    con.execute(
-        """
-        insert into tasks by name
-        select
-            row_number() over (order by shown.occurred_at desc, external_id) as position,
-            'rollback' as action, $force as approved, transaction_id, external_id, generation, day,
-            null as wanted, null as theirs, [] as edited, null as occasion, external_id as known_as, [] as others
-        from finmap_upload
-        where list_contains($keys::varchar[], external_id)
-        """,
+        "create or replace temp table confirmed as select unnest($keys::varchar[]) as external_id, $forced as forced",
         {
-            "force": any(one.forced for one in planned),
             "keys": [one.external_id for one in planned if one.standing is Standing.GO],
+            "forced": any(one.forced for one in planned),
         },
     )
+    con.execute(sql("rollback_tasks"))
     for one in planned:
         if one.edited:
             con.execute(

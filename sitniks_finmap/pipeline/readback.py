@@ -40,7 +40,8 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
             con.execute("delete from finmap_operations where occurred_at between $1 and $2", [*window(run, *span)])
         keep_seen(con, operations, now)
         adopt(con, run, operations, now)
-        hidden = [key for (key,) in con.execute(HIDDEN, [first_day, last_day, now, LOOK_UPS]).fetchall()]
+        which = {"first_day": first_day, "last_day": last_day, "now": now, "most": LOOK_UPS}
+        hidden = [key for (key,) in con.execute(sql("hidden"), which).fetchall()]
     failpoint("read_back_committed")
     found = {external_id: run.finmap.details(external_id) for external_id in hidden}
     with run.warehouse.transaction() as con:
@@ -55,61 +56,22 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
 
 def take_in(con: duckdb.DuckDBPyConnection, gone: list[str], now: datetime) -> None:
     """Brings the ledger in line with what was shown at `now`, and with what was looked for and not shown."""
-    con.execute(UNCHANGED, [now])
-    rows = con.execute(CHANGED, [now]).fetchall()
+    con.execute(sql("seen_unchanged"), {"now": now})
+    rows = con.execute(sql("seen_changed"), {"now": now}).fetchall()
     entries = []
     for ledger, theirs in rows:
         entry = entry_of(ledger)
         if entry.state is not State.REFUSED or entry.delivered:
             entries.append(look(entry, Content(**theirs), now, lambda label: label, late=False))
-    missing = con.execute(
-        "select l from finmap_upload l where list_contains($1::varchar[], external_id)", [gone]
-    ).fetchall()
-    entries += [not_shown(entry_of(ledger), now) for (ledger,) in missing]
+    missing = con.execute("select l from finmap_upload l where list_contains($1::varchar[], external_id)", [gone])
+    entries += [not_shown(entry_of(ledger), now) for (ledger,) in missing.fetchall()]
     keep_entries(con, entries)
-
-
-# What was shown just as it was at the last look.
-UNCHANGED = """
-    update finmap_upload set verified_at = $1, looked_at = $1
-    from finmap_operations f
-    where f.external_id = finmap_upload.external_id and f.read_at = $1
-        and finmap_upload.state = 'verified' and finmap_upload.missing_since is null
-"""
-CHANGED = """
-    select l, f.content
-    from finmap_upload l
-    join shown_operations f using (external_id)
-    semi join (from finmap_operations where read_at = $1) r on r.external_id = l.external_id
-    where l.state <> 'verified' or l.missing_since is not null or len(l.unseen) > 0 or len(l.intents) > 0
-        or l.shown is null or len(l.owed) > 0
-        or (l.written is not null and len(differing_fields(f.content, l.shown)) > 0
-            and len(differing_fields(f.content, l.written)) < len(differing_fields(f.content, l.shown)))
-"""
-# Of the days of the run, what its list did not show; of other days, what was written and never seen since.
-HIDDEN = """
-    select l.external_id
-    from finmap_upload l
-    anti join finmap_operations f on f.external_id = l.external_id and f.read_at = $3
-    where l.state in ('sent', 'verified') and l.deleting is null
-        and (l.day between $1 and $2 or (l.state = 'sent' and l.next_attempt_at is null))
-    order by l.looked_at nulls first, l.external_id
-    limit $4
-"""
 
 
 def _months_unseen(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> list[tuple[date, date]]:
     """The months outside these days of which much was written and never seen since: they are read as lists."""
-    return con.execute(
-        """
-        select min(day), max(day)
-        from finmap_upload
-        where state = 'sent' and next_attempt_at is null and day not between $1 and $2
-        group by date_trunc('month', day)
-        having count(*) >= $3
-        """,
-        [first_day, last_day, LISTED_FROM],
-    ).fetchall()
+    which = {"first_day": first_day, "last_day": last_day, "many": LISTED_FROM}
+    return con.execute(sql("unseen_months"), which).fetchall()
 
 
 def recognised(con: duckdb.DuckDBPyConnection, operations: Iterable[Operation]) -> list[Operation]:
@@ -134,19 +96,10 @@ def adopt(con: duckdb.DuckDBPyConnection, run: ConnectionRun, operations: list[O
     known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
     fresh = [entry for one in operations if one.external_id not in known and (entry := _entry(run, one, now))]
     if fresh:
-        ours = {row[0] for row in con.execute(ADOPTABLE, [[one.transaction_id for one in fresh]]).fetchall()}
+        named = {"transaction_ids": [one.transaction_id for one in fresh]}
+        ours = {transaction_id for (transaction_id,) in con.execute(sql("adoptable"), named).fetchall()}
         keep_entries(con, [one for one in fresh if one.transaction_id in ours])
     con.execute(sql("adopt"))
-
-
-ADOPTABLE = """
-    select distinct named
-    from (select unnest($1::varchar[]) as named)
-    join raw_sitniks_transactions t on t.transaction_id = named
-        or lower(url_encode(t.transaction_id)) = lower(url_encode(named))
-    left join current_uploads l using (transaction_id)
-    where l.state is null or l.state in ('withdrawn', 'deleted', 'rolled_back') or exists (from rebuilt_ledger)
-"""
 
 
 def rebuild_ledger(

@@ -1,13 +1,8 @@
--- Writes down what the tasks up to a position are about to do: whatever a kill leaves half done is then known for ours.
--- What was never seen in Finmap is not replaced by a next generation, but written once more under its own key.
-create or replace temp table begun as
-select t.*, l.carried, t.action = 'replace' and l.verified_at is null and l.applied_at is null as own_key
-from tasks t
-left join finmap_upload l on l.external_id = t.known_as
-where t.position > $after and t.position <= $upto;
-
+-- Writes down what the tasks in `begun` are about to do: whatever a kill leaves half done is then known for ours.
 insert into finmap_upload (external_id, transaction_id, generation, day, state, intents, carried, last_error)
-select external_id, transaction_id, generation, day, 'failed', [wanted], carried, 'creation started, outcome not recorded'
+select
+    external_id, transaction_id, generation, day, 'failed', [wanted], entry.carried,
+    'creation started, outcome not recorded'
 from begun
 where action in ('create', 'recreate', 'replace') and not own_key
 on conflict (external_id) do update set
@@ -26,6 +21,8 @@ where (b.action = 'update' or b.own_key) and b.known_as = finmap_upload.external
     and not list_contains(finmap_upload.intents, b.wanted);
 
 update finmap_upload
-set deleting = if(b.action = 'rollback', b.action, coalesce(deleting, b.action)), deleting_at = coalesce(deleting_at, $now)
+set
+    deleting = if(b.action = 'rollback', b.action, coalesce(deleting, b.action)),
+    deleting_at = coalesce(deleting_at, b.begun_at)
 from begun b
 where b.action in ('withdraw', 'replace', 'rollback') and not b.own_key and b.known_as = finmap_upload.external_id;

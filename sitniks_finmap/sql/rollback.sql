@@ -1,12 +1,12 @@
 -- One row is one operation to take out of Finmap again: what one run created, or what lies in these days.
 select
-    row_number() over (order by content.occurred_at desc, external_id) as position,
     if(len(edited) > 0 and not $force, 'pending', 'go') as standing,
     if(len(edited) > 0 and not $force, 'a person edited it in Finmap', null) as why,
     day,
     content.type as type,
     content.amount as amount,
     external_id,
+    $force as forced,
     theirs,
     edited
 from (
@@ -34,3 +34,4 @@ where l.state in ('sent', 'verified', 'failed', 'refused') and l.content is not 
             )
         )
     )
+order by content.occurred_at desc, external_id

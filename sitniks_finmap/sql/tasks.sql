@@ -1,6 +1,5 @@
 -- One row is one task of a run: what goes of the plan in the run's days and is due; newest first, so that the owner sees
--- today before last year. `every_failed` takes up what failed or was refused as well before it is due.
-delete from tasks;
+-- today before last year. $every_failed takes up what failed or was refused as well before it is due.
 insert into tasks by name
 select
     row_number() over (order by p.occurred_at desc, p.transaction_id, p.generation) as position,
@@ -40,4 +39,4 @@ where p.standing = 'go'
     -- Nothing is created while another generation is not known to be gone.
     and not (p.action in ('create', 'recreate') and exists (
         from planned o where o.transaction_id = p.transaction_id and o.external_id <> p.external_id
-    ));
+    ))

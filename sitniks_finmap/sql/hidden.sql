@@ -1,0 +1,10 @@
+-- One row is one key to look up, of $most, that longest ago first: of the days of the run, what its list did not show at
+-- $now; of other days, what was written and never seen since.
+select l.external_id
+from finmap_upload l
+anti join finmap_operations f on f.external_id = l.external_id and f.read_at = $now
+where l.state in ('sent', 'verified')
+    and l.deleting is null
+    and (l.day between $first_day and $last_day or (l.state = 'sent' and l.next_attempt_at is null))
+order by l.looked_at nulls first, l.external_id
+limit $most

@@ -1,0 +1,16 @@
+-- One row is one entry of the ledger that was shown at $now and may have to change by that, with what Finmap shows.
+select l, f.content
+from finmap_upload l
+join shown_operations f using (external_id)
+semi join (from finmap_operations where read_at = $now) r on r.external_id = l.external_id
+where l.state <> 'verified'
+    or l.missing_since is not null
+    or len(l.unseen) > 0
+    or len(l.intents) > 0
+    or len(l.owed) > 0
+    or l.shown is null
+    or (
+        l.written is not null
+        and len(differing_fields(f.content, l.shown)) > 0
+        and len(differing_fields(f.content, l.written)) < len(differing_fields(f.content, l.shown))
+    )
