@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
 
@@ -13,20 +14,24 @@ class CheckFailed(WarehouseError):
 
 @dataclass(frozen=True)
 class Check:
-    """A promise about a table: `wrong` counts what breaks it, its further columns go to the metadata.
+    """A promise about a table: sql/checks/<name>.sql counts what breaks it; its further columns go to the metadata.
 
-    `problem` and `remedy` are for people, when it is broken: what is wrong, with the columns of `wrong` filled in,
+    `problem` and `remedy` are for people, when it is broken: what is wrong, with the columns of the query filled in,
     and what to do, with the name of the {connection} and of one {for_example} filled in.
     """
 
     table: str
     name: str
     description: str
-    counted: str  # what `wrong` counts, as the UI shows it
+    counted: str  # what the column `wrong` counts, as the UI shows it
     problem: str
     remedy: str
-    wrong: str
     blocking: bool = False
+
+    @property
+    def wrong(self) -> str:
+        """The query of the promise; its first column is `wrong`."""
+        return sql(f"checks/{self.name}")
 
 
 OUR_DEFECT = (
@@ -52,9 +57,6 @@ CHECKS = [
         "Days of transactions that Sitniks could not show: {wrong}, from {for_example} on.",
         "They are read again automatically. If it stays, `sitniks-finmap doctor --connection {connection}` tells more; "
         "send the days to the support of Sitniks.",
-        """
-        select count(*) as wrong, min(day) as for_example from unread_days where resource = 'transactions'
-        """,
     ),
     Check(
         "raw_sitniks_orders",
@@ -64,12 +66,6 @@ CHECKS = [
         "Orders that Sitniks could not show: {orders}; days of orders: {days}. Their statuses stay as last known.",
         "They are read again automatically. Give the Sitniks key the right to orders if it lacks it: "
         "`sitniks-finmap doctor --connection {connection}` tells.",
-        """
-        select orders + days as wrong, orders, days
-        from
-            (select count(*) as orders from unreadable_orders),
-            (select count(*) as days from unread_days where resource = 'orders')
-        """,
     ),
     Check(
         "operations",
@@ -78,11 +74,6 @@ CHECKS = [
         "duplicates",
         "Operations that share a transaction or an externalId with another one: {wrong} of {operations}.",
         OUR_DEFECT,
-        """
-        select count(*) - least(count(distinct transaction_id), count(distinct external_id)) as wrong,
-            count(*) as operations
-        from operations
-        """,
         blocking=True,
     ),
     Check(
@@ -92,15 +83,6 @@ CHECKS = [
         "contradictions",
         "Operations whose type or amount contradicts the amount in Sitniks: {wrong}.",
         OUR_DEFECT,
-        """
-        select count(*) filter (
-            o.amount <= 0
-            or amount_of(t.amount, json_type(t.payload, '$.amount') = 'VARCHAR')
-                - if(o.type = 'expense', -o.amount, o.amount) not between -0.00000001 and 0.00000001
-        ) as wrong
-        from operations o
-        join latest_transactions t on t.transaction_id = o.transaction_id and t.version = o.raw_version
-        """,
         blocking=True,
     ),
     Check(
@@ -110,17 +92,6 @@ CHECKS = [
         "unaccounted",
         "Live transactions that are neither an operation nor rejected, or both: {wrong} of {live_transactions}.",
         OUR_DEFECT,
-        """
-        select count(*) filter (known is distinct from 1) as wrong, count(*) as live_transactions
-        from (
-            select transaction_id from latest_transactions, settings where gone_at is null and day >= start_date
-        )
-        left join (
-            select transaction_id, count(*) as known
-            from (select transaction_id from operations union all select transaction_id from rejected_transactions)
-            group by all
-        ) using (transaction_id)
-        """,
         blocking=True,
     ),
     Check(
@@ -131,16 +102,6 @@ CHECKS = [
         "Operations that are not in Finmap as they should be: {wrong} ({failed} failed, {refused} refused by Finmap).",
         "Failed ones are retried automatically. Refused ones are sent again once they are corrected in Sitniks, or the "
         f"accounts and categories in connections.toml. {EXPLAIN}",
-        """
-        select
-            count(*) filter (l.state in ('failed', 'refused')) as wrong,
-            count(*) filter (l.state = 'failed') as failed,
-            count(*) filter (l.state = 'refused') as refused,
-            count(*) filter (l.state is null) as backlog,
-            min(transaction_id) filter (l.state in ('failed', 'refused')) as for_example
-        from operations o
-        left join current_uploads l using (transaction_id)
-        """,
     ),
     Check(
         "reconciliation",
@@ -151,20 +112,6 @@ CHECKS = [
         "{unexpected} only in Finmap, {different} with other values).",
         f"{LIST_DIFFERENCES}. Correct them in Finmap or in Sitniks, then run "
         "`sitniks-finmap sync --connection {connection}`.",
-        """
-        select
-            count(*) filter (not explained) as wrong,
-            count(*) filter (kind = 'missing') as missing,
-            count(*) filter (kind = 'unexpected') as unexpected,
-            count(*) filter (not explained and kind not in ('missing', 'unexpected')) as different,
-            count(*) filter (explained) as explained,
-            coalesce(sum(f.amount) filter (not explained and kind = 'unexpected'), 0) as difference,
-            coalesce(
-                min(transaction_id) filter (not explained), min(external_id) filter (not explained)
-            ) as for_example
-        from differences d
-        left join (select external_id, sum(amount) as amount from finmap_operations group by all) f using (external_id)
-        """,
     ),
     Check(
         "reconciliation",
@@ -174,11 +121,6 @@ CHECKS = [
         "Changes that are pending your decision: {wrong}.",
         "`sitniks-finmap preview --connection {connection}` shows each with its reason; then run "
         "`sitniks-finmap approve --connection {connection}` or `sitniks-finmap dismiss --connection {connection}`.",
-        """
-        select count(*) as wrong, min(transaction_id) as for_example
-        from plan
-        where standing = 'pending'
-        """,
     ),
 ]
 

@@ -11,7 +11,7 @@ import duckdb
 import pandas as pd
 
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.warehouse.schema import documented
+from sitniks_finmap.warehouse.schema import documented, sql
 
 
 def daily(connection: Connection) -> dg.DailyPartitionsDefinition:
@@ -80,24 +80,26 @@ def chosen_days(context: dg.AssetExecutionContext) -> tuple[date, date]:
 
 
 def add_day_metadata(
-    context: dg.AssetExecutionContext, con: duckdb.DuckDBPyConnection, totals: str, **tables: str
+    context: dg.AssetExecutionContext, con: duckdb.DuckDBPyConnection, tables: Sequence[str] = ("preview",)
 ) -> None:
     """Gives each day of the run its own numbers (they plot over partitions) and small tables.
 
-    All queries take $first and $last and begin with a column `day`; no table has personal data.
+    The queries, sql/metadata/<asset>_totals.sql and <asset>_<table>.sql, take $first and $last and begin with a column
+    `day`; no table has personal data.
     """
-    for key, metadata in day_metadata(context, con, totals, **tables).items():
+    for key, metadata in day_metadata(context, con, tables).items():
         context.add_asset_metadata(metadata, partition_key=key)
 
 
 def day_metadata(
-    context: dg.AssetExecutionContext, con: duckdb.DuckDBPyConnection, totals: str, **tables: str
+    context: dg.AssetExecutionContext, con: duckdb.DuckDBPyConnection, tables: Sequence[str] = ("preview",)
 ) -> dict[str, dict[str, Any]]:
     """Partition key → its numbers and small tables."""
     first_day, last_day = chosen_days(context)
     days = {"first": first_day, "last": last_day}
-    numbers = con.execute(totals, days).df().set_index("day")
-    previews = {name: _tables_by_day(con, query, days) for name, query in tables.items()}
+    asset = context.asset_key.path[-1]
+    numbers = con.execute(sql(f"metadata/{asset}_totals"), days).df().set_index("day")
+    previews = {name: _tables_by_day(con, sql(f"metadata/{asset}_{name}"), days) for name in tables}
     every: dict[str, dict[str, Any]] = {}
     for key in context.partition_keys:
         day = pd.Timestamp(key)

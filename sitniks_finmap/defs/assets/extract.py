@@ -13,7 +13,7 @@ from sitniks_finmap.defs.resources import told
 from sitniks_finmap.pipeline.directory import check_references
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.orders import read_orders
-from sitniks_finmap.pipeline.reading import Resource, UnreadDays
+from sitniks_finmap.pipeline.reading import UnreadDays
 from sitniks_finmap.pipeline.run import ConnectionRun
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
                 yield from days_read(context, run, unread.days)
                 raise
             with run.warehouse.transaction() as con:
-                add_day_metadata(context, con, totals("transactions"), preview=PREVIEW)
+                add_day_metadata(context, con)
         yield dg.MaterializeResult()
 
     # Without its orders a payment is still a payment: whatever cannot be read of them fails no step, or nothing that
@@ -46,7 +46,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         with told(run.explained("raw_sitniks_orders")):
             read_orders(run, first_day, last_day)
             with run.warehouse.transaction() as con:
-                add_day_metadata(context, con, totals("orders"), preview=ORDERS_PREVIEW)
+                add_day_metadata(context, con)
 
     return [raw_sitniks_transactions, raw_sitniks_orders]
 
@@ -56,37 +56,7 @@ def days_read(
 ) -> Iterator[dg.AssetMaterialization]:
     """Materializes the days of a failing step that were read: only the others show as failed."""
     with run.warehouse.transaction() as con:
-        every = day_metadata(context, con, totals("transactions"), preview=PREVIEW)
+        every = day_metadata(context, con)
     for key, metadata in every.items():
         if date.fromisoformat(key) not in unread:
             yield dg.AssetMaterialization(context.asset_key, metadata=metadata, partition=key)
-
-
-def totals(resource: Resource) -> str:
-    return f"""
-        select
-            day,
-            count(distinct {resource[:-1]}_id) as rows,
-            count({resource[:-1]}_id) as versions,
-            (count(u.day) > 0)::int as unread
-        from (from raw_sitniks_{resource} where day between $first and $last)
-        full join (from unread_days where resource = '{resource}' and day between $first and $last) u using (day)
-        group by all
-    """
-
-
-PREVIEW = """
-    select day, transaction_id, version, if(amount_of(amount, false) is null, 'unreadable', amount) as amount,
-        strftime(first_seen_at, '%Y-%m-%d %H:%M') as first_seen_utc
-    from raw_sitniks_transactions where day between $first and $last
-    qualify row_number() over (partition by day order by transaction_id, version) <= 5
-"""
-
-
-# Whatever Sitniks writes there may be in a text: only a plain number is surely an ID.
-ORDERS_PREVIEW = """
-    select day, if(regexp_full_match(order_id, '[0-9]{1,9}'), order_id, '…') as order_id, version,
-        strftime(first_seen_at, '%Y-%m-%d %H:%M') as first_seen_utc
-    from raw_sitniks_orders where day between $first and $last
-    qualify row_number() over (partition by day order by order_id, version) <= 5
-"""

@@ -21,7 +21,7 @@ def reconcile_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         with told(run.explained("finmap_operations")):
             read_back(run, *chosen_days(context), datetime.now(UTC))
             with run.warehouse.transaction() as con:
-                add_day_metadata(context, con, OPERATIONS_TOTALS, preview=OPERATIONS_PREVIEW)
+                add_day_metadata(context, con)
 
     @described_asset(
         connection,
@@ -34,59 +34,6 @@ def reconcile_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         with told(run.explained("reconciliation")), run.warehouse.transaction() as con:
             reconcile(con)
-            add_day_metadata(context, con, TOTALS, preview=PREVIEW)
+            add_day_metadata(context, con)
 
     return [finmap_operations, reconciliation]
-
-
-OPERATIONS_TOTALS = """
-    select
-        l.day,
-        count(*) as operations,
-        coalesce(sum(f.amount) filter (f.type = 'income'), 0) as income_sum,
-        coalesce(sum(f.amount) filter (f.type = 'expense'), 0) as expense_sum
-    from finmap_operations f
-    join finmap_upload l using (external_id)
-    where l.day between $first and $last
-    group by all
-"""
-
-
-OPERATIONS_PREVIEW = """
-    select l.day, external_id, f.type, f.amount::varchar as amount, l.state
-    from finmap_operations f
-    join finmap_upload l using (external_id)
-    where l.day between $first and $last
-    qualify row_number() over (partition by l.day order by f.amount desc, external_id) <= 5
-"""
-
-
-TOTALS = """
-    select
-        day,
-        count(*) filter (kind is not null) as differences,
-        count(*) filter (kind is not null and not explained) as unexplained,
-        coalesce(any_value(difference), 0) as difference_sum
-    from (
-        select
-            coalesce(r.day, d.day) as day, d.kind, d.explained, r.difference
-        from (
-            select day, sum(
-                sitniks_income_sum - sitniks_expense_sum - finmap_income_sum + finmap_expense_sum
-            ) as difference
-            from reconciliation group by all
-        ) r
-        full join differences d on d.day = r.day
-    )
-    where day between $first and $last
-    group by all
-"""
-
-
-PREVIEW = """
-    select
-        day, kind, explained, count(*) as records,
-        coalesce(any_value(external_id), any_value(transaction_id)) as for_example
-    from differences where day between $first and $last
-    group by all
-"""

@@ -23,32 +23,6 @@ def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         with told(run.explained("operations")):
             derive_operations(run, first_day, last_day)
             with run.warehouse.transaction() as con:
-                add_day_metadata(context, con, TOTALS, preview=PREVIEW)
+                add_day_metadata(context, con)
 
     return [operations]
-
-
-TOTALS = """
-    select
-        day,
-        count(*) filter (what = 'operation') as operations,
-        count(*) filter (what = 'rejected') as rejected,
-        coalesce(sum(amount) filter (type = 'income'), 0) as income_sum,
-        coalesce(sum(amount) filter (type = 'expense'), 0) as expense_sum
-    from (
-        select 'operation' as what, day, type, amount from operations
-        union all
-        select 'rejected', day, null, null from rejected_transactions
-    )
-    where day between $first and $last
-    group by all
-"""
-
-
-PREVIEW = """
-    select
-        day, transaction_id, strftime(timezone(timezone, occurred_at), '%H:%M:%S') as time, type,
-        amount::varchar as amount, classification
-    from operations cross join settings where day between $first and $last
-    qualify row_number() over (partition by day order by operations.amount desc, transaction_id) <= 5
-"""

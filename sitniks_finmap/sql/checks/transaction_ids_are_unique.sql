@@ -1,0 +1,5 @@
+-- One row: how many operations share a transaction or an externalId with another one, of how many.
+select
+    count(*) - least(count(distinct transaction_id), count(distinct external_id)) as wrong,
+    count(*) as operations
+from operations

@@ -1,0 +1,10 @@
+-- One row is one version of an order, five of each day. Whatever Sitniks writes there may be in a text: only a plain
+-- number is surely an ID.
+select
+    day,
+    if(regexp_full_match(order_id, '[0-9]{1,9}'), order_id, '…') as order_id,
+    version,
+    strftime(first_seen_at, '%Y-%m-%d %H:%M') as first_seen_utc
+from raw_sitniks_orders
+where day between $first and $last
+qualify row_number() over (partition by day order by order_id, version) <= 5

@@ -1,0 +1,10 @@
+-- One row is one kind of difference on one day, and how many records differ so.
+select
+    day,
+    kind,
+    explained,
+    count(*) as records,
+    coalesce(any_value(external_id), any_value(transaction_id)) as for_example
+from differences
+where day between $first and $last
+group by all
