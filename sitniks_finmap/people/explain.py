@@ -8,6 +8,9 @@ from sitniks_finmap.figures import counted, money
 from sitniks_finmap.pipeline.ledger import OUT
 from sitniks_finmap.pipeline.plan import Standing
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.schema import sql
+
+SCREEN = ("versions", "order", "operation", "rejected", "ledger", "writes", "differences")  # files in sql/explain
 
 
 def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
@@ -17,16 +20,13 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
     """
     with run.warehouse.transaction() as con:
         # The externalId of its operation, as preview prints it, will do.
-        known = con.execute(
-            "select transaction_id from finmap_upload where external_id = $1 "
-            "union all select transaction_id from operations where external_id = $1",
-            [transaction_id],
-        ).fetchone()
+        known = con.execute(sql("explain/transaction"), {"external_id": transaction_id}).fetchone()
         transaction_id = known[0] if known else transaction_id
         # The plan before the times are those of the shop: a decision is known by what it was about, in UTC.
-        planned = con.execute(PLAN, [transaction_id, run.connection.timezone]).fetchall()
+        about = {"transaction_id": transaction_id}
+        planned = con.execute(sql("explain/plan"), about | {"zone": run.connection.timezone}).fetchall()
         con.execute(f"set timezone = '{run.connection.timezone}'")
-        found = {name: con.execute(query, [transaction_id]).fetchall() for name, query in QUERIES.items()}
+        found = {name: con.execute(sql(f"explain/{name}"), about).fetchall() for name in SCREEN}
     if not found["versions"]:
         out.print(f"{run.connection.name}: no transaction {escape(transaction_id)} was ever read")
         return False
@@ -94,54 +94,3 @@ def _print_finmap(out: Console, run: ConnectionRun, external_ids: list[str]) -> 
         out.print(f"  {escape(external_id)}: {has.type} {money(has.amount)} at {when}\n    {escape(has.comment)}")
     if not external_ids:
         out.print("  nothing")
-
-
-QUERIES = {
-    "versions": """
-        select version, strftime(first_seen_at, '%Y-%m-%d %H:%M'), strftime(last_seen_at, '%Y-%m-%d %H:%M'), run_id,
-            strftime(missing_at, '%Y-%m-%d %H:%M'), strftime(gone_at, '%Y-%m-%d %H:%M'), payload
-        from raw_sitniks_transactions where transaction_id = $1 order by version
-    """,
-    "order": """
-        select
-            coalesce(o.order_number, o.order_key), o.order_status, o.source,
-            strftime(r.first_seen_at, '%Y-%m-%d %H:%M'), strftime(r.last_seen_at, '%Y-%m-%d %H:%M'),
-            strftime(r.gone_at, '%Y-%m-%d %H:%M')
-        from operations o
-        join raw_sitniks_orders r on r.order_id = o.order_key and r.version = o.order_version
-        where o.transaction_id = $1
-    """,
-    "operation": """
-        select
-            o.type, o.amount, strftime(o.occurred_at, '%Y-%m-%d %H:%M:%S'), coalesce(a.label, o.account),
-            o.classification,
-            'rule ' || r.position || coalesce(', sign ' || r.sign, '')
-                || if(len(r.sources) > 0, ', source has one of ' || array_to_string(r.sources, ' / '), '')
-                || if(len(r.descriptions) > 0, ', description has one of ', '')
-                || array_to_string(r.descriptions, ' / '),
-            o.comment
-        from operations o
-        left join finmap_accounts a using (account)
-        left join classification_rules r on r.position = o.rule
-        where o.transaction_id = $1
-    """,
-    "rejected": "select reason || coalesce(': ' || written, '') from rejected_transactions where transaction_id = $1",
-    "ledger": """
-        select
-            external_id, state, coalesce(written, shown, refused, intents[1]).type,
-            coalesce(written, shown, refused, intents[1]).amount,
-            attempts, strftime(missing_since, '%Y-%m-%d %H:%M'), last_error, strftime(next_attempt_at, '%Y-%m-%d %H:%M')
-        from finmap_upload where transaction_id = $1 order by generation
-    """,
-    "writes": """
-        select strftime(requested_at, '%Y-%m-%d %H:%M:%S'), method, path, http_status, outcome, milliseconds, error
-        from finmap_requests
-        where external_id in (select external_id from finmap_upload where transaction_id = $1)
-        order by requested_at
-    """,
-    "differences": "select kind, explained, detail from differences where transaction_id = $1",
-}
-PLAN = """
-    select action, standing, why, strftime(timezone($2, due_at), '%Y-%m-%d %H:%M')
-    from plan where transaction_id = $1
-"""

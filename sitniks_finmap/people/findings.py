@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
-
-import duckdb
+from typing import Literal
 
 from sitniks_finmap.clients.reasons import without_echo
 from sitniks_finmap.connections import Connection, spoken
@@ -81,7 +79,8 @@ def look(connection: Connection, warehouse: Warehouse, now: datetime, days: tupl
     patience = 2 * connection.sync_every
     with warehouse.transaction() as con:
         runs = last_runs(con)
-        first_read, last_read = _moments(con, (now - patience).astimezone(connection.zone).date())
+        recent = {"recent_day": (now - patience).astimezone(connection.zone).date()}
+        first_read, last_read = con.execute(sql("first_and_last_read"), recent).fetchone() or (None, None)
         given = {
             "now": now,
             "first": first_day,
@@ -100,17 +99,6 @@ def look(connection: Connection, warehouse: Warehouse, now: datetime, days: tupl
         with warehouse.transaction() as con:  # it may have ended between the two looks
             runs = last_runs(con)
     return State(connection, now, running, first_read, last_read, runs, problems, checks)
-
-
-def _moments(con: duckdb.DuckDBPyConnection, recent_day: date) -> tuple[Any, ...]:
-    return con.execute(
-        """
-        select
-            (select min(read_at) from complete_reads where resource = 'transactions'),
-            (select max(read_at) from complete_reads where resource = 'transactions' and day >= $1)
-        """,
-        [recent_day],
-    ).fetchone() or (None, None)
 
 
 def to_begin(connection: Connection) -> Finding:

@@ -12,6 +12,7 @@ from sitniks_finmap.figures import counted, money
 from sitniks_finmap.people.summary import Sums
 from sitniks_finmap.pipeline.decisions import Change, RolledBack, note_shown
 from sitniks_finmap.pipeline.plan import Action, Standing
+from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import open_warehouse
 
 SHOWN = 50
@@ -19,23 +20,23 @@ SHOWN = 50
 
 def print_plan(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
     """What a sync of these days would write, and nothing is written by this."""
-    days = [first_day, last_day]
+    days = {"first": first_day, "last": last_day}
     with open_warehouse(connection).transaction() as con:
-        con.execute(PREVIEWED, days)
+        con.execute(sql("previewed"), days)
         sums = con.execute(
             "select standing, action, type, count(*), sum(amount) from previewed group by all order by all"
         ).fetchall()
         total = sum(count for *_, count, _ in sums)
-        rejected = con.execute(f"select reason, count(*) {REJECTED} group by all order by 2 desc, 1", days).fetchall()
+        reasons: dict[str, int] = dict(con.execute(sql("rejected_by_reason"), days).fetchall())
         waiting = sum(count for standing, *_, count, _ in sums if standing == Standing.PENDING)
         # Whatever waits for a person is shown: `approve --yes` takes what was.
-        rows = con.execute(f"{PLAN_ROWS} limit $1", [max(SHOWN, waiting)]).fetchall()
+        rows = con.execute(sql("preview_rows")).fetchmany(max(SHOWN, waiting))
         note_shown(con, utc_now())
     going = sum(count for standing, action, _, count, _ in sums if standing == Standing.GO and action != Action.VERIFY)
     out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {going:,} to write")
     for standing, action, type, count, amount in sums:
         out.print(f"  {STANDING[standing]}{action} {count:,} {type}, {money(amount)}")
-    for reason, count in rejected:
+    for reason, count in reasons.items():
         out.print(f"  [yellow]rejected[/] {count:,}: {escape(reason)}")
     for action, standing, kind, why, day, type, amount, comment, external_id, account, *_, changes in rows:
         into = f"  → {escape(account)}" if connection.accounts and account else ""
@@ -55,16 +56,14 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
 
 def plan_json(connection: Connection, first_day: date, last_day: date) -> list[dict[str, object]]:
     """The plan for machines: one object for each planned action and each rejected transaction, money as text."""
-    days = [first_day, last_day]
+    days = {"first": first_day, "last": last_day}
     with open_warehouse(connection).transaction() as con:
-        con.execute(PREVIEWED, days)
+        con.execute(sql("previewed"), days)
         note_shown(con, utc_now())
-        rows = con.execute(PLAN_ROWS).fetchall()
-        rejected = con.execute(f"select transaction_id, day, reason {REJECTED} order by all", days).fetchall()
-    names = (
-        "action", "standing", "kind", "why", "day", "type", "amount", "comment", "external_id", "account", "category",
-        "tag",
-    )  # fmt: skip
+        found = con.execute(sql("preview_rows"))
+        *names, _ = [column[0] for column in found.description]
+        rows = found.fetchall()
+        rejected = con.execute(sql("rejected_rows"), days).fetchall()
     planned: list[dict[str, object]] = [
         {
             "connection": connection.name,
@@ -124,29 +123,6 @@ def print_rollback(out: Console, connection: Connection, planned: list[RolledBac
 
 
 STANDING = {Standing.GO: "", Standing.PENDING: "[yellow]pending[/] ", Standing.KEPT: "[dim]kept[/] "}
-# What a sync of these days would do, and all that is pending: that is about no day.
-PREVIEWED = """
-    create or replace temp table previewed as
-    from plan where day between $1 and $2 or standing = 'pending'
-"""
-REJECTED = "from rejected_transactions where day between $1 and $2"
-# What waits for a person comes first.
-PLAN_ROWS = """
-    select
-        action, standing, kind, why, day, type, amount, wanted.comment, external_id,
-        (select any_value(label) from finmap_accounts a where a.account = wanted.account) as account,
-        wanted.category, wanted.tag,
-        if(written is null or wanted is null, [], list_filter([
-            row('type', written.type, wanted.type),
-            row('amount', written.amount::varchar, wanted.amount::varchar),
-            row('date', written.occurred_at::varchar, wanted.occurred_at::varchar),
-            row('account', written.account, wanted.account),
-            row('category', written.category, wanted.category),
-            row('tag', written.tag, wanted.tag),
-            row('comment', written.comment, wanted.comment)
-        ], lambda change : change[2] is distinct from change[3])) as changes
-    from previewed order by standing <> 'pending', standing, occurred_at desc, transaction_id
-"""
 
 
 def print_sides(out: Console, wanted: Sums, finmap: Sums) -> bool:

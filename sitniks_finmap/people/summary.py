@@ -59,12 +59,19 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
     with warehouse.transaction() as con:
         if not _row(con, "select exists (from complete_reads)", {})[0]:
             return None
-        transactions, rejected, pending, last_read = _row(con, NUMBERS, days)
-        *wanted, failed, refused, backlog = _row(con, WANTED, days)
-        delivered = _row(con, DELIVERED, days)
-        left_out = dict(con.execute(LEFT_OUT, days).fetchall())
+        transactions, *sides, failed, backlog, refused, rejected, pending, last_read = _row(con, sql("summary"), days)
+        left_out = dict(con.execute(sql("left_out"), days).fetchall())
     return Summary(
-        transactions, Sums(*wanted), Sums(*delivered), left_out, failed, backlog, refused, rejected, pending, last_read
+        transactions,
+        Sums(*sides[:3]),
+        Sums(*sides[3:]),
+        left_out,
+        failed,
+        backlog,
+        refused,
+        rejected,
+        pending,
+        last_read,
     )
 
 
@@ -74,52 +81,6 @@ def done_by(warehouse: Warehouse, run_ids: list[str], days: tuple[date, date], b
         return Done(
             *_row(con, sql("done_by_runs"), {"runs": run_ids, "first": days[0], "last": days[1], "begun": begun})
         )
-
-
-DAYS = "day between $first and $last"
-NUMBERS = f"""
-    select
-        (select count(*) from latest_transactions where gone_at is null and {DAYS}),
-        (select count(*) from rejected_transactions where {DAYS}),
-        (select count(*) from plan where standing = 'pending' and {DAYS}),
-        (select max(read_at) from complete_reads where resource = 'transactions' and {DAYS})
-"""
-# What was delivered once and is no operation any more, or has a second generation, counts for nothing.
-WANTED = f"""
-    select
-        count(*),
-        coalesce(sum(o.amount) filter (o.type = 'income'), 0),
-        coalesce(sum(o.amount) filter (o.type = 'expense'), 0),
-        count(*) filter (l.state = 'failed'),
-        count(*) filter (l.state = 'refused'),
-        count(*) filter (l.state is null)
-    from operations o
-    left join current_uploads l using (transaction_id)
-    where o.{DAYS}
-"""
-DELIVERED = f"""
-    select
-        count(*),
-        coalesce(sum(told.amount) filter (told.type = 'income'), 0),
-        coalesce(sum(told.amount) filter (told.type = 'expense'), 0)
-    from (
-        select coalesce(l.written, l.shown) as told
-        from operations o
-        join current_uploads l using (transaction_id)
-        where o.{DAYS} and l.state in ('sent', 'verified')
-    )
-"""
-LEFT_OUT = f"""
-    select why, count(*)
-    from (
-        select day, why from plan where standing = 'kept' and action in ('create', 'recreate')
-        union all
-        select day, 'skipped by catch-up' from skipped_operations
-    )
-    where {DAYS}
-    group by all
-    order by all
-"""
 
 
 def _row(con: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> tuple[Any, ...]:

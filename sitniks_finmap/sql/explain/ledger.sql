@@ -1,0 +1,13 @@
+-- One row is one generation of the transaction's operation: what Finmap was told of it, or was to be told.
+select
+    external_id,
+    state,
+    coalesce(written, shown, refused, intents[1]).type as type,
+    coalesce(written, shown, refused, intents[1]).amount as amount,
+    attempts,
+    strftime(missing_since, '%Y-%m-%d %H:%M') as missing,
+    last_error,
+    strftime(next_attempt_at, '%Y-%m-%d %H:%M') as due
+from finmap_upload
+where transaction_id = $transaction_id
+order by generation

@@ -1,0 +1,12 @@
+-- One row is one write attempt at Finmap for the transaction.
+select
+    strftime(requested_at, '%Y-%m-%d %H:%M:%S') as requested,
+    method,
+    path,
+    http_status,
+    outcome,
+    milliseconds,
+    error
+from finmap_requests
+where external_id in (select external_id from finmap_upload where transaction_id = $transaction_id)
+order by requested_at

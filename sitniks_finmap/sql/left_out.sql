@@ -1,0 +1,10 @@
+-- One row is one reason why people keep operations of the days from $first to $last out of Finmap, and how many.
+select why, count(*) as operations
+from (
+    select day, why from plan where standing = 'kept' and action in ('create', 'recreate')
+    union all
+    select day, 'skipped by catch-up' from skipped_operations
+)
+where day between $first and $last
+group by all
+order by all

@@ -1,0 +1,5 @@
+-- One row is one planned action that preview shows: what a sync of these days would do, and all that is pending, for that
+-- is about no day.
+create or replace temp table previewed as
+from plan
+where day between $first and $last or standing = 'pending'

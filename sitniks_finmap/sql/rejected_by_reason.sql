@@ -1,0 +1,6 @@
+-- One row is one reason why transactions of these days were rejected, and how many; most first.
+select reason, count(*) as transactions
+from rejected_transactions
+where day between $first and $last
+group by all
+order by transactions desc, reason
