@@ -14,6 +14,7 @@ from sitniks_finmap.connections import ConfigurationError, Connection, built_in_
 from sitniks_finmap.pipeline.identity import refuse_moved_accounts
 from sitniks_finmap.pipeline.reading import keep_settings
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import replace_table
 
 log = logging.getLogger(__name__)
@@ -70,17 +71,7 @@ def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
             for position, rule in enumerate(rules, 1)
         ],
     )
-    con.execute(
-        """
-        update settings set meaning_hash = md5(to_json([
-            timezone, comment_fields::varchar, source_as_tag::varchar, start_date::varchar, key_prefix,
-            unmapped_accounts,
-            (select coalesce(list(a order by a), [])::varchar from account_mapping a),
-            (select coalesce(list(c order by c), [])::varchar from category_mapping c),
-            (select list(r order by r)::varchar from classification_rules r)
-        ])::varchar)
-        """
-    )
+    con.execute(sql("meaning_hash"))
 
 
 def check_references(run: ConnectionRun) -> None:
@@ -99,16 +90,7 @@ def check_references(run: ConnectionRun) -> None:
 
 def check_mapping(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
     """Raises ConfigurationError when two settlement accounts that are one name go to two Finmap accounts."""
-    doubled = con.execute(
-        """
-        select list(settlement_account order by settlement_account) as names
-        from account_mapping
-        where settlement_account is not null
-        group by normal_name(settlement_account)
-        having count(distinct account) > 1
-        order by names
-        """
-    ).fetchone()
+    doubled = con.execute(sql("doubled_names")).fetchone()
     if doubled:
         names = " and ".join(f'"{name}"' for name in doubled[0])
         raise ConfigurationError(

@@ -17,6 +17,7 @@ from sitniks_finmap.clients.finmap import Account, Finmap
 from sitniks_finmap.clients.sitniks import Sitniks
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.figures import counted
+from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, rows_as
 
 log = logging.getLogger(__name__)
@@ -118,18 +119,7 @@ def doubt_finmap(warehouse: Warehouse, finmap: Finmap) -> str | None:
         return None
     with warehouse.transaction() as con:
         accounts = {account for (account,) in con.execute("select account from account_mapping").fetchall()}
-        sample = con.execute(
-            """
-            select l.external_id, any_value(f.operation_id)
-            from finmap_upload l
-            left join finmap_operations f on f.external_id = l.external_id
-            where l.state in ('sent', 'verified', 'failed') and coalesce(l.verified_at, l.applied_at) is not null
-            group by l.external_id
-            order by hash(l.external_id)
-            limit $1
-            """,
-            [SAMPLE],
-        ).fetchall()
+        sample = con.execute(sql("known_in_finmap"), {"most": SAMPLE}).fetchall()
     if accounts and accounts.isdisjoint(account.id for account in finmap.accounts()):
         return "it has none of the accounts that operations went to"
     if sample and not any(_shows(finmap, external_id, known_as) for external_id, known_as in sample):
@@ -214,20 +204,8 @@ def _shows_known_transactions(warehouse: Warehouse, sitniks: Sitniks, start: dat
             return False
         shown = {"id": [r.id for r in page.rows], "text": [r.text for r in page.rows]}
         with warehouse.transaction() as con, rows_as(con, "shown", shown):
-            known = con.execute(KNOWN).fetchall()
+            known = con.execute(sql("known_in_sitniks")).fetchall()
         if known:
             return True
         skip += len(page.rows)
     return False
-
-
-# Two shops may count their transactions alike: the ID alone is no proof.
-KNOWN = """
-    select 1
-    from (select id::varchar as id, text::varchar as text from shown) s
-    join latest_transactions t on t.transaction_id = s.id and t.gone_at is null
-    where list_transform(
-        if(json_valid(s.text), json_extract(s.text, ['$.createdAt', '$.date']), []), lambda stamp : text_of(stamp)
-    ) = list_transform(json_extract(t.payload, ['$.createdAt', '$.date']), lambda stamp : text_of(stamp))
-    limit 1
-"""

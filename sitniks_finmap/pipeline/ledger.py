@@ -11,6 +11,7 @@ import duckdb
 
 from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, TagId, as_shown, content_of, spelled_alike
 from sitniks_finmap.pipeline.plan import Action
+from sitniks_finmap.warehouse.schema import sql
 
 LOOK_AGAIN = timedelta(minutes=10)  # what Finmap stored, or is deleting, is looked for after this
 DELETED_AFTER = timedelta(hours=2)  # between the two looks that make an absence a deletion by a person
@@ -86,19 +87,9 @@ def keep_entries(con: duckdb.DuckDBPyConnection, entries: list[Entry]) -> None:
     """Writes entries into finmap_upload, over those with the same key."""
     if not entries:
         return
-    types = dict(
-        con.execute(
-            "select column_name, data_type from duckdb_columns() "
-            "where table_name = 'finmap_upload' and database_name = current_database()"
-        ).fetchall()
-    )
+    types = {name: type for name, type, *_ in con.execute("describe finmap_upload").fetchall()}
     rows = json.dumps([asdict(entry) for entry in {one.external_id: one for one in entries}.values()], default=_text)
-    # Through JSON and not a frame: a column of structs in which nothing is set would have no type there.
-    con.execute(
-        "insert or replace into finmap_upload by name "
-        "select unnest(entry) from (select unnest(from_json($1::json, $2)) as entry)",
-        [rows, json.dumps([types])],
-    )
+    con.execute(sql("keep_entries"), {"entries": rows, "types": json.dumps([types])})
 
 
 def _text(value: Any) -> str:

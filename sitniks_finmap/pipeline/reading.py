@@ -131,14 +131,15 @@ def mark_unread(run: ConnectionRun, resource: Resource, first: date, last: date,
     """Writes down that these days could not be read."""
     with run.warehouse.transaction() as con:
         con.execute(
-            """
-            insert into unread_days
-            select $1, day::date, $4, $4, $5, $6
-            from generate_series($2::date, $3::date, interval 1 day) days(day)
-            on conflict do update set
-                tried_at = excluded.tried_at, forbidden = excluded.forbidden, reason = excluded.reason
-            """,
-            [resource, first, last, run.now(), isinstance(why, KeyRefused), str(why)],
+            sql("unread_days"),
+            {
+                "resource": resource,
+                "first": first,
+                "last": last,
+                "now": run.now(),
+                "forbidden": isinstance(why, KeyRefused),
+                "reason": str(why),
+            },
         )
 
 
@@ -175,10 +176,17 @@ def store_rows(
     bounds: tuple[datetime, datetime] | None = None,
 ) -> None:
     """Keeps rows; one without a usable date of its own is put on `first`."""
+    read_from, read_to = bounds or (None, None)
     con.execute(
-        "create or replace temp table this_read as select $1::date as first_day, $2::date as last_day, "
-        "$3::timestamptz as read_at, $4::varchar as run_id, $5::timestamptz as read_from, $6::timestamptz as read_to",
-        [first, last, at, run.run_id, *(bounds or (None, None))],
+        sql("this_read"),
+        {
+            "first": first,
+            "last": last,
+            "read_at": at,
+            "run_id": run.run_id,
+            "read_from": read_from,
+            "read_to": read_to,
+        },
     )
     told = {"id": [r.id for r in rows], "amount": [r.amount for r in rows], "text": [r.text for r in rows]}
     with rows_as(con, "told", told):

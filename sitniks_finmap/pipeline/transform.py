@@ -24,13 +24,6 @@ def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> No
 
 def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime | None = None) -> None:
     """Derives the operations of these days, and any others whose source or configuration changed since."""
-    con.execute(
-        """
-        create or replace temp table chosen_days as
-        select $1::date as first_day, $2::date as last_day, timezone(timezone, $3::timestamptz)::date as today
-        from settings
-        """,
-        [first_day, last_day, now or datetime.now(UTC)],
-    )
+    con.execute(sql("chosen_days"), {"first": first_day, "last": last_day, "now": now or datetime.now(UTC)})
     for table in ("derived_transactions", "operations", "rejected_transactions"):
         con.execute(sql(table))

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import duckdb
 
+from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError, insert_rows
 
 log = logging.getLogger(__name__)
@@ -30,11 +31,7 @@ class LastRun:
 def record_start(warehouse: Warehouse, what: str, run_id: str | None, at: datetime) -> None:
     """Writes down that a run begins; how the one before ended is kept. Raises WarehouseError."""
     with warehouse.transaction() as con:
-        con.execute(
-            "insert into last_runs (what, run_id, started_at) values ($1, $2, $3) "
-            "on conflict (what) do update set run_id = excluded.run_id, started_at = excluded.started_at",
-            [what, run_id, at],
-        )
+        con.execute(sql("run_started"), {"what": what, "run_id": run_id, "at": at})
 
 
 def record_ends(warehouse: Warehouse, ended: list[LastRun]) -> None:

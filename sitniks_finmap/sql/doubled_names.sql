@@ -1,0 +1,7 @@
+-- One row is one name of a settlement account that is written in several ways which go to several Finmap accounts.
+select list(settlement_account order by settlement_account) as names
+from account_mapping
+where settlement_account is not null
+group by normal_name(settlement_account)
+having count(distinct account) > 1
+order by names
