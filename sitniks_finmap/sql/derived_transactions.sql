@@ -3,10 +3,42 @@ create or replace temp macro shown(written) as nullif(trim(left(
     regexp_replace(written, '[\p{C}\p{Z}]+', ' ', 'g'), 40
 )), '');
 
+-- Where each field of a transaction may stand in its payload, and what an order tells of it in its own.
+create or replace temp macro field_paths() as [
+    '$.date', '$.createdAt',
+    '$.amount',
+    '$.description', '$.comment',
+    '$.counterparty', '$.client.fullname', '$.order.client.fullname', '$.client.name', '$.client.email',
+    '$.client.instagram', '$.client.id',
+    '$.source', '$.salesChannel', '$.order.salesChannel', '$.order.source',
+    '$.orderNumber', '$.order.orderNumber',
+    '$.paymentMethod',
+    '$.delivery', '$.order.delivery',
+    '$.order.status', '$.orderStatus',
+    '$.orderId', '$.order.id',
+    '$.currency', '$.currencyCode', '$.currencyId', '$.settlementAccount.currency',
+    '$.settlementAccount', '$.settlementAccountId', '$.settlementAccount.id',
+    -- its direction, in words and then as a yes or no
+    '$.type', '$.direction', '$.operationType', '$.transactionType', '$.kind', '$.flow', '$.operation', '$.sign',
+    '$.category.type',
+    '$.isIncome', '$.isExpense'
+];
+create or replace temp macro order_paths() as [
+    '$.orderNumber', '$.status', '$.orderStatus', '$.client.fullname', '$.client.email', '$.client.id', '$.salesChannel'
+];
+
+-- What stands at a path, in a list that was extracted by these paths, and at all from one path to another.
+create or replace temp macro field(list, path) as list[list_position(field_paths(), path)];
+create or replace temp macro fields_between(list, first, last) as list[
+    list_position(field_paths(), first):list_position(field_paths(), last)
+];
+create or replace temp macro order_field(list, path) as list[list_position(order_paths(), path)];
+
 -- One row is one live transaction with every field read out of its payload, and the reason why it cannot become an
 -- operation, or null. What the reason speaks of stands beside it, in `written`, and never in it: it may be a customer's
--- name, and reasons go into plans, metadata and messages. Taken up: the transactions of the chosen days, those that are no operation yet, and any other
--- whose own version, whose order's version or whose settings are not those it was derived from.
+-- name, and reasons go into plans, metadata and messages. Taken up: the transactions of the chosen days, those that are
+-- no operation yet, and any other whose own version, whose order's version or whose settings are not those it was
+-- derived from.
 create or replace temp table derived_transactions as
 with known as (
     select transaction_id, raw_version, order_key, order_version, meaning_hash from operations
@@ -32,15 +64,19 @@ orders as (
     select
         order_id,
         version,
-        t[1] as order_number,
-        coalesce(t[2], t[3]) as status,
-        coalesce(t[4], t[5], t[6]) as client,
-        t[7] as channel
+        order_field(text, '$.orderNumber') as order_number,
+        coalesce(order_field(text, '$.status'), order_field(text, '$.orderStatus')) as status,
+        coalesce(
+            order_field(text, '$.client.fullname'),
+            order_field(text, '$.client.email'),
+            order_field(text, '$.client.id')
+        ) as client,
+        order_field(text, '$.salesChannel') as channel
     from (
-        select order_id, version, list_transform(json_extract(payload, [
-            '$.orderNumber', '$.status', '$.orderStatus',
-            '$.client.fullname', '$.client.email', '$.client.id', '$.salesChannel'
-        ]), lambda value : text_of(value)) as t
+        select
+            order_id,
+            version,
+            list_transform(json_extract(payload, order_paths()), lambda value : text_of(value)) as text
         from latest_orders
     )
 ),
@@ -70,53 +106,41 @@ taken as (
         )
 ),
 extracted as (
-    select *, json_extract(payload, [
-        '$.date', '$.createdAt', '$.amount',                                                            -- 1
-        '$.description', '$.comment',                                                                   -- 4
-        '$.counterparty', '$.client.fullname', '$.order.client.fullname', '$.client.name',              -- 6
-        '$.client.email', '$.client.instagram', '$.client.id',                                          -- 10
-        '$.source', '$.salesChannel', '$.order.salesChannel', '$.order.source',                         -- 13
-        '$.orderNumber', '$.order.orderNumber',                                                         -- 17
-        '$.paymentMethod', '$.settlementAccount',                                                       -- 19
-        '$.delivery', '$.order.delivery',                                                               -- 21
-        '$.order.status', '$.orderStatus',                                                              -- 23
-        '$.orderId', '$.order.id',                                                                      -- 25
-        '$.currency', '$.currencyId',                                                                   -- 27
-        '$.settlementAccountId', '$.settlementAccount.id',                                              -- 29
-        '$.currencyCode', '$.settlementAccount.currency',                                               -- 31
-        '$.type', '$.direction', '$.operationType', '$.transactionType', '$.kind', '$.flow',            -- 33
-        '$.operation', '$.sign', '$.category.type', '$.isIncome', '$.isExpense'                         -- 39
-    ]) as f
-    from taken
+    select *, json_extract(payload, field_paths()) as raw from taken
 ),
 -- Once for all fields: to expand the macro for each of them takes longer than to derive a day.
 texts as (
-    select *, list_transform(f, lambda value : text_of(value)) as t from extracted
+    select *, list_transform(raw, lambda value : text_of(value)) as text from extracted
 ),
 -- The first of several fields that is there counts, readable or not.
 chosen as (
     select
         *,
-        is_there(f[1], t[1]) or is_there(f[2], t[2]) as dated,
-        if(is_there(f[1], t[1]), t[1], t[2]) as stamp,
-        case
-            when is_there(f[27], t[27]) then 27
-            when is_there(f[31], t[31]) then 31
-            when is_there(f[28], t[28]) then 28
-            when is_there(f[32], t[32]) then 32
-        end as currency_at,
+        is_there(field(raw, '$.date'), field(text, '$.date'))
+            or is_there(field(raw, '$.createdAt'), field(text, '$.createdAt')) as dated,
         if(
-            coalesce(f[33], f[34], f[35], f[36], f[37], f[38], f[39], f[40], f[41], f[42], f[43]) is null,
+            is_there(field(raw, '$.date'), field(text, '$.date')),
+            field(text, '$.date'),
+            field(text, '$.createdAt')
+        ) as stamp,
+        list_filter(
+            ['$.currency', '$.currencyCode', '$.currencyId', '$.settlementAccount.currency'],
+            lambda path : is_there(field(raw, path), field(text, path))
+        )[1] as currency_at,
+        if(
+            list_any_value(fields_between(raw, '$.type', '$.isExpense')) is null,
             null,
             list_filter(flatten([
-                t[33:41],
+                fields_between(text, '$.type', '$.category.type'),
                 flatten(list_transform(
-                    list_filter(f[33:41], lambda value : json_type(value) = 'OBJECT'),
+                    list_filter(
+                        fields_between(raw, '$.type', '$.category.type'), lambda value : json_type(value) = 'OBJECT'
+                    ),
                     lambda value : words_of(value)
                 )),
                 [
-                    case f[42]::varchar when 'true' then 'income' when 'false' then 'expense' end,
-                    case f[43]::varchar when 'true' then 'expense' when 'false' then 'income' end
+                    case field(raw, '$.isIncome')::varchar when 'true' then 'income' when 'false' then 'expense' end,
+                    case field(raw, '$.isExpense')::varchar when 'true' then 'expense' when 'false' then 'income' end
                 ]
             ]), lambda word : word is not null)
         ) as directions
@@ -129,26 +153,41 @@ read as (
         day,
         payload,
         amount as amount_as_written,
-        amount_of(amount, json_type(f[3]) = 'VARCHAR') as exact_amount,
+        amount_of(amount, json_type(field(raw, '$.amount')) = 'VARCHAR') as exact_amount,
         directions,
         dated,
         stamp,
         date_trunc('millisecond', instant_of(stamp, s.timezone)) as occurred_at,
-        t[currency_at] as currency_as_written,
-        if(currency_at is null, 'UAH', currency_of(f[currency_at], t[currency_at])) as currency,
-        coalesce(t[4], t[5]) as description,
+        field(text, currency_at) as currency_as_written,
+        if(currency_at is null, 'UAH', currency_of(field(raw, currency_at), field(text, currency_at))) as currency,
+        coalesce(field(text, '$.description'), field(text, '$.comment')) as description,
         coalesce(
-            t[6], t[7], t[8], t[9],
-            t[10], t[11], t[12]
+            field(text, '$.counterparty'),
+            field(text, '$.client.fullname'),
+            field(text, '$.order.client.fullname'),
+            field(text, '$.client.name'),
+            field(text, '$.client.email'),
+            field(text, '$.client.instagram'),
+            field(text, '$.client.id')
         ) as counterparty,
-        coalesce(t[13], t[14], t[15], t[16]) as source,
-        coalesce(t[17], t[18]) as order_number,
-        coalesce(t[19], t[20]) as payment_method,
-        coalesce(t[21], t[22]) as delivery,
-        coalesce(t[23], t[24]) as order_status,
-        coalesce(t[25], t[26]) as referred_order,
-        coalesce(t[29], t[30]) as settlement_account_id,
-        coalesce(t[20], t[29], t[30], if(is_there(f[20], null), '(unreadable)', null)) as settlement_account
+        coalesce(
+            field(text, '$.source'),
+            field(text, '$.salesChannel'),
+            field(text, '$.order.salesChannel'),
+            field(text, '$.order.source')
+        ) as source,
+        coalesce(field(text, '$.orderNumber'), field(text, '$.order.orderNumber')) as order_number,
+        coalesce(field(text, '$.paymentMethod'), field(text, '$.settlementAccount')) as payment_method,
+        coalesce(field(text, '$.delivery'), field(text, '$.order.delivery')) as delivery,
+        coalesce(field(text, '$.order.status'), field(text, '$.orderStatus')) as order_status,
+        coalesce(field(text, '$.orderId'), field(text, '$.order.id')) as referred_order,
+        coalesce(field(text, '$.settlementAccountId'), field(text, '$.settlementAccount.id')) as settlement_account_id,
+        coalesce(
+            field(text, '$.settlementAccount'),
+            field(text, '$.settlementAccountId'),
+            field(text, '$.settlementAccount.id'),
+            if(is_there(field(raw, '$.settlementAccount'), null), '(unreadable)', null)
+        ) as settlement_account
     from chosen
     cross join here s
 ),
