@@ -25,14 +25,13 @@ set transaction_id = lowered.transaction_id
 from lowered
 where lowered.external_id = finmap_upload.external_id;
 
--- What a rebuilt ledger shows just as it is wanted was written by us: it needs no person when it changes later.
-update finmap_upload
-set written = adopted.wanted, shown = adopted.shown
-from (
+-- Where Finmap shows just what is wanted and the ledger did not know that both agree, both start from that from here on.
+with agreed as (
+    -- A rebuilt ledger: what is as it is wanted was written by us, and needs no person when it changes later. What we do
+    -- not send is a person's.
     select
         l.external_id,
         o.content as wanted,
-        -- What we do not send is a person's.
         struct_update(
             l.shown,
             category := if(o.content.category is null, null, l.shown.category),
@@ -43,13 +42,8 @@ from (
     where l.written is null
         and l.shown is not null
         and len(but_for_labels(differing_fields(o.content, l.shown), o.content)) = 0
-) adopted
-where adopted.external_id = finmap_upload.external_id;
-
--- A person and Sitniks came to the same: from here on that is what both start from. What a person set freely stays hers.
-update finmap_upload
-set written = agreed.wanted, shown = agreed.shown
-from (
+    union all
+    -- A person and Sitniks came to the same. What a person set freely stays hers.
     select
         l.external_id,
         o.content as wanted,
@@ -66,10 +60,15 @@ from (
         and len(l.unseen) = 0
         and l.state = 'verified'
         and o.content is distinct from l.written
-        and list_has_any(differing_fields(o.content, l.written), ['type', 'amount', 'occurred_at', 'account', 'comment'])
+        and list_has_any(
+            differing_fields(o.content, l.written), ['type', 'amount', 'occurred_at', 'account', 'comment']
+        )
         and not list_contains(differing_fields(o.content, l.written), 'tag')
         and len(but_for_labels(differing_fields(o.content, f.content), o.content)) = 0
-) agreed
+)
+update finmap_upload
+set written = agreed.wanted, shown = agreed.shown
+from agreed
 where agreed.external_id = finmap_upload.external_id;
 
 -- A date that was corrected, by whoever, moves the day.
