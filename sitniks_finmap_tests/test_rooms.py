@@ -124,3 +124,9 @@ def test_the_command_starts_without_dagster_and_pandas(module: str) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert said.stdout.split() == []
+
+
+def test_every_sql_file_begins_with_what_a_row_is_or_what_it_does() -> None:
+    files = {path.relative_to(HOUSE).as_posix(): path.read_text("utf-8") for path in HOUSE.rglob("*.sql")}
+    assert "sql/plan.sql" in files
+    assert [name for name, text in files.items() if not text.startswith("-- ")] == []
