@@ -113,12 +113,13 @@ def sync(
 def left_to_do(warehouse: Warehouse) -> dict[str, Any]:
     """Whether all is quiet: nothing planned, nothing on its way, nothing that waits for a person or is unexplained."""
     with warehouse.transaction() as con:
+        con.execute("create temp table planned as from plan")
         return {
             what: [" ".join(map(str, row)) for row in con.execute(query).fetchall()]
             for what, query in {
-                "to_do": "select action, external_id from plan where standing = 'go'",
+                "to_do": "select action, external_id from planned where standing = 'go'",
                 "pending": "select state, external_id from finmap_upload where next_attempt_at is not null",
-                "waiting": "select action, external_id, why from plan where standing = 'pending'",
+                "waiting": "select action, external_id, why from planned where standing = 'pending'",
                 "unexplained": "select kind, external_id, detail from differences where not explained",
             }.items()
         }
