@@ -1,6 +1,6 @@
 """How a command ends when something hinders it: one line with the remedy, the exit code, never a traceback.
 
-The real command in processes of its own: one Python starts all commands of a test, each in a fork.
+The real command in processes of its own: one Python starts the commands of all tests, each in a fork.
 """
 
 import json
@@ -39,9 +39,10 @@ EVERY_COMMAND = [
 COMMAND = [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()"]
 FORKS = """
 import json, os, sys, tempfile
-import sitniks_finmap.cli.commands, sitniks_finmap.cli.demo
+import sitniks_finmap.cli.commands, sitniks_finmap.cli.demo, sitniks_finmap.defs.launch
 import sitniks_finmap.people.doctor, sitniks_finmap.people.explain, sitniks_finmap.people.query
-for command in json.loads(sys.argv[1]):
+for line in sys.stdin:
+    task = json.loads(line)
     with tempfile.TemporaryFile() as said:
         if not (child := os.fork()):
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -49,11 +50,11 @@ for command in json.loads(sys.argv[1]):
                 sys.stdin = None  # as Python does when a service closed it
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
-            if command[0] == "cd":
-                os.chdir(command[1])
-                del command[:2]
-            sys.argv = ["sitniks-finmap", *command]
             try:
+                os.environ.clear()
+                os.environ.update(task["environment"])
+                os.chdir(task["folder"])
+                sys.argv = ["sitniks-finmap", *task["command"]]
                 sitniks_finmap.cli.commands.main()
             except SystemExit as ended:
                 sys.stdout.flush()
@@ -66,20 +67,49 @@ for command in json.loads(sys.argv[1]):
 """
 
 
-def ends(*commands: list[str], folder: Path, **variables: str) -> list[tuple[int, str]]:
-    """Exit code and output of each command, started in this folder by anybody but root."""
+SERVERS: dict[str, subprocess.Popen[str]] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def servers() -> Iterator[None]:
+    yield
+    while SERVERS:
+        _, server = SERVERS.popitem()
+        server.communicate()
+
+
+def forking(encoding: str) -> subprocess.Popen[str]:
+    """One Python that starts the commands of all tests, by anybody but root, for a terminal of this encoding."""
     if ANYBODY and not shutil.which("setpriv"):
         pytest.skip("root cannot become anybody without setpriv")
-    done = subprocess.run(  # noqa: S603
-        [*ANYBODY, sys.executable, "-c", FORKS, json.dumps(commands)],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | variables, capture_output=True, text=True, check=True,
-        timeout=280,
-    )  # fmt: skip
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    for command, (code, said) in zip(commands, found, strict=True):
+    if encoding not in SERVERS:
+        # A library that starts threads when it is imported would make forking unsafe.
+        one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        SERVERS[encoding] = subprocess.Popen(  # noqa: S603
+            [*ANYBODY, sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding, **one_thread},
+        )  # fmt: skip
+    return SERVERS[encoding]
+
+
+def ends(*commands: list[str], folder: Path, encoding: str = "utf-8", **variables: str) -> list[tuple[int, str]]:
+    """Exit code and output of each command, started in this folder by anybody but root."""
+    server = forking(encoding)
+    assert server.stdin
+    assert server.stdout
+    found = []
+    for command in commands:
+        where = folder
+        if command[0] == "cd":
+            where, command = Path(command[1]), command[2:]
+        task = {"folder": str(where), "environment": os.environ | variables, "command": command}
+        server.stdin.write(json.dumps(task) + "\n")
+        server.stdin.flush()
+        code, said = json.loads(server.stdout.readline())
         assert "Traceback" not in said, (command, said)
         assert code in (0, 1, 2), (command, code, said)
-    return [(code, said) for code, said in found]
+        found.append((code, said))
+    return found
 
 
 @contextmanager
@@ -194,7 +224,7 @@ def test_a_terminal_that_is_not_utf8_gets_what_it_can_show(
     encoding: str, connection: Connection, project: Path
 ) -> None:
     commands = [["sync"], ["doctor"], ["preview"], ["status"], ["explain", "tx_1"], ["sql", "select '✓ ґ'"]]
-    found = ends(*commands, folder=project, PYTHONIOENCODING=encoding)
+    found = ends(*commands, folder=project, encoding=encoding)
     assert "+ " in found[1][1]
     assert "✓" not in found[1][1]
 
