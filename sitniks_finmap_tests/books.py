@@ -24,6 +24,7 @@ from sitniks_finmap.sandbox import RecordedRequest, Sandbox, Shop
 from sitniks_finmap.warehouse.duckdb_files import close_file
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.sandbox.clients import Clock
+from sitniks_finmap_tests.warehouses import begun
 
 START = date(2026, 3, 1)
 TODAY = date(2026, 3, 10)  # noon, UTC, on the sandbox's clock
@@ -39,7 +40,7 @@ class OpenWarehouse(Warehouse):
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         if self.con is None:
-            self.con = self._open()
+            self.con = begun(self)._open()
             self.all_open.append(self)
         self.con.begin()
         try:

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, settings
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
-from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
+from sitniks_finmap.warehouse.store import SETTINGS, Warehouse, open_warehouse
 from sitniks_finmap_tests.books import START, Books, OpenWarehouse
 from sitniks_finmap_tests.plain_planning import planning_plainly
 from sitniks_finmap_tests.sandbox.clients import Clock
+from sitniks_finmap_tests.warehouses import begun
 
 # No test depends on how fast the machine is.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -66,9 +67,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def unoptimized(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The quick tests plan plainly; simulation, fuzz, chaos and the demo in CI run DuckDB as it is shipped."""
+    """The quick tests plan plainly, on one thread; simulation, fuzz, chaos and the demo in CI run DuckDB as shipped."""
     if not any(request.node.get_closest_marker(suite) for suite in ("simulation", "fuzz", "chaos", "kill")):
         monkeypatch.setattr(Warehouse, "_prepare", planning_plainly(Warehouse._prepare))
+        monkeypatch.setitem(SETTINGS, "threads", 1)
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def connection(connect: Callable[..., Connection]) -> Connection:
 
 @pytest.fixture
 def warehouse(connection: Connection) -> Warehouse:
-    return open_warehouse(connection)
+    return begun(open_warehouse(connection))
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.last_runs import LastRun, last_runs, record_ends, record_start
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
+from sitniks_finmap_tests.warehouses import begun
 
 pytestmark = pytest.mark.runs
 
@@ -75,7 +76,7 @@ def status() -> tuple[int, str, str]:
 
 def synced(connection: Connection) -> Warehouse:
     """A whole sync without Dagster, as of now."""
-    run = ConnectionRun(connection, open_warehouse(connection), str(uuid.uuid4()))
+    run = ConnectionRun(connection, begun(open_warehouse(connection)), str(uuid.uuid4()))
     days = (connection.start_date, TODAY)
     read_transactions(run, *days)
     read_orders(run, *days)
