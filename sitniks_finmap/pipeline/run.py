@@ -103,9 +103,11 @@ class ConnectionRun:
         if isinstance(error, StepFailed):
             return error
         if isinstance(error, duckdb.Error):
+            large = isinstance(error, duckdb.OutOfMemoryException)
+            hint = "A record may be too large" if large else "If it fails again, report it"
             return StepFailed(
-                f"{self.connection.name}: DuckDB failed ({type(error).__name__}); nothing of this step was "
-                "kept. A record may be too large; the next sync tries again"
+                f"{self.connection.name}: DuckDB failed ({type(error).__name__}); nothing of this step was kept, and "
+                f"the next sync tries again. {hint}"
             )
         if isinstance(error, (ApiError, ConfigurationError, WarehouseError, sitniks.IncompleteRead)):
             message = str(error)
