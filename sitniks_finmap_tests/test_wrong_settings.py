@@ -248,6 +248,12 @@ def test_one_end_of_the_days_is_enough(connect: Callable[..., Connection], shop:
     assert (code, "; 2001-01-01 is not" in said) == (2, True)
 
 
+def test_an_undo_with_nothing_skipped_says_so(connect: Callable[..., Connection], command: Command) -> None:
+    connect(start_date=START)
+    code, said = command("catch-up", "--undo")
+    assert (code, "nothing was skipped; nothing to undo" in said) == (0, True)
+
+
 @pytest.mark.parametrize("until", ["2001-01-01", "2099-01-01"])
 def test_a_catch_up_to_a_day_outside_the_import_is_wrong_use(
     until: str, connect: Callable[..., Connection], command: Command
