@@ -60,17 +60,23 @@ def second_creation(kind: str) -> Fault:
     return Fault(kind, "finmap", method="POST", path="/operations/expense", seconds=1)  # type: ignore[arg-type]
 
 
+def put_into_a_project(books: Books) -> str:
+    """A payment that a person has put into a project in Finmap; the ID of the project."""
+    books.sell(1)
+    books.sync()
+    project = books.shop.add_project("Опт")["id"]
+    books.edit(1, projectId=project)
+    books.sync()
+    return project
+
+
 @pytest.mark.parametrize(
     "fault",
     [*LOST.values(), *(second_creation(kind) for kind in ("stored", "queued", "drop_after"))],
     ids=[*LOST, "creation stored", "creation queued", "creation unanswered"],
 )
 def test_a_persons_project_goes_over_when_the_sign_turns(books: Books, fault: Fault) -> None:
-    books.sell(1)
-    books.sync()
-    project = books.shop.add_project("Опт")["id"]
-    books.edit(1, projectId=project)
-    books.sync()
+    project = put_into_a_project(books)
     refuse_labels(books, "expense")
     books.sandbox.fault(fault)
     books.sell(1, "-100.00")
@@ -82,11 +88,7 @@ def test_a_persons_project_goes_over_when_the_sign_turns(books: Books, fault: Fa
 
 @pytest.mark.parametrize("reply", [2, 3])
 def test_a_persons_project_goes_over_though_the_run_is_killed(books: Books, reply: int) -> None:
-    books.sell(1)
-    books.sync()
-    project = books.shop.add_project("Опт")["id"]
-    books.edit(1, projectId=project)
-    books.sync()
+    project = put_into_a_project(books)
     refuse_labels(books, "expense")
     books.sell(1, "-100.00")
     books.read()
@@ -96,11 +98,7 @@ def test_a_persons_project_goes_over_though_the_run_is_killed(books: Books, repl
 
 
 def test_what_she_takes_off_the_new_operation_stays_off(books: Books) -> None:
-    books.sell(1)
-    books.sync()
-    project = books.shop.add_project("Опт")["id"]
-    books.edit(1, projectId=project)
-    books.sync()
+    project = put_into_a_project(books)
     books.sell(1, "-100.00")
     books.sync()
     assert books.finmap()["tx_1:2"]["projectIds"] == [project]

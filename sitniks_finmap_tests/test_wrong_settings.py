@@ -248,6 +248,16 @@ def test_one_end_of_the_days_is_enough(connect: Callable[..., Connection], shop:
     assert (code, "; 2001-01-01 is not" in said) == (2, True)
 
 
+def test_a_last_day_before_what_is_due_asks_for_the_first(
+    connect: Callable[..., Connection], shop: Shop, command: Command
+) -> None:
+    shop.put_transaction(transaction(1, START))
+    connect(start_date=START - timedelta(days=30))
+    assert command("sync")[0] == 0
+    code, said = command("preview", "--to", str(START - timedelta(days=20)))
+    assert (code, "name the first day with --from" in said) == (2, True), said
+
+
 def test_an_undo_with_nothing_skipped_says_so(connect: Callable[..., Connection], command: Command) -> None:
     connect(start_date=START)
     code, said = command("catch-up", "--undo")

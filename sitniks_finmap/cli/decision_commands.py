@@ -74,7 +74,6 @@ def dismiss(connection: str | None, day: datetime | None, transaction: str | Non
 def _decide(
     decision: str, name: str | None, day: datetime | None, transaction: str | None, yes: bool, **which: bool
 ) -> None:
-
     found, unseen, connections = 0, 0, choose_valid(name)
     misused = tell_wrong(name)
     for one in connections:

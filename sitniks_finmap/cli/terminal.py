@@ -145,7 +145,11 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
                     f"{connection.name}: choose days between start_date, {connection.start_date}, and today, "
                     f"{connection.today(now)}; {named} {'are' if len(given) > 1 else 'is'} not"
                 )
-            days = min(days), days[1]  # a last day that was given may lie before the days that are due
+            if days[1] < days[0]:
+                raise ConfigurationError(
+                    f"{connection.name}: --to is {days[1]}, before the first day that is due, {days[0]}; name the "
+                    "first day with --from"
+                )
             with about(connection):
                 failed |= not work(connection, days)
         except EXPECTED as error:

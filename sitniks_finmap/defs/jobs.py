@@ -9,11 +9,7 @@ import dagster as dg
 from sitniks_finmap.connections import Connection
 
 RANGE_START = "dagster/asset_partition_range_start"
-
-
 RANGE_END = "dagster/asset_partition_range_end"
-
-
 DELIVERY = ("operations", "finmap_upload", "finmap_operations", "reconciliation")
 
 

@@ -38,11 +38,7 @@ OUR_DEFECT = (
     "Nothing was delivered, and nothing in Finmap changed. Run `sitniks-finmap sync --connection {connection}` once "
     "more. If it fails again, this is a defect of sitniks_finmap and not of your data: report it with this message."
 )
-
-
 EXPLAIN = "`sitniks-finmap explain {for_example} --connection {connection}` shows what happened to one of them."
-
-
 LIST_DIFFERENCES = (
     '`sitniks-finmap sql --connection {connection} "from differences where not explained"` lists the records'
 )

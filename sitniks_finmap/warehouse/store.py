@@ -35,8 +35,6 @@ READ_STORAGE_VERSION = "v1.0.0"  # of the read copy: BI tools bring older driver
 DAMAGE = re.compile(
     "not a valid DuckDB database|Corrupt (database|WAL) file|Could not read enough bytes|replaying WAL file|checksum"
 )
-
-
 HINDRANCES = {
     "No space left on device": "the disk is full; free some space",
     "File too large": "the file may not grow; raise the limit of this user or volume",
