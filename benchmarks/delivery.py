@@ -12,7 +12,7 @@ import requests
 
 from sitniks_finmap.clients.finmap import ACCOUNT_FIELD
 from sitniks_finmap.pipeline.courier import Courier
-from sitniks_finmap.pipeline.directory import keep_directory, read_directory
+from sitniks_finmap.pipeline.directory import read_directory, save_directory
 from sitniks_finmap.pipeline.ledger import State
 from sitniks_finmap.pipeline.reading import store
 from sitniks_finmap.pipeline.run import ConnectionRun
@@ -90,7 +90,7 @@ def ready(served: Served, folder: Path, shop: str, rate: float = 0.0) -> Connect
     directory = read_directory(run.finmap, run.connection)
     with run.warehouse.transaction() as con:
         store(con, run, "transactions", rows, FIRST_DAY, LAST_DAY)
-        keep_directory(con, run.connection, directory)
+        save_directory(con, run.connection, directory)
         derive(con, FIRST_DAY, LAST_DAY)
     return run
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sitniks_finmap.pipeline.directory import keep_directory, read_directory
+from sitniks_finmap.pipeline.directory import read_directory, save_directory
 from sitniks_finmap.pipeline.reading import months, store
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive
@@ -54,7 +54,7 @@ def extract_orders(run: ConnectionRun) -> None:
 def transform(run: ConnectionRun) -> None:
     directory = read_directory(run.finmap, run.connection)
     with run.warehouse.transaction() as con:
-        keep_directory(con, run.connection, directory)
+        save_directory(con, run.connection, directory)
         derive(con, FIRST_DAY, LAST_DAY)
 
 

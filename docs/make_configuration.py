@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from sitniks_finmap.connections import Connection, Rule, spoken
+from sitniks_finmap.connections import Connection, Rule, format_duration
 
 HEAD = """\
 # Settings
@@ -87,7 +87,7 @@ def shown(default: Any) -> str:
     if default in (None, "", [], {}):
         return ""
     if isinstance(default, timedelta):
-        return f'`"{spoken(default)}"`'
+        return f'`"{format_duration(default)}"`'
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, list):

@@ -33,7 +33,7 @@ class MissingKey(ConfigurationError):
     """An API key is not in the environment, or what is there cannot be one."""
 
 
-def spoken(duration: timedelta) -> str:
+def format_duration(duration: timedelta) -> str:
     """A duration as connections.toml writes it: "15m", "1h"."""
     seconds = int(duration.total_seconds())
     unit, length = next((unit, length) for unit, length in reversed(SECONDS.items()) if seconds % length == 0)

@@ -24,9 +24,9 @@ from sitniks_finmap.content import Content
 from sitniks_finmap.pipeline.apply import Applier, Task
 from sitniks_finmap.pipeline.courier import Tasks, take_tasks
 from sitniks_finmap.pipeline.decisions import fill_rollback, plan_rollback
-from sitniks_finmap.pipeline.ledger import Entry, entry_of, keep_entries
+from sitniks_finmap.pipeline.ledger import Entry, entry_of, save_entries
 from sitniks_finmap.pipeline.readback import read_back
-from sitniks_finmap.pipeline.reading import keep_settings
+from sitniks_finmap.pipeline.reading import save_settings
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import migrate
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows
@@ -237,7 +237,7 @@ class Model:
         self.connection = Connection.model_validate(SETTINGS)
         self.edges: set[Edge] = set()
         with warehouse.transaction() as con:
-            keep_settings(con, self.connection)
+            save_settings(con, self.connection)
             read = {"resource": "transactions", "day": START.date(), "read_at": START, "run_id": None}
             insert_rows(con, "complete_reads", [read])
 
@@ -399,7 +399,7 @@ class Model:
             con.execute(f"delete from {table}")
         insert_rows(con, "operations", [operation(n, one.source) for n, one in enumerate(worlds) if one.source])
         insert_rows(con, "raw_sitniks_transactions", [raw(n, one.source is None) for n, one in enumerate(worlds)])
-        keep_entries(con, [
+        save_entries(con, [
             replace(one, external_id=f"m:w{n}{key}", transaction_id=f"w{n}")
             for n, world in enumerate(worlds)
             for key, one in world.ledger.items()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.pipeline.decisions import catch_up, keep_decisions, note_shown, only_shown, pending
+from sitniks_finmap.pipeline.decisions import catch_up, note_shown, only_shown, pending, save_decisions
 from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
@@ -77,7 +77,7 @@ def test_approve_takes_only_what_the_last_preview_showed(keep_books: Keep) -> No
         shown = only_shown(con, all_of_them)
     assert (len(all_of_them), [one.transaction_id for one in shown]) == (40, ["tx_1"])
     with books.warehouse.transaction() as con:
-        assert keep_decisions(con, shown, "approve", books.clock()) == 1
+        assert save_decisions(con, shown, "approve", books.clock()) == 1
     books.deliver()
     assert len(books.finmap()) == 39
 
@@ -94,7 +94,7 @@ def test_what_changed_while_a_person_was_asked_is_not_decided(keep_books: Keep) 
     books.sell(2, "7.00")
     books.read()
     with books.warehouse.transaction() as con:
-        assert keep_decisions(con, asked, "approve", books.clock()) == 1
+        assert save_decisions(con, asked, "approve", books.clock()) == 1
     books.deliver()
     assert {name: str(amount) for name, amount in books.sums().items()} == {"tx_1": "5", "tx_2": "100"}
 

@@ -17,8 +17,8 @@ from sitniks_finmap.clients.answers import ApiError, KeyRefused, Unavailable
 from sitniks_finmap.connections import Connection, choose
 from sitniks_finmap.pipeline.courier import IN_FLIGHT, UNANSWERED_IN_A_ROW, Courier, Delivery
 from sitniks_finmap.pipeline.decisions import decide
-from sitniks_finmap.pipeline.directory import keep_directory, read_directory
-from sitniks_finmap.pipeline.reading import keep_settings, store
+from sitniks_finmap.pipeline.directory import read_directory, save_directory
+from sitniks_finmap.pipeline.reading import save_settings, store
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
@@ -44,7 +44,7 @@ def stage(run: ConnectionRun, first_day: date, last_day: date) -> None:
     with run.warehouse.transaction() as con:
         store(con, run, "transactions", transactions, first_day, last_day)
         store(con, run, "orders", orders, first_day, last_day)
-        keep_directory(con, run.connection, directory)
+        save_directory(con, run.connection, directory)
         derive(con, first_day, last_day)
 
 
@@ -72,7 +72,7 @@ def want(warehouse: Warehouse, shop: Shop, *rows: dict[str, Any]) -> None:
         operation["content_hash"] = str(sorted((name, str(value)) for name, value in operation.items()))
         written.append(operation)
     with warehouse.transaction() as con:
-        keep_settings(con, choose(warehouse.connection)[0])
+        save_settings(con, choose(warehouse.connection)[0])
         for operation in written:
             con.execute("delete from operations where transaction_id = $1", [operation["transaction_id"]])
         insert_rows(con, "operations", written)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.pipeline.doubles import LOOKS
+from sitniks_finmap.pipeline.doubles import DAYS_REREAD
 from sitniks_finmap.sandbox.sitniks_rows import microseconds
 from sitniks_finmap_tests.books import START, TODAY, Books, stamp
 
@@ -143,13 +143,13 @@ def test_the_same_record_of_another_day_costs_no_look(books: Books) -> None:
 
 
 def test_many_that_were_moved_cost_few_looks(books: Books) -> None:
-    for number in range(LOOKS + 8):
+    for number in range(DAYS_REREAD + 8):
         put(books, datetime(2026, 1, 1 + number, 10, tzinfo=UTC), 100, id=f"tx_{number}")
     books.read(BEGIN, TODAY)
-    for number in range(LOOKS + 8):
+    for number in range(DAYS_REREAD + 8):
         remove(books, datetime(2026, 1, 1 + number, 10, tzinfo=UTC), id=f"tx_{number}")
         put(books, MARCH, 100, id=f"tx_{number}")
     books.sandbox.forget_requests()
     books.read()
-    assert len(books.sandbox.requests("sitniks", path="/transactions")) == 1 + LOOKS
-    assert len(books.rows("from operations")) == LOOKS + 8
+    assert len(books.sandbox.requests("sitniks", path="/transactions")) == 1 + DAYS_REREAD
+    assert len(books.rows("from operations")) == DAYS_REREAD + 8

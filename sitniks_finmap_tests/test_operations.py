@@ -26,7 +26,7 @@ from sitniks_finmap.defs.assets.extract import extract_assets
 from sitniks_finmap.defs.assets.transform import transform_assets
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.pipeline.checks import CHECKS
-from sitniks_finmap.pipeline.directory import Directory, find_accounts, keep_directory
+from sitniks_finmap.pipeline.directory import Directory, find_accounts, save_directory
 from sitniks_finmap.pipeline.reading import store
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive
@@ -59,7 +59,7 @@ class Stage:
 
     def configure(self, connection: Connection) -> None:
         self.run.connection = connection
-        keep_directory(self.con, connection, DIRECTORY)
+        save_directory(self.con, connection, DIRECTORY)
 
     def put(self, *transactions: Any, orders: Any = ()) -> None:
         """One read of the day of the examples; then everything of that day is derived."""

@@ -93,7 +93,7 @@ def _decide(
         unseen += fresh - len(changes)
         if changes and (yes or _confirmed(decision, len(changes))):
             with warehouse.run(wait=60), warehouse.transaction() as con:
-                decided = decisions.keep_decisions(con, changes, decision, utc_now())
+                decided = decisions.save_decisions(con, changes, decision, utc_now())
             done = "approved; the next sync applies them" if decision == "approve" else "dismissed"
             out.print(f"{one.name}: {decided:,} {done}")
     if transaction and not found:

@@ -14,7 +14,7 @@ import duckdb
 from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.connections import ConfigurationError, data_folder
 from sitniks_finmap.settings_files import Unreadable
-from sitniks_finmap.warehouse.store import HINDRANCES, WarehouseError
+from sitniks_finmap.warehouse.store import FILE_REMEDIES, WarehouseError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 EXPECTED = (ConfigurationError, Unreadable, WarehouseError, ApiError, OSError, sqlite3.Error, duckdb.Error)
@@ -43,7 +43,7 @@ def describe(error: BaseException) -> str:
         return f"{path} cannot be used: {error}; check that it belongs to this user and that the disk has room"
     if isinstance(error, duckdb.Error):
         said = str(error).splitlines()[0]
-        remedy = next((f"; {remedy}" for sign, remedy in HINDRANCES.items() if sign in said), "")
+        remedy = next((f"; {remedy}" for sign, remedy in FILE_REMEDIES.items() if sign in said), "")
         return said + remedy
     return str(error)
 

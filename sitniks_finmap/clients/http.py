@@ -95,9 +95,9 @@ class Api:
         attempts = Retrying(
             retry=retry_if_exception_type(Unavailable),
             wait=wait_exponential_jitter(max=30),
-            stop=self._is_enough,
+            stop=self._is_last_attempt,
             sleep=self.sleep,
-            before_sleep=self._say_again,
+            before_sleep=self._log_retry,
             reraise=True,
         )
         return attempts(self.send, method, path, **request)
@@ -110,7 +110,7 @@ class Api:
         attempts = Retrying(
             retry=retry_if_exception_type(Limited),
             stop=stop_after_attempt(self.attempts),
-            before_sleep=self._say_again,
+            before_sleep=self._log_retry,
             reraise=True,
         )
         return attempts(self.send, method, path, writing=True, data=body)
@@ -131,13 +131,13 @@ class Api:
                 f"{self.title} did not answer ({self.host}: {why_no_answer(error)})"
             ) from None
         self.answered = True
-        return self._understand(response, writing, request.get("data"))
+        return self._parse(response, writing, request.get("data"))
 
-    def _is_enough(self, state: RetryCallState) -> bool:
+    def _is_last_attempt(self, state: RetryCallState) -> bool:
         never_reached = state.outcome is not None and isinstance(state.outcome.exception(), Unreachable)
         return state.attempt_number >= (min(UNREACHED_ATTEMPTS, self.attempts) if never_reached else self.attempts)
 
-    def _say_again(self, state: RetryCallState) -> None:
+    def _log_retry(self, state: RetryCallState) -> None:
         """Says why something is tried again: else a person would look at nothing for half a minute."""
         error = state.outcome.exception() if state.outcome else None
         whose = f"{self.connection}: " if self.connection else ""
@@ -147,8 +147,8 @@ class Api:
         session = getattr(self._sessions, "session", None)
         if session is None:
             session = requests.Session()
-            session.mount("http://", _InTime())
-            session.mount("https://", _InTime())
+            session.mount("http://", _DeadlineAdapter())
+            session.mount("https://", _DeadlineAdapter())
             # Proxies are read once and .netrc never: it could replace our Authorization header.
             session.trust_env = False
             session.proxies.update(get_environ_proxies(self.base_url))
@@ -156,7 +156,7 @@ class Api:
             self._sessions.session = session
         return session
 
-    def _understand(self, response: requests.Response, writing: bool, sent: bytes | None) -> Reply:
+    def _parse(self, response: requests.Response, writing: bool, sent: bytes | None) -> Reply:
         status = response.status_code
         if served := _http_date(response.headers.get("Date")):
             self.clock_ahead = served - datetime.now(UTC)
@@ -276,7 +276,7 @@ class _SecureConnection(HTTPSConnection):
     response_class = _Answer
 
 
-class _InTime(HTTPAdapter):
+class _DeadlineAdapter(HTTPAdapter):
     """Its connections, through a proxy as well, read their answers against a deadline."""
 
     def get_connection_with_tls_context(self, *arguments: Any, **more: Any) -> Any:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 READ_ATTEMPTS = 3
 SHORTEST_WINDOW = timedelta(seconds=1)
-NOTHING_IS_ON = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC))
+EMPTY_DAYS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC))
 LARGEST_RECORD = 100_000  # characters; a transaction has a thousand
 LONGEST_ID = 1000
 ARRAY_NAMES = ("data", "transactions", "orders", "items")
@@ -83,7 +83,7 @@ class Sitniks:
 
     def ignores_dates(self, path: str) -> bool:
         """Whether a list shows rows of windows in which nothing can be: one long ago, and one that is yet to come."""
-        return any(self.page(path, day, day + timedelta(days=1)).rows for day in NOTHING_IS_ON)
+        return any(self.page(path, day, day + timedelta(days=1)).rows for day in EMPTY_DAYS)
 
     def _read_whole(self, path: str, start: datetime, end: datetime) -> list[Row]:
         read = self._read_until_sure(path, start, end)

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from sitniks_finmap.connections import Connection, spoken
+from sitniks_finmap.connections import Connection, format_duration
 from sitniks_finmap.days import Clock, utc_now
 from sitniks_finmap.defs.assets.deliver import DeliverConfig
 from sitniks_finmap.defs.housekeeping import report_killed_runs
@@ -34,9 +34,9 @@ def connection_sensor(connection: Connection, jobs: Sequence[Any], *, now: Clock
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            f"Every {spoken(connection.sync_every)}, syncs recent days and any days never read before. "
-            f"Every {spoken(connection.retry_every)}, delivers what failed, is still unverified or was left over. "
-            f"Every {spoken(connection.full_resync_every)}, reads the whole history again, a month at a time. "
+            f"Every {format_duration(connection.sync_every)}, syncs recent days and any days never read before. "
+            f"Every {format_duration(connection.retry_every)}, delivers what failed, is unverified or was left over. "
+            f"Every {format_duration(connection.full_resync_every)}, reads the whole history again, a month at a time. "
             "One run at a time; a sync goes first, then a delivery."
         ),
     )

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from sitniks_finmap.clients.reasons import without_echo
-from sitniks_finmap.connections import Connection, spoken
+from sitniks_finmap.connections import Connection, format_duration
 from sitniks_finmap.pipeline.checks import CHECKS
 from sitniks_finmap.warehouse.last_runs import LastRun, last_runs
 from sitniks_finmap.warehouse.schema import sql
@@ -149,7 +149,7 @@ def _reads(state: State) -> Iterator[Finding]:
         started = max((run.started_at for run in state.runs if run.what == "sync"), default=None)
         tried = started is not None and state.now - started <= state.overdue_after
         since = f"were last read at {state.at(state.last_read)}" if state.last_read else "are overdue"
-        said = f"recent days are to be read every {spoken(state.connection.sync_every)}, and {since}"
+        said = f"recent days are to be read every {format_duration(state.connection.sync_every)}, and {since}"
         if not (tried and failing):
             said += ". Is `dagster dev` or the daemon running? `sitniks-finmap sync` syncs now"
         yield Finding("error", "not read", said)
@@ -174,7 +174,7 @@ def _about(state: State, problem: str, text: str, reasons: Counter[str]) -> Find
         told.append("…")
     why = "; ".join(one for one in told if one)
     verdict: Literal["error", "warning"] = "warning" if problem in WORTH_A_LOOK else "error"
-    retry = spoken(state.connection.retry_every)
+    retry = format_duration(state.connection.retry_every)
     if problem in ON_ITS_WAY and state.running:
         verdict, text = "warning", ON_ITS_WAY[problem]
     unmapped = "go to `finmap_account`" if state.connection.unmapped_accounts == "default" else "are rejected"

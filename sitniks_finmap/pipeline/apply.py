@@ -10,13 +10,13 @@ from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, as_shown, me
 from sitniks_finmap.pipeline.ledger import (
     DELETED_AFTER,
     HIDDEN_FOR,
-    LOOK_AGAIN,
     OUT,
+    RECHECK_AFTER,
     Entry,
     State,
+    entry_when_missing,
+    entry_when_seen,
     labels_of,
-    look,
-    not_shown,
 )
 from sitniks_finmap.pipeline.plan import CREATIONS, DELETIONS, Action
 
@@ -108,7 +108,7 @@ class Applier:
         for key in task.others:
             if other := self.finmap.details(key):
                 seen.append(other)
-                return self._taken(task, entry, key, other)
+                return self._other_generation(task, entry, key, other)
         wanted, left_out = self._sendable(task)
         sent = self._with_carried(entry, wanted)
         write = self.finmap.create(task.external_id, sent)
@@ -136,7 +136,7 @@ class Applier:
             case Outcome.ERROR:
                 return [self._failed(entry, task, write.error)]
         if write.outcome is Outcome.UNKNOWN:
-            entry = replace(entry, intents=_with(entry.intents, wanted))
+            entry = replace(entry, intents=_with_intent(entry.intents, wanted))
         try:
             found = self.finmap.details(task.external_id)
         except ApiError as error:
@@ -177,7 +177,7 @@ class Applier:
                 refused = write.error
         return taken, refused
 
-    def _hand_over(self, task: Task, entry: Entry, theirs: Content, writes: list[Write]) -> Entry:
+    def _set_owed_labels(self, task: Task, entry: Entry, theirs: Content, writes: list[Write]) -> Entry:
         """Sets what a person had set on the generation before and Finmap has not taken yet. Refused on two days, it is
         let go: the project or tag is gone.
         """
@@ -191,20 +191,20 @@ class Applier:
             return replace(
                 entry, owed=left, refused=task.wanted, last_error=why, next_attempt_at=self.now() + REFUSED_AGAIN
             )
-        due = self.now() + LOOK_AGAIN if left else None
+        due = self.now() + RECHECK_AFTER if left else None
         return replace(entry, owed=left, refused=None, last_error=None, next_attempt_at=due)
 
-    def _taken(self, task: Task, entry: Entry, key: str, other: Operation) -> list[Entry]:
+    def _other_generation(self, task: Task, entry: Entry, key: str, other: Operation) -> list[Entry]:
         """Another generation of the transaction is there: it is never created beside it."""
         known = task.entry if task.entry and task.entry.external_id == key else None
         generation = int(key.rsplit(":", 1)[-1]) if key.count(":") > 1 else 1
         if known or generation > task.generation:
             # It was never gone, or somebody put it back; or the ledger was lost and did not know of it.
             known = known or Entry(key, task.transaction_id, generation, task.day, State.VERIFIED)
-            return [look(known, other.content, self.now(), self._tag)]
+            return [entry_when_seen(known, other.content, self.now(), self._tag)]
         if task.entry and task.entry.external_id != task.external_id:
             return [task.entry]  # somebody put an even older one back: the next look makes that the operation
-        return [self._retry(entry, f"{key} is still in Finmap; it is deleted first", LOOK_AGAIN, State.FAILED)]
+        return [self._retry(entry, f"{key} is still in Finmap; it is deleted first", RECHECK_AFTER, State.FAILED)]
 
     def _hidden(self, entry: Entry) -> Entry:
         """Finmap says that the key exists and does not show it: it was stored, or somebody deleted it."""
@@ -212,7 +212,7 @@ class Applier:
         since = entry.missing_since or now
         if now - since >= HIDDEN_FOR:
             return replace(entry, state=State.DELETED, attempts=entry.attempts + 1, next_attempt_at=None, intents=[])
-        wait = LOOK_AGAIN if now - since < DELETED_AFTER else timedelta(hours=1)
+        wait = RECHECK_AFTER if now - since < DELETED_AFTER else timedelta(hours=1)
         return replace(
             entry, state=State.SENT, missing_since=since, attempts=entry.attempts + 1, next_attempt_at=now + wait,
             last_error="Finmap says that it exists but does not show it", sent_at=entry.sent_at or now,
@@ -234,7 +234,7 @@ class Applier:
     def _missing(self, entry: Entry) -> Entry:
         """It was there and is not shown. A second look, hours later, makes it a deletion by a person."""
         now = self.now()
-        missing = not_shown(entry, now)
+        missing = entry_when_missing(entry, now)
         if missing.missing_since and now - missing.missing_since >= DELETED_AFTER:
             return replace(missing, state=State.DELETED, intents=[], next_attempt_at=None, last_error=None)
         return replace(missing, last_error="Finmap did not show it; it is looked for again")
@@ -244,11 +244,11 @@ class Applier:
     ) -> list[Entry]:
         """Brings what Finmap shows in line with what is wanted; a person's edit stays."""
         now, wanted, theirs = self.now(), task.wanted, found.content
-        if entry.deleting and self._may_still_go(entry):
+        if entry.deleting and self._deletion_in_flight(entry):
             seen.append(found)
-            return [self._retry(entry, "Finmap has accepted the deletion and still shows it", LOOK_AGAIN)]
+            return [self._retry(entry, "Finmap has accepted the deletion and still shows it", RECHECK_AFTER)]
         entry = replace(
-            look(entry, theirs, now, self._tag, late=not self._may_still_come(entry)),
+            entry_when_seen(entry, theirs, now, self._tag, late=not self._write_in_flight(entry)),
             deleting=None, deleting_at=None, attempts=entry.attempts + 1,
         )  # fmt: skip
         if wanted is None or entry.shown is None:
@@ -284,7 +284,7 @@ class Applier:
             seen.append(found)
             done = settled(entry.written or sendable, sendable, but_for if entry.written else [])
             if entry.owed and not left_out:
-                return [self._hand_over(task, replace(entry, written=done, day=task.day), theirs, writes)]
+                return [self._set_owed_labels(task, replace(entry, written=done, day=task.day), theirs, writes)]
             return [replace(entry, written=done, day=task.day, **self._noted(task, left_out))]
         patched = self._patch(task, entry, sendable, changes, but_for, writes, left_out)
         if writes[-1].outcome is Outcome.ACCEPTED:  # what differs from this later is the patch, carried out
@@ -327,7 +327,7 @@ class Applier:
                 return replace(done, intents=[before]) if stored and before and not again else done
             case Outcome.REFUSED:
                 return self._refused(entry, task, write.error)
-        return self._failed(replace(entry, intents=_with(entry.intents, told)), task, write.error)
+        return self._failed(replace(entry, intents=_with_intent(entry.intents, told)), task, write.error)
 
     # -- withdraw, roll back, replace --
 
@@ -336,7 +336,7 @@ class Applier:
         found = self.finmap.details(entry.external_id)
         if found is None:
             return [self._absent(entry, task)]
-        entry = replace(look(entry, found.content, self.now(), self._tag), attempts=entry.attempts + 1)
+        entry = replace(entry_when_seen(entry, found.content, self.now(), self._tag), attempts=entry.attempts + 1)
         edited = _edited(entry, found.content)
         approved = task.approved and not self._edited_since(task, entry, found.content, edited)
         only_labels = task.action is Action.REPLACE and set(edited) <= set(PEOPLES_FIELDS)
@@ -348,20 +348,20 @@ class Applier:
             # What is carried over is written down before anything is deleted: a kill must not lose it.
             seen.append(found)
             return [replace(entry, deleting=None, last_error="a person has just changed it; the next run replaces it")]
-        entry = replace(self._begun(entry, task), carried=carried)
+        entry = replace(self._deletion_started(entry, task), carried=carried)
         write = self.finmap.delete(entry.external_id, found.content.type)
         writes.append(write)
         try:
             gone = self.finmap.details(entry.external_id) is None
         except ApiError as error:
             if write.outcome is Outcome.ACCEPTED:
-                return [self._deletion_waits(entry, "Finmap has accepted the deletion")]
+                return [self._deletion_pending(entry, "Finmap has accepted the deletion")]
             return [self._unknown(entry, task, error)]
         if gone:
             return [self._absent(entry, task, answered=write.outcome is Outcome.APPLIED)]
         seen.append(found)
         if write.outcome is Outcome.ACCEPTED:
-            return [self._deletion_waits(entry, "Finmap has accepted the deletion and still shows it")]
+            return [self._deletion_pending(entry, "Finmap has accepted the deletion and still shows it")]
         return [self._retry(entry, write.error or "Finmap still shows it", self.retry_every, State.FAILED)]
 
     def _absent(self, entry: Entry, task: Task, *, answered: bool = False) -> Entry:
@@ -377,21 +377,21 @@ class Applier:
                 next_attempt_at=None, last_error=None, looked_at=now,
                 missing_since=entry.missing_since or now, attempts=entry.attempts + 1,
             )  # fmt: skip
-        waits = replace(self._begun(not_shown(entry, now), task), attempts=entry.attempts + 1)
-        return self._deletion_waits(waits, "Finmap does not show it; a second look makes sure that it is deleted")
+        waits = replace(self._deletion_started(entry_when_missing(entry, now), task), attempts=entry.attempts + 1)
+        return self._deletion_pending(waits, "Finmap does not show it; a second look makes sure that it is deleted")
 
-    def _deletion_waits(self, entry: Entry, why: str) -> Entry:
-        return replace(entry, state=State.SENT, next_attempt_at=self.now() + LOOK_AGAIN, last_error=why)
+    def _deletion_pending(self, entry: Entry, why: str) -> Entry:
+        return replace(entry, state=State.SENT, next_attempt_at=self.now() + RECHECK_AFTER, last_error=why)
 
-    def _begun(self, entry: Entry, task: Task) -> Entry:
+    def _deletion_started(self, entry: Entry, task: Task) -> Entry:
         return replace(entry, deleting=_deletion(entry, task), deleting_at=entry.deleting_at or self.now())
 
-    def _may_still_go(self, entry: Entry) -> bool:
+    def _deletion_in_flight(self, entry: Entry) -> bool:
         """Whether Finmap accepted the deletion so lately that it may only not have done it yet."""
         begun = entry.deleting_at
         return entry.state is State.SENT and begun is not None and self.now() - begun < DELETED_AFTER
 
-    def _may_still_come(self, entry: Entry) -> bool:
+    def _write_in_flight(self, entry: Entry) -> bool:
         """Whether Finmap stored a write so lately that it may carry it out over the one that it has done since."""
         stored, done = entry.sent_at, entry.applied_at
         return stored is not None and done is not None and stored < done and self.now() - stored < DELETED_AFTER
@@ -403,7 +403,7 @@ class Applier:
             # Accepted once, and never seen: under its own key it cannot become two, whatever comes of it.
             if found := self.finmap.details(entry.external_id):
                 seen.append(found)
-                return [look(entry, found.content, self.now(), self._tag)]
+                return [entry_when_seen(entry, found.content, self.now(), self._tag)]
             own = replace(task, action=Action.CREATE, external_id=entry.external_id, generation=entry.generation)
             return self._create(own, writes, seen)
         if not entry.deleting and self.finmap.details(entry.external_id) is None:
@@ -438,7 +438,7 @@ class Applier:
     ) -> Entry:  # fmt: skip
         """`last`: it was only accepted for the second time, and what the next look shows is how Finmap has it."""
         now, applied = self.now(), write.outcome is Outcome.APPLIED
-        due = None if applied else now + (DELETED_AFTER if last else LOOK_AGAIN)
+        due = None if applied else now + (DELETED_AFTER if last else RECHECK_AFTER)
         return replace(
             entry,
             state=State.SENT,
@@ -473,9 +473,9 @@ class Applier:
         """Whatever was begun may have been carried out: the next look tells."""
         if task.action not in DELETIONS and task.wanted:
             creating = entry.intents and not entry.delivered  # what was sent last is known already
-            entry = entry if creating else replace(entry, intents=_with(entry.intents, task.wanted))
+            entry = entry if creating else replace(entry, intents=_with_intent(entry.intents, task.wanted))
         elif task.action in DELETIONS:
-            entry = self._begun(entry, task)
+            entry = self._deletion_started(entry, task)
         return self._retry(entry, why, self.retry_every, State.FAILED)
 
     def _unknown(self, entry: Entry, task: Task, error: ApiError) -> Entry:
@@ -538,5 +538,5 @@ def carried_over(entry: Entry, theirs: Content) -> Content | None:
     return replace(theirs, **mine | {"tag": tags or None})
 
 
-def _with(intents: list[Content], one: Content | None) -> list[Content]:
+def _with_intent(intents: list[Content], one: Content | None) -> list[Content]:
     return intents if one is None or one in intents else [*intents, one]

@@ -15,7 +15,7 @@ from sitniks_finmap.clients.finmap import Finmap, Operation, Outcome
 from sitniks_finmap.content import content_of
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.pipeline.apply import Applier, Result, Task, carried_over
-from sitniks_finmap.pipeline.ledger import State, entry_of, keep_entries
+from sitniks_finmap.pipeline.ledger import State, entry_of, save_entries
 from sitniks_finmap.pipeline.plan import Action
 from sitniks_finmap.progress import Progress
 from sitniks_finmap.warehouse.schema import sql
@@ -189,9 +189,9 @@ class Courier:
         with self.warehouse.transaction() as con:
             forget_begun(con, [t for t, one in ended if t.external_id not in {e.external_id for e in one.entries}])
             entries = [entry for _, one in ended for entry in one.entries]
-            keep_entries(con, entries)
+            save_entries(con, entries)
             insert_rows(con, "finmap_requests", writes)
-            keep_seen(con, [operation for _, one in ended for operation in one.seen], self.now())
+            save_shown(con, [operation for _, one in ended for operation in one.seen], self.now())
             absent = [entry.external_id for entry in entries if entry.missing_since]
             con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [absent])
             done = [[task.transaction_id, task.action, task.occasion] for task, one in ended if _is_done(one)]
@@ -223,7 +223,7 @@ class Tasks:
             con.execute(sql("begun"), {"after": self.position, "most": CHUNK, "now": self.now()})
             con.execute(sql("begin"))
             rows = [row for (row,) in con.execute("select b from begun b order by position").fetchall()]
-            self.chunk = iter([keep_carried(con, _task(row)) for row in rows])
+            self.chunk = iter([save_carried(con, _task(row)) for row in rows])
         self.position = rows[-1]["position"] if rows else self.position
         self.exhausted = len(rows) < CHUNK
         return next(self.chunk, None)
@@ -234,10 +234,10 @@ class Tasks:
         if left:
             with self.warehouse.transaction() as con:
                 forget_begun(con, left)
-                keep_entries(con, [task.entry for task in left if task.entry])
+                save_entries(con, [task.entry for task in left if task.entry])
 
 
-def keep_carried(con: duckdb.DuckDBPyConnection, task: Task) -> Task:
+def save_carried(con: duckdb.DuckDBPyConnection, task: Task) -> Task:
     """Writes down what a person set on an operation that is to be replaced, before it is deleted."""
     if task.action is not Action.REPLACE or task.entry is None or task.theirs is None:
         return task
@@ -272,7 +272,7 @@ def _unanswered(result: Result) -> bool:
     return result.state is State.FAILED and (not result.writes or result.writes[-1].outcome is Outcome.UNKNOWN)
 
 
-def keep_seen(con: duckdb.DuckDBPyConnection, operations: list[Operation], at: datetime) -> None:
+def save_shown(con: duckdb.DuckDBPyConnection, operations: list[Operation], at: datetime) -> None:
     """Writes down operations as Finmap showed them just now."""
     ids = [operation.external_id for operation in operations]
     con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [ids])

@@ -58,11 +58,11 @@ def decide(warehouse: Warehouse, decision: str, now: datetime, **which: Any) -> 
     """Approves or dismisses what is pending now (see `pending`); returns how many."""
     with warehouse.transaction() as con:
         changes = pending(con, decision, **which)
-        keep_decisions(con, changes, decision, now)
+        save_decisions(con, changes, decision, now)
     return len(changes)
 
 
-def keep_decisions(con: duckdb.DuckDBPyConnection, changes: list[Change], decision: str, now: datetime) -> int:
+def save_decisions(con: duckdb.DuckDBPyConnection, changes: list[Change], decision: str, now: datetime) -> int:
     """Decides about these changes, each on this occasion only; one whose occasion is gone meanwhile is left out."""
     current = {(t, a, o) for t, a, o in con.execute("select transaction_id, action, occasion from plan").fetchall()}
     still = [one for one in changes if (one.transaction_id, one.action, one.occasion) in current]

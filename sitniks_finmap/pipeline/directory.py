@@ -12,7 +12,7 @@ from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.finmap import Account, Finmap, Label
 from sitniks_finmap.connections import ConfigurationError, Connection, built_in_rules
 from sitniks_finmap.pipeline.identity import refuse_moved_accounts
-from sitniks_finmap.pipeline.reading import keep_settings
+from sitniks_finmap.pipeline.reading import save_settings
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import replace_table
@@ -37,13 +37,13 @@ def read_directory(finmap: Finmap, connection: Connection) -> Directory:
     )
 
 
-def keep_directory(con: duckdb.DuckDBPyConnection, connection: Connection, directory: Directory) -> None:
+def save_directory(con: duckdb.DuckDBPyConnection, connection: Connection, directory: Directory) -> None:
     """Writes down the accounts and what the configuration makes of them. Raises ConfigurationError."""
     wanted: dict[str | None, str] = {None: connection.finmap_account, **connection.accounts}
     found = find_accounts(connection, directory.accounts)
     accounts = {one: found[name] for one, name in wanted.items()}
     refuse_moved_accounts(con, connection, wanted, accounts)
-    keep_settings(con, connection)
+    save_settings(con, connection)
     replace_table(
         con,
         "finmap_accounts",

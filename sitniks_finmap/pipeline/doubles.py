@@ -13,7 +13,7 @@ from sitniks_finmap.warehouse.store import rows_as
 
 log = logging.getLogger(__name__)
 
-LOOKS = 20  # days that are looked at again because of one read; further ones wait for the next
+DAYS_REREAD = 20  # days that are looked at again because of one read; further ones wait for the next
 
 
 def with_doubles(run: ConnectionRun, rows: list[Row], start: datetime, end: datetime) -> list[Row]:
@@ -23,7 +23,7 @@ def with_doubles(run: ConnectionRun, rows: list[Row], start: datetime, end: date
     say which of them holds; when it is not, it was moved. Raises ApiError, IncompleteRead.
     """
     known = known_elsewhere(run, rows, start, end)
-    days = sorted(known)[:LOOKS]
+    days = sorted(known)[:DAYS_REREAD]
     others: dict[str, dict[str, None]] = defaultdict(dict)
     for day in days:
         for row in run.sitniks.transactions(*run.bounds(day, day)):

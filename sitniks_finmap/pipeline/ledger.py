@@ -13,7 +13,7 @@ from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, TagId, as_sh
 from sitniks_finmap.pipeline.plan import Action
 from sitniks_finmap.warehouse.schema import sql
 
-LOOK_AGAIN = timedelta(minutes=10)  # what Finmap stored, or is deleting, is looked for after this
+RECHECK_AFTER = timedelta(minutes=10)  # what Finmap stored, or is deleting, is looked for after this
 DELETED_AFTER = timedelta(hours=2)  # between the two looks that make an absence a deletion by a person
 HIDDEN_FOR = timedelta(hours=24)  # so long a key that Finmap has taken and does not show is waited for
 
@@ -83,13 +83,13 @@ def entry_of(row: dict[str, Any]) -> Entry:
 COLUMNS = tuple(one.name for one in fields(Entry))
 
 
-def keep_entries(con: duckdb.DuckDBPyConnection, entries: list[Entry]) -> None:
+def save_entries(con: duckdb.DuckDBPyConnection, entries: list[Entry]) -> None:
     """Writes entries into finmap_upload, over those with the same key."""
     if not entries:
         return
     types = {name: type for name, type, *_ in con.execute("describe finmap_upload").fetchall()}
     rows = json.dumps([asdict(entry) for entry in {one.external_id: one for one in entries}.values()], default=_text)
-    con.execute(sql("keep_entries"), {"entries": rows, "types": json.dumps([types])})
+    con.execute(sql("save_entries"), {"entries": rows, "types": json.dumps([types])})
 
 
 def _text(value: Any) -> str:
@@ -98,7 +98,7 @@ def _text(value: Any) -> str:
     return value.isoformat(" ") if isinstance(value, datetime) else str(value)
 
 
-def look(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: bool = True) -> Entry:
+def entry_when_seen(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: bool = True) -> Entry:
     """The entry after Finmap showed the operation as `theirs`.
 
     What was written and not seen since is compared with what we sent: from then on, what Finmap shows is the base of
@@ -234,9 +234,9 @@ def _shown_state(entry: Entry) -> State:
     return State.REFUSED if entry.state is State.REFUSED else State.VERIFIED
 
 
-def not_shown(entry: Entry, now: datetime) -> Entry:
+def entry_when_missing(entry: Entry, now: datetime) -> Entry:
     """The entry after a look at Finmap that did not show it: one look is no proof of anything."""
     due = entry.next_attempt_at
     if entry.state is State.SENT and entry.verified_at is None and due is None:
-        due = (entry.sent_at or now) + LOOK_AGAIN
+        due = (entry.sent_at or now) + RECHECK_AFTER
     return replace(entry, looked_at=now, missing_since=entry.missing_since or now, next_attempt_at=due)

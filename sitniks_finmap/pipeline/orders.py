@@ -92,7 +92,7 @@ def fetch_orders(run: ConnectionRun, order_ids: list[str], day: date) -> None:
             failed = 0
             found += [row] if row else []
             asked.append((order_id, bool(row), not row, "" if row else "Sitniks has no such order"))
-        keep_tries(run, found, asked, day)
+        save_tries(run, found, asked, day)
         if refused:
             raise refused
         if failed == DOWN_AFTER:
@@ -100,7 +100,7 @@ def fetch_orders(run: ConnectionRun, order_ids: list[str], day: date) -> None:
             return
 
 
-def keep_tries(run: ConnectionRun, found: list[Row], asked: list[tuple[str, bool, bool, str]], day: date) -> None:
+def save_tries(run: ConnectionRun, found: list[Row], asked: list[tuple[str, bool, bool, str]], day: date) -> None:
     """Keeps the orders that came, and of the others that they did not."""
     if not asked:
         return

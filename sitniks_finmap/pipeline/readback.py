@@ -12,8 +12,8 @@ from sitniks_finmap.clients.finmap import Operation
 from sitniks_finmap.clients.sitniks import IncompleteRead
 from sitniks_finmap.content import Content
 from sitniks_finmap.failpoint import failpoint
-from sitniks_finmap.pipeline.courier import keep_seen
-from sitniks_finmap.pipeline.ledger import Entry, State, entry_of, keep_entries, look, not_shown
+from sitniks_finmap.pipeline.courier import save_shown
+from sitniks_finmap.pipeline.ledger import Entry, State, entry_of, entry_when_missing, entry_when_seen, save_entries
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 
@@ -38,7 +38,7 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
         operations = recognised(con, operations)
         for span in spans:
             con.execute("delete from finmap_operations where occurred_at between $1 and $2", [*window(run, *span)])
-        keep_seen(con, operations, now)
+        save_shown(con, operations, now)
         adopt(con, run, operations, now)
         which = {"first_day": first_day, "last_day": last_day, "now": now, "most": LOOK_UPS}
         hidden = [key for (key,) in con.execute(sql("hidden"), which).fetchall()]
@@ -46,15 +46,15 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
     found = {external_id: run.finmap.details(external_id) for external_id in hidden}
     with run.warehouse.transaction() as con:
         shown = [operation for operation in found.values() if operation]
-        keep_seen(con, shown, now)
+        save_shown(con, shown, now)
         gone = [external_id for external_id, operation in found.items() if operation is None]
         con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [gone])
-        take_in(con, gone, now)
+        update_ledger(con, gone, now)
     failpoint("read_back_committed")
     return len(operations) + len(shown)
 
 
-def take_in(con: duckdb.DuckDBPyConnection, gone: list[str], now: datetime) -> None:
+def update_ledger(con: duckdb.DuckDBPyConnection, gone: list[str], now: datetime) -> None:
     """Brings the ledger in line with what was shown at `now`, and with what was looked for and not shown."""
     con.execute(sql("seen_unchanged"), {"now": now})
     rows = con.execute(sql("seen_changed"), {"now": now}).fetchall()
@@ -62,10 +62,10 @@ def take_in(con: duckdb.DuckDBPyConnection, gone: list[str], now: datetime) -> N
     for ledger, theirs in rows:
         entry = entry_of(ledger)
         if entry.state is not State.REFUSED or entry.delivered:
-            entries.append(look(entry, Content(**theirs), now, lambda label: label, late=False))
+            entries.append(entry_when_seen(entry, Content(**theirs), now, lambda label: label, late=False))
     missing = con.execute("select l from finmap_upload l where list_contains($1::varchar[], external_id)", [gone])
-    entries += [not_shown(entry_of(ledger), now) for (ledger,) in missing.fetchall()]
-    keep_entries(con, entries)
+    entries += [entry_when_missing(entry_of(ledger), now) for (ledger,) in missing.fetchall()]
+    save_entries(con, entries)
 
 
 def _months_unseen(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> list[tuple[date, date]]:
@@ -98,7 +98,7 @@ def adopt(con: duckdb.DuckDBPyConnection, run: ConnectionRun, operations: list[O
     if fresh:
         named = {"transaction_ids": [one.transaction_id for one in fresh]}
         ours = {transaction_id for (transaction_id,) in con.execute(sql("adoptable"), named).fetchall()}
-        keep_entries(con, [one for one in fresh if one.transaction_id in ours])
+        save_entries(con, [one for one in fresh if one.transaction_id in ours])
     con.execute(sql("adopt"))
 
 
@@ -116,10 +116,10 @@ def rebuild_ledger(
     with run.warehouse.transaction() as con:
         operations = recognised(con, operations)
         entries = [entry for operation in operations if (entry := _entry(run, operation, now))]
-        keep_seen(con, operations, now)
+        save_shown(con, operations, now)
         known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
         fresh = [entry for entry in entries if anew or entry.external_id not in known]
-        keep_entries(con, fresh)
+        save_entries(con, fresh)
         if anew or not known:
             con.execute("delete from rebuilt_ledger")
             if entries:

@@ -157,7 +157,7 @@ def store(
 
     `bounds` are the instants that the list was asked for.
     """
-    keep_settings(con, run.connection)
+    save_settings(con, run.connection)
     read_at = begun or run.now()
     store_rows(con, run, resource, rows, first, last, read_at, bounds)
     read = {"resource": resource, "read_at": read_at, "run_id": run.run_id}
@@ -195,7 +195,7 @@ def store_rows(
         con.execute("drop view incoming")
 
 
-def keep_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
+def save_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
     """Writes down what the SQL needs to know. Raises WarehouseError when the file belongs to another company."""
     kept = con.execute("select sitniks_url, finmap_url, meaning_hash from settings").fetchone()
     if kept and kept[:2] != (connection.sitniks_url, connection.finmap_url):

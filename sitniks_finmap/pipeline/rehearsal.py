@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from sitniks_finmap.clients.sitniks_list import Row
-from sitniks_finmap.pipeline.directory import Directory, keep_directory
+from sitniks_finmap.pipeline.directory import Directory, save_directory
 from sitniks_finmap.pipeline.reading import store_rows
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive
@@ -17,7 +17,7 @@ def rejections(run: ConnectionRun, directory: Directory, rows: list[Row]) -> dic
     with in_memory() as con:
         for step in ("schema", "views"):
             con.execute(sql(step))
-        keep_directory(con, run.connection, directory)
+        save_directory(con, run.connection, directory)
         store_rows(con, run, "transactions", rows, last_day - timedelta(days=1), last_day, run.now())
         derive(con, run.connection.start_date, last_day, run.now())
         found = con.execute("select reason, count(*) from rejected_transactions group by all order by 2 desc, 1")

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import duckdb
 
 from sitniks_finmap.failpoint import failpoint
-from sitniks_finmap.pipeline.directory import keep_directory, read_directory
+from sitniks_finmap.pipeline.directory import read_directory, save_directory
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 
@@ -17,7 +17,7 @@ def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> No
     """Reads what Finmap has to refer to, and derives these days and whatever else changed since."""
     directory = read_directory(run.finmap, run.connection)
     with run.warehouse.transaction() as con:
-        keep_directory(con, run.connection, directory)
+        save_directory(con, run.connection, directory)
         derive(con, first_day, last_day, run.now())
     failpoint("operations_derived")
 

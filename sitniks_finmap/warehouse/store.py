@@ -35,7 +35,7 @@ READ_STORAGE_VERSION = "v1.0.0"  # of the read copy: BI tools bring older driver
 DAMAGE = re.compile(
     "not a valid DuckDB database|Corrupt (database|WAL) file|Could not read enough bytes|replaying WAL file|checksum"
 )
-HINDRANCES = {
+FILE_REMEDIES = {
     "No space left on device": "the disk is full; free some space",
     "File too large": "the file may not grow; raise the limit of this user or volume",
     "Read-only file system": "the file system is read-only; remount it",
@@ -67,7 +67,7 @@ class Warehouse:
 
     def exists(self) -> bool:
         """Raises WarehouseError when this user may not look."""
-        with hindrances(self.path, self.connection):
+        with explain_os_errors(self.path, self.connection):
             return self.path.exists()
 
     @contextmanager
@@ -88,11 +88,11 @@ class Warehouse:
 
     @contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with hindrances(self.path, self.connection):
+        with explain_os_errors(self.path, self.connection):
             opened = _identity(self.path)
         try:
             with private_files(), interruptible():
-                with hindrances(self.path, self.connection):
+                with explain_os_errors(self.path, self.connection):
                     con = self._open()
                 failed = True
                 try:
@@ -104,7 +104,7 @@ class Warehouse:
         except duckdb.Error as error:
             if DAMAGE.search(str(error)):
                 raise Damaged(self._set_aside(opened, str(error))) from None
-            for sign, remedy in HINDRANCES.items():
+            for sign, remedy in FILE_REMEDIES.items():
                 if sign in str(error):
                     why = f"{self.connection}: {self.path} cannot be written: {remedy}. What was committed is safe"
                     raise WarehouseError(why) from None
@@ -118,7 +118,7 @@ class Warehouse:
                 con = open_file(self.path, SETTINGS, STORAGE_VERSION)
                 break
             except duckdb.Error as error:
-                if DAMAGE.search(str(error)) or any(sign in str(error) for sign in HINDRANCES):
+                if DAMAGE.search(str(error)) or any(sign in str(error) for sign in FILE_REMEDIES):
                     raise
                 # The lock of another process; anything else that keeps the file shut does not pass by itself.
                 if "set lock on file" not in str(error) or time.monotonic() > deadline:
@@ -213,7 +213,7 @@ class Warehouse:
         """
         lock = FileLock(self.lock_path, mode=0o600)
         try:
-            with hindrances(self.path, self.connection):
+            with explain_os_errors(self.path, self.connection):
                 private_folder(self.path.parent)
                 lock.acquire(timeout=0)
         except Timeout:
@@ -240,7 +240,7 @@ class Warehouse:
         """Whether a run holds the connection at this moment, in any process."""
         lock = FileLock(self.lock_path, mode=0o600)
         try:
-            with hindrances(self.path, self.connection):
+            with explain_os_errors(self.path, self.connection):
                 if not self.lock_path.exists():
                     return False
                 lock.acquire(timeout=0)
@@ -251,14 +251,14 @@ class Warehouse:
 
 
 @contextmanager
-def hindrances(path: Path, connection: str | None = None) -> Iterator[None]:
+def explain_os_errors(path: Path, connection: str | None = None) -> Iterator[None]:
     """Says which file the system refused, and what to do: raises WarehouseError for an OSError."""
     try:
         yield
     except Timeout:  # of a lock; filelock calls it an OSError, too
         raise
     except OSError as error:
-        remedy = next((remedy for sign, remedy in HINDRANCES.items() if sign in str(error)), error.strerror)
+        remedy = next((remedy for sign, remedy in FILE_REMEDIES.items() if sign in str(error)), error.strerror)
         whose = f"{connection}: " if connection else ""
         raise WarehouseError(f"{whose}{error.filename or path} cannot be used: {remedy}") from None
 

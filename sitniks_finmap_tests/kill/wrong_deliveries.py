@@ -6,7 +6,7 @@ from sitniks_finmap.clients.finmap import Finmap, Write, _all_fields, _body, _js
 from sitniks_finmap.content import Content
 from sitniks_finmap.pipeline.apply import Task
 from sitniks_finmap.pipeline.courier import Tasks, take_tasks
-from sitniks_finmap.pipeline.ledger import Entry, State, keep_entries
+from sitniks_finmap.pipeline.ledger import Entry, State, save_entries
 from sitniks_finmap.pipeline.run import ConnectionRun
 
 
@@ -52,7 +52,7 @@ class WrongDelivery:
             for t in tasks
         ]  # fmt: skip
         with self.warehouse.transaction() as con:
-            keep_entries(con, entries)
+            save_entries(con, entries)
 
 
 class MarksFirst(WrongDelivery):
