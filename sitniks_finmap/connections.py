@@ -1,4 +1,4 @@
-"""What a user configures: one `Connection` for each shop, read from connections.toml and the environment."""
+"""User configuration: one `Connection` per shop, read from connections.toml and the environment."""
 
 import os
 import tomllib
@@ -26,15 +26,15 @@ Classification = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
 
 class ConfigurationError(Exception):
-    """What is written in connections.toml or the environment cannot be used; the message says what to change."""
+    """connections.toml or the environment is invalid; the message says what to change."""
 
 
 class MissingKey(ConfigurationError):
-    """An API key is not in the environment, or what is there cannot be one."""
+    """An API key is missing from the environment, or its value cannot be a key."""
 
 
 def format_duration(duration: timedelta) -> str:
-    """A duration as connections.toml writes it: "15m", "1h"."""
+    """Format a duration as in connections.toml: "15m", "1h"."""
     seconds = int(duration.total_seconds())
     unit, length = next((unit, length) for unit, length in reversed(SECONDS.items()) if seconds % length == 0)
     return f"{seconds // length}{unit}"
@@ -55,9 +55,9 @@ def _base_url(value: str) -> str:
     except ValueError:
         raise ValueError("is not a URL") from None  # Python's own message would show the value
     if url.username or url.password or url.query or url.fragment:
-        raise ValueError("a base URL holds no user, key, query or fragment")
+        raise ValueError("a base URL must not contain a user, key, query or fragment")
     if nowhere:
-        raise ValueError("names no host")
+        raise ValueError("has no host")
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
         raise ValueError("must be https:// (http:// is allowed on this machine only, for the sandbox)")
     return value.rstrip("/")
@@ -65,20 +65,20 @@ def _base_url(value: str) -> str:
 
 def _start_date(value: date) -> date:
     if value < FIRST_FINMAP_DAY:
-        raise ValueError(f"Finmap takes no operation before {FIRST_FINMAP_DAY}")
+        raise ValueError(f"Finmap accepts no operations before {FIRST_FINMAP_DAY}")
     return value
 
 
 Duration = Annotated[timedelta, BeforeValidator(duration_of)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Name = Annotated[str, Field(min_length=1)]
-Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]  # so that a key in its place is refused, not shown
+Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]  # rejects a key pasted here without showing it
 
 
 class Rule(BaseModel):
-    """A classification rule: the first whose every condition holds decides.
+    """A classification rule; the first rule that matches all its conditions wins.
 
-    A word list holds when one of its words occurs in the text, whatever the case.
+    A word list matches when one of its words occurs in the text, ignoring case.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,13 +91,13 @@ class Rule(BaseModel):
 
 @cache
 def built_in_rules() -> list[Rule]:
-    """The rules that hold after a connection's own."""
+    """The rules tried after a connection's own."""
     text = files("sitniks_finmap").joinpath("rules.toml").read_text("utf-8")
     return [Rule.model_validate(rule) for rule in tomllib.loads(text)["rules"]]
 
 
 class Connection(BaseModel):
-    """One shop: a Sitniks company, the Finmap account its money goes to, and how."""
+    """One shop: a Sitniks company, its Finmap account, and the sync settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -176,7 +176,7 @@ class Connection(BaseModel):
     rules: list[Rule] = Field([], description="Classification rules, tried before the built-in ones.")
 
     @model_validator(mode="after")
-    def _categories_are_met(self) -> Self:
+    def _categories_are_known(self) -> Self:
         known = dict.fromkeys(rule.classification for rule in [*built_in_rules(), *self.rules])
         if unknown := [one for one in self.categories if one not in known]:
             raise ValueError(
@@ -196,29 +196,29 @@ class Connection(BaseModel):
         return ZoneInfo(self.timezone)
 
     def today(self, now: datetime) -> date:
-        """The local day of a moment."""
+        """The local date at `now`."""
         return now.astimezone(self.zone).date()
 
     def key(self, side: Literal["sitniks", "finmap"]) -> str:
-        """The API key of one side, from the environment. Raises MissingKey."""
+        """Read the API key of one side from the environment. Raises MissingKey."""
         variable = getattr(self, f"{side}_key_env")
         if why := _wrong_keys(variable):
             raise MissingKey(f"{self.name}: {why}")
         return bare_key(os.environ[variable])
 
     def known_keys(self) -> list[str]:
-        """The keys of both sides, as far as they are in the environment: what no answer may show."""
+        """The keys of both sides that are in the environment: secrets to redact from responses."""
         variables = (self.sitniks_key_env, self.finmap_key_env)
         return [key for variable in variables if (key := bare_key(os.environ.get(variable, "")))]
 
     def problem(self) -> str | None:
-        """Why this connection cannot run as the environment stands, or None."""
+        """Why this connection cannot run in the current environment, or None."""
         why = _wrong_keys(self.sitniks_key_env, self.finmap_key_env)
         return f"{self.name}: {why}" if why else None
 
 
 def _wrong_keys(*variables: str) -> str:
-    """What is wrong with the keys in these environment variables, all at once; empty when each may be a key."""
+    """Describe everything wrong with the keys in these environment variables; empty if all look valid."""
     keys = {variable: bare_key(os.environ.get(variable, "")) for variable in variables}
     missing = [variable for variable, key in keys.items() if not key]
     odd = [variable for variable, key in keys.items() if not key.isascii() or not key.isprintable() or " " in key]
@@ -231,13 +231,13 @@ def _wrong_keys(*variables: str) -> str:
 
 
 def default_key_env(name: str, side: str) -> str:
-    """The environment variable with a connection's key, unless its table names another one."""
+    """The environment variable of a connection's key, unless its table names another one."""
     return f"{name.upper()}_{side.upper()}_API_KEY"
 
 
 @dataclass(frozen=True)
 class WrongConnection:
-    """A table of connections.toml that is not a Connection; the others run."""
+    """An invalid table in connections.toml; the other connections still run."""
 
     name: str
     why: str
@@ -251,7 +251,7 @@ def connections_path() -> Path:
 
 
 def data_folder() -> Path:
-    """Where the DuckDB files lie. Raises ConfigurationError for a path that DuckDB does not take."""
+    """The folder of the DuckDB files. Raises ConfigurationError for a path that DuckDB does not accept."""
     folder = Path(os.environ.get("SITNIKS_FINMAP_DATA") or "data").absolute()
     if "?" in str(folder):
         raise ConfigurationError(f'DuckDB cannot keep files in {folder}: set SITNIKS_FINMAP_DATA to a path without "?"')
@@ -259,9 +259,9 @@ def data_folder() -> Path:
 
 
 def load_connections(path: Path | None = None) -> tuple[list[Connection], list[WrongConnection]]:
-    """Every connection of the file: the right ones, and the wrong ones with the reason.
+    """Load every connection in the file: the valid ones, and the invalid ones with the reason.
 
-    Raises ConfigurationError when the file itself cannot be read or is not TOML.
+    Raises ConfigurationError if the file itself cannot be read or is not TOML.
     """
     path = path or connections_path()
     try:
@@ -283,15 +283,15 @@ def load_connections(path: Path | None = None) -> tuple[list[Connection], list[W
 def _each_company_once(
     right: list[Connection], wrong: list[WrongConnection]
 ) -> tuple[list[Connection], list[WrongConnection]]:
-    """Two names for the same pair of keys would post everything twice, and two connections with one key prefix would
-    overwrite each other's operations: only the first of them is valid.
+    """Accept only the first connection with a given pair of keys or a given key prefix: a second one would post
+    everything twice, or overwrite the first one's operations.
     """
     first: dict[tuple[str, str], str] = {}
     prefixes: dict[str, str] = {}
     unique: list[Connection] = []
     for connection in right:
         if other := prefixes.get(connection.key_prefix):
-            why = f'{connection.name}: key_prefix: {other} writes to Finmap under "{connection.key_prefix}" already'
+            why = f'{connection.name}: key_prefix: {other} already writes to Finmap under "{connection.key_prefix}"'
             wrong.append(WrongConnection(connection.name, why))
             continue
         sides = (connection.sitniks_key_env, connection.finmap_key_env)
@@ -311,7 +311,7 @@ def _each_company_once(
 
 def read_connection(name: str, table: Any) -> Connection | WrongConnection:
     if not isinstance(table, dict):
-        return WrongConnection(name, f"{name}: settings stand in a table, [sitniks_user_1], not on their own")
+        return WrongConnection(name, f"{name}: put settings into a table, [sitniks_user_1], not at the top level")
     secret = next((field for field in table if _holds_a_key(field)), None)
     if secret:
         return WrongConnection(
@@ -331,9 +331,9 @@ def _holds_a_key(field: str) -> bool:
 
 
 def _explain(error: Any) -> str:
-    """A field and what is wrong with it, without the value: it might be a key in the wrong place."""
+    """Name a field and what is wrong with it, without its value, which might be a misplaced key."""
     field = ".".join(str(part) for part in error["loc"])
-    if not field:  # of the table as a whole: says itself which settings do not fit together
+    if not field:  # about the whole table: the message names the conflicting settings
         return error["msg"].removeprefix("Value error, ")
     if field == "name":
         return 'the table\'s name must match [a-z0-9_]+, as in "sitniks_user_1"'
@@ -345,13 +345,13 @@ def _explain(error: Any) -> str:
 
 
 def choose_any(name: str | None) -> list[Connection | WrongConnection]:
-    """Every connection, valid or not, or the one with this name: what a report is about. Raises ConfigurationError."""
+    """Every connection, valid or not, or the named one, for reports. Raises ConfigurationError."""
     right, wrong = load_connections()
     return [one for one in (*wrong, *right) if name in (None, one.name)] or [*choose(name)]
 
 
 def choose(name: str | None) -> list[Connection]:
-    """The valid connections, or the one with this name. Raises ConfigurationError naming what exists."""
+    """The valid connections, or the named one. Raises ConfigurationError that lists the existing names."""
     right, wrong = load_connections()
     if not right and not wrong:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""What an operation says, on either side: one value, and what two of them have in common."""
+"""The content of an operation on either side as one value, and the three-way merge of such values."""
 
 import html
 import re
@@ -11,10 +11,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Content:
-    """What an operation says. Money in the account's currency, the moment in UTC.
+    """The content of an operation: the amount in the account's currency, the time in UTC.
 
-    `tag` is a label where we want it or wrote it, and Finmap's IDs, joined by commas, where Finmap shows it. A null
-    category, tag, project or counterparty is one that we have no opinion about, or that Finmap does not have.
+    `tag` is a label in what we want or wrote, and Finmap's IDs joined by commas in what Finmap shows. A null category,
+    tag, project or counterparty means that we set none, or that Finmap has none.
     """
 
     type: str
@@ -30,35 +30,35 @@ class Content:
 
 FIELDS = tuple(field.name for field in fields(Content))
 PEOPLES_FIELDS = ("category", "tag", "project", "counterparty")  # a person's choice here is never overwritten
-TagId = Callable[[str | None], str | None]  # a label's ID in Finmap, or the label itself where it is not known
+TagId = Callable[[str | None], str | None]  # label → its ID in Finmap, or the label itself if unknown
 
 
 def content_of(row: dict[str, Any] | None) -> Content | None:
-    """A content from a DuckDB struct."""
+    """Convert a DuckDB struct."""
     return Content(**row) if row else None
 
 
 def as_shown(content: Content, field: str, tag_id: TagId) -> Any:
-    """A field of ours as Finmap would show it."""
+    """The value of a field as Finmap would show it."""
     value = getattr(content, field)
     return tag_id(value) if field == "tag" else value
 
 
 @dataclass(frozen=True)
 class Merge:
-    """What a three-way comparison came to, as names of fields."""
+    """The result of a three-way comparison, as field names."""
 
-    changes: list[str]  # ours to write
+    changes: list[str]  # to be written by us
     conflicts: list[str]  # changed on both sides: a person decides
-    kept: list[str]  # a person's
+    kept: list[str]  # edited by a person, left alone
 
 
 def merge(written: Content | None, shown: Content, theirs: Content, wanted: Content, tag_id: TagId) -> Merge:
-    """Compares what Finmap has now with what we want, knowing how it was after our last write.
+    """Compare what Finmap has now with what we want, based on the state after our last write.
 
-    `written` is what we sent last and `shown` how Finmap showed it then: it may spell things its own way. So a change
-    of ours is a difference between `wanted` and `written`, and an edit by a person one between `theirs` and `shown`.
-    Without `written` (the ledger was lost) nobody knows who changed what differs.
+    `written` is what we last sent and `shown` is how Finmap showed it then, possibly normalized. So our changes are
+    the differences between `wanted` and `written`, and a person's edits those between `theirs` and `shown`. Without
+    `written` (the ledger was lost), the author of a difference is unknown.
     """
     changes, conflicts, kept = [], [], []
     for field in FIELDS:
@@ -78,19 +78,19 @@ def merge(written: Content | None, shown: Content, theirs: Content, wanted: Cont
         else:
             changes.append(field)
     if "type" in kept and changes:
-        conflicts.append("type")  # what a person made of it cannot be patched as what it was
+        conflicts.append("type")  # a person changed the type: a patch for the old type cannot apply
     return Merge(changes, conflicts, kept)
 
 
 def settled(written: Content, wanted: Content, but_for: list[str]) -> Content:
-    """What counts as written once `wanted` was: the other fields stay as they were."""
+    """What counts as written after sending `wanted`, except for fields that keep their previous value."""
     return replace(wanted, **{field: getattr(written, field) for field in but_for})
 
 
 def spelled_alike(field: str, sent: Any, shown: Any) -> bool:
-    """Whether `shown` is how a careless server may store `sent`: rounded, cut, trimmed, escaped, in lower case.
+    """Whether `shown` may be how a sloppy server stores `sent`: rounded, truncated, trimmed, escaped, lowercased.
 
-    It decides only who changed what Finmap shows first after a write whose outcome was never known.
+    Only used to tell who changed what Finmap first shows after a write with an unknown outcome.
     """
     if sent == shown:
         return True

@@ -1,4 +1,4 @@
-"""Days and durations as people write them, and what to write instead."""
+"""Parses days and durations as people write them, and suggests corrections."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 Clock = Callable[[], datetime]
 
-# Year, month and day in each order that has one reading; with slashes a number above 12 decides which is the day.
+# Positions of year, month and day in each unambiguous format; with slashes, a number above 12 must be the day.
 OTHER_FORMS = {
     r"(\d{1,2})[.](\d{1,2})[.](\d{4})": (2, 1, 0),
     r"(\d{1,2})[-](\d{1,2})[-](\d{4})": (2, 1, 0),
@@ -23,7 +23,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def day_of(value: Any) -> date:
-    """The day that a setting or an option names, as 2026-11-20. Raises ValueError that says what to write."""
+    """Parse a day such as 2026-11-20 from a setting or an option. Raises ValueError that says what to write."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     text = str(value).strip() if isinstance(value, str | int | datetime) and not isinstance(value, bool) else ""
@@ -31,14 +31,14 @@ def day_of(value: Any) -> date:
         try:
             return date.fromisoformat(text)
         except ValueError:
-            raise ValueError("there is no such day in the calendar") from None
+            raise ValueError("no such day in the calendar") from None
     if meant := _meant(text):
         raise ValueError(f"write {meant}")
     raise ValueError("write a day as 2026-11-20: year, month, day")
 
 
 def _meant(text: str) -> date | None:
-    """The day that a text in another form names, where it can be read in one way only."""
+    """The day meant by a text in another format, if it is unambiguous."""
     for form, order in OTHER_FORMS.items():
         if match := re.fullmatch(form, text):
             with suppress(ValueError):
@@ -50,7 +50,7 @@ def _meant(text: str) -> date | None:
 
 
 def duration_of(value: Any) -> Any:
-    """A duration such as "15m". Raises ValueError that says what to write."""
+    """Parse a duration such as "15m". Raises ValueError that says what to write."""
     if isinstance(value, timedelta):
         return value
     match = DURATION.fullmatch(value) if isinstance(value, str) else None

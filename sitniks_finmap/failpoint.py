@@ -1,14 +1,14 @@
-"""Named points at which a test ends the process as a kill would: SITNIKS_FINMAP_FAILPOINT=<name>:<passing>.
+"""Named points where a test ends the process as a kill would: SITNIKS_FINMAP_FAILPOINT=<name>:<passing>.
 
-Each point is a durable boundary: something has just become so. Two lie just before: `request_ready` before a write is
-sent, `cursor_advanced` before Dagster keeps what the sensor answered.
+Each point follows something durable. Two come just before it: `request_ready` before a write is sent,
+`cursor_advanced` before Dagster saves the sensor's result.
 """
 
 import os
 import threading
 
 VARIABLE = "SITNIKS_FINMAP_FAILPOINT"
-KILLED = 137  # what a shell reports of a process that SIGKILL ended
+KILLED = 137  # the exit code that a shell reports after SIGKILL
 NAMES = (
     "page_fetched",
     "window_committed",
@@ -25,7 +25,7 @@ NAMES = (
 
 
 class Failpoint:
-    """Ends the process at the n-th passing of one point, whichever thread passes it."""
+    """Ends the process when one point is passed for the n-th time, by any thread."""
 
     def __init__(self, setting: str) -> None:
         self.name, _, passing = setting.partition(":")
@@ -49,13 +49,13 @@ _armed: Failpoint | None = None
 
 
 def arm(setting: str | None) -> None:
-    """Raises ValueError for a setting that names no point."""
+    """Arm the failpoint in `setting`, or none. Raises ValueError for an invalid setting."""
     global _armed
     _armed = Failpoint(setting) if setting else None
 
 
 def failpoint(name: str) -> None:
-    """Says that the process passed a point; without the variable it does nothing."""
+    """Mark a point as passed; does nothing unless a failpoint is armed."""
     if _armed:
         _armed.passed(name)
 

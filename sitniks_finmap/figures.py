@@ -1,10 +1,10 @@
-"""Figures as people read them: 2,271 operations, 1 operation, 2,445.00."""
+"""Formats numbers for people: 2,271 operations, 1 operation, 2,445.00."""
 
 from decimal import Decimal
 
 
 def counted(count: int, noun: str) -> str:
-    """A count with its noun, which is given in the singular: "1 operation", "2,271 operations"."""
+    """Format a count with its noun, given in the singular: "1 operation", "2,271 operations"."""
     if count == 1:
         return f"1 {noun}"
     ends_in_ies = noun.endswith("y") and noun[-2] not in "aeiou"
@@ -12,5 +12,5 @@ def counted(count: int, noun: str) -> str:
 
 
 def money(amount: Decimal) -> str:
-    """An amount with the same grouping."""
+    """Format an amount with the same grouping."""
     return f"{amount:,.2f}"

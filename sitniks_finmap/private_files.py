@@ -1,4 +1,4 @@
-"""Files and folders that only their owner may read."""
+"""Files and folders readable only by their owner."""
 
 import os
 import threading
@@ -8,19 +8,19 @@ from pathlib import Path
 
 
 def private_folder(folder: Path) -> None:
-    """Makes a folder that only its owner may enter; one that exists is left as it is."""
+    """Create a folder that only its owner may enter; an existing one is left as is."""
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
-        missing.mkdir(mode=0o700, exist_ok=True)  # with parents=True the parents would be open to everybody
+        missing.mkdir(mode=0o700, exist_ok=True)  # parents=True would make the parents world-readable
 
 
 _PRIVATE = threading.Lock()
-_private: list[int] = []  # the umask before, once for each thread that is inside
+_private: list[int] = []  # the previous umask, once per thread inside
 
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Whatever is made meanwhile only its owner may read: DuckDB makes a file, its WAL and what it spills by itself,
-    and the folder may be open to others. The umask is the process's: the last thread that leaves restores it.
+    """Make files created inside readable only by their owner: DuckDB creates its file, WAL and spill files itself,
+    possibly in a shared folder. The umask is process-wide; the last thread to leave restores it.
     """
     with _PRIVATE:
         _private.append(_private[0] if _private else os.umask(0o077))

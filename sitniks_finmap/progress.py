@@ -1,4 +1,4 @@
-"""What long work says of itself: how far it is, how fast, and how long it will take."""
+"""Progress of long-running work: how much is done, the rate, the time left."""
 
 import logging
 import time
@@ -10,14 +10,14 @@ EVERY = 5.0  # seconds
 
 
 class Progress:
-    """Says every few seconds how far the work is."""
+    """Logs progress every few seconds."""
 
     def __init__(self, done_what: str) -> None:
         self.done_what = done_what  # "u1: delivered"
         self.started = self.reported = time.monotonic()
 
     def report(self, done: int, total: int | None) -> None:
-        """`total` is None where nobody knows how much there is."""
+        """Log the progress if it is time; `total` is None if unknown."""
         now = time.monotonic()
         if now - self.reported < EVERY or not done:
             return

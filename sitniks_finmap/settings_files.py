@@ -1,4 +1,4 @@
-"""connections.toml and .env as people save them: UTF-8, with a byte order mark, UTF-16, or Windows-1251."""
+"""Reads connections.toml and .env as people save them: UTF-8 with or without a BOM, UTF-16, or Windows-1251."""
 
 import codecs
 import os
@@ -13,34 +13,34 @@ from dotenv import dotenv_values
 from sitniks_finmap.days import day_of
 
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-# What a Ukrainian or a Russian editor writes; anything else is no sign of Windows-1251.
+# Characters that Ukrainian and Russian text uses; anything else means that it is not Windows-1251.
 CYRILLIC = re.compile(r"[\x00-\x7fА-ЩЬЮЯҐЄІЇа-щьюяґєіїЁЪЫЭёъыэ«»“”„’‘–—…№ \xa0]*")
 UNQUOTED_DAY = re.compile(r"=\s*(\d{1,4}[./-]\d{1,2}[./-]\d{1,4})\b")
 UNQUOTED_DURATION = re.compile(r"=\s*(\d+\s*[smhd])\b")
 COMMA = re.compile(r"=\s*(\d+),(\d+)\b")
 YES_OR_NO = re.compile(r"(?i)=\s*(true|yes|on|false|no|off)\b")
 QUOTES = re.compile("[“”„«»‘’]")
-# tomllib's words for what people write into a line; the remedy says more.
+# tomllib's messages for common mistakes; the remedy is more specific.
 UNREADABLE_VALUE = ("Expected newline or end of document after a statement", "Invalid date or datetime")
 
-BLANKS = " \t\r\n\f\v\xa0\u200b\u2060\ufeff"  # the last four cannot be seen
+BLANKS = " \t\r\n\f\v\xa0\u200b\u2060\ufeff"  # the last four are invisible
 
 
 class Unreadable(Exception):
-    """A file of settings cannot be read; the message names the file, the line and the remedy, and quotes nothing."""
+    """A settings file cannot be read; the message names the file, the line and the remedy, and quotes nothing."""
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, whatever it was saved as. Raises Unreadable, FileNotFoundError."""
+    """Read a text file in any of these encodings. Raises Unreadable, FileNotFoundError."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:
         whose = isinstance(error, PermissionError)
-        why = "this user may not read it; give it to the user that runs the command" if whose else error.strerror
+        why = "permission denied; make it readable for the user that runs the command" if whose else error.strerror
         raise Unreadable(f"{path} cannot be read: {why}") from None
-    line = 0  # of the first thing that is no UTF-8
+    line = 0  # of the first invalid UTF-8
     for encoding in _encodings(raw):
         try:
             text = raw.decode(encoding)
@@ -51,21 +51,21 @@ def read_text(path: Path) -> str:
             line = line or text[: text.index("\0")].count("\n") + 1
         elif encoding != "cp1251" or CYRILLIC.fullmatch(text):
             return text
-    raise Unreadable(f"{path}, line {line}: not readable as UTF-8; save the file in the encoding UTF-8")
+    raise Unreadable(f"{path}, line {line}: not valid UTF-8; save the file as UTF-8")
 
 
 def _encodings(raw: bytes) -> list[str]:
-    """What to try, in this order."""
+    """The encodings to try, in order."""
     marked = next((encoding for mark, encoding in MARKS.items() if raw.startswith(mark)), None)
     if marked:
         return [marked]
-    if b"\0" in raw[:2]:  # UTF-16 without its mark: the file begins with a letter of ASCII
+    if b"\0" in raw[:2]:  # UTF-16 without a BOM: the file begins with an ASCII letter
         return ["utf-16-be" if raw[:1] == b"\0" else "utf-16-le"]
     return ["utf-8", "cp1251"]
 
 
 def is_plain(path: Path) -> bool:
-    """Whether everybody can read a file: UTF-8 without a mark, which is all that Dagster takes in .env."""
+    """Whether a file is UTF-8 without a BOM, the only encoding that Dagster accepts in .env."""
     raw = path.read_bytes() if path.is_file() else b""
     return not raw.startswith(tuple(MARKS)) and _encodings(raw)[0] == "utf-8" and _decodes(raw)
 
@@ -79,7 +79,7 @@ def _decodes(raw: bytes) -> bool:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of connections.toml. Raises Unreadable, FileNotFoundError."""
+    """Read the tables of connections.toml. Raises Unreadable, FileNotFoundError."""
     text = read_text(path).replace("\r\n", "\n")
     try:
         return tomllib.loads(text)
@@ -89,9 +89,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         number = int(found[1]) if found else text.count("\n") + 1
         lines = text.split("\n")
         line = lines[number - 1] if number <= len(lines) else ""
-        # What tomllib quotes of a line may be a piece of a key.
+        # tomllib may quote part of a key.
         fault = re.sub(r":? '.{5,}'|\(.*\)", "", what or str(error)) or "not TOML"
-        fault = "a table of this name is there already" if "twice" in str(error) else fault
+        fault = "a table with this name already exists" if "twice" in str(error) else fault
         fault = "the value of this setting cannot be read" if fault in UNREADABLE_VALUE else fault
         raise Unreadable(f"{path}, line {number}: {fault}; {_remedy(line)}") from None
 
@@ -114,7 +114,7 @@ def _remedy(line: str) -> str:
 
 
 def load_env(path: Path | None = None) -> None:
-    """Puts the variables of .env into the environment, over what is there, as Dagster does. Raises Unreadable."""
+    """Load .env into the environment, overriding existing variables, as Dagster does. Raises Unreadable."""
     path = path or Path(".env").absolute()
     try:
         text = read_text(path)
@@ -125,7 +125,7 @@ def load_env(path: Path | None = None) -> None:
 
 
 def bare_key(value: str) -> str:
-    """The key in the value of a variable, without what is copied along with it: blanks, quotation marks, "Bearer"."""
+    """Strip what is often copied along with a key: whitespace, quotation marks, "Bearer"."""
     value = value.strip(BLANKS)
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         value = value[1:-1].strip(BLANKS)

@@ -259,7 +259,7 @@ def test_two_connections_with_one_prefix_are_invalid(
     connect("old", shop="other")
     valid, invalid = load_connections()
     assert [one.name for one in valid] == ["new"]
-    assert invalid == [WrongConnection("old", 'old: key_prefix: new writes to Finmap under "old" already')]
+    assert invalid == [WrongConnection("old", 'old: key_prefix: new already writes to Finmap under "old"')]
 
 
 @pytest.mark.parametrize("prefix", ["", "Крамниця", "a:b", "A"])

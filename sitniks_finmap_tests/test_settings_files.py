@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_one_line_with_its_remedy(
     (project / name).write_bytes(raw)
     code, said = command("doctor")
     assert code == 2
-    assert said == f"Error: {project / name}, line {line}: not readable as UTF-8; save the file in the encoding UTF-8\n"
+    assert said == f"Error: {project / name}, line {line}: not valid UTF-8; save the file as UTF-8\n"
 
 
 def test_a_folder_in_place_of_a_file_is_one_line(
@@ -114,7 +114,7 @@ def test_a_folder_in_place_of_a_file_is_one_line(
         ("[u1]\nstart_date = 01.11.2026\n", 2, "write 2026-11-01"),
         ("[u1]\nstart_date = 2026-11-1\n", 2, "write 2026-11-01; a day has the form 2026-11-20"),
         ("[u1]\n# day\nstart_date = 2026-1-05 # first\n", 3, "write 2026-01-05; a day has the form 2026-11-20"),
-        ("[u1]\nstart_date = 2026-02-30\n", 2, "there is no such day in the calendar; a day has the form 2026-11-20"),
+        ("[u1]\nstart_date = 2026-02-30\n", 2, "no such day in the calendar; a day has the form 2026-11-20"),
         ("[u1]\nstart_date = 20/11/2026\n", 2, "write 2026-11-20; a day has the form 2026-11-20"),
         ("[u1]\nstart_date = 2026.11.1\n", 2, "write 2026-11-01; a day has the form 2026-11-20"),
         ("[u1]\nsync_every = 15m\n", 2, 'write a duration in quotation marks: "15m"'),
@@ -122,7 +122,7 @@ def test_a_folder_in_place_of_a_file_is_one_line(
         ("[u1]\nsource_as_tag = True\n", 2, "write true, in small letters"),
         ("[u1]\nsource_as_tag = no\n", 2, "write false, in small letters"),
         ("[u1]\nsitniks_key = sk_live_4f9c2e7ab1\n", 2, 'write name = "value"'),
-        ("[u1]\n[u1]\n", 2, "a table of this name is there already"),
+        ("[u1]\n[u1]\n", 2, "a table with this name already exists"),
         ("[u1]\na = 1", 1, "set"),
     ],
 )
@@ -175,7 +175,7 @@ DAYS = [
     ("2026-11-20T10:00:00", "write 2026-11-20"), ("11/12/2026", "write a day as 2026-11-20"),
     ("вчора", "write a day as 2026-11-20"), ("20 листопада 2026", "write a day as 2026-11-20"),
     ("20.11.26", "write a day as 2026-11-20"), ("31.02.2026", "write a day as 2026-11-20"),
-    ("2026-02-30", "there is no such day"), ("", "write a day as 2026-11-20"),
+    ("2026-02-30", "no such day"), ("", "write a day as 2026-11-20"),
 ]  # fmt: skip
 
 
