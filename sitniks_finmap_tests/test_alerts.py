@@ -140,9 +140,9 @@ def test_one_message_when_a_connection_begins_to_fail_none_for_each_further_fail
 
 
 def test_the_message_says_what_failed_and_where_to_look(floor: Floor, inbox: Inbox) -> None:
-    floor.run(why="u1: Finmap refused the key (401); make a new one, then put it into .env")
+    floor.run(why="u1: Finmap refused the key (401); create a new one, then put it into .env")
     ((_, body),) = inbox.messages
-    assert body.startswith("u1: Finmap refused the key (401); make a new one, then put it into .env\n")
+    assert body.startswith("u1: Finmap refused the key (401); create a new one, then put it into .env\n")
     assert floor.last_run_id in body
 
 

@@ -125,7 +125,7 @@ def test_a_refused_key_fails_the_run_with_one_message_that_says_what_to_do(
 
     assert not ended.success
     assert ended.why == (
-        'u1: Finmap refused the key (403): "sandbox fault"; give it the rights that it lacks, or make a new one '
+        'u1: Finmap refused the key (403): "sandbox fault"; give it the missing rights, or create a new one '
         "and put it into U1_FINMAP_API_KEY in .env"
     )
     assert len(sandbox.requests("finmap", path="/operations")) <= 4

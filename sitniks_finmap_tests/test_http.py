@@ -198,7 +198,7 @@ def test_a_side_that_was_never_reached_is_not_waited_for(
     assert len(between_attempts.slept) == UNREACHED_ATTEMPTS - 1
     said = caplog.messages[0]
     assert said.startswith("u1: Sitniks did not answer (")
-    assert said.endswith("the connection was refused); attempt 2 follows")
+    assert said.endswith("the connection was refused); retrying (attempt 2)")
 
 
 @pytest.mark.parametrize("answer", [{"kind": "status", "status": 500}, {"kind": "status", "status": 429}])

@@ -431,7 +431,7 @@ def test_what_a_failure_says_names_the_connection_the_list_and_what_was_seen(
     shop.put_transaction({"id": 1, "createdAt": "2025-01-15T10:00:00.000Z", "counterparty": "Іваненко"})
     sandbox.fault(Fault("count_lies", "sitniks", times=None))
     said = str(extract(run, DAY, DAY))
-    assert said.startswith("u1: Sitniks' list /transactions was read 3 times and never whole: 1 distinct row")
+    assert said.startswith("u1: Sitniks' list /transactions was read 3 times and was never complete: 1 distinct row")
     assert "counts 2" in said
     assert "Іваненко" not in said
 

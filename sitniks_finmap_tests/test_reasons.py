@@ -20,9 +20,9 @@ from sitniks_finmap_tests.test_finmap_upload import transaction
 
 DAY = date(2025, 1, 15)
 
-RENEW = "renew the subscription of"
-NEW_KEY = "; put the right key of "
-RIGHTS = "give it the rights that it lacks"
+RENEW = "pay for or renew the "
+NEW_KEY = "; put the correct "
+RIGHTS = "give it the missing rights"
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ RIGHTS = "give it the rights that it lacks"
         (402, "Payment Required", False, RENEW),
         (402, "pay 1000 UAH until 2026-12-01", True, RENEW),
         (403, "expired", True, RENEW),
-        (401, "jwt expired", True, "it has expired: make a new one"),
-        (403, "API key expired on 2026-11-20", True, "it has expired: make a new one"),
-        (401, "Термін дії ключа закінчився", True, "it has expired: make a new one"),
+        (401, "jwt expired", True, "it has expired: create a new one"),
+        (403, "API key expired on 2026-11-20", True, "it has expired: create a new one"),
+        (401, "Термін дії ключа закінчився", True, "it has expired: create a new one"),
         (401, "Unauthorized", False, NEW_KEY),
         (401, "Invalid API key", True, NEW_KEY),
         (403, "forbidden_resource", True, RIGHTS),

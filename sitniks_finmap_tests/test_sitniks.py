@@ -157,7 +157,9 @@ def test_a_list_that_stays_inconsistent_is_never_taken(
 ) -> None:
     fill(shop, ROWS, resource=resource)
     sandbox.fault(Fault(api="sitniks", times=None, **fault))
-    with pytest.raises(IncompleteRead, match=rf"/{resource} was read 3 times and never whole: \d+ distinct rows"):
+    with pytest.raises(
+        IncompleteRead, match=rf"/{resource} was read 3 times and was never complete: \d+ distinct rows"
+    ):
         getattr(client, resource)(START, END)
 
 
@@ -445,7 +447,7 @@ def test_a_cut_list_that_cannot_be_divided_fails(client: Sitniks, shop: Shop, sa
     at = "2025-01-15T10:00:00.000Z"
     shop.put_transactions([{"id": n, "createdAt": at, "amount": 1} for n in range(80)])
     sandbox.fault(Fault("capped", "sitniks", times=None, delta=50))
-    with pytest.raises(IncompleteRead, match="gives no count and may be cut: it stops at 50 rows"):
+    with pytest.raises(IncompleteRead, match="gives no count and may be truncated: it stops at 50 rows"):
         client.transactions(START, END)
 
 

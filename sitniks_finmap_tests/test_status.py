@@ -218,7 +218,7 @@ FAILURES: dict[str, tuple[Any, str]] = {
     "Finmap key revoked": (lambda sandbox, shop, connect: shop.revoke("finmap"), "Finmap refused the key (401)"),
     "Sitniks down": (unavailable("sitniks"), "Sitniks answered 503"),
     "Finmap down": (unavailable("finmap"), "Finmap answered 503"),
-    "Sitniks list never whole": (incomplete, "never whole"),
+    "Sitniks list never whole": (incomplete, "never complete"),
     "account renamed": (renamed, 'Finmap account "Сейф" is not among the accounts'),
     "no read-back": (unavailable("finmap", "/operations/list"), "Finmap answered 503"),
     "no right to write": (unavailable("finmap", "/operations/income", code=403), "Finmap refused the key (403)"),

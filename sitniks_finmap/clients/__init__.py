@@ -1,1 +1,1 @@
-"""The two APIs over HTTP: transport, rate limit, what each side answers. Knows no DuckDB and no Dagster."""
+"""HTTP clients of the two APIs: transport, rate limit, responses. Independent of DuckDB and Dagster."""

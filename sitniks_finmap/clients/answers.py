@@ -1,36 +1,36 @@
-"""What an API may answer: a reply, or one of these errors."""
+"""The results of an API request: a reply, or one of these errors."""
 
 from dataclasses import dataclass
 from typing import Any
 
 
 class ApiError(Exception):
-    """An API did not do what was asked. The message names no key and no customer."""
+    """A request failed. The message contains no key and no customer data."""
 
 
 class KeyRefused(ApiError):
-    """401, 402 or 403: the key, its rights or the subscription. No retry helps; the connection stops."""
+    """401, 402 or 403: the key, its rights or the subscription. Retrying is pointless; the connection stops."""
 
 
 class Unavailable(ApiError):
-    """No usable answer came: 5xx, a time-out, a dropped connection, HTML. Of a write the outcome is unknown."""
+    """No usable response: 5xx, timeout, dropped connection, HTML. The outcome of a write is unknown."""
 
 
 class Unreachable(Unavailable):
-    """No connection came about, and this client never had an answer; nothing was sent."""
+    """No connection was established, and this client has never had a response; nothing was sent."""
 
 
 class Limited(Unavailable):
-    """429: too many requests, nothing was done."""
+    """429: too many requests; nothing was done."""
 
 
 class Refused(ApiError):
-    """The API answered that it will not do this (400, 404 …) where we rely on it."""
+    """The API rejected a request that we rely on (400, 404 …)."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer in JSON: numbers with a fraction are Decimal, `text` is the body as it came but for keys."""
+    """A JSON response: fractional numbers are Decimal, `text` is the raw body with keys redacted."""
 
     status: int
     body: Any

@@ -1,4 +1,4 @@
-"""The Finmap client: operations, accounts, categories, tags; every write ends in a typed outcome."""
+"""The Finmap client: operations, accounts, categories, tags; every write has a typed outcome."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.content import Content
 from sitniks_finmap.failpoint import failpoint
 
-LIST_PAGE = 100  # more answers 400
+LIST_PAGE = 100  # the API maximum; more returns 400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LABEL = ("id", "label")
 ACCOUNT_FIELD = {"income": "accountToId", "expense": "accountFromId"}
@@ -27,19 +27,19 @@ Type = Literal["income", "expense"]
 
 
 class Outcome(StrEnum):
-    """How a write ended."""
+    """The outcome of a write."""
 
     APPLIED = "applied"  # "Processed now"
     ACCEPTED = "accepted"  # "Stored" or queued: not visible yet
-    ERROR = "error"  # 201 and "Error", or a refusal that is not about the record
-    EXISTS = "exists"  # 409: something has this externalId; not that it is what we wanted
-    REFUSED = "refused"  # 400: about the record
-    UNKNOWN = "unknown"  # no usable answer: it may or may not be applied
+    ERROR = "error"  # 201 and "Error", or a refusal unrelated to the record
+    EXISTS = "exists"  # 409: the externalId is taken, perhaps by other content
+    REFUSED = "refused"  # 400 or 422: the record is at fault
+    UNKNOWN = "unknown"  # no usable response: it may or may not be applied
 
 
 @dataclass(frozen=True)
 class Write:
-    """One write attempt, as the audit log keeps it."""
+    """One write attempt, as recorded in the audit log."""
 
     requested_at: datetime
     external_id: str
@@ -93,7 +93,7 @@ class Finmap:
         return [Label(str(row["id"]), str(row["label"])) for row in self._directory("/tags", *LABEL)]
 
     def create_tag(self, label: str) -> None:
-        """Makes a tag; one that exists already (409) is as good. Raises Refused, also where the key may not."""
+        """Create a tag unless it exists (409). Raises Refused, also if the key lacks the right."""
         sent = _json({"label": label})
         try:
             reply = self.api.write("POST", "/tags", sent)
@@ -103,22 +103,22 @@ class Finmap:
             raise Refused(said("Finmap", reply, "to a new tag", sent))
 
     def create(self, external_id: str, content: Content) -> Write:
-        """Creates an operation under our key, which exists before the first attempt and never changes."""
+        """Create an operation under our idempotency key, which is fixed before the first attempt."""
         body = {"externalId": external_id, **_body(content.type, _all_fields(content))}
         return self._write("POST", f"/operations/{content.type}", external_id, _json(body))
 
     def update(self, external_id: str, type: str, changes: dict[str, Any]) -> Write:
-        """Changes the given fields of an operation (names as in Content); one that is None is taken off."""
+        """Change the given fields of an operation (names as in Content); None clears a field."""
         path = f"/operations/{type}/byExternalId/{quote(external_id, safe='')}"
         return self._write("PATCH", path, external_id, _json(_body(type, changes, clearing=True)))
 
     def delete(self, external_id: str, type: str) -> Write:
-        """Deletes an operation. One that is not there answers 400: REFUSED."""
+        """Delete an operation. If it does not exist, the API returns 400: REFUSED."""
         path = f"/operations/{type}/byExternalId/{quote(external_id, safe='')}"
         return self._write("DELETE", path, external_id, None)
 
     def details(self, external_id: str) -> Operation | None:
-        """The operation with this key, or None when Finmap shows none. Raises ApiError."""
+        """Look up the operation with this key; None if Finmap shows none. Raises ApiError."""
         reply = self.api.read("GET", "/operations/details", params={"externalId": external_id})
         if reply.status == 404:
             return None
@@ -129,17 +129,17 @@ class Finmap:
         return replace(read_operation(found[0]), external_id=external_id) if found else None
 
     def operations(self, start: datetime, end: datetime, prefix: str) -> Iterator[Operation]:
-        """Every operation dated from `start` to `end` whose externalId begins with `prefix`. Raises ApiError."""
+        """List the operations dated from `start` to `end` whose externalId begins with `prefix`. Raises ApiError."""
         for row in self.rows(start, end):
             if str(row.get("externalId") or "").casefold().startswith(prefix):
                 yield read_operation(row)
 
     def rows(self, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
-        """Every row of the company's list dated from `start` to `end`, as it is. Raises ApiError.
+        """List the company's raw rows dated from `start` to `end`. Raises ApiError.
 
-        Of every account and kind, for a person may have moved one; and never by `select`, which cannot return
-        externalId. `total` counts the whole company and proves nothing, and a short page may be cut: the list ends
-        with a page that shows nothing new.
+        Covers every account and kind, because a person may have moved a row. Never uses `select`, which cannot return
+        externalId. `total` counts the whole company and a short page may be truncated, so neither marks the end: the
+        list ends at an empty or repeated page.
         """
         window = {"startDate": _milliseconds(start), "endDate": _milliseconds(end)}
         offset = 0
@@ -154,7 +154,7 @@ class Finmap:
             before = rows
 
     def _directory(self, path: str, *needed: str) -> list[dict[str, Any]]:
-        """The rows of a list that comes whole, each with the fields that are needed. Raises ApiError."""
+        """Read an unpaged list whose rows must have the `needed` fields. Raises ApiError."""
         reply = self.api.read("GET", path)
         if reply.status != 200 or not isinstance(reply.body, list):
             raise Refused(said("Finmap", reply, f"to {path}"))
@@ -164,14 +164,14 @@ class Finmap:
 
     def _rows(self, reply: Reply) -> list[dict[str, Any]]:
         if reply.status not in (200, 201) or not isinstance(reply.body, dict):
-            raise Refused(said("Finmap", reply, "to a look-up"))
+            raise Refused(said("Finmap", reply, "to a lookup"))
         rows = reply.body.get("list")
         if not isinstance(rows, list):
-            raise Unavailable(said("Finmap", reply, "to a look-up without a list"))
+            raise Unavailable(said("Finmap", reply, "to a lookup, without a list"))
         return [row for row in rows if isinstance(row, dict)]
 
     def _write(self, method: str, path: str, external_id: str, body: bytes | None) -> Write:
-        """Sends a write once. Raises KeyRefused; every other end is an Outcome."""
+        """Send a write once. Raises KeyRefused; every other result is an Outcome."""
         requested_at, started = datetime.now(UTC), time.monotonic()
         status, error = None, None
         failpoint("request_ready")
@@ -187,7 +187,7 @@ class Finmap:
 
 
 def connect(connection: Connection, *, patience: float | None = None, **options: Any) -> Finmap:
-    """The client of a connection. Raises MissingKey."""
+    """Create the client of a connection. Raises MissingKey."""
     key = connection.key("finmap")
     limiter = limiter_for(key, connection.finmap_requests_per_second, patience)
     headers = {"apiKey": key, "Content-Type": "application/json"}
@@ -199,11 +199,11 @@ def connect(connection: Connection, *, patience: float | None = None, **options:
 
 
 def read_operation(row: dict[str, Any]) -> Operation:
-    """An operation from a row of `details` or `list`; the string "empty" means that a reference is missing."""
+    """Parse a row of `details` or `list`; the string "empty" stands for a missing reference."""
     try:
         return _operation(row)
     except (KeyError, TypeError, ValueError, ArithmeticError):
-        raise Refused("Finmap showed an operation without a sum or a date that can be read") from None
+        raise Refused("Finmap showed an operation without a readable sum or date") from None
 
 
 def _operation(row: dict[str, Any]) -> Operation:
@@ -213,7 +213,7 @@ def _operation(row: dict[str, Any]) -> Operation:
     if amount.is_nan():
         raise ValueError("no number")
     if type == "expense":
-        amount = abs(amount)  # the direction is in the type; a sum may show it once more
+        amount = abs(amount)  # the type already gives the direction; the sum may repeat it as a sign
     return Operation(
         external_id=str(row.get("externalId") or ""),
         content=Content(
@@ -239,7 +239,7 @@ def _outcome(reply: Reply, sent: bytes | None) -> tuple[Outcome, str | None]:
     if reply.status == 409:
         return Outcome.EXISTS, message_of(reply.body) or None
     if reply.status >= 400:
-        # Only 400 and 422 are about the record; 404 or 405 may be a deployment of theirs, and pass.
+        # Only 400 and 422 are about the record; 404 or 405 may be a passing deployment problem.
         outcome = Outcome.REFUSED if reply.status in (400, 422) else Outcome.ERROR
         return outcome, f"{reply.status} {message_of(reply.body)}".strip()
     body = reply.body if isinstance(reply.body, dict) else {}
@@ -251,7 +251,7 @@ def _outcome(reply: Reply, sent: bytes | None) -> tuple[Outcome, str | None]:
         case ("3", _) | (_, "Error"):
             reason = reason_of(reply.text, sent)
             return Outcome.ERROR, f'Finmap answered Error: "{reason}"' if reason else "Finmap answered Error"
-    return Outcome.UNKNOWN, said("Finmap", reply, "without a status that we know", sent)
+    return Outcome.UNKNOWN, said("Finmap", reply, "without a known status", sent)
 
 
 def _all_fields(content: Content) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def _all_fields(content: Content) -> dict[str, Any]:
 
 
 def _body(type: str, values: dict[str, Any], *, clearing: bool = False) -> dict[str, Any]:
-    """Our names to Finmap's. Nothing empty is sent, for Finmap wants none, but where a change takes something off."""
+    """Translate our field names to Finmap's. Empty values, which Finmap rejects, are sent only to clear a field."""
     body: dict[str, Any] = {}
     for name, value in values.items():
         match name:
@@ -288,7 +288,7 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _json(body: dict[str, Any]) -> bytes:
-    """JSON with `amount`, a Decimal, written digit for digit: no float touches money."""
+    """Encode JSON with the exact digits of the Decimal `amount`: no float touches money."""
     rest = json.dumps({name: value for name, value in body.items() if name != "amount"}, ensure_ascii=False)
     if "amount" in body:
         rest = f'{{"amount": {body["amount"]:f}{", " if rest != "{}" else ""}{rest[1:]}'

@@ -1,4 +1,4 @@
-"""One polite HTTP session to one API: rate, retries, time-outs, typed failures."""
+"""HTTP client of one API: rate limit, retries, timeouts, typed failures."""
 
 import http.client
 import io
@@ -34,27 +34,27 @@ from sitniks_finmap.clients.reasons import never_connected, reason_of, refusal_o
 from sitniks_finmap.clients.redaction import Redaction
 
 log = logging.getLogger(__name__)
-# urllib3 logs a head that it cannot read, whatever the API has put there.
+# urllib3 logs response headers that it cannot parse, whatever they contain.
 logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in str(record.msg))
 
 USER_AGENT = f"sitniks-finmap/{__version__}"  # a firewall answers 403 to Python's default
-TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds between two pieces of an answer
-ANSWER_WITHIN = 120.0  # seconds for a whole answer, head and body, however evenly it drips
+TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds between two chunks of a response
+ANSWER_WITHIN = 120.0  # seconds for a whole response, headers and body, even if it keeps trickling in
 PAUSE_AFTER_429 = 70.0  # the key is blocked for about a minute, and no header says so
 LONGEST_PAUSE = 600.0
 READ_ATTEMPTS = 6
-# As long as no connection ever came about, this machine is offline or the address is wrong: a person waits seconds and
-# not a minute for each side, and the next sync asks again.
+# If no connection was ever established, this machine is offline or the address is wrong: give up within seconds, so
+# that nobody waits a minute for each side; the next sync tries again.
 UNREACHED_ATTEMPTS = 3
 UNREACHED_TIMEOUT = 5.0  # seconds to connect
 
 
 class Api:
-    """The requests of one key to one API. Safe for several threads.
+    """Sends requests with one key to one API. Thread-safe.
 
-    `secrets` are cut out of every answer before anybody sees it. `attempts` is how often a read is tried, `timeout`
-    the seconds to connect and between two pieces of an answer. `connection` is whose key it is, and `key_env` the
-    environment variable that holds it.
+    `secrets` are redacted from every response. `attempts` limits the tries of a read; `timeout` is the seconds to
+    connect and between two chunks of a response. `connection` owns the key, and `key_env` is the environment variable
+    that holds it.
     """
 
     def __init__(
@@ -81,16 +81,16 @@ class Api:
         self.timeout = timeout
         self.redaction = Redaction(secrets)
         self.sleep = sleep
-        self.answered = False  # whatever it was
-        self.clock_ahead: timedelta | None = None  # how far the API's clock was ahead of ours at the last answer
+        self.answered = False  # whether any response has arrived
+        self.clock_ahead: timedelta | None = None  # how far the API's clock was ahead of ours at the last response
         self._headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **headers}
         self._sessions = threading.local()
 
     def read(self, method: str, path: str, **request: Any) -> Reply:
-        """A request that changes nothing, tried again until it is answered.
+        """Send a read-only request, retrying until it is answered.
 
-        Raises KeyRefused, or Unavailable when all attempts failed; other 4xx come back as a Reply. A side that was
-        never reached is not tried so often.
+        Raises KeyRefused, or Unavailable when all attempts failed; other 4xx are returned as a Reply. A host that was
+        never reached is retried less often.
         """
         attempts = Retrying(
             retry=retry_if_exception_type(Unavailable),
@@ -103,9 +103,9 @@ class Api:
         return attempts(self.send, method, path, **request)
 
     def write(self, method: str, path: str, body: bytes | None = None) -> Reply:
-        """A request that changes something, sent once; a 429 is waited out, for then nothing was done.
+        """Send a write once; only a 429 is retried, because then nothing was done.
 
-        Raises KeyRefused, or Unavailable: then the outcome is unknown.
+        Raises KeyRefused, or Unavailable if the outcome is unknown.
         """
         attempts = Retrying(
             retry=retry_if_exception_type(Limited),
@@ -116,7 +116,7 @@ class Api:
         return attempts(self.send, method, path, writing=True, data=body)
 
     def send(self, method: str, path: str, *, writing: bool = False, **request: Any) -> Reply:
-        """One request, one answer or one typed failure."""
+        """Send one request; return its reply or raise a typed failure."""
         try:
             self.limiter.wait()
             timeout = self.timeout or (TIMEOUT if self.answered else (UNREACHED_TIMEOUT, TIMEOUT[1]))
@@ -138,10 +138,10 @@ class Api:
         return state.attempt_number >= (min(UNREACHED_ATTEMPTS, self.attempts) if never_reached else self.attempts)
 
     def _log_retry(self, state: RetryCallState) -> None:
-        """Says why something is tried again: else a person would look at nothing for half a minute."""
+        """Log why a request is retried, so that nobody watches a silent terminal for half a minute."""
         error = state.outcome.exception() if state.outcome else None
         whose = f"{self.connection}: " if self.connection else ""
-        log.info("%s%s; attempt %d follows", whose, error, state.attempt_number + 1)
+        log.info("%s%s; retrying (attempt %d)", whose, error, state.attempt_number + 1)
 
     def _session(self) -> requests.Session:
         session = getattr(self._sessions, "session", None)
@@ -149,7 +149,7 @@ class Api:
             session = requests.Session()
             session.mount("http://", _DeadlineAdapter())
             session.mount("https://", _DeadlineAdapter())
-            # Proxies are read once and .netrc never: it could replace our Authorization header.
+            # Read proxies once and .netrc never: it could replace our Authorization header.
             session.trust_env = False
             session.proxies.update(get_environ_proxies(self.base_url))
             session.headers.update(self._headers)
@@ -161,7 +161,7 @@ class Api:
         if served := _http_date(response.headers.get("Date")):
             self.clock_ahead = served - datetime.now(UTC)
         text = response.content.decode("utf-8-sig", "replace")
-        reports = writing or not 200 <= status < 300  # on how a request went: no records that are kept verbatim
+        reports = writing or not 200 <= status < 300  # a status report, not records to store verbatim
         text = self.redaction.error(text) if reports else self.redaction.record(text)
         if status == 429:
             self.limiter.pause(_pause(response.headers.get("Retry-After")))
@@ -180,21 +180,21 @@ class Api:
         return Reply(status, self.redaction.body(reply.body), text) if reports else reply
 
     def _reason(self, text: str, sent: bytes | None) -> str:
-        return self.redaction.error(reason_of(text, sent))  # once more: what was escaped is readable now
+        return self.redaction.error(reason_of(text, sent))  # again, now that escapes are decoded
 
     def _quoted(self, text: str, sent: bytes | None) -> str:
         reason = self._reason(text, sent)
         return f': "{reason}"' if reason else ""
 
 
-# -- JSON: one absurd value in a page must not make the page unreadable, or one record would stop a connection. --
+# -- JSON: one absurd value must not make a whole page unreadable, or one record would stop a connection. --
 
-DEEPEST = 50  # nobody's data is nested deeper
+DEEPEST = 50  # no real data is nested deeper
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
 def read_json(status: int, text: str) -> Reply:
-    """Raises ValueError or RecursionError for what is not JSON."""
+    """Parse JSON. Raises ValueError or RecursionError."""
     if not text:
         return Reply(status, None, text)
     try:
@@ -205,7 +205,7 @@ def read_json(status: int, text: str) -> Reply:
 
 
 def _shallow(text: str) -> str:
-    """The text with null in the place of whatever is nested deeper than DEEPEST."""
+    """Replace whatever is nested deeper than DEEPEST with null."""
     kept: list[str] = []
     at = depth = 0
     for token in _TOKEN.finditer(text):
@@ -234,11 +234,11 @@ def _decimal(digits: str) -> Decimal:
 _DECODER = json.JSONDecoder(parse_float=_decimal, parse_int=_whole, strict=False)
 
 
-# -- A time-out for the whole answer: the one of requests begins anew with every piece of it. --
+# -- A timeout for the whole response: that of requests restarts with every chunk. --
 
 
 class _Deadline(io.RawIOBase):
-    """The socket's stream, which may be read for ANSWER_WITHIN seconds."""
+    """A socket stream that can be read for ANSWER_WITHIN seconds."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -277,7 +277,7 @@ class _SecureConnection(HTTPSConnection):
 
 
 class _DeadlineAdapter(HTTPAdapter):
-    """Its connections, through a proxy as well, read their answers against a deadline."""
+    """An adapter whose connections, also through a proxy, read responses against a deadline."""
 
     def get_connection_with_tls_context(self, *arguments: Any, **more: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*arguments, **more)
@@ -286,7 +286,7 @@ class _DeadlineAdapter(HTTPAdapter):
 
 
 def _pause(retry_after: str | None) -> float:
-    """Seconds that a 429 asks us to wait: the header's, at least one, or the measured default without it."""
+    """Seconds to wait after a 429: the header's value (at least 1), or the measured default without one."""
     if retry_after is None:
         return PAUSE_AFTER_429
     try:

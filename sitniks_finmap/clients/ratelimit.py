@@ -1,4 +1,4 @@
-"""One rate for each API key, shared by every process of this machine that uses the key."""
+"""One rate limit per API key, shared by all processes on this machine that use the key."""
 
 import fcntl
 import hashlib
@@ -14,21 +14,21 @@ from sitniks_finmap.connections import ConfigurationError, data_folder
 from sitniks_finmap.private_files import private_folder
 
 SLOTS = struct.Struct("dd")  # when the next request may start, until when the key is paused; epoch seconds
-FAR = 1200.0  # a reservation further away than this, twice the longest pause, was made by a clock set back since
+FAR = 1200.0  # twice the longest pause; a reservation further away was made before the clock was set back
 
 
 class Paused(Exception):
-    """A request may start only later than one wants to wait; the message says when."""
+    """A request cannot start within the caller's patience; the message says when it can."""
 
 
 class RateLimiter:
-    """Hands out the moments at which requests may start, `per_second` apart; 0 means no rate, only pauses.
+    """Schedules requests at most `per_second` apart; 0 means no rate limit, only pauses.
 
-    Whoever waits is patient for `patience` seconds, by default for ever.
+    Callers wait up to `patience` seconds, by default indefinitely.
 
-    The state is a small file named after a hash of the key, so that two connections on one key, the command line
-    and the daemon share it; a process that is killed leaves nothing locked. (fcntl and not filelock: this is
-    taken for each request, and at 5 µs instead of 500 it costs nothing beside one.)
+    The state is a small file named after a hash of the key, shared by connections with the same key, the command line
+    and the daemon; a killed process leaves no lock behind. It uses fcntl rather than filelock because the lock is
+    taken for each request: 5 µs instead of 500.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class RateLimiter:
         self.sleep = sleep
 
     def wait(self) -> None:
-        """Returns when one request may start. Raises Paused when that is further away than one is patient."""
+        """Wait until a request may start. Raises Paused if that would take longer than `patience`."""
         while True:
             with self._locked():
                 now = self.clock()
@@ -63,12 +63,12 @@ class RateLimiter:
                 self._write(start + self.interval, paused_until)
             while (delay := start - self.clock()) > 0:
                 self.sleep(delay)
-            # The key may have been paused by somebody else meanwhile: then this slot is void.
+            # Another process may have paused the key meanwhile: then this slot is void.
             if self._read()[1] <= max(paused_until, self.clock()):
                 return
 
     def pause(self, seconds: float) -> None:
-        """Nobody who shares the key sends anything for `seconds`."""
+        """Stop all users of the key from sending anything for `seconds`."""
         with self._locked():
             next_at, paused_until = self._read()
             self._write(next_at, max(paused_until, self.clock() + seconds))
@@ -78,7 +78,7 @@ class RateLimiter:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with self.threads:  # flock is per open file: it keeps processes apart, not threads
+        with self.threads:  # flock is per open file: it excludes processes, not threads
             fcntl.flock(self.file, fcntl.LOCK_EX)
             try:
                 yield
@@ -94,10 +94,10 @@ class RateLimiter:
 
 
 def limiter_for(key: str, per_second: float, patience: float | None = None) -> RateLimiter:
-    """The limiter of a key, one for all data folders of this user on this machine.
+    """Return the limiter of a key, one for all data folders of this user on this machine.
 
-    Its state is in the user's state folder; in the data folder where that cannot be written, as under a hardened
-    service. Raises ConfigurationError when neither can be.
+    Its state is in the user's state folder, or in the data folder if that is not writable, as under a hardened
+    service. Raises ConfigurationError if neither is writable.
     """
     for folder in state_folders():
         with suppress(OSError):
@@ -111,6 +111,6 @@ def limiter_for(key: str, per_second: float, patience: float | None = None) -> R
 
 
 def state_folders() -> Iterator[Path]:
-    """`$XDG_STATE_HOME/sitniks-finmap`, by default `~/.local/state/sitniks-finmap`; none for a user without a home."""
+    """`$XDG_STATE_HOME/sitniks-finmap`, default `~/.local/state/sitniks-finmap`; none for a user without a home."""
     with suppress(RuntimeError):
         yield Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sitniks-finmap"

@@ -1,5 +1,5 @@
-"""What a vendor says when it refuses, fit to be shown: its words, without the customers that they may quote; and why
-no answer came.
+"""Turns a vendor's refusal into a reason that is safe to show, without customer data it may quote; also explains why
+no response came.
 """
 
 import html
@@ -15,10 +15,10 @@ LONGEST = 300
 FIELDS = ("message", "error", "errors", "detail", "details", "error_description", "description", "reason", "title")
 PHRASES = {status.phrase.casefold() for status in HTTPStatus}
 
-# E-mail addresses, nicknames, phones and long numbers; a date looks like a phone and is kept.
+# Email addresses, nicknames, phones and long numbers; dates look like phones but are kept.
 DATE = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?|\d\d\.\d\d\.\d{4}(?: \d\d:\d\d(?::\d\d)?)?"
 PERSONAL = re.compile(rf"(?P<date>{DATE})|\S+@\S+|@\S+|\+?\d[\d ()-]{{7,}}\d|\d{{6,}}")
-# Words that a vendor may capitalize without naming anybody: those of access and payment, and of HTTP.
+# Words that may be capitalized without being a name: about access, payment and HTTP.
 ORDINARY = re.compile(
     "subscri|expir|trial|period|ended|plan|tarif|payment|paid|billing|licen[cs]e|renew|your|key|token|invalid|wrong|"
     "missing|access|denied|right|permission|account|company|user|limit|exceed|block|suspend|inactive|disable|revok|"
@@ -34,7 +34,7 @@ KEY = re.compile(r"\bkey\b|token|jwt|ключ|токен")
 
 
 def message_of(body: Any) -> str:
-    """What an error body says, in one short line; it may quote the record."""
+    """Extract the message of an error body as one short line; it may quote the record."""
     return " ".join(_said(body).split())[:LONGEST]
 
 
@@ -50,10 +50,10 @@ def _said(body: Any) -> str:
 
 
 def reason_of(text: str, sent: bytes | str | None = None) -> str:
-    """What the body of a refusal says (JSON, a web page or plain text), in one line that may be shown anywhere.
+    """Extract the message of a refusal (JSON, a web page or plain text) as one line that is safe to show anywhere.
 
-    Without the words of the request `sent` that it quotes, and without what may be a person's name, phone or address.
-    Empty when it says nothing, or no more than the name of its HTTP status.
+    Words quoted from the request `sent` and possible names, phones or addresses are removed. Empty if nothing is left,
+    or only the name of the HTTP status.
     """
     try:
         said = message_of(json.loads(text))
@@ -68,13 +68,13 @@ def reason_of(text: str, sent: bytes | str | None = None) -> str:
 
 
 def said(title: str, reply: Reply, what: str, sent: bytes | None = None) -> str:
-    """How an API answered where we rely on it, with its reason: "Finmap answered 410 to /accounts: "…""."""
+    """Describe an unexpected response, with its reason: "Finmap answered 410 to /accounts: "…""."""
     reason = reason_of(reply.text, sent)
     return f"{title} answered {reply.status} {what}" + (f': "{reason}"' if reason else "")
 
 
 def without_echo(said: str, told: str) -> str:
-    """What a vendor said of a record, without the words of the record that it quotes."""
+    """Remove the words quoted from a record from a vendor's message about it."""
     words = {word.casefold() for word in re.findall(r"\w+", told)}
 
     def hidden(match: re.Match[str]) -> str:
@@ -86,16 +86,14 @@ def without_echo(said: str, told: str) -> str:
 
 
 def without_names(said: str) -> str:
-    """The text without whatever may name a person: nobody outside knows who is a customer."""
+    """Remove whatever may name a person, so that no customer is disclosed."""
     said = PERSONAL.sub(lambda match: match["date"] or "…", said)
     said = "".join(_sentence(one) for one in re.split(r"(?<=[.!?;])(?=\s)", said))
     return re.sub(r"…(\W*…)+", "…", said)
 
 
 def _sentence(said: str) -> str:
-    """A capitalized word is kept at the beginning of a sentence that goes on in small letters, and elsewhere only
-    when it is an ordinary one.
-    """
+    """Mask capitalized words, except ordinary ones and the first of a sentence that continues in lower case."""
     words = re.findall(r"\w+", said)
     begins_one = any(word[0].islower() for word in words[1:])
 
@@ -110,9 +108,9 @@ def _sentence(said: str) -> str:
 
 
 def refusal_of(title: str, status: int, reason: str, place: str = ".env") -> str:
-    """Says what a 401, 402 or 403 means and what to do: the subscription, the key's age, its rights or the key.
+    """Explain a 401, 402 or 403 and the remedy: the subscription, an expired key, missing rights or a wrong key.
 
-    `place` is where the key is to be put.
+    `place` is where the key belongs.
     """
     quoted = f': "{reason}"' if reason else ""
     low = reason.casefold()
@@ -121,21 +119,21 @@ def refusal_of(title: str, status: int, reason: str, place: str = ".env") -> str
         status == 403 and EXPIRED.search(low) and not about_key
     ):  # fmt: skip
         return (
-            f"{title} refused access ({status}){quoted}; pay for or renew the subscription of {title}. "
-            "The key itself is not the problem, and syncs go on by themselves afterwards"
+            f"{title} refused access ({status}){quoted}; pay for or renew the {title} subscription. "
+            "The key itself is not the problem; syncs resume automatically afterwards"
         )
     if EXPIRED.search(low):
-        return f"{title} refused the key ({status}){quoted}; it has expired: make a new one and put it into {place}"
+        return f"{title} refused the key ({status}){quoted}; it has expired: create a new one and put it into {place}"
     if status == 403:
         return (
-            f"{title} refused the key ({status}){quoted}; give it the rights that it lacks, or make a new one "
+            f"{title} refused the key ({status}){quoted}; give it the missing rights, or create a new one "
             f"and put it into {place}"
         )
-    return f"{title} refused the key ({status}){quoted}; put the right key of {title}, or a new one, into {place}"
+    return f"{title} refused the key ({status}){quoted}; put the correct {title} key, or a new one, into {place}"
 
 
 def _words_of(sent: bytes | str | None) -> str:
-    """The texts in a request's JSON body, without its field names."""
+    """The string values in a request's JSON body, without the field names."""
     try:
         values = json.loads(sent or "null")
     except ValueError:
@@ -143,11 +141,11 @@ def _words_of(sent: bytes | str | None) -> str:
     return " ".join(one for one in values.values() if isinstance(one, str)) if isinstance(values, dict) else ""
 
 
-# -- Where no answer came --
+# -- No response --
 
 
 def why_no_answer(error: BaseException) -> str:
-    """What kept an answer from coming, in words; the text of the error may hold whatever was received."""
+    """Explain in our own words why no response came; the error's text may contain received data."""
     seen = list(_causes(error))
     kinds = {type(one).__name__ for one in seen}
     for kind, words in NO_ANSWER.items():
@@ -157,12 +155,12 @@ def why_no_answer(error: BaseException) -> str:
 
 
 def never_connected(error: BaseException) -> bool:
-    """Whether no connection came about, so that nothing was sent."""
+    """Whether no connection was established, so that nothing was sent."""
     return not NO_CONNECTION.isdisjoint(type(one).__name__ for one in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, and what it was made of by requests and urllib3."""
+    """An error and the errors that requests and urllib3 wrapped in it."""
     left: list[Any] = [error]
     seen: list[BaseException] = []
     while left:

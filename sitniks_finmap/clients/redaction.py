@@ -1,4 +1,4 @@
-"""Cuts API keys out of whatever an API says, before anything else sees it."""
+"""Redacts API keys from responses before anything else sees them."""
 
 import re
 from base64 import b64encode, urlsafe_b64encode
@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 CUT = "[key]"
-SHORTEST = 8  # characters of a secret; a shorter one would be found in ordinary words
-PART = 8  # characters of a secret in a row that count as a quotation of it, where an API reports an error
-MASKS = r"(?:…|[*•.]{2,})+"  # how a vendor abbreviates a key that it quotes: sk_l****ab1
+SHORTEST = 8  # characters of a secret; a shorter one would match ordinary words
+PART = 8  # consecutive characters of a secret that count as a quotation of it in an error
+MASKS = r"(?:…|[*•.]{2,})+"  # how a vendor masks a key that it quotes: sk_l****ab1
 
 
 class Redaction:
-    """Cuts some secrets out of texts: as they are, escaped in JSON or a URL, and in base64."""
+    """Redacts secrets from texts: verbatim, escaped in JSON or a URL, and in base64."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         usable = {secret for secret in secrets if len(secret) >= SHORTEST}
@@ -25,11 +25,11 @@ class Redaction:
         }  # fmt: skip
 
     def record(self, text: str) -> str:
-        """Data, without whole secrets. What only resembles one stays: records are kept verbatim."""
+        """Redact whole secrets from data. Partial matches stay, because records are kept verbatim."""
         return self._whole.sub(CUT, text) if self._whole else text
 
     def error(self, text: str) -> str:
-        """What an API says of an error, without whole secrets and without parts of them."""
+        """Redact whole secrets and parts of them from an error."""
         if not self._in_error:
             return text
         text = self._in_error.sub(CUT, text)
@@ -42,7 +42,7 @@ class Redaction:
         return "".join(kept) + text[at:]
 
     def body(self, value: Any) -> Any:
-        """The same for everything in the parsed body of an error."""
+        """Redact every string in the parsed body of an error."""
         match value:
             case str():
                 return self.error(value)
@@ -53,7 +53,7 @@ class Redaction:
         return value
 
     def _quoted(self, folded: str) -> Iterator[tuple[int, int]]:
-        """Where parts of a secret stand, overlapping ones as one."""
+        """The spans that quote a part of a secret, overlapping ones merged."""
         start = end = -1
         for at in range(len(folded) - PART + 1):
             if folded[at : at + PART] not in self._parts:
@@ -70,10 +70,10 @@ class Redaction:
 def _forms(secret: str) -> Iterator[str]:
     """Patterns for the spellings of a secret that an API may quote."""
     yield _spelled(secret)
-    for before in range(3):  # a secret within a longer text has three forms in base64, by its place
+    for before in range(3):  # inside a longer text, base64 encodes a secret in three ways, by its offset
         padded = b"\0" * before + secret.encode()
         whole = len(padded) // 3 * 4
-        clean = (0, 2, 3)[before]  # the characters that what stands before it shapes
+        clean = (0, 2, 3)[before]  # leading characters that depend on the preceding bytes
         for encode in (b64encode, urlsafe_b64encode):
             encoded = encode(padded).decode()[clean:whole]
             if len(encoded) >= SHORTEST:
@@ -81,7 +81,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _spelled(secret: str) -> str:
-    """A pattern for the secret, each of its marks as it is or escaped as JSON, PHP or a URL may do."""
+    """A pattern for the secret whose punctuation may be escaped as in JSON, PHP or a URL."""
     return "".join(
         letter if letter.isalnum() else rf"(?:\\?{re.escape(letter)}|(?i:\\u{ord(letter):04x}|%{ord(letter):02x}))"
         for letter in secret

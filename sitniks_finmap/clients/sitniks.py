@@ -1,4 +1,4 @@
-"""The Sitniks client: whole reads of transactions and orders, page by page, each row verbatim."""
+"""The Sitniks client: complete paged reads of transactions and orders, each row verbatim."""
 
 import hashlib
 import json
@@ -42,15 +42,15 @@ class Sitniks:
         self.api = api
 
     def transactions(self, start: datetime, end: datetime) -> list[Row]:
-        """Every transaction created from `start` to `end` (aware), each once. Raises IncompleteRead, ApiError."""
+        """Read the transactions created from `start` to `end` (aware), each once. Raises IncompleteRead, ApiError."""
         return self._read_whole("/transactions", start, end)
 
     def orders(self, start: datetime, end: datetime) -> list[Row]:
-        """Every order created from `start` to `end` (aware), each once. Raises IncompleteRead, ApiError."""
+        """Read the orders created from `start` to `end` (aware), each once. Raises IncompleteRead, ApiError."""
         return self._read_whole("/orders", start, end)
 
     def order(self, order_id: str) -> Row | None:
-        """One order, or None when there is none: deleted (404), or an id that Sitniks does not take (400)."""
+        """Read one order; None if it does not exist (404) or Sitniks rejects the id (400, 422)."""
         reply = self.api.read("GET", f"/orders/{quote(order_id, safe='')}")
         if reply.status in (400, 404, 422):
             return None
@@ -59,8 +59,8 @@ class Sitniks:
         return _row(*_whole_object(reply.text))
 
     def page(self, path: str, start: datetime, end: datetime, skip: int = 0) -> Page:
-        """One page of a list, newest or oldest first as Sitniks likes it."""
-        # The offset written in a bound is ignored by Sitniks: only UTC with Z means what it says.
+        """Read one page of a list, in Sitniks' own order."""
+        # Sitniks ignores the UTC offset in a bound: only UTC with Z works as written.
         window = {"createdAtFrom": _utc(start), "createdAtTo": _utc(end)}
         reply = self.api.read("GET", path, params={"limit": PAGE_SIZE, "skip": skip, **window})
         if reply.status != 200:
@@ -69,8 +69,8 @@ class Sitniks:
         return read_page(reply)
 
     def settlement_accounts(self) -> list[dict[str, Any]] | None:
-        """The settlement accounts of the company, each with an `id` and perhaps a `title`; None where Sitniks does
-        not tell them: nobody has promised this list.
+        """Read the company's settlement accounts, each with an `id` and perhaps a `title`; None if Sitniks does not
+        return them: this list is undocumented.
         """
         try:
             reply = self.api.read("GET", "/settlement-accounts")
@@ -82,7 +82,7 @@ class Sitniks:
         return [row for row in rows if isinstance(row, dict)]
 
     def ignores_dates(self, path: str) -> bool:
-        """Whether a list shows rows of windows in which nothing can be: one long ago, and one that is yet to come."""
+        """Whether a list shows rows for windows that must be empty: one long ago, one in the future."""
         return any(self.page(path, day, day + timedelta(days=1)).rows for day in EMPTY_DAYS)
 
     def _read_whole(self, path: str, start: datetime, end: datetime) -> list[Row]:
@@ -97,7 +97,7 @@ class Sitniks:
             agree = before is not None and before.rows.keys() == read.rows.keys()
             if read.counts == {read.size} and (agree or not read.doubtful):
                 return read
-            # Without a count nothing in the answer proves it whole; two reads that agree are the next best proof.
+            # Without a count nothing proves the read complete; two reads that agree are the next best proof.
             if read.counts == {None} and agree:
                 return read
             log.info("%s: %d of %s read; reading again", self._name(path), read.size, read.counted or "?")
@@ -106,14 +106,14 @@ class Sitniks:
             if read and read.counted
             else "no count"
         )
-        raise IncompleteRead(f"Sitniks' list {path} was read {READ_ATTEMPTS} times and never whole: {seen}")
+        raise IncompleteRead(f"Sitniks' list {path} was read {READ_ATTEMPTS} times and was never complete: {seen}")
 
     def _by_halves(self, path: str, start: datetime, end: datetime, rows: dict[str, Row]) -> dict[str, Row]:
-        """The rows of a list that the server may cut, read again in two halves: what it cut shows up in them."""
+        """Re-read in two halves a list that the server may truncate, so that truncated rows show up."""
         if end - start <= SHORTEST_WINDOW:
             raise IncompleteRead(
-                f"Sitniks' list {path} gives no count and may be cut: it stops at {counted(len(rows), 'row')} even for "
-                "one second; tell Sitniks' support"
+                f"Sitniks' list {path} gives no count and may be truncated: it stops at {counted(len(rows), 'row')} "
+                "even for one second; tell Sitniks' support"
             )
         middle = start + (end - start) / 2
         windows = [(start, middle), (middle - timedelta(milliseconds=1), end)]
@@ -124,17 +124,17 @@ class Sitniks:
         for half, window in zip(halves, windows, strict=True):
             found |= self._by_halves(path, *window, half.rows) if half.may_be_cut else half.rows
         if not rows.keys() <= found.keys():
-            raise IncompleteRead(f"Sitniks' list {path} gives no count, and its halves do not have what the whole had")
+            raise IncompleteRead(f"Sitniks' list {path} gives no count, and its halves lack rows that the whole had")
         return found
 
     def _name(self, path: str) -> str:
-        """A list, for the lines of a log in which other connections speak as well."""
+        """A list's name for log lines, with the connection."""
         return f"{self.api.connection}: {path}" if self.api.connection else path
 
     def _collect(self, path: str, start: datetime, end: datetime) -> Pass:
-        """One pass over the list, to a page that brings nothing new. A full page is never the last, whatever it
-        counts. A page begins with the last row of the one before: when it does not, the list has shifted, which
-        its count does not tell when one row was deleted and another added.
+        """Make one pass over the list, up to a page with nothing new. A full page is never the last, whatever its
+        count. Each page overlaps the previous one by a row: if it does not, the list has shifted, which the count
+        does not reveal when one row was deleted and another added.
         """
         read = Pass()
         progress = Progress(f"{self._name(path)}: read")
@@ -153,13 +153,13 @@ class Sitniks:
 
 def ignored_filter(path: str) -> str:
     return (
-        f"Sitniks' list {path} ignores its date filter: most of its rows are of other days than were asked for; tell "
+        f"Sitniks' list {path} ignores its date filter: most of its rows are outside the requested days; tell "
         "Sitniks' support"
     )
 
 
 def connect(connection: Connection, *, patience: float | None = None, **options: Any) -> Sitniks:
-    """The client of a connection. Raises MissingKey."""
+    """Create the client of a connection. Raises MissingKey."""
     key = connection.key("sitniks")
     limiter = limiter_for(key, connection.sitniks_requests_per_second, patience)
     headers = {"Authorization": f"Bearer {key}"}
@@ -171,12 +171,12 @@ def connect(connection: Connection, *, patience: float | None = None, **options:
 
 
 def read_page(reply: Reply) -> Page:
-    """The rows of a list answer, whatever its array is called, and its `count` or `total`."""
+    """Parse a list response: its rows, whatever the array is called, and its `count` or `total`."""
     body = reply.body
     if isinstance(body, list):
         return Page([_row(text, row) for text, row in _array_elements(reply.text, 0)])
     if not isinstance(body, dict):
-        raise Unavailable("Sitniks answered something that is not a list")
+        raise Unavailable("Sitniks answered with something other than a list")
     name = next((n for n in ARRAY_NAMES if isinstance(body.get(n), list)), None)
     if name is None:
         fields = f"no list; the fields are {', '.join(sorted(body)) or 'none'}"
@@ -187,13 +187,13 @@ def read_page(reply: Reply) -> Page:
 
 
 def _count(value: Any) -> int | None:
-    """A number of rows, as a number or in a text."""
+    """A row count, given as a number or a string."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-# -- Verbatim rows: json.loads would turn 1500.00 into a float, and nothing would bring the digits back. --
+# -- Verbatim rows: json.loads would turn 1500.00 into a float and lose the original digits. --
 
 _DECODER = json.JSONDecoder(parse_float=Written, parse_int=Written, parse_constant=Written, strict=False)
 
@@ -205,7 +205,7 @@ def _skip_blank(text: str, at: int) -> int:
 
 
 def _position_of(text: str, name: str) -> int:
-    """Where the value of a top-level field of an object begins."""
+    """The position where the value of a top-level field begins."""
     at = _skip_blank(text, text.index("{") + 1)
     while True:
         field, at = _DECODER.raw_decode(text, at)
@@ -243,7 +243,7 @@ def _row(text: str, row: Any) -> Row:
 
 
 def _id(value: Any) -> str | None:
-    """An id that is a number or a text, as text; 12348 and "12348" are one id."""
+    """A numeric or string id as a string; 12348 and "12348" are the same id."""
     usable = (
         isinstance(value, str)
         and value.strip()
