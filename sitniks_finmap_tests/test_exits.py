@@ -341,7 +341,7 @@ def test_ctrl_c_is_one_line_and_130_and_loses_nothing(
             assert process.stderr
             assert process.stdout
             if moment == "waiting":
-                while "another run is going on" not in process.stderr.readline():
+                while "another run is in progress" not in process.stderr.readline():
                     assert process.poll() is None
             else:
                 api, method, path = where[moment]

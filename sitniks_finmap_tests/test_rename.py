@@ -229,7 +229,7 @@ def test_nothing_is_renamed_while_a_run_is_going_on(synced: Connection, project:
     before = (project / "connections.toml").read_text("utf-8")
     with FileLock(project / "data" / "u1.lock"):
         result = command("rename", "u1", "shop")
-    assert "another run is still going on" in str(result.exception)
+    assert "another run is still in progress" in str(result.exception)
     assert (project / "connections.toml").read_text("utf-8") == before
     assert (project / "data" / "u1.duckdb").exists()
 

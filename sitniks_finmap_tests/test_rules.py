@@ -290,7 +290,7 @@ def test_rule_5_a_second_run_of_a_connection_does_nothing_and_says_why(
     with warehouse.run(wait=0):
         ended = sync(dagster, connection)
     assert not ended.success
-    assert ended.why == "u1: another run is still going on; see it in the Dagster UI, then try again"
+    assert ended.why == "u1: another run is still in progress; see it in the Dagster UI, then try again"
     assert sandbox.requests() == []
 
 

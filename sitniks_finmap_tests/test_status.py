@@ -378,7 +378,7 @@ def test_a_sync_that_never_got_its_turn_is_an_error(connection: Connection, monk
     monkeypatch.setattr("sitniks_finmap.pipeline.run.LOCK_WAIT", 0.0)
     with warehouse.run(wait=0):
         assert command("sync")[0] == 1
-    assert "another run is still going on" in status()[2]
+    assert "another run is still in progress" in status()[2]
 
 
 def test_runs_that_cannot_be_kept_are_an_error(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,7 +144,7 @@ def test_a_file_that_another_process_has_replaced_meanwhile_stays_where_it_is(fi
     filled.publish()
     damage(filled.path, lambda whole: b"")
     said = filled._set_aside(0, "not a valid DuckDB database")
-    assert "Another process has done so already" in said
+    assert "Another process has already replaced it" in said
     assert aside(filled) == {}
 
 
@@ -217,7 +217,7 @@ def test_a_file_that_this_user_may_not_write_is_said_and_not_set_aside(filled: W
     said = in_another_process(write_as_nobody, filled.path.parent)
     assert said
     assert said.startswith("u1: ")
-    assert "this user may not write it" in said
+    assert "permission denied; give the files back" in said
     assert aside(filled) == {}
 
 
@@ -227,7 +227,7 @@ def test_a_copy_that_cannot_be_made_is_no_reason_for_a_run_to_fail(
     filled.read_path.parent.write_text("in the way of the folder")
     with filled.run(wait=0):
         pass
-    assert "u1: the read copy could not be made anew" in caplog.text
+    assert "u1: the read copy could not be updated" in caplog.text
     assert not filled.is_running()
 
 

@@ -1,1 +1,1 @@
-"""One DuckDB file for each connection: opened, recovered, migrated, published. Knows no HTTP and no Dagster."""
+"""One DuckDB file per connection: open, recover, migrate, publish. Independent of HTTP and Dagster."""

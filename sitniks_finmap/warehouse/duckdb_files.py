@@ -1,8 +1,8 @@
-"""DuckDB files as this process opens them: attached to an instance that stays when the file is closed again.
+"""Opens DuckDB files by attaching them to an instance that outlives the open file.
 
-To open a file costs 6 ms of CPU with an instance at hand, 30 to 50 with a new one; a sync opens its file fifty times.
-One instance for one file: what it spills lies beside the file, and what breaks it breaks nothing else. A closed file
-is detached: checkpointed, unlocked, free for any other process.
+Opening a file takes 6 ms of CPU with an existing instance, 30 to 50 with a new one; a sync opens its file fifty times.
+Each file has its own instance, so that it spills next to the file and a failure affects no other file. A closed file
+is detached: checkpointed, unlocked, free for other processes.
 """
 
 import os
@@ -20,18 +20,18 @@ import duckdb
 class Instance:
     root: duckdb.DuckDBPyConnection
     users: int = 0
-    failed: bool = False  # and perhaps invalid: not for a next user
+    failed: bool = False  # possibly invalid: not to be reused
 
 
-# One thread at a time: another one may find an instance that is not furnished yet (no pandas_scan).
+# One thread at a time: another might see an instance that is not fully initialized (no pandas_scan).
 _LOCK = threading.Lock()
-_instances: dict[tuple[int, Path], Instance] = {}  # by process: a forked one does not touch its parent's
+_instances: dict[tuple[int, Path], Instance] = {}  # by process, so that a fork leaves its parent's alone
 
 
 def open_file(path: Path, settings: dict[str, Any], storage_version: str) -> duckdb.DuckDBPyConnection:
-    """A connection to this file; a new file is made for DuckDB from `storage_version` on.
+    """Open this file; a new one is created for DuckDB `storage_version` and later.
 
-    Raises duckdb.Error when it cannot be opened: another process holds it, or it is damaged.
+    Raises duckdb.Error if it cannot be opened: another process holds it, or it is damaged.
     """
     key = os.getpid(), path.absolute()
     with _LOCK:
@@ -54,16 +54,16 @@ def open_file(path: Path, settings: dict[str, Any], storage_version: str) -> duc
 
 
 def close_file(con: duckdb.DuckDBPyConnection, path: Path, *, failed: bool) -> None:
-    """The last user closes the file. Raises duckdb.Error when what was committed cannot be checkpointed."""
+    """Close this connection, and the file after its last user. Raises duckdb.Error if the checkpoint fails."""
     with _LOCK:
         _leave((os.getpid(), path.absolute()), con, failed=failed)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Around queries: raises KeyboardInterrupt when a signal ends one, whatever its handler raised.
+    """Raise KeyboardInterrupt when a signal interrupts a query, whatever its handler raised.
 
-    DuckDB drops the handler's exception and raises a RuntimeError, which reads like a fault of ours.
+    DuckDB replaces the handler's exception with a RuntimeError, which looks like a bug of ours.
     """
     try:
         yield
@@ -75,7 +75,7 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database of nobody's, gone afterwards; interruptible."""
+    """Open a temporary in-memory database; interruptible."""
     with interruptible(), duckdb.connect() as con:
         con.execute("set timezone = 'UTC'")
         yield con

@@ -1,4 +1,4 @@
-"""How the last run of each kind, and of each step, ended: what `status` knows without asking either API."""
+"""Records how the last run of each kind and each step ended, so that `status` needs no API."""
 
 import logging
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LastRun:
-    """One row of `last_runs`. `error` is about the last end, and stays while the next run is going on."""
+    """One row of `last_runs`. `error` is that of the last end, and stays while the next run is in progress."""
 
     what: str  # sync, deliver, preview, partial; or the step: the name of its table
     run_id: str | None
@@ -24,18 +24,18 @@ class LastRun:
 
     @property
     def unfinished(self) -> bool:
-        """Started and not ended: it is going on, or its process was killed."""
+        """Whether it started and did not end: it is in progress, or its process was killed."""
         return self.ended_at is None or self.started_at > self.ended_at
 
 
 def record_start(warehouse: Warehouse, what: str, run_id: str | None, at: datetime) -> None:
-    """Writes down that a run begins; how the one before ended is kept. Raises WarehouseError."""
+    """Record the start of a run; how the previous one ended is kept. Raises WarehouseError."""
     with warehouse.transaction() as con:
         con.execute(sql("run_started"), {"what": what, "run_id": run_id, "at": at})
 
 
 def record_ends(warehouse: Warehouse, ended: list[LastRun]) -> None:
-    """Writes down how a run and its steps ended. Never raises: how a run ended is not changed by this."""
+    """Record how a run and its steps ended. Never raises, so as not to change that."""
     try:
         with warehouse.transaction() as con:
             insert_rows(con, "last_runs", [asdict(one) for one in ended], replacing=True)

@@ -1,4 +1,4 @@
-"""The SQL of the warehouse: its tables as they are documented, their versions, and each step of the way as a file."""
+"""The SQL of the warehouse: statement files, the documented tables, schema versions and migrations."""
 
 from functools import cache
 from importlib.resources import files
@@ -8,7 +8,7 @@ import duckdb
 from sitniks_finmap.warehouse.duckdb_files import in_memory
 
 SCHEMA_VERSION = 3
-PLAN_IS_A_VIEW = 3  # from this version on
+PLAN_IS_A_VIEW = 3  # since this version
 
 
 @cache
@@ -19,7 +19,7 @@ def sql(name: str) -> str:
 
 @cache
 def documented() -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
-    """Table → what one row of it is, and name, type and meaning of each column, as the schema documents them."""
+    """Table → its description, and name, type and description of each column, from the schema's comments."""
     with in_memory() as con:
         con.execute(sql("schema"))
         tables = con.execute("select table_name, coalesce(comment, '') from duckdb_tables()").fetchall()
@@ -31,7 +31,7 @@ def documented() -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
 
 
 def version_of(con: duckdb.DuckDBPyConnection) -> int:
-    """The version of an open warehouse; 0 of a new file."""
+    """The schema version of an open warehouse; 0 for a new file."""
     try:
         return (con.execute("select max(version) from schema_version").fetchone() or (0,))[0]
     except duckdb.CatalogException:
@@ -39,7 +39,7 @@ def version_of(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def is_read_copy(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether somebody put the copy that people read in the place of the warehouse: its plan is a table."""
+    """Whether the file is a read copy that someone put in place of the warehouse: its plan is a table."""
     (found,) = con.execute(
         "select count(*) from duckdb_tables() where table_name = 'plan' and database_name = current_database()"
     ).fetchone() or (0,)
@@ -47,7 +47,7 @@ def is_read_copy(con: duckdb.DuckDBPyConnection) -> bool:
 
 
 def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:
-    """Brings a warehouse to SCHEMA_VERSION in one transaction: all of it, or none after a kill."""
+    """Migrate a warehouse to SCHEMA_VERSION in one transaction."""
     steps = ["schema"] if version == 0 else [f"migrations/{n}" for n in range(version + 1, SCHEMA_VERSION + 1)]
     con.begin()
     for step in (*steps, "views", "plan"):

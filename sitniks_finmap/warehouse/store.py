@@ -1,4 +1,4 @@
-"""One DuckDB file for each connection: opened for a transaction, never across a network call."""
+"""One DuckDB file per connection, open only during a transaction and never across a network call."""
 
 import logging
 import os
@@ -23,23 +23,23 @@ log = logging.getLogger(__name__)
 
 OPEN_DEADLINE = 30.0  # seconds to wait for another process's transaction; ours take milliseconds
 SETTINGS: dict[str, Any] = {
-    "memory_limit": "256MB",  # spills to disk beyond; a hundred connections share one machine
+    "memory_limit": "256MB",  # beyond this it spills to disk; a hundred connections share one machine
     "threads": 2,
     "preserve_insertion_order": False,
     "autoinstall_known_extensions": False,
 }
-STORAGE_VERSION = "v1.5.0"  # of the file that runs work on: the oldest DuckDB that this project runs with
-FEW = 20  # rows that are inserted sooner as values than as a DataFrame
-READ_STORAGE_VERSION = "v1.0.0"  # of the read copy: BI tools bring older drivers; costs neither time nor disk
-# How DuckDB says that a file's bytes are wrong; anything else keeps the file as it is.
+STORAGE_VERSION = "v1.5.0"  # of the warehouse: the oldest DuckDB that this project supports
+FEW = 20  # fewer rows than this are inserted faster as values than as a DataFrame
+READ_STORAGE_VERSION = "v1.0.0"  # of the read copy: BI tools ship older drivers; costs neither time nor disk
+# DuckDB's messages for a damaged file; any other error leaves the file in place.
 DAMAGE = re.compile(
     "not a valid DuckDB database|Corrupt (database|WAL) file|Could not read enough bytes|replaying WAL file|checksum"
 )
 FILE_REMEDIES = {
     "No space left on device": "the disk is full; free some space",
-    "File too large": "the file may not grow; raise the limit of this user or volume",
+    "File too large": "the file cannot grow; raise the limit of this user or volume",
     "Read-only file system": "the file system is read-only; remount it",
-    "Permission denied": "this user may not write it; give the files back to the user that runs the syncs",
+    "Permission denied": "permission denied; give the files back to the user that runs the syncs",
     "Not a directory": "a file is in the way of the folder; move it",
 }
 
@@ -49,15 +49,15 @@ class WarehouseError(Exception):
 
 
 class Damaged(WarehouseError):
-    """The DuckDB file could not be read; it was set aside, and the next run goes on without it."""
+    """The DuckDB file was damaged and has been set aside; the next run continues without it."""
 
 
 class Busy(WarehouseError):
-    """Another run of the same connection is going on."""
+    """Another run of the same connection is in progress."""
 
 
 class Warehouse:
-    """The staged data of one connection in `<folder>/<connection>.duckdb`, schema in sql/schema.sql."""
+    """The staged data of one connection in `<folder>/<connection>.duckdb`; schema in sql/schema.sql."""
 
     def __init__(self, folder: Path, connection: str) -> None:
         self.connection = connection
@@ -66,15 +66,15 @@ class Warehouse:
         self.lock_path = folder / f"{connection}.lock"
 
     def exists(self) -> bool:
-        """Raises WarehouseError when this user may not look."""
+        """Whether the file exists. Raises WarehouseError without permission to check."""
         with explain_os_errors(self.path, self.connection):
             return self.path.exists()
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection inside one transaction: committed at the end, rolled back by an exception, always closed.
+        """Open the file for one transaction: committed at the end, rolled back on an exception, always closed.
 
-        Raises WarehouseError when the file stays busy, cannot be written, or is of a newer version, and Damaged.
+        Raises WarehouseError if the file stays locked, cannot be written or has a newer version; also Damaged.
         """
         with self._opened() as con:
             try:
@@ -120,7 +120,7 @@ class Warehouse:
             except duckdb.Error as error:
                 if DAMAGE.search(str(error)) or any(sign in str(error) for sign in FILE_REMEDIES):
                     raise
-                # The lock of another process; anything else that keeps the file shut does not pass by itself.
+                # Retry only while another process holds the lock; other errors do not go away.
                 if "set lock on file" not in str(error) or time.monotonic() > deadline:
                     raise WarehouseError(
                         f"{self.connection}: {self.path} cannot be opened; close the program that holds it "
@@ -135,7 +135,7 @@ class Warehouse:
         return con
 
     def _prepare(self, con: duckdb.DuckDBPyConnection) -> None:
-        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")  # the bar would be drawn into --json
+        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")  # it would corrupt --json output
         version = version_of(con)
         if version > SCHEMA_VERSION:
             raise WarehouseError(
@@ -149,21 +149,21 @@ class Warehouse:
             migrate(con, version)
 
     def _set_aside(self, opened: int | None, why: str) -> str:
-        """Moves a damaged file away, never over another one, and puts what can be had in its place; tells it.
+        """Move a damaged file aside, overwriting nothing, and restore what is possible; return a message for people.
 
-        A damaged log (`.wal`) holds at most the last transaction: without it the file is as before that one. For a
-        damaged file the read copy steps in, if it can be read whole. `opened` is the file that was found damaged:
-        where another process has replaced it since, nothing is moved.
+        A damaged log (`.wal`) holds at most the last transaction, so it is simply removed. A damaged file is replaced
+        by the read copy, if that is readable. `opened` identifies the damaged file: if another process has replaced it
+        since, nothing is moved.
         """
         log_path = self.path.with_name(self.path.name + ".wal")
         only_log = "WAL" in why
         aside = f"{self.connection}.damaged-{datetime.now():%Y%m%d-%H%M%S-%f}"  # noqa: DTZ005
-        instead = "Another process has done so already"
+        instead = "Another process has already replaced it"
         if _identity(self.path) == opened:
             for path in (log_path,) if only_log else (log_path, self.path):
                 if path.exists():
                     path.rename(path.with_name(path.name.replace(self.connection, aside, 1)))
-            instead = "Without its log it is as before the last transaction" if only_log else self._restore()
+            instead = "Only the last transaction is lost" if only_log else self._restore()
         what = log_path if only_log else self.path
         said = (
             f"{self.connection}: {what} was damaged and is kept as {aside}.*. {instead}. Nothing is sent twice: the "
@@ -173,8 +173,8 @@ class Warehouse:
         return said
 
     def _restore(self) -> str:
-        """Makes the file from the read copy, which proves the copy readable; says what was done."""
-        nothing = "There was no copy to take its place: the next run reads everything again"
+        """Recreate the file from the read copy, if that is readable; return a message about what was done."""
+        nothing = "There was no usable copy to replace it: the next run reads everything again"
         if not self.read_path.exists():
             return nothing
         made = datetime.fromtimestamp(self.read_path.stat().st_mtime)  # noqa: DTZ006
@@ -188,17 +188,17 @@ class Warehouse:
             fresh.unlink(missing_ok=True)
             return nothing
         os.replace(fresh, self.path)
-        return f"The read copy of {made:%Y-%m-%d %H:%M} took its place"
+        return f"It was replaced by the read copy of {made:%Y-%m-%d %H:%M}"
 
     def publish(self) -> None:
-        """Puts a fresh copy at `read_path`, at once and whole: what people, BI tools and `sql` open."""
+        """Atomically replace the copy at `read_path`, which people, BI tools and `sql` open."""
         private_folder(self.read_path.parent)
         fresh = self.read_path.with_suffix(".fresh")
         fresh.unlink(missing_ok=True)
         with self._opened() as con:
             (database,) = con.execute("select current_database()").fetchone() or ("",)
             copy_database(con, database, fresh, READ_STORAGE_VERSION)
-            # As it is now, in a table: the view needs a DuckDB as new as ours.
+            # Store the current plan as a table: the view needs a DuckDB as recent as ours.
             con.execute(f'attach {literal(fresh)} as "the copy"')
             con.execute('drop view "the copy".plan')
             con.execute('create table "the copy".plan as from plan')
@@ -207,9 +207,9 @@ class Warehouse:
 
     @contextmanager
     def run(self, wait: float) -> Iterator[None]:
-        """Holds the connection for one run, and publishes the read copy at its end, however it ends.
+        """Lock the connection for one run, and publish the read copy when the run ends or fails.
 
-        A kill releases the connection. Raises Busy when it stays held for `wait` seconds.
+        A kill releases the lock. Raises Busy if another run holds it for longer than `wait` seconds.
         """
         lock = FileLock(self.lock_path, mode=0o600)
         try:
@@ -217,12 +217,12 @@ class Warehouse:
                 private_folder(self.path.parent)
                 lock.acquire(timeout=0)
         except Timeout:
-            log.info("%s: another run is going on; waiting for it", self.connection)
+            log.info("%s: another run is in progress; waiting for it", self.connection)
             try:
                 lock.acquire(timeout=wait)
             except Timeout:
                 raise Busy(
-                    f"{self.connection}: another run is still going on; see it in the Dagster UI, then try again"
+                    f"{self.connection}: another run is still in progress; see it in the Dagster UI, then try again"
                 ) from None
         try:
             yield
@@ -231,13 +231,13 @@ class Warehouse:
                 if self.exists():
                     self.publish()
             except (WarehouseError, duckdb.Error, OSError) as error:
-                # The run ends as it ended; people see the copy before this one.
-                log.error("%s: the read copy could not be made anew: %s", self.connection, error)
+                # The run's result stands; people see the previous copy.
+                log.error("%s: the read copy could not be updated: %s", self.connection, error)
             finally:
                 lock.release()
 
     def is_running(self) -> bool:
-        """Whether a run holds the connection at this moment, in any process."""
+        """Whether a run in any process holds the lock now."""
         lock = FileLock(self.lock_path, mode=0o600)
         try:
             with explain_os_errors(self.path, self.connection):
@@ -252,10 +252,10 @@ class Warehouse:
 
 @contextmanager
 def explain_os_errors(path: Path, connection: str | None = None) -> Iterator[None]:
-    """Says which file the system refused, and what to do: raises WarehouseError for an OSError."""
+    """Convert an OSError to a WarehouseError that names the file and the remedy."""
     try:
         yield
-    except Timeout:  # of a lock; filelock calls it an OSError, too
+    except Timeout:  # of a lock; a subclass of OSError
         raise
     except OSError as error:
         remedy = next((remedy for sign, remedy in FILE_REMEDIES.items() if sign in str(error)), error.strerror)
@@ -264,14 +264,14 @@ def explain_os_errors(path: Path, connection: str | None = None) -> Iterator[Non
 
 
 def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path, storage_version: str) -> None:
-    """Copies all of an attached database into a new private file that DuckDB from `storage_version` on opens."""
+    """Copy an attached database into a new private file for DuckDB `storage_version` and later."""
     con.execute(f"attach {literal(path)} as \"the copy\" (storage_version '{storage_version}')")
     con.execute(f'copy from database "{database}" to "the copy"')
     con.execute('detach "the copy"')
 
 
 def _identity(path: Path) -> int | None:
-    """Which file lies there, or None."""
+    """The inode of the file, or None."""
     with suppress(FileNotFoundError):
         return path.stat().st_ino
     return None
@@ -279,8 +279,8 @@ def _identity(path: Path) -> int | None:
 
 @contextmanager
 def rows_as(con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, list[Any]]) -> Iterator[None]:
-    """These columns, all of one length, as a table of this name, for as long as it takes."""
-    import pandas as pd  # half a second, which a command that only reads does not pay
+    """Expose these columns, all of the same length, as a temporary table."""
+    import pandas as pd  # takes half a second, which read-only commands avoid
 
     con.register(name, pd.DataFrame(columns, dtype=object))
     yield
@@ -290,7 +290,7 @@ def rows_as(con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, list[A
 def insert_rows(
     con: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]], *, replacing: bool = False
 ) -> None:
-    """Inserts many rows at once, which all have the same columns; `replacing` those with the same primary key."""
+    """Insert rows that all have the same columns, `replacing` those with the same primary key if set."""
     if not rows:
         return
     names = ", ".join(rows[0])
@@ -305,11 +305,11 @@ def insert_rows(
 
 
 def replace_table(con: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:
-    """The table holds just these rows afterwards."""
+    """Replace the contents of a table with these rows."""
     con.execute(f"delete from {table}")
     insert_rows(con, table, rows)
 
 
 def open_warehouse(connection: Connection) -> Warehouse:
-    """The warehouse of a connection in the data folder; its file need not exist yet. Raises ConfigurationError."""
+    """Return a connection's warehouse in the data folder; its file need not exist. Raises ConfigurationError."""
     return Warehouse(data_folder(), connection.name)
