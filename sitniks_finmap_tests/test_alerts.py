@@ -207,7 +207,7 @@ def test_a_message_about_a_check_says_what_is_wrong_and_what_to_do(
     shop.put_transactions([{"id": "tx_1", "createdAt": "2025-01-15T10:00:00Z", "amount": 5}])
     look_at(dagster, run_job(dagster, connection, "sync", date(2025, 1, 15), date(2025, 1, 15)).run_id)
     ((title, body),) = inbox.messages
-    assert title == "u1: Changes that are pending your decision: 1."
+    assert title == "u1: Changes pending your decision: 1."
     assert body == (
         "`sitniks-finmap preview --connection u1` shows each with its reason; then run "
         "`sitniks-finmap approve --connection u1` or `sitniks-finmap dismiss --connection u1`."

@@ -255,7 +255,7 @@ def test_shops_that_number_their_transactions_alike_are_told_apart(
         [{"id": f"tx_{n}", "createdAt": f"2026-03-09T11:00:0{n}.000Z", "amount": "100.00"} for n in range(1, 6)]
     )
     monkeypatch.setenv("U1_SITNIKS_API_KEY", other.sitniks_key)
-    with pytest.raises(WrongCompany, match="of the transactions known since 2026-03-09 its list shows none"):
+    with pytest.raises(WrongCompany, match="its list shows none of the transactions known since 2026-03-09"):
         again(books)
 
 
@@ -309,7 +309,7 @@ def test_a_person_accepts_the_key_of_a_shop_that_was_emptied(
     declined = command("accept-key", "--connection", "u1", answer="n\n")
     assert declined.exit_code == 0
     assert "Finmap: it shows none of 5 operations" in declined.output
-    assert "Sitniks: of the transactions known since" in declined.output
+    assert "Sitniks: its list shows none of the transactions known since" in declined.output
     assert "another company" in a.run("sync")
 
     accepted = command("accept-key", "--connection", "u1", "--yes")
@@ -330,7 +330,7 @@ def test_a_name_that_stands_for_another_account_is_refused(books: Books, connect
     assert new != old
     books.sell(3)
     for _ in range(2):
-        with pytest.raises(ConfigurationError, match=f'u1: .*"Каса" was {old} until now, and {new} has that name'):
+        with pytest.raises(ConfigurationError, match=f'u1: .*"Каса" used to be {old}, but now it is {new}'):
             again(books).sync()
     assert {row["accountToId"] for row in books.shop.operations()} == {old}
     assert len(books.shop.operations()) == 2

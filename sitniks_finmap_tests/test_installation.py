@@ -69,7 +69,7 @@ def test_a_renamed_table_posts_nothing_and_says_what_happened(books: Books, inst
     with pytest.raises(PostedElsewhere) as refused:
         again(renamed).sync()
     said = str(refused.value)
-    assert said.startswith('shop: Finmap has 4 of these 5 transactions already, under "u1"')
+    assert said.startswith('shop: Finmap already has 4 of these 5 transactions under "u1"')
     assert "Nothing was posted" in said
     assert "`sitniks-finmap rename u1 shop`" in said
     assert {row["externalId"] for row in books.shop.operations()} == {key(n) for n in (1, 2, 3, 4)}
@@ -90,7 +90,7 @@ def test_a_second_key_of_the_same_company_doubles_nothing(
         monkeypatch.setenv(f"SECOND_{side.upper()}_API_KEY", books.sandbox.issue_key(side))  # type: ignore[arg-type]
     for what in ("sync", "deliver"):
         ended = run_job(dagster, second, what, *days)  # type: ignore[arg-type]
-        assert 'second: Finmap has 2 of these 2 transactions already, under "u1"' in ended.why
+        assert 'second: Finmap already has 2 of these 2 transactions under "u1"' in ended.why
     assert len(books.shop.operations()) == 2
 
 
@@ -273,7 +273,7 @@ def test_a_finmap_that_takes_no_tags_only_warns(
     books.sell_many(2)
     books.sync()
     assert len(books.shop.operations()) == 2
-    assert "u1: this installation leaves no mark in Finmap" in caplog.text
+    assert "u1: this installation could not leave its mark in Finmap" in caplog.text
 
 
 def test_a_finmap_that_rewrites_labels_gets_one_mark_and_no_more(books: Books) -> None:

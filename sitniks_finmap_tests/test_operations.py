@@ -639,7 +639,7 @@ def test_a_settlement_account_is_known_however_its_name_is_written(stage: Stage)
 def test_two_mappings_of_one_name_must_agree(stage: Stage) -> None:
     stage.configure(connection_with(stage, accounts={"ФОП Mono": "ФОП", "фоп mono": "acc2"}))
     assert stage.one({"settlementAccount": "ФОП MONO"})["account"] == "acc2"
-    with pytest.raises(ConfigurationError, match=r'^u1: accounts has "ФОП Mono" and "фоп mono", which are one name'):
+    with pytest.raises(ConfigurationError, match=r'^u1: accounts has "ФОП Mono" and "фоп mono", which are spellings'):
         stage.configure(connection_with(stage, accounts={"ФОП Mono": "ФОП", "фоп mono": "Каса"}))
 
 

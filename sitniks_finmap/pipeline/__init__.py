@@ -1,1 +1,1 @@
-"""The way of the data from Sitniks to Finmap, a module for each step; what decides is in sql/. Knows no Dagster."""
+"""The data flow from Sitniks to Finmap, one module per step; decisions are in sql/. Independent of Dagster."""

@@ -1,4 +1,4 @@
-"""Carries out one row of the plan: every write ends in an entry of the ledger, every doubt in a look at Finmap."""
+"""Carries out one row of the plan: every write is recorded in the ledger, every doubt is resolved by asking Finmap."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,12 +21,12 @@ from sitniks_finmap.pipeline.ledger import (
 from sitniks_finmap.pipeline.plan import CREATIONS, DELETIONS, Action
 
 MONEY = ("amount", "account", "occurred_at")
-REFUSED_AGAIN = timedelta(days=1)  # a closed period is opened, a right is given: what was refused is tried once a day
+REFUSED_AGAIN = timedelta(days=1)  # refused writes are retried daily: a period may be reopened, a right granted
 
 
 @dataclass(frozen=True)
 class Task:
-    """One row of the plan that is carried out."""
+    """One row of the plan to carry out."""
 
     action: Action
     approved: bool
@@ -36,15 +36,15 @@ class Task:
     day: date
     wanted: Content | None
     theirs: Content | None  # what Finmap showed when the plan was made
-    edited: list[str]  # what of that a person had changed, as it was shown to whoever approved
-    occasion: str | None  # what a decision about it would be about
+    edited: list[str]  # fields that a person had changed, as shown to the approver
+    occasion: str | None  # what a decision about it applies to
     others: list[str]  # keys of the same transaction that must not be in Finmap when this one is created
-    entry: Entry | None  # what the ledger knows of it, or of the generation before
+    entry: Entry | None  # its ledger entry, or that of the previous generation
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a task ended: entries of the ledger (the last is the operation's), the writes, what Finmap showed."""
+    """The result of a task: ledger entries (the last is the operation's), writes, and what Finmap showed."""
 
     entries: list[Entry]
     writes: list[Write] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Result:
 
 
 class Applier:
-    """Carries out tasks. Touches no DuckDB: it runs in several threads, and the network is awaited."""
+    """Carries out tasks. Runs in several threads and waits for the network, so it never touches DuckDB."""
 
     def __init__(
         self,
@@ -77,8 +77,8 @@ class Applier:
         self.now = now
 
     def apply(self, task: Task) -> Result:
-        """Brings one operation to Finmap, or finds out how it stands. Raises KeyRefused."""
-        if self.key_refused:  # to another request of this delivery: no further one is sent
+        """Carry out a task, or find out the operation's state. Raises KeyRefused."""
+        if self.key_refused:  # by another request of this delivery: send no more
             raise self.key_refused
         steps = {
             Action.CREATE: self._create, Action.RECREATE: self._create,
@@ -92,12 +92,12 @@ class Applier:
             if isinstance(error, KeyRefused):
                 self.key_refused = error
                 if not result.writes:
-                    raise  # nothing was done: the task is as it was
-            # Of a creation the generation before stays as it is.
+                    raise  # nothing was done: the task is unchanged
+            # A creation leaves the previous generation's entry unchanged.
             before = self._new(task) if task.action in CREATIONS else self._before(task)
             if result.writes:
                 ended = [self._failed(before, task, f"the outcome is unknown: {error}")]
-            else:  # nothing was sent: nothing of it is ours afterwards
+            else:  # nothing was sent: no intent to record
                 ended = [self._retry(before, str(error), self.retry_every, State.FAILED)]
         return replace(result, entries=[replace(one, run_id=self.run_id) for one in ended])
 
@@ -115,7 +115,7 @@ class Applier:
         writes.append(write)
         labels = [name for name in PEOPLES_FIELDS if getattr(sent, name)]
         if write.outcome is Outcome.REFUSED and labels:
-            # Money does not wait for a label: it goes alone, and each label after it.
+            # Money must not wait for a label: create it without labels, then set each label.
             whole, missing = wanted, left_out
             wanted, left_out = replace(whole, **dict.fromkeys(labels)), write.error
             write = self.finmap.create(task.external_id, replace(sent, **dict.fromkeys(labels)))
@@ -150,9 +150,9 @@ class Applier:
     def _label(
         self, external_id: str, sent: Content, labels: list[str], writes: list[Write]
     ) -> tuple[list[str], str | None]:
-        """Sets each label by itself on what has none; which Finmap took, and why it did not take others.
+        """Set each label separately on an unlabeled operation; return those accepted, and why others were not.
 
-        What it only stored counts as not taken: it is looked for, and set once more.
+        A label that Finmap only stored counts as not accepted: it is checked and set again.
         """
         taken, refused = [], None
 
@@ -163,7 +163,7 @@ class Applier:
         for name in labels:
             write = take(name, getattr(sent, name))
             tags = sent.tag.split(",") if name == "tag" and sent.tag else []
-            if write.outcome is Outcome.REFUSED and len(tags) > 1:  # one that is gone must not cost the others
+            if write.outcome is Outcome.REFUSED and len(tags) > 1:  # a missing tag must not block the others
                 there: list[str] = []
                 for tag in tags:
                     write = take(name, ",".join([*there, tag]))
@@ -178,8 +178,8 @@ class Applier:
         return taken, refused
 
     def _set_owed_labels(self, task: Task, entry: Entry, theirs: Content, writes: list[Write]) -> Entry:
-        """Sets what a person had set on the generation before and Finmap has not taken yet. Refused on two days, it is
-        let go: the project or tag is gone.
+        """Set the labels that a person gave the previous generation and that Finmap has not accepted yet. If refused on
+        two days, give up: the project or tag is gone.
         """
         ours = self._with_carried(entry, theirs)
         wanted = replace(ours, tag=",".join(dict.fromkeys(ours.tag.split(","))) if ours.tag else None)
@@ -195,19 +195,19 @@ class Applier:
         return replace(entry, owed=left, refused=None, last_error=None, next_attempt_at=due)
 
     def _other_generation(self, task: Task, entry: Entry, key: str, other: Operation) -> list[Entry]:
-        """Another generation of the transaction is there: it is never created beside it."""
+        """Another generation of the transaction is in Finmap: never create a second one beside it."""
         known = task.entry if task.entry and task.entry.external_id == key else None
         generation = int(key.rsplit(":", 1)[-1]) if key.count(":") > 1 else 1
         if known or generation > task.generation:
-            # It was never gone, or somebody put it back; or the ledger was lost and did not know of it.
+            # It was never gone, someone restored it, or the ledger was lost and does not know it.
             known = known or Entry(key, task.transaction_id, generation, task.day, State.VERIFIED)
             return [entry_when_seen(known, other.content, self.now(), self._tag)]
         if task.entry and task.entry.external_id != task.external_id:
-            return [task.entry]  # somebody put an even older one back: the next look makes that the operation
-        return [self._retry(entry, f"{key} is still in Finmap; it is deleted first", RECHECK_AFTER, State.FAILED)]
+            return [task.entry]  # someone restored an even older one: the next read-back makes it current
+        return [self._retry(entry, f"{key} is still in Finmap and must be deleted first", RECHECK_AFTER, State.FAILED)]
 
     def _hidden(self, entry: Entry) -> Entry:
-        """Finmap says that the key exists and does not show it: it was stored, or somebody deleted it."""
+        """Finmap says that the key exists but does not show it: it was only stored, or someone deleted it."""
         now = self.now()
         since = entry.missing_since or now
         if now - since >= HIDDEN_FOR:
@@ -229,20 +229,20 @@ class Applier:
             return [self._absent(entry, task)]
         if entry.verified_at or entry.applied_at:
             return [self._missing(entry)]
-        return self._create(task, writes, seen)  # accepted once: under its key it is never two
+        return self._create(task, writes, seen)  # accepted before: the same key cannot create a second one
 
     def _missing(self, entry: Entry) -> Entry:
-        """It was there and is not shown. A second look, hours later, makes it a deletion by a person."""
+        """It was in Finmap and is not shown. A second check, hours later, makes it a deletion by a person."""
         now = self.now()
         missing = entry_when_missing(entry, now)
         if missing.missing_since and now - missing.missing_since >= DELETED_AFTER:
             return replace(missing, state=State.DELETED, intents=[], next_attempt_at=None, last_error=None)
-        return replace(missing, last_error="Finmap did not show it; it is looked for again")
+        return replace(missing, last_error="Finmap did not show it; it will be checked again")
 
     def _compare(
         self, task: Task, entry: Entry, found: Operation, writes: list[Write], seen: list[Operation]
     ) -> list[Entry]:
-        """Brings what Finmap shows in line with what is wanted; a person's edit stays."""
+        """Bring what Finmap shows in line with what is wanted, keeping a person's edits."""
         now, wanted, theirs = self.now(), task.wanted, found.content
         if entry.deleting and self._deletion_in_flight(entry):
             seen.append(found)
@@ -260,8 +260,8 @@ class Applier:
         compared = merge(entry.written, entry.shown, theirs, sendable, self._tag)
         approved = task.approved and not self._edited_since(task, entry, theirs, compared.conflicts)
         changes = compared.changes + (compared.conflicts if approved else [])
-        # What Finmap only stored, and did not carry out in time, is sent once more.
-        # So is what is wanted instead of it, even if Finmap shows just that: it may carry the other out later.
+        # Send again what Finmap only stored and did not apply in time.
+        # Also send what is wanted instead, even if Finmap shows just that: it may still apply the stored write.
         changes += [
             n for n in entry.unseen
             if n not in changes + compared.kept + compared.conflicts and (
@@ -277,7 +277,7 @@ class Applier:
             why = f"a person changed {', '.join(compared.conflicts)} in Finmap"
             return [replace(entry, last_error=why)]
         if "type" in changes or theirs.type != sendable.type:
-            seen.append(found)  # the sign has turned since: the next plan replaces it
+            seen.append(found)  # the sign has changed since: the next plan replaces it
             return [entry]
         but_for = [name for name in compared.kept if name in PEOPLES_FIELDS]
         if not changes:
@@ -287,12 +287,12 @@ class Applier:
                 return [self._set_owed_labels(task, replace(entry, written=done, day=task.day), theirs, writes)]
             return [replace(entry, written=done, day=task.day, **self._noted(task, left_out))]
         patched = self._patch(task, entry, sendable, changes, but_for, writes, left_out)
-        if writes[-1].outcome is Outcome.ACCEPTED:  # what differs from this later is the patch, carried out
+        if writes[-1].outcome is Outcome.ACCEPTED:  # a later difference from this is the patch taking effect
             patched = replace(patched, shown=replace(entry.shown, **{name: getattr(theirs, name) for name in changes}))
         return [patched]
 
     def _edited_since(self, task: Task, entry: Entry, theirs: Content, names: list[str]) -> bool:
-        """Whether a person changed one of these fields otherwise than was shown to whoever approved."""
+        """Whether a person changed one of these fields in a way that the approver was not shown."""
 
         def was_shown(name: str) -> bool:
             return name in task.edited and getattr(theirs, name) == getattr(task.theirs, name)
@@ -322,7 +322,7 @@ class Applier:
                     name in entry.unseen and getattr(before, name) == getattr(told, name) for name in changes
                 )
                 done = self._written(entry, task, changes, write, told, left_out, last=again)
-                # What was only stored before may still be carried out, over this: then it is no edit of a person's.
+                # The earlier stored write may still overwrite this one: that would not be a person's edit.
                 stored = before is not None and entry.applied_at is None and any(n in entry.unseen for n in changes)
                 return replace(done, intents=[before]) if stored and before and not again else done
             case Outcome.REFUSED:
@@ -345,9 +345,9 @@ class Applier:
             return [replace(entry, deleting=None, last_error=f"a person changed {', '.join(edited)} in Finmap")]
         carried = carried_over(entry, found.content)
         if task.action is Action.REPLACE and carried != entry.carried:
-            # What is carried over is written down before anything is deleted: a kill must not lose it.
+            # Record what is carried over before deleting anything: a kill must not lose it.
             seen.append(found)
-            return [replace(entry, deleting=None, last_error="a person has just changed it; the next run replaces it")]
+            return [replace(entry, deleting=None, last_error="a person just changed it; the next run replaces it")]
         entry = replace(self._deletion_started(entry, task), carried=carried)
         write = self.finmap.delete(entry.external_id, found.content.type)
         writes.append(write)
@@ -365,7 +365,7 @@ class Applier:
         return [self._retry(entry, write.error or "Finmap still shows it", self.retry_every, State.FAILED)]
 
     def _absent(self, entry: Entry, task: Task, *, answered: bool = False) -> Entry:
-        """It is to be gone and is not shown. The answer "done" and a look prove it, or two looks in different runs."""
+        """It should be gone and is not shown. Proven by the answer "done" and one check, or by checks in two runs."""
         now = self.now()
         twice = entry.missing_since is not None and now - entry.missing_since >= DELETED_AFTER
         never_seen = not (entry.verified_at or entry.applied_at) and entry.delivered
@@ -378,7 +378,7 @@ class Applier:
                 missing_since=entry.missing_since or now, attempts=entry.attempts + 1,
             )  # fmt: skip
         waits = replace(self._deletion_started(entry_when_missing(entry, now), task), attempts=entry.attempts + 1)
-        return self._deletion_pending(waits, "Finmap does not show it; a second look makes sure that it is deleted")
+        return self._deletion_pending(waits, "Finmap does not show it; a second check will confirm the deletion")
 
     def _deletion_pending(self, entry: Entry, why: str) -> Entry:
         return replace(entry, state=State.SENT, next_attempt_at=self.now() + RECHECK_AFTER, last_error=why)
@@ -387,20 +387,20 @@ class Applier:
         return replace(entry, deleting=_deletion(entry, task), deleting_at=entry.deleting_at or self.now())
 
     def _deletion_in_flight(self, entry: Entry) -> bool:
-        """Whether Finmap accepted the deletion so lately that it may only not have done it yet."""
+        """Whether Finmap accepted the deletion so recently that it may still be pending."""
         begun = entry.deleting_at
         return entry.state is State.SENT and begun is not None and self.now() - begun < DELETED_AFTER
 
     def _write_in_flight(self, entry: Entry) -> bool:
-        """Whether Finmap stored a write so lately that it may carry it out over the one that it has done since."""
+        """Whether Finmap stored a write so recently that it may still overwrite a later one."""
         stored, done = entry.sent_at, entry.applied_at
         return stored is not None and done is not None and stored < done and self.now() - stored < DELETED_AFTER
 
     def _replace(self, task: Task, writes: list[Write], seen: list[Operation]) -> list[Entry]:
-        """Deletes one generation and, once it is seen gone, creates the next: an income cannot be made an expense."""
+        """Delete one generation and, once seen gone, create the next: an income cannot become an expense."""
         entry = self._before(task)
         if not (entry.verified_at or entry.applied_at or entry.deleting):
-            # Accepted once, and never seen: under its own key it cannot become two, whatever comes of it.
+            # Accepted but never seen: write it again under its own key, which cannot create a second one.
             if found := self.finmap.details(entry.external_id):
                 seen.append(found)
                 return [entry_when_seen(entry, found.content, self.now(), self._tag)]
@@ -414,7 +414,7 @@ class Applier:
         anew = replace(task, action=Action.CREATE, entry=old)
         try:
             return [old, *self._create(anew, writes, seen)]
-        except ApiError as error:  # what became of the first half is known, and kept
+        except ApiError as error:  # the deletion's outcome is known and kept
             return [old, self._unknown(self._new(anew), anew, error)]
 
     # -- entries --
@@ -423,7 +423,7 @@ class Applier:
         return task.entry or self._new(task)
 
     def _new(self, task: Task) -> Entry:
-        """The entry of the generation that is to be created."""
+        """The entry of the generation to be created."""
         if task.entry and task.entry.external_id == task.external_id and task.entry.state not in OUT:
             return task.entry
         carried = task.entry.carried if task.entry else None
@@ -436,7 +436,7 @@ class Applier:
         self, entry: Entry, task: Task, names: list[str], write: Write, told: Content, left_out: str | None, *,
         last: bool = False,
     ) -> Entry:  # fmt: skip
-        """`last`: it was only accepted for the second time, and what the next look shows is how Finmap has it."""
+        """`last`: it was only accepted for the second time; the next read-back shows how Finmap stores it."""
         now, applied = self.now(), write.outcome is Outcome.APPLIED
         due = None if applied else now + (DELETED_AFTER if last else RECHECK_AFTER)
         return replace(
@@ -456,7 +456,7 @@ class Applier:
         )
 
     def _noted(self, task: Task, left_out: str | None, due: datetime | None = None) -> dict:
-        """What Finmap did not take of a write whose money it took: it is tried again tomorrow."""
+        """The fields that record which labels Finmap refused although it accepted the money: retried tomorrow."""
         if left_out is None:
             return {"refused": None, "last_error": None, "next_attempt_at": due}
         return {
@@ -470,9 +470,9 @@ class Applier:
         )  # fmt: skip
 
     def _failed(self, entry: Entry, task: Task, why: str | None) -> Entry:
-        """Whatever was begun may have been carried out: the next look tells."""
+        """The write may have been applied: the next check tells."""
         if task.action not in DELETIONS and task.wanted:
-            creating = entry.intents and not entry.delivered  # what was sent last is known already
+            creating = entry.intents and not entry.delivered  # the last intent is already recorded
             entry = entry if creating else replace(entry, intents=_with_intent(entry.intents, task.wanted))
         elif task.action in DELETIONS:
             entry = self._deletion_started(entry, task)
@@ -492,7 +492,7 @@ class Applier:
     # -- contents --
 
     def _sendable(self, task: Task) -> tuple[Content, str | None]:
-        """What can be sent of what is wanted, and why something is left out: money does not wait for a tag."""
+        """What can be sent now, and why something is left out: money must not wait for a tag."""
         assert task.wanted is not None, "only a wanted operation is created or compared"  # noqa: S101
         tag = task.wanted.tag
         if tag and tag not in self.tags:
@@ -500,12 +500,12 @@ class Applier:
         return task.wanted, None
 
     def _with_carried(self, entry: Entry, wanted: Content) -> Content:
-        """What is sent of a new operation, with what a person had set on the generation before; the tag as IDs."""
+        """The content to create, with what a person had set on the previous generation; the tag as IDs."""
         tag, carried = self._tag(wanted.tag), entry.carried
         if carried is None:
             return replace(wanted, tag=tag)
         others = {n: getattr(wanted, n) or getattr(carried, n) for n in PEOPLES_FIELDS}
-        if carried.type != wanted.type:  # a category of incomes is none of expenses, and Finmap would refuse it
+        if carried.type != wanted.type:  # an income category is invalid for an expense: Finmap would refuse it
             others["category"] = wanted.category
         return replace(wanted, **others | {"tag": ",".join(one for one in (tag, carried.tag) if one) or None})
 
@@ -514,19 +514,19 @@ class Applier:
 
 
 def _deletion(entry: Entry, task: Task) -> Action:
-    """Which deletion is going on: the one that was begun, unless a person rolls it back meanwhile."""
+    """The deletion in progress: the one that was started, unless a person rolls it back meanwhile."""
     return task.action if task.action is Action.ROLLBACK else entry.deleting or task.action
 
 
 def _edited(entry: Entry, theirs: Content) -> list[str]:
-    """The fields that somebody changed in Finmap since our last write."""
+    """The fields that someone changed in Finmap since our last write."""
     if entry.shown is None:
         return []
     return [name for name in FIELDS if getattr(theirs, name) != getattr(entry.shown, name)]
 
 
 def carried_over(entry: Entry, theirs: Content) -> Content | None:
-    """What a person set where we send nothing: the next generation takes it over."""
+    """What a person set in fields that we leave empty, to be copied to the next generation."""
     if entry.shown is None:
         return entry.carried
     names = [name for name in _edited(entry, theirs) if name in PEOPLES_FIELDS]

@@ -1,4 +1,4 @@
-"""What people rely on, as a query that counts what breaks it; a check that guards delivery stops it."""
+"""Checks: queries that count violations of what people rely on; a blocking check stops delivery."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
 
 class CheckFailed(WarehouseError):
-    """A check that guards delivery failed; nothing was delivered."""
+    """A blocking check failed; nothing was delivered."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A promise about a table: sql/checks/<name>.sql counts what breaks it; its further columns go to the metadata.
+    """A check of a table: sql/checks/<name>.sql counts the violations; its other columns go to the metadata.
 
-    `problem` and `remedy` are for people, when it is broken: what is wrong, with the columns of the query filled in,
-    and what to do, with the name of the {connection} and of one {for_example} filled in.
+    `problem` and `remedy` are shown when it fails: what is wrong, formatted with the columns of the query, and what to
+    do, formatted with the {connection} and one {for_example}.
     """
 
     table: str
@@ -30,13 +30,13 @@ class Check:
 
     @property
     def wrong(self) -> str:
-        """The query of the promise; its first column is `wrong`."""
+        """The query; its first column is `wrong`."""
         return sql(f"checks/{self.name}")
 
 
 OUR_DEFECT = (
-    "Nothing was delivered, and nothing in Finmap changed. Run `sitniks-finmap sync --connection {connection}` once "
-    "more. If it fails again, this is a defect of sitniks_finmap and not of your data: report it with this message."
+    "Nothing was delivered, and nothing in Finmap changed. Run `sitniks-finmap sync --connection {connection}` "
+    "again. If it fails again, this is a bug in sitniks_finmap, not in your data: report it with this message."
 )
 EXPLAIN = "`sitniks-finmap explain {for_example} --connection {connection}` shows what happened to one of them."
 LIST_DIFFERENCES = (
@@ -50,18 +50,18 @@ CHECKS = [
         "every_day_was_read",
         "Every day of transactions could be read when Sitniks was last asked.",
         "unread_days",
-        "Days of transactions that Sitniks could not show: {wrong}, from {for_example} on.",
-        "They are read again automatically. If it stays, `sitniks-finmap doctor --connection {connection}` tells more; "
-        "send the days to the support of Sitniks.",
+        "Days of transactions that Sitniks could not return: {wrong}, from {for_example} on.",
+        "They are read again automatically. If the problem persists, run `sitniks-finmap doctor --connection "
+        "{connection}` for details, and send the days to Sitniks support.",
     ),
     Check(
         "raw_sitniks_orders",
         "every_order_was_read",
-        "Every order could be read; one that could not keeps its last known status, and payments go on.",
+        "Every order could be read. An unread order keeps its last known status and holds up no payment.",
         "unread",
-        "Orders that Sitniks could not show: {orders}; days of orders: {days}. Their statuses stay as last known.",
-        "They are read again automatically. Give the Sitniks key the right to orders if it lacks it: "
-        "`sitniks-finmap doctor --connection {connection}` tells.",
+        "Orders that Sitniks could not return: {orders}; days of orders: {days}. Their statuses stay as last known.",
+        "They are read again automatically. Run `sitniks-finmap doctor --connection {connection}` to see whether the "
+        "Sitniks key lacks the right to read orders.",
     ),
     Check(
         "operations",
@@ -75,7 +75,7 @@ CHECKS = [
     Check(
         "operations",
         "sign_and_type_agree",
-        "A negative amount is an expense and a positive one an income, and the amounts are those of Sitniks.",
+        "A negative amount is an expense and a positive one an income, and amounts match Sitniks.",
         "contradictions",
         "Operations whose type or amount contradicts the amount in Sitniks: {wrong}.",
         OUR_DEFECT,
@@ -93,11 +93,11 @@ CHECKS = [
     Check(
         "finmap_upload",
         "nothing_is_left_undelivered",
-        "No operation failed or was refused by Finmap. What a run had no time for is backlog, not a failure.",
+        "No operation failed or was refused by Finmap. What a run had no time to deliver is backlog, not a failure.",
         "undelivered",
         "Operations that are not in Finmap as they should be: {wrong} ({failed} failed, {refused} refused by Finmap).",
-        "Failed ones are retried automatically. Refused ones are sent again once they are corrected in Sitniks, or the "
-        f"accounts and categories in connections.toml. {EXPLAIN}",
+        "Failed operations are retried automatically. Refused ones are sent again once they are corrected in Sitniks, "
+        f"or the accounts and categories in connections.toml. {EXPLAIN}",
     ),
     Check(
         "reconciliation",
@@ -114,7 +114,7 @@ CHECKS = [
         "no_changes_are_pending",
         "No planned change is pending a person's decision.",
         "pending",
-        "Changes that are pending your decision: {wrong}.",
+        "Changes pending your decision: {wrong}.",
         "`sitniks-finmap preview --connection {connection}` shows each with its reason; then run "
         "`sitniks-finmap approve --connection {connection}` or `sitniks-finmap dismiss --connection {connection}`.",
     ),
@@ -122,7 +122,7 @@ CHECKS = [
 
 
 def guard_delivery(warehouse: Warehouse) -> None:
-    """Evaluates the checks that guard delivery; Dagster does so in a sync only, and not where delivery runs alone.
+    """Evaluate the blocking checks, which Dagster runs only in a sync, not when delivery runs alone.
 
     Raises CheckFailed.
     """

@@ -1,4 +1,4 @@
-"""Carries out the plan of one connection: takes its tasks, applies them a few at a time, keeps the ledger."""
+"""Carries out the plan of one connection: selects its tasks, applies a few at a time, keeps the ledger."""
 
 import logging
 import time
@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = 4
 QUEUED = 100  # so that the senders have work while results are committed
-CHUNK = 200  # tasks that are written down as begun at once
+CHUNK = 200  # tasks whose intents are recorded together
 COMMIT_EVERY = 0.5  # seconds of work that a kill may cost
-UNANSWERED_IN_A_ROW = 8  # then Finmap is taken for down
+UNANSWERED_IN_A_ROW = 8  # then treat Finmap as down and stop
 
 
 @dataclass
 class Delivery:
-    """What a delivery did, in numbers of operations."""
+    """The result of a delivery, in numbers of operations."""
 
     planned: int = 0
     states: dict[State, int] = field(default_factory=dict)  # state in the ledger → how many ended in it
@@ -55,10 +55,10 @@ class Delivery:
 def take_tasks(
     con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime, *, every_failed: bool
 ) -> int:
-    """Makes `tasks` of what goes of the plan in these days; returns how many there are.
+    """Fill `tasks` with the due part of the plan for these days; return how many there are.
 
-    What no longer has an occasion (decisions, holds) is forgotten first. `every_failed` takes up failed and refused
-    operations that are not due yet as well.
+    First deletes decisions and holds whose occasion is gone. `every_failed` includes failed and refused operations that
+    are not due yet.
     """
     con.execute(sql("hold_first_import"), {"now": now})
     con.execute(sql("adopt"))
@@ -96,9 +96,9 @@ class Courier:
     def deliver(
         self, first_day: date, last_day: date, *, minutes: float | None = None, every_failed: bool = True
     ) -> Delivery:
-        """Delivers what is due of these days, newest first, for at most `minutes`.
+        """Deliver what is due in these days, newest first, for at most `minutes`.
 
-        Raises KeyRefused, or Unavailable when Finmap stopped answering; what was done until then is committed.
+        Raises KeyRefused, or Unavailable if Finmap stopped answering; everything done before is committed.
         """
         deadline = None if minutes is None else time.monotonic() + minutes * 60
         with self.warehouse.transaction() as con:
@@ -107,7 +107,7 @@ class Courier:
         return self.carry_out(deadline)
 
     def carry_out(self, deadline: float | None = None) -> Delivery:
-        """Carries out the table `tasks` until the deadline (monotonic). Raises as `deliver`."""
+        """Carry out the table `tasks` until the deadline (monotonic). Raises like `deliver`."""
         with self.warehouse.transaction() as con:
             delivery = Delivery(_count(con))
             labels = con.execute(sql("task_labels")).fetchall()
@@ -121,10 +121,10 @@ class Courier:
         return delivery
 
     def _tags(self, labels: dict[str, bool]) -> tuple[dict[str, str], dict[str, str]]:
-        """The IDs of the tags with these labels, and why Finmap did not make one.
+        """Look up the IDs of the tags with these labels, creating missing ones; return why any was not created.
 
-        A missing tag is made once where it is wanted (true), and not where it was written before; a 409 means that
-        somebody was first.
+        A missing tag is created if a task wants it (true), not if it was only written before; a 409 means that someone
+        else has just created it.
         """
         tags: dict[str, str] = {}
         missing_tags: dict[str, str] = {}
@@ -141,7 +141,7 @@ class Courier:
         return tags, missing_tags
 
     def _tags_by_label(self, labels: Iterable[str]) -> dict[str, str]:
-        # Finmap may take "instagram" and "Instagram" for one label.
+        # Finmap may treat "instagram" and "Instagram" as the same label.
         there = {tag.label.strip().casefold(): tag.id for tag in self.finmap.tags()}
         return {label: there[label.strip().casefold()] for label in labels if label.strip().casefold() in there}
 
@@ -174,7 +174,7 @@ class Courier:
                         if unanswered >= UNANSWERED_IN_A_ROW:
                             raise Unavailable("Finmap stopped answering; what is left is delivered by the next run")
                 finally:
-                    # Those not yet sent are left to the next run; those in flight end in a result that is kept.
+                    # Leave unsent tasks to the next run; wait for those in flight and keep their results.
                     sent = {future: task for future, task in begun.items() if not future.cancel()}
                     ended += [(task, future.result()) for future, task in sent.items() if not future.exception()]
                     unsent = [task for future, task in begun.items() if future not in sent or future.exception()]
@@ -206,7 +206,7 @@ class Courier:
 
 
 class Tasks:
-    """The rows of `tasks` in order, read and written down as begun a chunk at a time: a first import is long."""
+    """The rows of `tasks` in order, read and recorded as started a chunk at a time: a first import is long."""
 
     def __init__(self, warehouse: Warehouse, now: Callable[[], datetime]) -> None:
         self.warehouse = warehouse
@@ -229,7 +229,7 @@ class Tasks:
         return next(self.chunk, None)
 
     def put_back(self, unsent: list[Task]) -> None:
-        """Those that were written down as begun and never sent are as before."""
+        """Restore the entries of tasks that were recorded as started but never sent."""
         left = [*unsent, *self.chunk]
         if left:
             with self.warehouse.transaction() as con:
@@ -238,7 +238,7 @@ class Tasks:
 
 
 def save_carried(con: duckdb.DuckDBPyConnection, task: Task) -> Task:
-    """Writes down what a person set on an operation that is to be replaced, before it is deleted."""
+    """Record what a person set on an operation before it is deleted and replaced."""
     if task.action is not Action.REPLACE or task.entry is None or task.theirs is None:
         return task
     carried = carried_over(task.entry, task.theirs)
@@ -251,13 +251,13 @@ def save_carried(con: duckdb.DuckDBPyConnection, task: Task) -> Task:
 
 
 def forget_begun(con: duckdb.DuckDBPyConnection, tasks: list[Task]) -> None:
-    """Takes out the entries of creations that were written down as begun and never sent."""
+    """Delete the entries of creations that were recorded as started but never sent."""
     fresh = [t.external_id for t in tasks if t.entry is None or t.entry.external_id != t.external_id]
     con.execute(sql("forget_begun"), {"external_ids": fresh})
 
 
 def _task(row: dict[str, Any]) -> Task:
-    """A task from a row of `begun` (sql/begun.sql)."""
+    """Convert a row of `begun` (sql/begun.sql)."""
     task: dict[str, Any] = {one.name: row[one.name] for one in fields(Task)}
     task |= {"action": Action(row["action"]), "wanted": content_of(row["wanted"]), "theirs": content_of(row["theirs"])}
     task["entry"] = entry_of(row["entry"]) if row["entry"] else None
@@ -273,7 +273,7 @@ def _unanswered(result: Result) -> bool:
 
 
 def save_shown(con: duckdb.DuckDBPyConnection, operations: list[Operation], at: datetime) -> None:
-    """Writes down operations as Finmap showed them just now."""
+    """Save operations as Finmap just showed them."""
     ids = [operation.external_id for operation in operations]
     con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [ids])
     insert_rows(

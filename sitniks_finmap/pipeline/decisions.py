@@ -1,4 +1,4 @@
-"""What a person decides: approve, dismiss, catch up, roll back."""
+"""A person's decisions: approve, dismiss, catch up, roll back."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -40,12 +40,11 @@ def pending(
     recreate: bool = False,
     conflicts: bool = False,
 ) -> list[Change]:
-    """The changes that a decision with these words would cover: all that is pending, of one day, or of one transaction
-    (its ID or the externalId of its operation).
+    """The changes that a decision with these options would cover: all pending ones, or those of one day or one
+    transaction (its ID or the externalId of its operation).
 
-    A conflict, and an operation that a person deleted in Finmap, take an approval of their own: by `conflicts`, by
-    `recreate`, and the first also by naming the transaction. A transaction that is named may be decided the other way
-    as long as nothing was carried out.
+    Conflicts need `conflicts` or a named transaction, and operations that a person deleted in Finmap need `recreate`.
+    The decision about a named transaction may be reversed until it is carried out.
     """
     rows = con.execute(
         sql("pending_changes"),
@@ -55,7 +54,7 @@ def pending(
 
 
 def decide(warehouse: Warehouse, decision: str, now: datetime, **which: Any) -> int:
-    """Approves or dismisses what is pending now (see `pending`); returns how many."""
+    """Approve or dismiss what is pending now (see `pending`); return how many."""
     with warehouse.transaction() as con:
         changes = pending(con, decision, **which)
         save_decisions(con, changes, decision, now)
@@ -63,7 +62,7 @@ def decide(warehouse: Warehouse, decision: str, now: datetime, **which: Any) -> 
 
 
 def save_decisions(con: duckdb.DuckDBPyConnection, changes: list[Change], decision: str, now: datetime) -> int:
-    """Decides about these changes, each on this occasion only; one whose occasion is gone meanwhile is left out."""
+    """Save a decision about these changes, each for this occasion only; skip those whose occasion has passed."""
     current = {(t, a, o) for t, a, o in con.execute("select transaction_id, action, occasion from plan").fetchall()}
     still = [one for one in changes if (one.transaction_id, one.action, one.occasion) in current]
     rows = [
@@ -78,27 +77,27 @@ def save_decisions(con: duckdb.DuckDBPyConnection, changes: list[Change], decisi
 
 
 def note_shown(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
-    """Writes down that a person was shown all that is pending: `approve --yes` takes that, and nothing newer."""
+    """Record that a person was shown everything pending: `approve --yes` approves that and nothing newer."""
     con.execute("delete from shown_changes")
     con.execute(sql("shown_changes"), {"now": now})
 
 
 def only_shown(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> list[Change]:
-    """Those of the changes that a person was shown before, as they are now."""
+    """The changes that a person was already shown in their present form."""
     rows = con.execute("select transaction_id, action, occasion from shown_changes").fetchall()
     return [one for one in changes if (one.transaction_id, one.action, one.occasion) in set(rows)]
 
 
 def other_kinds(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> dict[str, int]:
-    """What else is pending, by kind: what a decision about these changes leaves open."""
+    """Count the other pending changes by kind, which a decision about these leaves open."""
     rows = con.execute("select transaction_id, action, kind from plan where standing = 'pending'").fetchall()
     chosen = {(one.transaction_id, one.action) for one in changes}
     return dict(Counter(kind for transaction_id, action, kind in rows if (transaction_id, action) not in chosen))
 
 
 def catch_up(warehouse: Warehouse, until: date) -> int:
-    """Skips the history: transactions of days up to this one that were never sent are not posted, later ones of these
-    days neither. Returns how many operations there are now that are skipped.
+    """Skip history: never post unsent transactions of days up to this one, including ones that appear later. Return how
+    many operations are skipped now.
     """
     with warehouse.transaction() as con:
         con.execute("delete from caught_up")
@@ -107,7 +106,7 @@ def catch_up(warehouse: Warehouse, until: date) -> int:
 
 
 def undo_catch_up(warehouse: Warehouse) -> int:
-    """Takes `catch_up` back: the next sync posts what it skipped. Returns how many."""
+    """Undo `catch_up`: the next sync posts what it skipped. Return how many."""
     with warehouse.transaction() as con:
         skipped = _skipped(con)
         con.execute("delete from caught_up")
@@ -121,7 +120,7 @@ def _skipped(con: duckdb.DuckDBPyConnection) -> int:
 
 @dataclass(frozen=True)
 class RolledBack:
-    """One operation that a rollback would take out of Finmap, or leaves because a person edited it."""
+    """One operation that a rollback would remove from Finmap, or leave because a person edited it."""
 
     standing: Standing
     why: str | None
@@ -130,7 +129,7 @@ class RolledBack:
     amount: Decimal
     external_id: str
     forced: bool
-    theirs: dict[str, Any] | None  # as it was shown to whoever confirms
+    theirs: dict[str, Any] | None  # as shown to the person who confirms
     edited: list[str]
 
 
@@ -142,14 +141,14 @@ def plan_rollback(
     last_day: date | None = None,
     force: bool = False,
 ) -> list[RolledBack]:
-    """What a rollback would take out; writes nothing."""
+    """List what a rollback would remove; writes nothing."""
     which = {"run_id": run_id, "first_day": first_day, "last_day": last_day, "force": force}
     rows = con.execute(sql("rollback"), which).fetchall()
     return [RolledBack(Standing(standing), *rest) for standing, *rest in rows]
 
 
 def fill_rollback(con: duckdb.DuckDBPyConnection, planned: list[RolledBack]) -> None:
-    """Makes `tasks` of a rollback that a person confirmed."""
+    """Fill `tasks` with a rollback that a person confirmed."""
     con.execute(
         "create or replace temp table confirmed as select unnest($keys::varchar[]) as external_id, $forced as forced",
         {
@@ -167,7 +166,7 @@ def fill_rollback(con: duckdb.DuckDBPyConnection, planned: list[RolledBack]) -> 
 
 
 def roll_back(run: ConnectionRun, planned: list[RolledBack]) -> Delivery:
-    """Takes these operations out of Finmap; a sync does not send them again."""
+    """Remove these operations from Finmap; a sync does not send them again."""
     with run.warehouse.transaction() as con:
         fill_rollback(con, planned)
     courier = Courier(

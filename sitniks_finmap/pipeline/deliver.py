@@ -23,10 +23,10 @@ def deliver(
     every_failed: bool = True,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Delivery:
-    """Brings these days to Finmap. A ledger that knows of nothing delivered is first filled from Finmap.
+    """Deliver these days to Finmap. An empty ledger is first filled from Finmap.
 
-    Every way to Finmap leads through here: raises CheckFailed, WrongCompany, OtherInstallation or PostedElsewhere
-    before anything is posted, and ApiError.
+    Every delivery goes through here: raises CheckFailed, WrongCompany, OtherInstallation or PostedElsewhere before
+    anything is posted, and ApiError.
     """
     guard_delivery(run.warehouse)
     finmap = run.finmap_to_write
@@ -34,7 +34,7 @@ def deliver(
         (known,) = con.execute("select count(*) from finmap_upload where state <> 'rolled_back'").fetchone() or (0,)
     if not known:
         refuse_doubles(run.connection, run.warehouse, finmap)
-        # The file may be new because the old one was lost; without this, a second generation could be sent as a first.
+        # The old file may have been lost; without this, a second generation could be sent as a first.
         found, _ = rebuild_ledger(run, run.connection.start_date, run.connection.today(now()), now())
         if found:
             log.info("%s: %s in Finmap already", run.connection.name, counted(found, "operation"))

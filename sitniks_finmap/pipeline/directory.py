@@ -1,4 +1,4 @@
-"""What operations refer to in Finmap: accounts and categories, by the names of the connection."""
+"""Resolves the accounts and categories that a connection names to those in Finmap."""
 
 import logging
 import re
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Directory:
-    """What Finmap has that operations refer to: the accounts of the key, the categories of each type."""
+    """What operations can refer to in Finmap: the accounts of the key, the categories of each type."""
 
     accounts: list[Account]
     categories: dict[str, list[Label]]
 
 
 def read_directory(finmap: Finmap, connection: Connection) -> Directory:
-    """Reads from Finmap what this connection refers to. Raises ApiError."""
+    """Read from Finmap what this connection refers to. Raises ApiError."""
     if not connection.categories:
         return Directory(finmap.accounts(), {})
     return Directory(
@@ -38,7 +38,7 @@ def read_directory(finmap: Finmap, connection: Connection) -> Directory:
 
 
 def save_directory(con: duckdb.DuckDBPyConnection, connection: Connection, directory: Directory) -> None:
-    """Writes down the accounts and what the configuration makes of them. Raises ConfigurationError."""
+    """Save the accounts and the configured mappings and rules. Raises ConfigurationError."""
     wanted: dict[str | None, str] = {None: connection.finmap_account, **connection.accounts}
     found = find_accounts(connection, directory.accounts)
     accounts = {one: found[name] for one, name in wanted.items()}
@@ -75,9 +75,9 @@ def save_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
 
 
 def check_references(run: ConnectionRun) -> None:
-    """Finds a wrong account, category or Finmap key before minutes of reading. Raises ConfigurationError, KeyRefused.
+    """Find a wrong account, category or Finmap key before minutes of reading. Raises ConfigurationError, KeyRefused.
 
-    While Finmap is unavailable reading goes on, which does not need Finmap.
+    If Finmap is unavailable, the check is skipped: reading does not need Finmap.
     """
     try:
         directory = read_directory(run.finmap, run.connection)
@@ -89,18 +89,18 @@ def check_references(run: ConnectionRun) -> None:
 
 
 def check_mapping(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
-    """Raises ConfigurationError when two settlement accounts that are one name go to two Finmap accounts."""
+    """Raise ConfigurationError if two spellings of one settlement account map to two Finmap accounts."""
     doubled = con.execute(sql("doubled_names")).fetchone()
     if doubled:
         names = " and ".join(f'"{name}"' for name in doubled[0])
         raise ConfigurationError(
-            f"{connection.name}: accounts has {names}, which are one name however it is written; keep one of them, or "
-            "write the IDs of the settlement accounts"
+            f"{connection.name}: accounts has {names}, which are spellings of the same name; keep one of them, or use "
+            "the IDs of the settlement accounts"
         )
 
 
 def searched_for(word: str) -> str:
-    """A word of a rule as it is looked for: in small letters, ї as one letter, an odd blank as a plain one."""
+    """Normalize a word of a rule for the search: lower case, NFC, plain spaces."""
     return re.sub(r"\s", " ", unicodedata.normalize("NFC", word)).lower()
 
 
@@ -108,7 +108,7 @@ Named = TypeVar("Named", Account, Label)
 
 
 def named(wanted: str, things: list[Named]) -> list[Named]:
-    """Those with this ID, else with exactly this name, else with this name however it is written."""
+    """The things with this ID, else with exactly this name, else with a spelling of this name."""
     return (
         [one for one in things if one.id == wanted]
         or [one for one in things if one.label.strip() == wanted.strip()]
@@ -117,15 +117,15 @@ def named(wanted: str, things: list[Named]) -> list[Named]:
 
 
 def normal_name(name: str) -> str:
-    """A name as it is compared, as the macro of this name does it in SQL."""
+    """Normalize a name for comparison, like the SQL macro of the same name."""
     plain = re.sub("[’ʼ‘`´]", "'", unicodedata.normalize("NFC", name))
     return " ".join("".join(one for one in plain if unicodedata.category(one) != "Cf").lower().split())
 
 
 def find_accounts(connection: Connection, accounts: list[Account]) -> dict[str, Account]:
-    """The account of each ID or name that the connection names.
+    """Find the account of each ID or name in the connection's settings.
 
-    Raises ConfigurationError that says which are wrong, all of them, and lists what exists.
+    Raises ConfigurationError that names every wrong one and lists the existing accounts.
     """
     found: dict[str, Account] = {}
     wrong = []
@@ -139,7 +139,7 @@ def find_accounts(connection: Connection, accounts: list[Account]) -> dict[str, 
         wrong.append(f'Finmap account "{wanted}" {what}; {remedy}')
     if wrong:
         there = ", ".join(f"{account.label} ({account.id}, {account.currency})" for account in accounts) or "none"
-        raise ConfigurationError(f"{connection.name}: {'. '.join(wrong)}. There are: {there}")
+        raise ConfigurationError(f"{connection.name}: {'. '.join(wrong)}. The accounts are: {there}")
     return found
 
 
@@ -151,9 +151,9 @@ def _settings(connection: Connection, account: str) -> str:
 
 
 def category_mapping(connection: Connection, directory: Directory) -> list[dict[str, str]]:
-    """Rows of category_mapping: an income category for income, an expense category for expense.
+    """Build the rows of category_mapping: an income category for income, an expense category for expense.
 
-    Raises ConfigurationError for every name that neither type has, or one has twice.
+    Raises ConfigurationError that lists every name that neither type has, or that one type has twice.
     """
     rows: list[dict[str, str]] = []
     wrong, missing = [], False
@@ -178,6 +178,6 @@ def category_mapping(connection: Connection, directory: Directory) -> list[dict[
             f"{type}: {', '.join(c.label for c in labels) or 'none'}" for type, labels in directory.categories.items()
         )
         raise ConfigurationError(
-            f"{connection.name}: {'. '.join(wrong)}" + (f". There are: {there}" if missing else "")
+            f"{connection.name}: {'. '.join(wrong)}" + (f". The categories are: {there}" if missing else "")
         )
     return rows

@@ -1,4 +1,4 @@
-"""One id for two transactions on days that are read apart: the list of one day cannot show it."""
+"""Detects two transactions with the same id on days that are read separately, which one day's list cannot show."""
 
 import logging
 from collections import defaultdict
@@ -13,14 +13,14 @@ from sitniks_finmap.warehouse.store import rows_as
 
 log = logging.getLogger(__name__)
 
-DAYS_REREAD = 20  # days that are looked at again because of one read; further ones wait for the next
+DAYS_REREAD = 20  # most days re-read because of one read; further ones wait for the next
 
 
 def with_doubles(run: ConnectionRun, rows: list[Row], start: datetime, end: datetime) -> list[Row]:
-    """The rows of a complete read from `start` to `end`; one whose id another record has on another day is both.
+    """Return the rows of a complete read from `start` to `end`, merged with records of other days that share an id.
 
-    A record that was known of another day is looked for there: when it is still there, two have one id, and nobody can
-    say which of them holds; when it is not, it was moved. Raises ApiError, IncompleteRead.
+    If an id was last known on another day, that day is read again: if the record is still there, two records share the
+    id and it is unknown which is valid; if not, it was moved. Raises ApiError, IncompleteRead.
     """
     known = known_elsewhere(run, rows, start, end)
     days = sorted(known)[:DAYS_REREAD]
@@ -30,7 +30,7 @@ def with_doubles(run: ConnectionRun, rows: list[Row], start: datetime, end: date
             if row.id in known[day]:
                 others[row.id][row.text] = None
     if others:
-        log.warning("%s: one ID for transactions of several days: %s", run.connection.name, counted(len(others), "ID"))
+        log.warning("%s: transactions of several days share an ID: %s", run.connection.name, counted(len(others), "ID"))
     return [
         replace(several_records(row, [row.text, *others[row.id]]), id=row.id) if row.id in others else row
         for row in rows
@@ -38,7 +38,7 @@ def with_doubles(run: ConnectionRun, rows: list[Row], start: datetime, end: date
 
 
 def known_elsewhere(run: ConnectionRun, rows: list[Row], start: datetime, end: datetime) -> dict[date, set[str]]:
-    """The ids that changed and were last known of a day outside of the bounds, by that day."""
+    """The changed ids that were last known on a day outside the bounds, by that day."""
     if not rows or not run.warehouse.exists():
         return {}
     told = {"id": [r.id for r in rows], "text": [r.text for r in rows]}

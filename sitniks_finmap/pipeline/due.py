@@ -1,4 +1,4 @@
-"""What is to be done next for a connection, and for which days; the sensor asks, and remembers."""
+"""Decides what a connection does next and for which days; the sensor asks and keeps the memory."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ REREAD_CHECK_EVERY = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Memory:
-    """When a sync was last launched, and when the other two kinds of run were last looked for."""
+    """When a sync was last launched, and when the other two kinds of run were last checked."""
 
     last_sync: datetime | None = None
     last_delivery_check: datetime | None = None
@@ -26,7 +26,7 @@ class Memory:
 
     @classmethod
     def from_text(cls, text: str | None) -> "Memory":
-        """What `to_text` wrote; anything that cannot be read is an empty memory."""
+        """Parse the output of `to_text`; anything unreadable is an empty memory."""
         try:
             read = cls(**{name: datetime.fromisoformat(moment) for name, moment in json.loads(text or "{}").items()})
         except (ValueError, TypeError, AttributeError):
@@ -37,7 +37,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class NextRun:
-    """A run to launch, and what to remember once it is launched. A full re-read reads one month."""
+    """A run to launch, and the memory to keep once it is launched. A full re-read covers one month."""
 
     what: Literal["sync", "deliver", "full re-read"]
     first_day: date
@@ -47,7 +47,7 @@ class NextRun:
 
 @dataclass(frozen=True)
 class NoRun:
-    """Why nothing is launched, with the moment of what comes next, and what to remember."""
+    """Why nothing is launched and when the next runs are due, and the memory to keep."""
 
     why: str
     memory: Memory
@@ -56,10 +56,10 @@ class NoRun:
 def next_run(
     connection: Connection, warehouse: Warehouse, now: datetime, memory: Memory, busy: Callable[[], str | None]
 ) -> NextRun | NoRun:
-    """The one thing to do now: a sync that is due, else a delivery, else a month of the full re-read, or nothing.
+    """Decide what to do now: a due sync, else a delivery, else a month of the full re-read, or nothing.
 
-    The cheap questions come first: `busy`, which says who is at work on the connection, is asked only if something may
-    be due, and the warehouse only if nobody is.
+    Cheap checks come first: `busy`, which says what is already running, is called only if something may be due, and the
+    warehouse is read only if nothing is running.
     """
     if connection.today(now) < connection.start_date:
         return NoRun(f"The import starts on {connection.start_date}.", memory)
@@ -70,7 +70,7 @@ def next_run(
         return NoRun(f"Nothing is due. {_upcoming(connection, memory, now)}", memory)
     if who := busy():
         return NoRun(f"{who}. {_upcoming(connection, memory, now)}", memory)
-    # A sync that takes longer than `sync_every` is due again at once: a month of the history takes turns with it.
+    # A sync that takes longer than `sync_every` is due again immediately: alternate it with the full re-read.
     if sync and not (reread and _is_later(memory.last_sync, memory.last_reread_check)):
         return NextRun("sync", *days_to_sync(connection, warehouse, now), replace(memory, last_sync=now))
     if delivery and not sync:
@@ -87,7 +87,7 @@ def next_run(
 
 
 def _is_due(last: datetime | None, every: timedelta, now: datetime) -> bool:
-    """A moment ahead of the clock was remembered before the clock was set back: it must not stop anything."""
+    """A remembered time in the future means that the clock was set back: treat it as due."""
     return last is None or last > now or now - last >= every
 
 
@@ -96,7 +96,7 @@ def _is_later(one: datetime | None, other: datetime | None) -> bool:
 
 
 def _upcoming(connection: Connection, memory: Memory, now: datetime) -> str:
-    """When the next sync and the next delivery check are due; what is due already waits for the run in progress."""
+    """Say when the next sync and delivery check are due; what is already due follows the run in progress."""
 
     def moment(last: datetime | None, every: timedelta) -> str:
         if last is None or _is_due(last, every, now):
@@ -109,10 +109,10 @@ def _upcoming(connection: Connection, memory: Memory, now: datetime) -> str:
 
 
 def days_to_sync(connection: Connection, warehouse: Warehouse, now: datetime) -> tuple[date, date]:
-    """The days that a sync reads: from `lookback_days` before today, or from the first day never read before.
+    """The days that a sync reads: from `lookback_days` before today, or from the first unread day if earlier.
 
-    Days at either end that failed before are left out, so that they stop no others: they are tried on their own. When
-    all of them failed, they are tried.
+    Days at either end that failed before are left out, so as not to block others: they are retried separately. If all
+    of them failed, all are tried.
     """
     last_day = connection.today(now)
     first_day = min(first_unread_day(connection, warehouse, last_day), last_day - timedelta(connection.lookback_days))
@@ -132,9 +132,9 @@ def days_to_sync(connection: Connection, warehouse: Warehouse, now: datetime) ->
 
 
 def first_unread_day(connection: Connection, warehouse: Warehouse, last_day: date) -> date:
-    """The first day since start_date that was neither read completely nor tried; a first import goes on there.
+    """The first day since start_date that was neither read completely nor tried; a first import resumes there.
 
-    A day that was read before it ended is not: what came after is read when the machine has been off, too.
+    A day that was read before it ended does not count as read, so that nothing is missed while the machine was off.
     """
     if not warehouse.exists():
         return connection.start_date
@@ -146,9 +146,9 @@ def first_unread_day(connection: Connection, warehouse: Warehouse, last_day: dat
 
 
 def days_to_read_again(connection: Connection, warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
-    """The month that was tried longest ago of those that are due to be read again, or None.
+    """The least recently tried month among those due to be read again, or None.
 
-    Only of days that were read or tried before: a first import is the sync's.
+    Covers only days that were read or tried before: a first import is up to the sync.
     """
     if not warehouse.exists():
         return None
@@ -169,12 +169,12 @@ def days_to_read_again(connection: Connection, warehouse: Warehouse, now: dateti
 
 
 def days_to_try_again(connection: Connection, warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
-    """The same, but only what failed or misses a transaction; the command tries it where the sensor does not."""
+    """Like `days_to_read_again`, but only what failed or misses a transaction; for the command without the sensor."""
     return days_to_read_again(connection.model_copy(update={"full_resync_every": timedelta(36500)}), warehouse, now)
 
 
 def unread_since(warehouse: Warehouse, moment: datetime) -> bool:
-    """Whether days of transactions could not be read since then."""
+    """Whether any day of transactions could not be read since then."""
     if not warehouse.exists():
         return False
     with warehouse.transaction() as con:
@@ -183,9 +183,9 @@ def unread_since(warehouse: Warehouse, moment: datetime) -> bool:
 
 
 def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
-    """First and last day with something that can be delivered now: failed, to be verified, changed, or backlog.
+    """First and last day with something to deliver now: failed, unverified, changed, or backlog.
 
-    Also what a run read and could not derive, because it died or some days of it could not be read.
+    Also days that a run read but did not derive, because it died or other days of it could not be read.
     """
     if not warehouse.exists():
         return None

@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 def read_transactions(run: ConnectionRun, first_day: date, last_day: date) -> None:
-    """Reads the transactions of these days, a month at a time, each kept as soon as it is whole.
+    """Read the transactions of these days a month at a time, storing each month once it is complete.
 
-    Raises UnreadDays, when all others are kept, KeyRefused, WarehouseError.
+    Raises UnreadDays after storing all other days, KeyRefused, WarehouseError.
     """
 
     def keep(con: duckdb.DuckDBPyConnection, rows: list[Row], first: date, last: date) -> None:

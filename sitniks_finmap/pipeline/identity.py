@@ -1,7 +1,7 @@
-"""Each side proves to be the company that the warehouse was filled from, before anything is written or judged gone.
+"""Verifies that each key belongs to the company that filled the warehouse, before anything is written or judged gone.
 
-The URLs are the same for every company; only the key says which one answers. A key that proved itself before is known
-by a salted hash and costs no request. Another one is examined: what the warehouse knows must still be there.
+The URLs are the same for every company; only the key determines which one answers. A verified key is remembered as a
+salted hash and costs no request. A new key is examined: what the warehouse knows must still be there.
 """
 
 import logging
@@ -22,20 +22,20 @@ from sitniks_finmap.warehouse.store import Warehouse, rows_as
 
 log = logging.getLogger(__name__)
 
-SAMPLE = 5  # operations that are looked up in Finmap
-RECENT_DAYS = 3  # looked through one by one when the whole period showed nothing known
-PAGES = 3  # of each period
+SAMPLE = 5  # operations to look up in Finmap
+RECENT_DAYS = 3  # read one by one if the whole period shows nothing known
+PAGES = 3  # most pages read of each period
 
 Side = Literal["sitniks", "finmap"]
 Bounds = Callable[[date, date], tuple[datetime, datetime]]  # the instants around whole local days
 
 
 class WrongCompany(ConfigurationError):
-    """A side does not prove to be the company that the warehouse was filled from; nothing was written."""
+    """A key seems to belong to a company other than the one that filled the warehouse; nothing was written."""
 
 
 def prove_finmap(connection: Connection, warehouse: Warehouse, finmap: Finmap, now: datetime) -> None:
-    """Returns when Finmap is the company that the warehouse knows. Raises WrongCompany, ApiError."""
+    """Verify that Finmap is the company that the warehouse knows. Raises WrongCompany, ApiError."""
     refuse_another_prefix(connection, warehouse)
     _prove(connection, warehouse, "finmap", lambda: doubt_finmap(warehouse, finmap), now)
 
@@ -43,7 +43,7 @@ def prove_finmap(connection: Connection, warehouse: Warehouse, finmap: Finmap, n
 def prove_sitniks(
     connection: Connection, warehouse: Warehouse, sitniks: Sitniks, bounds: Bounds, now: datetime
 ) -> None:
-    """Returns when Sitniks is the company that the warehouse knows. Raises WrongCompany, ApiError."""
+    """Verify that Sitniks is the company that the warehouse knows. Raises WrongCompany, ApiError."""
     _prove(connection, warehouse, "sitniks", lambda: doubt_sitniks(warehouse, sitniks, bounds), now)
 
 
@@ -58,7 +58,7 @@ def _prove(
 
 
 def knows_anything(warehouse: Warehouse) -> bool:
-    """Whether the warehouse was filled from a company already."""
+    """Whether the warehouse has data of a company."""
     if not warehouse.exists():
         return False
     with warehouse.transaction() as con:
@@ -68,7 +68,7 @@ def knows_anything(warehouse: Warehouse) -> bool:
 
 
 def suspicion(connection: Connection, side: Side, why: str) -> str:
-    """What a person is told about a key that did not prove itself."""
+    """The message about a key that could not be verified."""
     return (
         f"this looks like the {side.title()} key of another company: {why}. Put the right key into "
         f"{getattr(connection, f'{side}_key_env')} in .env; if it is the right one, run "
@@ -77,7 +77,7 @@ def suspicion(connection: Connection, side: Side, why: str) -> str:
 
 
 def is_proven(connection: Connection, warehouse: Warehouse, side: Side) -> bool:
-    """Whether this side's key is the one that proved itself last. Raises MissingKey."""
+    """Whether this side's key is the one last verified. Raises MissingKey."""
     key = connection.key(side)
     if not warehouse.exists():
         return False
@@ -93,7 +93,7 @@ def remember(
     now: datetime,
     how: Literal["first", "examined", "accepted"],
 ) -> None:
-    """Writes down that this side's key is that of the company which the warehouse is filled from."""
+    """Record this side's key as that of the company that fills the warehouse."""
     salt = secrets.token_hex(16)
     with warehouse.transaction() as con:
         con.execute(
@@ -112,8 +112,8 @@ def _hash(key: str, salt: str) -> str:
 def doubt_finmap(warehouse: Warehouse, finmap: Finmap) -> str | None:
     """Why Finmap does not look like the company that the warehouse knows, or None. Raises ApiError.
 
-    The accounts that operations go to are still there, and of a few operations that were seen in Finmap at least one
-    still is: people may have deleted some.
+    Expects one of the accounts that operations go to, and at least one of a few operations seen before: people may have
+    deleted some.
     """
     if not warehouse.exists():
         return None
@@ -133,7 +133,7 @@ def _shows(finmap: Finmap, external_id: str, known_as: str | None) -> bool:
 
 
 def refuse_another_prefix(connection: Connection, warehouse: Warehouse) -> None:
-    """Raises ConfigurationError when Finmap has operations under another prefix than the one configured now."""
+    """Raise ConfigurationError if Finmap has operations under a prefix other than the configured one."""
     if not warehouse.exists():
         return
     with warehouse.transaction() as con:
@@ -154,10 +154,10 @@ def refuse_moved_accounts(
     wanted: dict[str | None, str],
     found: dict[str | None, Account],
 ) -> None:
-    """Raises ConfigurationError when the name of an account stands for another account than until now.
+    """Raise ConfigurationError if an account name now refers to a different account.
 
-    Where the text in connections.toml changed, a person has chosen. `wanted` and `found` are by settlement account:
-    the configured ID or name, and the account that it is now.
+    If the text in connections.toml changed, that was a person's choice. `wanted` and `found` map settlement accounts to
+    the configured ID or name, and to the account that it refers to now.
     """
     before = con.execute(
         "select m.settlement_account, m.account, a.label from account_mapping m join finmap_accounts a using (account)"
@@ -166,8 +166,8 @@ def refuse_moved_accounts(
         now = found.get(settlement)
         if now and now.id != account and wanted[settlement].strip() == label.strip():
             raise ConfigurationError(
-                f'{connection.name}: the Finmap account "{label}" was {account} until now, and {now.id} has that name '
-                "today. Nothing was posted: write the ID of the one that is meant into connections.toml"
+                f'{connection.name}: the Finmap account "{label}" used to be {account}, but now it is {now.id}. '
+                "Nothing was posted: write the ID of the right one into connections.toml"
             )
 
 
@@ -177,7 +177,7 @@ def refuse_moved_accounts(
 def doubt_sitniks(warehouse: Warehouse, sitniks: Sitniks, bounds: Bounds) -> str | None:
     """Why Sitniks does not look like the company that the warehouse knows, or None. Raises ApiError.
 
-    Of what its list shows over the days that were read, something is known, by ID and date.
+    Expects its list to show at least one known transaction, by ID and date, over the days that were read.
     """
     if not warehouse.exists():
         return None
@@ -193,7 +193,7 @@ def doubt_sitniks(warehouse: Warehouse, sitniks: Sitniks, bounds: Bounds) -> str
     for first, last in [(days[-1], days[0]), *((day, day) for day in days[:RECENT_DAYS])]:
         if _shows_known_transactions(warehouse, sitniks, *bounds(first, last)):
             return None
-    return f"of the transactions known since {days[-1]} its list shows none"
+    return f"its list shows none of the transactions known since {days[-1]}"
 
 
 def _shows_known_transactions(warehouse: Warehouse, sitniks: Sitniks, start: datetime, end: datetime) -> bool:

@@ -1,9 +1,9 @@
-"""Which installation writes to Finmap under a connection's name, and whether another one has posted the same already.
+"""Detects other installations that write to Finmap under a connection's name or have posted the same transactions.
 
-An installation leaves its mark where another one can see it: a tag in Finmap, `sitniks_finmap <prefix> <n> <id>`, which
-is never put on an operation. `n` counts the takeovers; the highest is the present owner. A tag, because a run reads all
-of them in one request and no report shows it; the contract has no better place (an operation is money, suppliers and
-projects are shown in reports, a webhook sends data out).
+An installation leaves a mark that others can see: a tag in Finmap, `sitniks_finmap <prefix> <n> <id>`, never put on an
+operation. `n` counts takeovers; the highest is the current owner. It is a tag because a run reads all tags in one
+request and no report shows them; the API has no better place (an operation is money, suppliers and projects appear in
+reports, a webhook sends data out).
 """
 
 import logging
@@ -23,8 +23,8 @@ from sitniks_finmap.warehouse.store import Warehouse
 log = logging.getLogger(__name__)
 
 MARK = re.compile(r"sitniks_finmap (?P<prefix>[a-z0-9_]+) (?P<number>\d{1,9}) (?P<id>[0-9a-f]{12})", re.IGNORECASE)
-NOT_SHOWN = -1  # a mark was left and Finmap does not show it as it is: no further one is left
-SEVERAL = 3  # equal operations under another name; of a shop that has fewer, all
+NOT_SHOWN = -1  # a mark was left but Finmap does not show it unchanged: leave no more
+SEVERAL = 3  # equal operations under another name that prove a duplicate; all of them if the shop has fewer
 
 
 class OtherInstallation(ConfigurationError):
@@ -42,10 +42,10 @@ class Mark:
 
 
 def claim(connection: Connection, warehouse: Warehouse, finmap: Finmap, *, takeover: bool = False) -> None:
-    """Makes sure that nobody else writes under this name, and leaves our mark where there is none.
+    """Make sure that no other installation writes under this name, and leave our mark if there is none.
 
-    Raises OtherInstallation, unless `takeover`; Unavailable when Finmap does not answer. A Finmap that takes no tags
-    only warns: then a second installation goes unnoticed, and its keys still keep a second operation away.
+    Raises OtherInstallation unless `takeover`; Unavailable if Finmap does not answer. If Finmap refuses tags, only logs
+    a warning: a second installation then goes unnoticed, but the idempotency keys still prevent duplicates.
     """
     mine, last = known_installation(warehouse)
     try:
@@ -59,7 +59,7 @@ def claim(connection: Connection, warehouse: Warehouse, finmap: Finmap, *, takeo
         if others or (not newest and last != NOT_SHOWN):
             number = max(number, last) + 1
             _leave(finmap, f"sitniks_finmap {connection.key_prefix} {number} {mine}")
-            # Another one may have done so in the same moment: then both see it, and both stop.
+            # If another one did so at the same moment, both see it and both stop.
             seen = {mark.installation for mark in newest_marks(connection, finmap)}
             if seen - {mine}:
                 raise OtherInstallation(_said(connection, seen - {mine}))
@@ -67,7 +67,7 @@ def claim(connection: Connection, warehouse: Warehouse, finmap: Finmap, *, takeo
                 number = NOT_SHOWN
     except (KeyRefused, Refused) as why:
         log.warning(
-            "%s: this installation leaves no mark in Finmap, so that a second one would not be noticed: %s",
+            "%s: this installation could not leave its mark in Finmap; a second one would go unnoticed: %s",
             connection.name, why,
         )  # fmt: skip
         number = last
@@ -80,12 +80,12 @@ def claim(connection: Connection, warehouse: Warehouse, finmap: Finmap, *, takeo
 def _leave(finmap: Finmap, label: str) -> None:
     try:
         finmap.create_tag(label)
-    except Unavailable as why:  # done or not: the next run sees it, and deliveries do not depend on it
+    except Unavailable as why:  # the next run sees whether it was created; deliveries do not depend on it
         raise Refused(str(why)) from None
 
 
 def newest_marks(connection: Connection, finmap: Finmap) -> list[Mark]:
-    """The marks with the highest number under this prefix: one, unless two came at once. Raises ApiError."""
+    """The marks with the highest number under this prefix; several if left simultaneously. Raises ApiError."""
     marks = [
         Mark(int(found["number"]), found["id"].lower())
         for tag in finmap.tags()
@@ -96,7 +96,7 @@ def newest_marks(connection: Connection, finmap: Finmap) -> list[Mark]:
 
 
 def owned_by_others(connection: Connection, warehouse: Warehouse, finmap: Finmap) -> str | None:
-    """What to tell a person when another installation writes under this name, or None. Raises ApiError."""
+    """The message for people if another installation writes under this name, or None. Raises ApiError."""
     mine = known_installation(warehouse, make=False)[0]
     others = {mark.installation for mark in newest_marks(connection, finmap)} - {mine}
     return _said(connection, others) if others else None
@@ -105,15 +105,15 @@ def owned_by_others(connection: Connection, warehouse: Warehouse, finmap: Finmap
 def _said(connection: Connection, others: set[str]) -> str:
     return (
         f"{connection.name}: another installation of sitniks_finmap ({', '.join(sorted(others))}) writes to this "
-        f'Finmap under "{connection.key_prefix}". Nothing was posted. Let only one of them run this connection; to go '
-        f"on with this one, stop the other and run `sitniks-finmap rebuild-ledger --connection {connection.name}`"
+        f'Finmap under "{connection.key_prefix}". Nothing was posted. Let only one of them run this connection; to use '
+        f"this one, stop the other and run `sitniks-finmap rebuild-ledger --connection {connection.name}`"
     )
 
 
 def known_installation(warehouse: Warehouse, *, make: bool = True) -> tuple[str, int]:
-    """This installation's ID, and the number of the last mark that it left from this warehouse (0: none, or NOT_SHOWN).
+    """This installation's ID, and the number of this warehouse's last mark (0: none, or NOT_SHOWN).
 
-    The ID is made once and kept in `<data>/installation`; where that was lost, the warehouse knows it.
+    The ID is created once and kept in `<data>/installation`; if that is lost, it is restored from the warehouse.
     """
     kept = None
     if warehouse.exists():
@@ -128,12 +128,14 @@ def known_installation(warehouse: Warehouse, *, make: bool = True) -> tuple[str,
             _write_once(path, mine)
             mine = path.read_text("ascii").strip()
     if not re.fullmatch("[0-9a-f]{12}", mine):
-        raise ConfigurationError(f"{path} does not hold an installation ID; delete it, and a new one is made")
+        raise ConfigurationError(
+            f"{path} does not contain an installation ID; delete it, and a new one will be created"
+        )
     return mine, kept[1] if kept and kept[0] == mine else 0
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Makes the file whole or not at all; one that another process has made meanwhile stays."""
+    """Create the file atomically, unless another process has created it meanwhile."""
     private_folder(path.parent)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with private_files():
@@ -147,10 +149,10 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap) -> None:
-    """Refuses a first import when Finmap has our transactions under another name. Raises PostedElsewhere, ApiError.
+    """Refuse a first import if Finmap has our transactions under another name. Raises PostedElsewhere, ApiError.
 
-    The same transaction ID, type, amount and day; several of them, and no fewer than those under that name which differ
-    (two shops of one company may count their transactions alike).
+    Compares transaction ID, type, amount and day. Several must match, and no fewer than differ under that name, because
+    two shops of one company may use the same transaction IDs.
     """
     with warehouse.transaction() as con:
         rows = con.execute("select transaction_id, type, amount, occurred_at from operations").fetchall()
@@ -168,7 +170,7 @@ def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap)
             continue
         try:
             has = read_operation(row).content
-        except Refused:  # not of our making, and nothing to compare
+        except Refused:  # not ours, and nothing to compare
             continue
         day, my_day = (moment.astimezone(connection.zone).date() for moment in (has.occurred_at, mine[2]))
         count = equal if (has.type, has.amount, day) == (*mine[:2], my_day) else different
@@ -177,7 +179,7 @@ def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap)
         if found >= max(min(SEVERAL, len(ours)), different.get(name, 0)):
             which = "this transaction" if len(ours) == 1 else f"{found:,} of these {len(ours):,} transactions"
             raise PostedElsewhere(
-                f'{connection.name}: Finmap has {which} already, under "{name}" '
+                f'{connection.name}: Finmap already has {which} under "{name}" '
                 f'("{name}:<transaction>"). Nothing was posted. If {connection.name} is the new name of {name}, run '
                 f"`sitniks-finmap rename {name} {connection.name}`; if both are the same shop, let only one of them run"
             )

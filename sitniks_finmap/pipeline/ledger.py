@@ -1,4 +1,4 @@
-"""The ledger: what Finmap was told of each operation, and what a look at Finmap says about it."""
+"""The ledger: what was sent to Finmap for each operation, and how a read-back of Finmap updates it."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -13,21 +13,21 @@ from sitniks_finmap.content import FIELDS, PEOPLES_FIELDS, Content, TagId, as_sh
 from sitniks_finmap.pipeline.plan import Action
 from sitniks_finmap.warehouse.schema import sql
 
-RECHECK_AFTER = timedelta(minutes=10)  # what Finmap stored, or is deleting, is looked for after this
-DELETED_AFTER = timedelta(hours=2)  # between the two looks that make an absence a deletion by a person
-HIDDEN_FOR = timedelta(hours=24)  # so long a key that Finmap has taken and does not show is waited for
+RECHECK_AFTER = timedelta(minutes=10)  # before checking what Finmap stored or is deleting
+DELETED_AFTER = timedelta(hours=2)  # between the two checks that make an absence a deletion by a person
+HIDDEN_FOR = timedelta(hours=24)  # how long to wait for a key that is taken in Finmap but not shown
 
 
 class State(StrEnum):
-    """What is known of an operation in Finmap."""
+    """The known state of an operation in Finmap."""
 
     SENT = "sent"  # accepted; not seen there since
     VERIFIED = "verified"  # seen there after our last write
-    FAILED = "failed"  # the last attempt has no known good end; it is tried again
-    REFUSED = "refused"  # Finmap does not take it; tried again once a day, or when it changes
-    WITHDRAWN = "withdrawn"  # taken out by us
-    DELETED = "deleted"  # taken out by a person
-    ROLLED_BACK = "rolled_back"  # taken out by `rollback`
+    FAILED = "failed"  # the last attempt failed or its outcome is unknown; will be retried
+    REFUSED = "refused"  # refused by Finmap; retried once a day, or when it changes
+    WITHDRAWN = "withdrawn"  # deleted by us
+    DELETED = "deleted"  # deleted by a person
+    ROLLED_BACK = "rolled_back"  # deleted by `rollback`
 
 
 OUT = (State.WITHDRAWN, State.DELETED, State.ROLLED_BACK)
@@ -63,7 +63,7 @@ class Entry:
 
     @property
     def delivered(self) -> bool:
-        """Whether Finmap is known to have had it."""
+        """Whether it is known to have been in Finmap."""
         return self.written is not None or self.shown is not None
 
 
@@ -71,7 +71,7 @@ CONTENTS = ("written", "shown", "refused", "carried")
 
 
 def entry_of(row: dict[str, Any]) -> Entry:
-    """An entry from a row of finmap_upload."""
+    """Convert a row of finmap_upload."""
     entry: dict[str, Any] = {name: value for name, value in row.items() if name in COLUMNS}
     entry |= {name: content_of(entry[name]) for name in CONTENTS}
     entry["intents"] = [Content(**one) for one in entry["intents"]]
@@ -84,7 +84,7 @@ COLUMNS = tuple(one.name for one in fields(Entry))
 
 
 def save_entries(con: duckdb.DuckDBPyConnection, entries: list[Entry]) -> None:
-    """Writes entries into finmap_upload, over those with the same key."""
+    """Insert entries into finmap_upload, replacing those with the same key."""
     if not entries:
         return
     types = {name: type for name, type, *_ in con.execute("describe finmap_upload").fetchall()}
@@ -99,11 +99,11 @@ def _text(value: Any) -> str:
 
 
 def entry_when_seen(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, *, late: bool = True) -> Entry:
-    """The entry after Finmap showed the operation as `theirs`.
+    """Return the entry after Finmap showed the operation as `theirs`.
 
-    What was written and not seen since is compared with what we sent: from then on, what Finmap shows is the base of
-    every comparison, however it spells it. An intent whose outcome was never known is settled: it was carried out, or
-    it was not. `late` says that nothing of it can still be on its way.
+    Fields written and not seen since are compared with what we sent; from then on, the value that Finmap shows is the
+    base of every comparison, even if normalized. Intents with an unknown outcome are resolved: applied or not. `late`
+    means that no write can still be in flight.
     """
     rebuilt = entry.written is None and entry.shown is not None
     base = entry.written or (entry.intents[-1] if entry.intents and not rebuilt else None)
@@ -133,7 +133,7 @@ def entry_when_seen(entry: Entry, theirs: Content, now: datetime, tag_id: TagId,
         if match is not None:
             written[name], shown[name] = getattr(match, name), has
         elif created and name in PEOPLES_FIELDS and has is None:
-            written[name] = shown[name] = None  # money goes without its labels, if need be: it did not take this one
+            written[name] = shown[name] = None  # created without this label, which Finmap did not accept
         elif created:
             alike = name in PEOPLES_FIELDS or spelled_alike(name, getattr(base, name), has)
             shown[name] = has if alike else as_shown(base, name, tag_id)
@@ -141,10 +141,10 @@ def entry_when_seen(entry: Entry, theirs: Content, now: datetime, tag_id: TagId,
             if entry.applied_at or entry.shown is None:
                 shown[name] = has
             elif has == was:
-                unseen.append(name)  # only stored: what is shown is from before
+                unseen.append(name)  # only stored so far: Finmap still shows the old value
             elif name == "tag" or spelled_alike(name, getattr(base, name), has):
                 shown[name] = has
-            # Else a person changed it, while what we sent waited: it is hers.
+            # Else a person changed it while our write was pending: their edit stays.
         elif has != was:
             alike = next((one for one in entry.intents if _may_be(name, one, base, has)), None)
             if alike is not None:
@@ -153,7 +153,7 @@ def entry_when_seen(entry: Entry, theirs: Content, now: datetime, tag_id: TagId,
         shown |= _without_carried(shown, entry.carried)
     done = not entry.intents or all(as_shown(entry.intents[-1], n, tag_id) == getattr(theirs, n) for n in FIELDS)
     intents = [] if late or created or done else entry.intents
-    # Of a creation whose outcome nobody knew, nothing of hers is known to be there.
+    # After a creation with an unknown outcome, none of the carried labels is known to be set.
     owed = _owed(entry, labels_of(entry.carried, theirs.type) if created else entry.owed, theirs)
     waits = bool(unseen or intents)
     due = waits or entry.refused or entry.deleting or owed
@@ -176,7 +176,7 @@ def entry_when_seen(entry: Entry, theirs: Content, now: datetime, tag_id: TagId,
 
 
 def labels_of(carried: Content | None, type: str) -> list[str]:
-    """The fields that a person had set and that an operation of this type can have."""
+    """The fields that a person had set and that apply to an operation of this type."""
     if carried is None:
         return []
     names = [name for name in PEOPLES_FIELDS if getattr(carried, name)]
@@ -184,7 +184,7 @@ def labels_of(carried: Content | None, type: str) -> list[str]:
 
 
 def _owed(entry: Entry, names: list[str], theirs: Content) -> list[str]:
-    """Which of a person's labels are not there yet: whatever stands in their place is a choice of hers, too."""
+    """The carried labels that are not set yet; a different value in the field is a person's choice and stays."""
     tags = set((theirs.tag or "").split(","))
     return [
         name
@@ -195,16 +195,16 @@ def _owed(entry: Entry, names: list[str], theirs: Content) -> list[str]:
 
 
 def _without_carried(shown: dict[str, Any], carried: Content) -> dict[str, Any]:
-    """The fields of `shown` that hold what a person set before it was replaced: they are still hers, and no base."""
-    hers = {n: value for n in PEOPLES_FIELDS if n != "tag" and (value := getattr(carried, n)) and shown[n] == value}
+    """Clear the carried fields in `shown`: they are a person's edits, not the base of a comparison."""
+    edits = {n: value for n in PEOPLES_FIELDS if n != "tag" and (value := getattr(carried, n)) and shown[n] == value}
     tags = (carried.tag or "").split(",")
     ours = ",".join(one for one in (shown["tag"] or "").split(",") if one not in tags)
-    return dict.fromkeys(hers) | ({"tag": ours or None} if carried.tag else {})
+    return dict.fromkeys(edits) | ({"tag": ours or None} if carried.tag else {})
 
 
 def _carried_out(entry: Entry, theirs: Content, tag_id: TagId) -> tuple[Content | None, list[str]]:
-    """The last intent that Finmap shows, and the fields that it changed, of an entry that was rebuilt: nobody knows
-    what was written before it.
+    """The last intent that Finmap shows, and the fields it changed, for a rebuilt entry, whose earlier writes are
+    unknown.
     """
     for intent in reversed(entry.intents):
         told = [
@@ -223,7 +223,7 @@ def _carried_out(entry: Entry, theirs: Content, tag_id: TagId) -> tuple[Content 
 
 
 def _may_be(name: str, intent: Content, base: Content, has: Any) -> bool:
-    """Whether what is shown may be an intent of ours, spelled Finmap's way. A tag is an ID there: it cannot be told."""
+    """Whether the shown value may be our intent, normalized by Finmap. A tag is shown as an ID, so any value may be."""
     sent = getattr(intent, name)
     if sent == getattr(base, name):
         return False
@@ -235,7 +235,7 @@ def _shown_state(entry: Entry) -> State:
 
 
 def entry_when_missing(entry: Entry, now: datetime) -> Entry:
-    """The entry after a look at Finmap that did not show it: one look is no proof of anything."""
+    """Return the entry after a check that did not show it in Finmap; one check proves nothing."""
     due = entry.next_attempt_at
     if entry.state is State.SENT and entry.verified_at is None and due is None:
         due = (entry.sent_at or now) + RECHECK_AFTER

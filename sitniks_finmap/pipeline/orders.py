@@ -1,7 +1,7 @@
-"""raw_sitniks_orders: the orders of the days by their list, and a few others by their ID.
+"""raw_sitniks_orders: reads the orders of the days from the list, and a few others by ID.
 
-An order only tells the comment of a payment. Whatever cannot be read of orders stays as last known and is shown; it
-stops no payment.
+An order only contributes to the comment of a payment. Orders that cannot be read stay as last known and are reported;
+they hold up no payment.
 """
 
 import logging
@@ -20,18 +20,18 @@ from sitniks_finmap.warehouse.store import rows_as
 
 log = logging.getLogger(__name__)
 
-BUDGET = 50  # orders that are re-read by their ID in one run
-DOWN_AFTER = 3  # orders in a row that cannot be read: then it is not the orders
-# What no order is called is not asked for: to an address that it cannot read a server answers with a web page.
-# Without a number of repetitions, which takes RE2 a twentieth of a second to compile.
+BUDGET = 50  # orders re-read by ID in one run
+DOWN_AFTER = 3  # consecutive unreadable orders after which the problem is not the orders
+# Never request an ID that no order has: for a malformed URL a server answers with a web page.
+# No repetition count, which takes RE2 50 ms to compile.
 ORDER_ID = r"[\p{L}\p{N}_-][\p{L}\p{N}_.:-]*"
 LONGEST_ORDER_ID = 64
 
 
 def read_orders(run: ConnectionRun, first_day: date, last_day: date) -> None:
-    """Reads the orders of these days, and by ID those of transactions and operations that are due.
+    """Read the orders of these days, and by ID those of transactions and operations that are due.
 
-    Raises WarehouseError only: what Sitniks does not show is in unread_days and order_tries afterwards.
+    Raises only WarehouseError: what Sitniks does not return is recorded in unread_days and order_tries.
     """
     begun = run.now()
 
@@ -48,7 +48,7 @@ def read_orders(run: ConnectionRun, first_day: date, last_day: date) -> None:
 
 
 def orders_due(run: ConnectionRun, first_day: date, last_day: date, begun: datetime) -> list[str]:
-    """The IDs of the orders to ask for now, those that were never read first; none that was read since `begun`."""
+    """The IDs of the orders to read now, never-read ones first; none that was read since `begun`."""
     with run.warehouse.transaction() as con:
         rows = con.execute(
             sql("orders_due"),
@@ -68,7 +68,7 @@ def orders_due(run: ConnectionRun, first_day: date, last_day: date, begun: datet
 
 
 def fetch_orders(run: ConnectionRun, order_ids: list[str], day: date) -> None:
-    """Reads orders one by one, a few at a time into the warehouse. Raises KeyRefused when the key has no right to."""
+    """Read orders by ID, saving a few at a time. Raises KeyRefused if the key lacks the right."""
     failed = 0  # in a row
     for start in range(0, len(order_ids), 50):
         found: list[Row] = []
@@ -81,7 +81,7 @@ def fetch_orders(run: ConnectionRun, order_ids: list[str], day: date) -> None:
                 refused = no
                 break
             except Unreachable:
-                failed = DOWN_AFTER  # of no order anything is known: the next run asks for all of them
+                failed = DOWN_AFTER  # nothing is known about any order: the next run retries all of them
                 break
             except ApiError as error:
                 failed += 1
@@ -96,12 +96,12 @@ def fetch_orders(run: ConnectionRun, order_ids: list[str], day: date) -> None:
         if refused:
             raise refused
         if failed == DOWN_AFTER:
-            log.warning("%s: orders are not asked for any more in this run", run.connection.name)
+            log.warning("%s: this run reads no more orders", run.connection.name)
             return
 
 
 def save_tries(run: ConnectionRun, found: list[Row], asked: list[tuple[str, bool, bool, str]], day: date) -> None:
-    """Keeps the orders that came, and of the others that they did not."""
+    """Save the orders that were read, and record the failed tries of the others."""
     if not asked:
         return
     now = run.now()

@@ -1,18 +1,18 @@
-"""The words of the plan (sql/plan.sql): what is to be done about a transaction, and whether a run may do it."""
+"""The vocabulary of the plan (sql/plan.sql): what to do about a transaction, and whether a run may do it."""
 
 from enum import StrEnum
 
 
 class Action(StrEnum):
-    """What is to be done about an operation in Finmap."""
+    """What to do about an operation in Finmap."""
 
     CREATE = "create"
-    RECREATE = "recreate"  # again, after it was taken out
-    VERIFY = "verify"  # look at it: what became of it is not known
+    RECREATE = "recreate"  # create it again after it was removed
+    VERIFY = "verify"  # check it: its state is unknown
     UPDATE = "update"
-    REPLACE = "replace"  # delete it and create the next generation: an income cannot be made an expense
-    WITHDRAW = "withdraw"  # delete it: Sitniks has no such transaction any more
-    ROLLBACK = "rollback"  # delete it because a person takes back what was delivered
+    REPLACE = "replace"  # delete it and create the next generation: an income cannot become an expense
+    WITHDRAW = "withdraw"  # delete it: Sitniks no longer has the transaction
+    ROLLBACK = "rollback"  # delete it because a person undoes a delivery
 
 
 CREATIONS = (Action.CREATE, Action.RECREATE)

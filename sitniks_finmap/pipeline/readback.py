@@ -1,4 +1,4 @@
-"""What Finmap has, read back: it turns `sent` into `verified`, and shows what people did."""
+"""Reads back what Finmap has: turns `sent` into `verified`, and finds people's edits and deletions."""
 
 import logging
 from collections.abc import Iterable
@@ -19,17 +19,17 @@ from sitniks_finmap.warehouse.schema import sql
 
 log = logging.getLogger(__name__)
 
-LOOK_UPS = 500  # by key, in one run, of what no list showed; those looked for longest ago come first
-LISTED_FROM = 20  # so many unseen operations of a month outside the run's days are read as a list, not by key
-BEYOND = timedelta(days=366)  # how far before the first and after the last day a lost ledger is looked for
+LOOK_UPS = 500  # lookups by key in one run of what no list showed, least recently checked first
+LISTED_FROM = 20  # from this many unseen operations, read a month outside the run's days as a list, not by key
+BEYOND = timedelta(days=366)  # how far beyond the first and last day to search when rebuilding the ledger
 PASSES = 5
 
 
 def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> int:
-    """Reads the operations of these days from Finmap, and whatever else was written and not seen since, and brings
-    the ledger in line; returns how many were shown.
+    """Read the operations of these days from Finmap, and any others written and not seen since, and update the ledger;
+    return how many were shown.
 
-    Raises ApiError; then nothing is changed.
+    Raises ApiError; the ledger is then at most partly updated.
     """
     with run.warehouse.transaction() as con:
         spans = [(first_day, last_day), *_months_unseen(con, first_day, last_day)]
@@ -55,7 +55,7 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
 
 
 def update_ledger(con: duckdb.DuckDBPyConnection, gone: list[str], now: datetime) -> None:
-    """Brings the ledger in line with what was shown at `now`, and with what was looked for and not shown."""
+    """Update the ledger with what Finmap showed at `now`, and with what was looked up and not found."""
     con.execute(sql("seen_unchanged"), {"now": now})
     rows = con.execute(sql("seen_changed"), {"now": now}).fetchall()
     entries = []
@@ -69,13 +69,13 @@ def update_ledger(con: duckdb.DuckDBPyConnection, gone: list[str], now: datetime
 
 
 def _months_unseen(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> list[tuple[date, date]]:
-    """The months outside these days of which much was written and never seen since: they are read as lists."""
+    """The months outside these days with many operations written and not seen since, to be read as lists."""
     which = {"first_day": first_day, "last_day": last_day, "many": LISTED_FROM}
     return con.execute(sql("unseen_months"), which).fetchall()
 
 
 def recognised(con: duckdb.DuckDBPyConnection, operations: Iterable[Operation]) -> list[Operation]:
-    """The operations under the keys that we gave them: a server may keep a key in lower case."""
+    """Restore the original case of our keys, which a server may lowercase."""
     known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
     lower: dict[str, list[str]] = {}
     for key in known:
@@ -89,9 +89,9 @@ def recognised(con: duckdb.DuckDBPyConnection, operations: Iterable[Operation]) 
 
 
 def adopt(con: duckdb.DuckDBPyConnection, run: ConnectionRun, operations: list[Operation], now: datetime) -> None:
-    """Takes into the ledger what bears a key of ours and is not in it: the file was lost, or a list left it out.
+    """Add operations with a key of ours that the ledger lacks: the file was lost, or a list omitted them.
 
-    A generation after one that the ledger says to be there is none of ours, unless the ledger was rebuilt.
+    A generation later than one known to be in Finmap is not ours, unless the ledger was rebuilt.
     """
     known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
     fresh = [entry for one in operations if one.external_id not in known and (entry := _entry(run, one, now))]
@@ -105,12 +105,11 @@ def adopt(con: duckdb.DuckDBPyConnection, run: ConnectionRun, operations: list[O
 def rebuild_ledger(
     run: ConnectionRun, first_day: date, last_day: date, now: datetime, *, anew: bool = False
 ) -> tuple[int, int]:
-    """Fills the ledger from Finmap by externalId, so that nothing is sent twice and no edit is overwritten.
+    """Fill the ledger from Finmap by externalId, so that nothing is sent twice and no edit is overwritten.
 
-    What the ledger knows already it keeps, unless all of it is read `anew`: another installation wrote since. Reads
-    until two passes agree, a year beyond both ends, because people move operations. Returns how many operations Finmap
-    has, and how many of them are new to the ledger. An externalId that does not follow our form is left alone. Raises
-    IncompleteRead, ApiError.
+    Existing entries are kept, unless `anew`, for use after another installation wrote. Reads until two passes agree, a
+    year beyond both ends, because people move operations. Ignores externalIds that are not in our format. Returns how
+    many operations Finmap has, and how many of them are new to the ledger. Raises IncompleteRead, ApiError.
     """
     operations = _read_twice(run, first_day - BEYOND, last_day + BEYOND)
     with run.warehouse.transaction() as con:
@@ -136,13 +135,13 @@ def _read_twice(run: ConnectionRun, first_day: date, last_day: date) -> list[Ope
             return list(read.values())
         before = read
     raise IncompleteRead(
-        f"Finmap's list of operations was read {PASSES} times and was never twice the same. Nothing was sent; "
+        f"Finmap's list of operations was read {PASSES} times and differed every time. Nothing was sent; "
         "the next sync reads it again"
     )
 
 
 def listed(run: ConnectionRun, first_day: date, last_day: date) -> list[Operation]:
-    """The operations of the connection dated in these days. A list that shifts while it is read repeats a row."""
+    """Read the connection's operations dated in these days, dropping rows repeated because the list shifted."""
     start, end = window(run, first_day, last_day)
     seen = {(o.id or o.external_id): o for o in run.finmap.operations(start, end, f"{run.connection.key_prefix}:")}
     return list(seen.values())
@@ -156,14 +155,14 @@ def window(run: ConnectionRun, first_day: date, last_day: date) -> tuple[datetim
 
 
 def _entry(run: ConnectionRun, operation: Operation, now: datetime) -> Entry | None:
-    """An entry that knows only what Finmap shows: nobody knows who wrote it so."""
+    """Create an entry from what Finmap shows; who wrote it is unknown."""
     parts = operation.external_id.split(":")
     if len(parts) not in (2, 3) or not parts[1] or (len(parts) == 3 and not parts[2].isdigit()):
         return None
     generation = int(parts[2]) if len(parts) == 3 else 1
     day = operation.content.occurred_at.astimezone(run.connection.zone).date()
     return Entry(
-        # What we never send is a person's.
+        # Fields that we never send are a person's.
         operation.external_id, unquote(parts[1]), generation, day, State.VERIFIED,
         shown=replace(operation.content, project=None, counterparty=None),
         sent_at=now, verified_at=now, looked_at=now,

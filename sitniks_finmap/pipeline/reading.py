@@ -1,4 +1,4 @@
-"""Reading Sitniks in windows: each kept as soon as it is whole; one that cannot be read stops no other."""
+"""Reads Sitniks in windows: each is stored once complete, and one that cannot be read blocks no other."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ from sitniks_finmap.warehouse.store import WarehouseError, insert_rows, replace_
 log = logging.getLogger(__name__)
 
 Resource = Literal["transactions", "orders"]
-DOWN_AFTER = 3  # windows in a row that cannot be read: then it is not the windows
-STRAYS = 5  # rows with a wrong stamp of their own; a filter on another axis shows more
+DOWN_AFTER = 3  # consecutive unreadable windows after which the problem is not the windows
+STRAYS = 5  # rows whose own timestamp may be wrong; a filter on another field yields more
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Unread:
 
 
 class UnreadDays(ApiError):
-    """Some days could not be read; all others were, and are kept."""
+    """Some days could not be read; all others were read and stored."""
 
     def __init__(self, unread: list[Unread]) -> None:
         first_day, last_day = min(one.first for one in unread), max(one.last for one in unread)
@@ -58,10 +58,10 @@ def read_windows(
     keep: Callable[[duckdb.DuckDBPyConnection, list[Row], date, date], None],
     kept: Callable[[], None],
 ) -> list[Unread]:
-    """Reads the lists of these days, a month at a time, those first that were tried longest ago.
+    """Read the lists of these days a month at a time, least recently tried first.
 
-    `keep` is called in the transaction that stores a window, `kept` after it. Raises KeyRefused; what else goes wrong
-    with a window is written down in unread_days and returned.
+    `keep` is called in the transaction that stores a window, `kept` after it. Raises KeyRefused; any other failure of a
+    window is recorded in unread_days and returned.
     """
     unread: list[Unread] = []
     failed, why = 0, ""  # in a row
@@ -94,7 +94,7 @@ def read_windows(
 
 
 def in_turn(run: ConnectionRun, resource: Resource, first_day: date, last_day: date) -> list[tuple[date, date]]:
-    """The windows of these days, those first whose last try failed longest ago or that have not failed at all."""
+    """The windows of these days: first those that have not failed, then by the time of the last failed try."""
     windows = list(months(first_day, last_day))
     if len(windows) == 1 or not run.warehouse.exists():
         return windows
@@ -110,7 +110,7 @@ def in_turn(run: ConnectionRun, resource: Resource, first_day: date, last_day: d
 
 
 def read_list(run: ConnectionRun, resource: Resource, start: datetime, end: datetime) -> list[Row]:
-    """The rows of one window. Raises ApiError, and IncompleteRead also for a list that ignores its window."""
+    """Read the rows of one window. Raises ApiError, and IncompleteRead also if the list ignores its window."""
     rows = getattr(run.sitniks, resource)(start, end)
     if not rows:
         return rows
@@ -121,14 +121,14 @@ def read_list(run: ConnectionRun, resource: Resource, start: datetime, end: date
     path = f"/{resource}"
     if by_created_at > told / 2 and by_created_at > STRAYS:
         raise IncompleteRead(ignored_filter(path))
-    # Payments of other days may have been entered in these: windows in which nothing can be tell them apart.
+    # Payments of other days may have been entered on these; windows that must be empty tell the difference.
     if outside > told / 2 and run.sitniks.ignores_dates(path):
         raise IncompleteRead(ignored_filter(path))
     return rows
 
 
 def mark_unread(run: ConnectionRun, resource: Resource, first: date, last: date, why: Exception) -> None:
-    """Writes down that these days could not be read."""
+    """Record that these days could not be read."""
     with run.warehouse.transaction() as con:
         con.execute(
             sql("unread_days"),
@@ -153,9 +153,9 @@ def store(
     begun: datetime | None = None,
     bounds: tuple[datetime, datetime] | None = None,
 ) -> None:
-    """Keeps the rows of one complete read of these days, begun then: new or changed ones as a new version.
+    """Store the rows of one complete read of these days, started at `begun`; new or changed rows as a new version.
 
-    `bounds` are the instants that the list was asked for.
+    `bounds` are the instants requested from the list.
     """
     save_settings(con, run.connection)
     read_at = begun or run.now()
@@ -175,7 +175,7 @@ def store_rows(
     at: datetime,
     bounds: tuple[datetime, datetime] | None = None,
 ) -> None:
-    """Keeps rows; one without a usable date of its own is put on `first`."""
+    """Store rows; one without a usable date is filed under `first`."""
     read_from, read_to = bounds or (None, None)
     con.execute(
         sql("this_read"),
@@ -196,12 +196,12 @@ def store_rows(
 
 
 def save_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
-    """Writes down what the SQL needs to know. Raises WarehouseError when the file belongs to another company."""
+    """Save the settings that the SQL needs. Raises WarehouseError if the file belongs to another company."""
     kept = con.execute("select sitniks_url, finmap_url, meaning_hash from settings").fetchone()
     if kept and kept[:2] != (connection.sitniks_url, connection.finmap_url):
         raise WarehouseError(
-            f"{connection.name}: its DuckDB file was filled from {kept[0]} and {kept[1]}; give the new company a "
-            "connection with a name of its own, or move the file away"
+            f"{connection.name}: its DuckDB file was filled from {kept[0]} and {kept[1]}; give the new company its own "
+            "connection with another name, or move the file away"
         )
     fields = (
         "timezone", "comment_fields", "source_as_tag", "on_change", "on_delete", "max_change_share", "first_import",
@@ -216,7 +216,7 @@ def days_of(first: date, last: date) -> list[date]:
 
 
 def months(first_day: date, last_day: date) -> Iterator[tuple[date, date]]:
-    """The days in windows that end with a month."""
+    """Split the days into calendar months."""
     while first_day <= last_day:
         next_month = (first_day.replace(day=1) + timedelta(days=32)).replace(day=1)
         yield first_day, min(last_day, next_month - timedelta(days=1))

@@ -6,7 +6,7 @@ from sitniks_finmap.warehouse.schema import sql
 
 
 def reconcile(con: duckdb.DuckDBPyConnection) -> None:
-    """Compares both sides, over all days: what one run wrote and another one read back is not left out."""
+    """Compare both sides over all days, because one run may write what another reads back."""
     con.execute("create or replace temp table planned as from plan")
     con.execute(sql("differences"))
     con.execute(sql("reconciliation"))

@@ -1,4 +1,4 @@
-"""What would become of some transactions under the configuration as it stands; kept nowhere."""
+"""Dry run of deriving operations from some transactions with the current configuration; nothing is stored."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from sitniks_finmap.warehouse.schema import sql
 
 
 def rejections(run: ConnectionRun, directory: Directory, rows: list[Row]) -> dict[str, int]:
-    """Why some of these transactions would be rejected → how many, most first. Raises ConfigurationError."""
+    """Reason for rejection → how many of these transactions, most first. Raises ConfigurationError."""
     last_day = run.connection.today(run.now())
     with in_memory() as con:
         for step in ("schema", "views"):

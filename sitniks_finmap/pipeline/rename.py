@@ -1,4 +1,4 @@
-"""A connection gets another name: its operations in Finmap keep their keys, its files move, its table is rewritten."""
+"""Renames a connection: its operations in Finmap keep their keys, its files are moved, its table is rewritten."""
 
 import os
 import re
@@ -17,16 +17,16 @@ SIDES = ("sitniks", "finmap")
 
 
 def rename(old: str, new: str) -> list[str]:
-    """Renames the connection `old` to `new`; says what was done, a line each. What a kill leaves half done, or somebody
-    began by hand in connections.toml, another call finishes.
+    """Rename the connection `old` to `new`; return a line per step done. Also finishes a rename that was killed, or
+    started by hand in connections.toml.
 
-    Raises ConfigurationError, and WarehouseError when a run is going on or the new name has operations of its own.
+    Raises ConfigurationError, and WarehouseError if a run is in progress or the new name has operations of its own.
     """
     for name in (old, new):
         if not NAME.fullmatch(name):
             raise ConfigurationError(f'a name must match [a-z0-9_]+, as in "sitniks_user_1", not "{name}"')
     if old == new:
-        raise ConfigurationError(f"{old} is the name already")
+        raise ConfigurationError(f"{old} already has that name")
     path = connections_path().resolve()
     source, target = (Warehouse(data_folder(), name) for name in (old, new))
     try:
@@ -46,17 +46,17 @@ def rename(old: str, new: str) -> list[str]:
             _replace(path, renamed)
             done.append(f'{path.name}: the table is [{new}], and writes under key_prefix = "{prefix}"')
         if source.exists() and gone_on:
-            done.append(f"{source.path.name} stays where it is: {new} has gone on with a file of its own")
+            done.append(f"{source.path.name} stays where it is: {new} has posted from a file of its own")
         elif source.exists():
             done += [*_set_aside(target), *_move(source, target)]
     if not source.exists():
         source.lock_path.unlink(missing_ok=True)
-    return done or [f'{new} has its name already, and writes under key_prefix = "{prefix}"; nothing was to be done']
+    return done or [f'{new} already has this name and writes under key_prefix = "{prefix}"; nothing to do']
 
 
 def renamed_text(text: str, old: str, new: str, *, keep_prefix: bool = True) -> str:
-    """connections.toml with the table `old` under the name `new`, comments kept. The settings whose default follows
-    from the name are written out: the variables of the keys, and the key prefix unless nothing was posted under it.
+    """Return connections.toml with the table `old` renamed to `new`, keeping comments. Settings with defaults that
+    depend on the name are written out: the key variables, and the key prefix unless nothing was posted under it.
 
     Raises ConfigurationError, or TOMLDecodeError.
     """
@@ -89,7 +89,7 @@ def renamed_text(text: str, old: str, new: str, *, keep_prefix: bool = True) -> 
     if _parsed(renamed) != wanted:
         by_person = "; ".join(f'{name} = "{value}"' for name, value in settings.items()) or "nothing else"
         raise ConfigurationError(
-            f"connections.toml is written in a way that only you can rename: call the table [{new}], write into it: "
+            f"connections.toml cannot be edited automatically: rename the table to [{new}] and add to it: "
             f"{by_person}; then run `sitniks-finmap rename {old} {new}` again. Nothing was changed"
         )
     return renamed
@@ -103,20 +103,20 @@ def _parsed(text: str) -> dict[str, Any] | None:
 
 
 def _has_posted(target: Warehouse, prefix: str, *, configured: bool) -> bool:
-    """Whether the new name has posted under this prefix. Raises WarehouseError when it has under another one."""
+    """Whether the new name has posted under this prefix. Raises WarehouseError if it has under another one."""
     posted, under = _posted(target)
     if posted and under != prefix:
         rollback = f"sitniks-finmap rollback --connection {target.connection} --from DAY --to DAY"
         remedy = f"Take them out with `{rollback}`, then run this again" if configured else "Choose another name"
         raise WarehouseError(
-            f'{target.connection}: has operations in Finmap under "{under}" ({posted:,}), so that it cannot take over '
+            f'{target.connection}: has operations in Finmap under "{under}" ({posted:,}), so it cannot take over '
             f'those under "{prefix}". {remedy}. Nothing was changed'
         )
     return posted > 0
 
 
 def _posted(warehouse: Warehouse) -> tuple[int, str | None]:
-    """How many operations of it Finmap ever got, and under which prefix."""
+    """How many operations were ever sent to Finmap, and under which prefix."""
     if not warehouse.exists():
         return 0, None
     with warehouse.transaction() as con:
@@ -126,7 +126,7 @@ def _posted(warehouse: Warehouse) -> tuple[int, str | None]:
 
 
 def _set_aside(target: Warehouse) -> list[str]:
-    """What was read under the new name before the renaming; nothing of it is in Finmap."""
+    """Move aside what was read under the new name before the rename; none of it is in Finmap."""
     if not target.exists():
         return []
     aside = f"{target.connection}.before-rename-{datetime.now():%Y%m%d-%H%M%S-%f}"  # noqa: DTZ005
@@ -136,7 +136,7 @@ def _set_aside(target: Warehouse) -> list[str]:
 
 
 def _move(source: Warehouse, target: Warehouse) -> list[str]:
-    with source.transaction():  # what its log still holds goes into the file
+    with source.transaction():  # checkpoints the log into the file
         pass
     for path in _files(source):
         path.rename(path.with_name(path.name.replace(source.connection, target.connection, 1)))
@@ -144,13 +144,13 @@ def _move(source: Warehouse, target: Warehouse) -> list[str]:
 
 
 def _files(warehouse: Warehouse) -> list[Path]:
-    """The file last, for what is moved halfway is known by it."""
+    """The existing files, the warehouse last: while it is there, the move is unfinished."""
     log = warehouse.path.with_name(f"{warehouse.path.name}.wal")
     return [path for path in (warehouse.read_path, log, warehouse.path) if path.exists()]
 
 
 def _replace(path: Path, text: str) -> None:
-    """Writes the file whole or not at all, with the rights that it has."""
+    """Write the file atomically, keeping its permissions."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         fresh.touch(mode=0o600)

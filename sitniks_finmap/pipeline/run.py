@@ -1,4 +1,4 @@
-"""What one run of a connection works with: its clients and its warehouse, held under the connection's lock."""
+"""One run of a connection: its clients and its warehouse, under the connection's lock."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ LOCK_WAIT = 3600.0  # seconds; a delivery of the sensor takes at most 45 minutes
 
 
 class StepFailed(Exception):
-    """A step stopped for a reason that a person can mend: the message says which connection it is and what to do."""
+    """A step stopped for a reason that a person can fix: the message names the connection and the remedy."""
 
     def __init__(self, message: str, *, misconfigured: bool = False) -> None:
         super().__init__(message)
@@ -29,10 +29,10 @@ class StepFailed(Exception):
 
 @dataclass
 class ConnectionRun:
-    """The run of one connection; the clients are made when they are first asked for.
+    """The run of one connection; each client is created on first use.
 
-    Each side then proves to be the company that the warehouse was filled from, so that no job, asset or command can
-    forget it. What only looks and leaves no trace (`doctor`, `explain`) is not `proving`.
+    The identity of the company is verified then, so that no job, asset or command can forget it. Read-only commands
+    (`doctor`, `explain`) set `proving` to False.
     """
 
     connection: Connection
@@ -60,7 +60,7 @@ class ConnectionRun:
 
     @cached_property
     def finmap_to_write(self) -> Finmap:
-        """Finmap, once it is sure that no other installation writes there under this name.
+        """Finmap, after making sure that no other installation writes there under this name.
 
         Raises OtherInstallation, WrongCompany, ApiError.
         """
@@ -70,9 +70,9 @@ class ConnectionRun:
     def bounds(self, first_day: date, last_day: date) -> tuple[datetime, datetime]:
         """The instants around whole local days.
 
-        Whether the API takes its bounds as inside or outside is not known: a millisecond before and the first
-        moment after are asked for as well, and each row then keeps its own day. The end is never later than now:
-        in a shop that sells while it is read the count of the list would not stand still.
+        Whether the API's bounds are inclusive is unknown, so they include a millisecond before and the first instant
+        after; each row is then filed under its own day. The end is never later than now, because the count of the list
+        would keep changing while the shop sells.
         """
         start = datetime.combine(first_day, time.min, self.connection.zone)
         end = datetime.combine(last_day + timedelta(days=1), time.min, self.connection.zone)
@@ -80,7 +80,7 @@ class ConnectionRun:
 
     @contextmanager
     def explained(self, step: str | None = None) -> Iterator[None]:
-        """Raises StepFailed for what a person can mend. How a named step ended is recorded when the run ends."""
+        """Raise StepFailed for errors that a person can fix, and note how a named step ended."""
         started = self.now()
         try:
             yield
@@ -89,17 +89,17 @@ class ConnectionRun:
             self.note(step, started, str(failure) if failure else _unexpected(self.connection.name, error))
             if failure is None or failure is error:
                 raise
-            # What DuckDB says may quote a record, and Dagster keeps the cause of an error, too.
+            # DuckDB's message may quote a record, and Dagster also stores the cause of an error.
             raise failure from (None if isinstance(error, duckdb.Error) else error)
         self.note(step, started, None)
 
     def note(self, step: str | None, started: datetime, error: str | None) -> None:
-        """Keeps how a step ended, for the end of the run; the first word about a step holds."""
+        """Keep how a step ended until the end of the run; the first note about a step wins."""
         if step and step not in self.ended:
             self.ended[step] = LastRun(step, self.run_id, started, self.now(), error)
 
     def _failure(self, error: BaseException) -> StepFailed | None:
-        """What to tell people, or None for what nobody expected."""
+        """The failure to show people, or None for an unexpected error."""
         if isinstance(error, StepFailed):
             return error
         if isinstance(error, duckdb.Error):
@@ -118,9 +118,9 @@ class ConnectionRun:
 
     @contextmanager
     def recorded(self, what: str) -> Iterator[None]:
-        """Holds the connection for a run of this kind, and records its start, its end, and how its steps ended.
+        """Lock the connection for a run of this kind, and record its start, its end, and how its steps ended.
 
-        Also when it never began: another run held the connection, or the file could not be opened.
+        Also records a run that could not start: another run held the lock, or the file could not be opened.
         """
         started = self.now()
         try:
@@ -134,7 +134,7 @@ class ConnectionRun:
             raise
 
     def _record(self, what: str, started: datetime) -> None:
-        """Writes down what is not yet written: the steps that ended, and the run with the first error of them."""
+        """Record the steps that ended, and the run with their first error."""
         error = next((one.error for one in self.ended.values() if one.error), None)
         self.note(what, started, error)
         record_ends(self.warehouse, list(self.ended.values()))
@@ -143,5 +143,5 @@ class ConnectionRun:
 def _unexpected(connection: str, error: BaseException) -> str:
     if isinstance(error, Exception):
         # Its text may quote a record.
-        return f"{connection}: stopped by an unexpected {type(error).__name__}; the run in the Dagster UI tells more"
+        return f"{connection}: stopped by an unexpected {type(error).__name__}; see the run in the Dagster UI"
     return f"{connection}: the run was interrupted; the next one continues where it stopped"

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> None:
-    """Reads what Finmap has to refer to, and derives these days and whatever else changed since."""
+    """Read Finmap's accounts and categories, and derive these days and anything else that changed since."""
     directory = read_directory(run.finmap, run.connection)
     with run.warehouse.transaction() as con:
         save_directory(con, run.connection, directory)
@@ -23,7 +23,7 @@ def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> No
 
 
 def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime | None = None) -> None:
-    """Derives the operations of these days, and any others whose source or configuration changed since."""
+    """Derive the operations of these days, and any others whose source or configuration changed since."""
     con.execute(sql("chosen_days"), {"first": first_day, "last": last_day, "now": now or datetime.now(UTC)})
     for table in ("derived_transactions", "operations", "rejected_transactions"):
         con.execute(sql(table))
