@@ -313,12 +313,12 @@ def must_be_accepted(number: int, reading: Reading) -> bool:
 
 DAY_OF = r"\d{4}-\d\d-\d\d"
 OUR_WORDS = re.compile(
-    f"several records that differ have this id|not a readable record|no id|its id is too long|no date|unreadable date|"
-    f"a field stands twice in it|its day, {DAY_OF}, has not come yet|its date, {DAY_OF}, is before start_date|"
-    f"date [0-9-]+( \\(BC\\))? is outside what Finmap takes \\(2015 to 2036\\)|unreadable amount|amount is zero|"
-    "amount that can be read in two ways|amount with more than two decimals|amount is too large|unreadable currency|"
+    f"several different records have this id|not a readable record|no id|its id is too long|no date|unreadable date|"
+    f"a duplicate field|its day, {DAY_OF}, is in the future|its date, {DAY_OF}, is before start_date|"
+    f"date [0-9-]+( \\(BC\\))? is outside what Finmap accepts \\(2015 to 2036\\)|unreadable amount|amount is zero|"
+    "ambiguous amount|amount with more than two decimals|amount is too large|unreadable currency|"
     "currency [A-Z]{3}, but the Finmap account is in UAH|unknown currency, and the Finmap account is in UAH|"
-    "the sign of the amount contradicts what it says of its direction"
+    "the sign of the amount contradicts its direction"
 )
 
 

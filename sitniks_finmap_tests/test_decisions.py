@@ -282,7 +282,7 @@ def test_a_run_is_rolled_back_and_what_it_took_out_is_not_sent_again(books: Book
     books.sell(3, "1.00")
     books.sync()
     assert sorted(books.finmap()) == ["tx_1", "tx_2"]
-    taken_out = ("recreate", "kept", "taken out by a rollback")
+    taken_out = ("recreate", "kept", "removed by a rollback")
     assert books.reasons() == [("tx_3", *taken_out), ("tx_4", *taken_out)]
     assert books.differences() == [("tx_3", "rolled back", True), ("tx_4", "rolled back", True)]
 

@@ -422,7 +422,7 @@ def test_a_409_of_what_we_know_nothing_of_waits_where_it_differs(
 
     assert deliver(courier).states == {"verified": 1}
     assert [request.status for request in writes(sandbox)] == [409]
-    assert pending(warehouse) == [("update", "the ledger was rebuilt: who changed it is not known")]
+    assert pending(warehouse) == [("update", "the ledger was rebuilt: who changed it is unknown")]
 
     assert decide(warehouse, "approve", NOON, conflicts=True) == 1
     assert deliver(courier).states == {"sent": 1}

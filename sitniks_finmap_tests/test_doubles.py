@@ -15,7 +15,7 @@ pytestmark = pytest.mark.runs
 
 FEBRUARY, MARCH = datetime(2026, 2, 10, 10, tzinfo=UTC), datetime(2026, 3, 5, 10, tzinfo=UTC)
 BEGIN = date(2026, 1, 1)
-REASON = "several records that differ have this id"
+REASON = "several different records have this id"
 
 
 @pytest.fixture

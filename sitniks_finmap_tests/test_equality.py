@@ -45,7 +45,7 @@ def test_what_finmap_spells_its_own_way_is_written_once_and_followed(keep_books:
     for _ in range(3):
         books.sync()
     assert sorted(list(body) for body in bodies(books)) == [["amount"], ["comment"]]
-    assert [row for row in books.reasons() if row[2] == "pending" and "stored another" not in str(row[3])] == []
+    assert [row for row in books.reasons() if row[2] == "pending" and "stored a different" not in str(row[3])] == []
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -158,7 +158,7 @@ def test_money_that_finmap_stores_again_and_again_and_never_changes_is_a_persons
     for _ in range(8):
         books.sync()
     assert [one.method for one in books.written()].count("PATCH") == 2
-    assert books.reasons() == [("tx_1", "update", "pending", "Finmap stored another amount than was written")]
+    assert books.reasons() == [("tx_1", "update", "pending", "Finmap stored a different amount than was written")]
 
 
 def test_an_approved_change_that_was_stored_and_got_lost_arrives(keep_books: Keep) -> None:
@@ -183,7 +183,7 @@ def test_a_money_difference_of_finmaps_own_waits_until_someone_decides(keep_book
     books.sell(2, "200.00")
     books.sync()
     assert books.differences() == [("tx_1", "different", False)]
-    assert books.reasons() == [("tx_1", "update", "pending", "Finmap stored another amount than was written")]
+    assert books.reasons() == [("tx_1", "update", "pending", "Finmap stored a different amount than was written")]
     assert books.decide("dismiss") == 1
     books.sync()
     assert books.differences() == [("tx_1", "kept", True)]

@@ -332,7 +332,7 @@ def test_when_the_file_is_lost_the_next_sync_writes_nothing(keep_books: Keep) ->
     assert books.written() == []
     assert books.finmap() == before
     assert books.states() == dict.fromkeys(["tx_1:2", "tx_2", "tx_3", "tx_4", "tx_5"], "verified")
-    unknown = "the ledger was rebuilt: who changed it is not known"
+    unknown = "the ledger was rebuilt: who changed it is unknown"
     assert books.reasons() == [("tx_2", "update", "pending", unknown), ("tx_3", "update", "pending", unknown)]
     assert {explained for *_, explained in books.differences()} == {True}
 
@@ -380,7 +380,7 @@ def test_what_was_not_read_yet_after_the_file_was_lost_is_not_taken_for_gone(kee
     assert len(books.finmap()) == 5
     books.unsell(5)
     books.sync()
-    unknown = "the ledger was rebuilt: who changed it is not known"
+    unknown = "the ledger was rebuilt: who changed it is unknown"
     assert books.reasons() == [("tx_5", "withdraw", "pending", unknown)]
 
 

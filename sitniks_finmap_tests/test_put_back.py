@@ -72,7 +72,7 @@ def test_what_replaced_it_is_not_created_anew_unasked(books: Books) -> None:
     books.shop.restore_operation("u1:tx_1")
     for _ in range(3):
         books.sync()
-    why = "a person put it back in Finmap in place of a newer operation"
+    why = "a person restored it in Finmap in place of a newer operation"
     assert books.reasons() == [("tx_1", "replace", "pending", why)]
     assert books.decide("approve", transaction="tx_1") == 1
     books.sync()

@@ -88,7 +88,7 @@ def test_each_reason_is_said_so_that_a_person_understands_it(stage: Stage) -> No
         ("unreadable amount", None),
         ("unreadable amount", "сто гривень"),
         ("unreadable amount", None),
-        ("amount that can be read in two ways", "1,500"),
+        ("ambiguous amount", "1,500"),
         ("amount with more than two decimals", "100.125"),
         ("amount with more than two decimals", "-1000.001"),
         ("amount is zero", "0"),
@@ -96,10 +96,10 @@ def test_each_reason_is_said_so_that_a_person_understands_it(stage: Stage) -> No
         ("amount is too large", "10000000000000"),
         ("currency USD, but the Finmap account is in UAH", "USD"),
         ("currency EUR, but the Finmap account is in UAH", "EUR"),
-        ("date 2014-06-01 is outside what Finmap takes (2015 to 2036)", None),
-        ("date 2036-06-01 is outside what Finmap takes (2015 to 2036)", None),
+        ("date 2014-06-01 is outside what Finmap accepts (2015 to 2036)", None),
+        ("date 2036-06-01 is outside what Finmap accepts (2015 to 2036)", None),
         ("its id is too long", None),
-        ("a field stands twice in it", None),
+        ("a duplicate field", None),
         ("unknown currency, and the Finmap account is in UAH", "за домовленістю з клієнтом"),
         ("unreadable amount", "сто [31m гривень"),
     ]
@@ -141,7 +141,7 @@ def test_each_of_several_equal_rows_without_an_id_is_set_aside_and_holds_nothing
         with run.warehouse.transaction() as con:
             assert con.execute("select transaction_id from operations").fetchall() == [("sound",)]
             reasons = con.execute("select reason, count(*) from rejected_transactions group by all order by 2")
-            assert reasons.fetchall() == [("several records that differ have this id", 1), ("no id", 3)]
+            assert reasons.fetchall() == [("several different records have this id", 1), ("no id", 3)]
             promises = [con.execute(one.wrong).fetchall()[0][0] for one in CHECKS if one.table == "operations"]
             assert promises == [0, 0, 0]
 
@@ -258,7 +258,7 @@ def test_a_field_that_contradicts_the_sign_of_the_amount_rejects_the_record(stag
         shapes = [{field: word} for field in DIRECTION_FIELDS for word in words]
         shapes += [{"category": {"title": "Реклама", "type": word}} for word in words]
         found = reasons_of(stage, *({"amount": wrong, **one} for one in shapes))
-        assert {reason for reason, _ in found} == {"the sign of the amount contradicts what it says of its direction"}
+        assert {reason for reason, _ in found} == {"the sign of the amount contradicts its direction"}
         stage.each({"amount": right, **one} for one in shapes)
     said = {"amount": "250,00", "type": "payment", "direction": " Витрата"}
     assert [written for _, written in reasons_of(stage, said)] == ["250,00 and Витрата"]
@@ -368,7 +368,7 @@ def test_every_amount_with_a_real_third_decimal_is_rejected_in_every_form(stage:
         assert len(found) == len(texts)
         assert set(found.values()) <= {
             "amount with more than two decimals",
-            "amount that can be read in two ways",  # "1.500" as a text may be one and a half, or fifteen hundred
+            "ambiguous amount",  # "1.500" as a text may be one and a half, or fifteen hundred
         }
 
     check()

@@ -1,6 +1,6 @@
--- One row is one live transaction that a complete read (this_read) should have shown and did not (see arrived). One whose
--- createdAt agrees with the windows in which it was seen is on the axis of createdAt; of any other only those windows
--- say where it is: its `date` is when it was paid, and the API filters by when it was entered.
+-- One row is one live transaction that a complete read (this_read) should have shown but did not (see arrived). If its
+-- createdAt agrees with the windows in which it was seen, createdAt decides whether this read covers it; otherwise only
+-- those windows do, because `date` is when it was paid and the API filters by when it was entered.
 create or replace temp table absent as
 select transaction_id, version, missing_at
 from (
@@ -22,7 +22,7 @@ where if(
     seen_from >= r.read_from and seen_to <= r.read_to
 );
 
--- Missing once proves nothing: it is gone when a read of a later run does not have it either.
+-- Missing once proves nothing: it is gone when a later run's read does not have it either.
 update raw_sitniks_transactions
 set gone_at = r.read_at
 from absent, this_read r

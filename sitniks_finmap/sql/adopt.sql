@@ -1,8 +1,8 @@
--- Each statement joins the ledger with the other side first and updates by the key alone: an update from two tables at
--- once would pair all rows of one with all of the other.
+-- Each statement joins the ledger with the other side first and updates by key only: an update from two tables would
+-- build their cross product.
 
--- A server may keep keys in lower case. What bears such a key belongs to the one transaction whose ID differs by that
--- alone, once all of its day was read; and it is no second operation beside one that is known by its proper key.
+-- A server may lowercase keys. An operation with such a key belongs to the only transaction whose ID differs just in
+-- case, once its day was read completely; it is not a second operation beside one known by its proper key.
 create or replace temp table lowered as
 select l.external_id, l.generation, any_value(t.transaction_id) as transaction_id
 from finmap_upload l
@@ -25,10 +25,10 @@ set transaction_id = lowered.transaction_id
 from lowered
 where lowered.external_id = finmap_upload.external_id;
 
--- Where Finmap shows just what is wanted and the ledger did not know that both agree, both start from that from here on.
+-- If Finmap shows what is wanted and the ledger did not know it, that becomes the base of later comparisons.
 with agreed as (
-    -- A rebuilt ledger: what is as it is wanted was written by us, and needs no person when it changes later. What we do
-    -- not send is a person's.
+    -- A rebuilt ledger: assume that we wrote what equals the wanted content, so that later changes need no approval.
+    -- Fields that we do not send are a person's.
     select
         l.external_id,
         o.content as wanted,
@@ -43,7 +43,7 @@ with agreed as (
         and l.shown is not null
         and len(but_for_labels(differing_fields(o.content, l.shown), o.content)) = 0
     union all
-    -- A person and Sitniks came to the same. What a person set freely stays hers.
+    -- A person and Sitniks made the same change. Labels that a person set stay theirs.
     select
         l.external_id,
         o.content as wanted,
@@ -71,7 +71,7 @@ set written = agreed.wanted, shown = agreed.shown
 from agreed
 where agreed.external_id = finmap_upload.external_id;
 
--- A date that was corrected, by whoever, moves the day.
+-- A corrected date moves the day, whoever corrected it.
 update finmap_upload
 set day = moved.day
 from (

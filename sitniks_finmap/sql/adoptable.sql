@@ -1,5 +1,5 @@
--- One row is one transaction of these ($transaction_ids) whose operation in Finmap may be taken for ours although the
--- ledger does not know its key. A server may keep keys in lower case.
+-- One row is one of $transaction_ids whose operation in Finmap may be considered ours although the ledger does not know
+-- its key. A server may lowercase keys.
 select distinct told.transaction_id
 from (select unnest($transaction_ids::varchar[]) as transaction_id) told
 join raw_sitniks_transactions t

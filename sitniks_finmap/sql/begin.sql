@@ -1,4 +1,4 @@
--- Writes down what the tasks in `begun` are about to do: whatever a kill leaves half done is then known for ours.
+-- Records the intents of the tasks in `begun`, so that whatever a kill leaves half done is known to be ours.
 insert into finmap_upload (external_id, transaction_id, generation, day, state, intents, carried, last_error)
 select
     external_id, transaction_id, generation, day, 'failed', [wanted], entry.carried,
@@ -6,7 +6,7 @@ select
 from begun
 where action in ('create', 'recreate', 'replace') and not own_key
 on conflict (external_id) do update set
-    -- An attempt that left no result is one all the same: what it may have created is not forgotten.
+    -- An attempt without a result still counts: it may have created something.
     attempts = greatest(finmap_upload.attempts, 1),
     intents = if(
         list_contains(finmap_upload.intents, excluded.intents[1]),

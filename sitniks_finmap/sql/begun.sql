@@ -1,10 +1,10 @@
--- One row is one task that is taken up now, of the $most that follow the position $after, with what the ledger knows of
--- its operation, or of the generation before, as `entry`.
+-- One row is one task being started: at most $most after position $after, with the ledger entry of its operation, or of
+-- the previous generation, as `entry`.
 create or replace temp table begun as
 select
     t.*,
     if(l.external_id is null, null, l) as entry,
-    -- What was never seen in Finmap is not replaced by a next generation, but written once more under its own key.
+    -- An operation never seen in Finmap is not replaced by a new generation but sent again under its own key.
     t.action = 'replace' and l.verified_at is null and l.applied_at is null as own_key,
     $now::timestamptz as begun_at
 from tasks t

@@ -1,4 +1,4 @@
--- One row: the days that are being derived, and today, after which no transaction can have its day.
+-- One row: the days being derived, and today, the last valid day of a transaction.
 create or replace temp table chosen_days as
 select
     $first::date as first_day,

@@ -3,7 +3,7 @@ create or replace temp macro shown(written) as nullif(trim(left(
     regexp_replace(written, '[\p{C}\p{Z}]+', ' ', 'g'), 40
 )), '');
 
--- Where each field of a transaction may stand in its payload, and what an order tells of it in its own.
+-- The paths where each field of a transaction may be in its payload, and those of an order's fields.
 create or replace temp macro field_paths() as [
     '$.date', '$.createdAt',
     '$.amount',
@@ -18,7 +18,7 @@ create or replace temp macro field_paths() as [
     '$.orderId', '$.order.id',
     '$.currency', '$.currencyCode', '$.currencyId', '$.settlementAccount.currency',
     '$.settlementAccount', '$.settlementAccountId', '$.settlementAccount.id',
-    -- its direction, in words and then as a yes or no
+    -- its direction, as words and then as booleans
     '$.type', '$.direction', '$.operationType', '$.transactionType', '$.kind', '$.flow', '$.operation', '$.sign',
     '$.category.type',
     '$.isIncome', '$.isExpense'
@@ -27,18 +27,17 @@ create or replace temp macro order_paths() as [
     '$.orderNumber', '$.status', '$.orderStatus', '$.client.fullname', '$.client.email', '$.client.id', '$.salesChannel'
 ];
 
--- What stands at a path, in a list that was extracted by these paths, and at all from one path to another.
+-- The value at a path in a list extracted by these paths, and the values from one path to another.
 create or replace temp macro field(list, path) as list[list_position(field_paths(), path)];
 create or replace temp macro fields_between(list, first, last) as list[
     list_position(field_paths(), first):list_position(field_paths(), last)
 ];
 create or replace temp macro order_field(list, path) as list[list_position(order_paths(), path)];
 
--- One row is one live transaction with every field read out of its payload, and the reason why it cannot become an
--- operation, or null. What the reason speaks of stands beside it, in `written`, and never in it: it may be a customer's
--- name, and reasons go into plans, metadata and messages. Taken up: the transactions of the chosen days, those that are
--- no operation yet, and any other whose own version, whose order's version or whose settings are not those it was
--- derived from.
+-- One row is one live transaction with every field extracted from its payload, and the reason why it cannot become an
+-- operation, or null. The value at fault is in `written`, never in the reason, because it may be a customer's name and
+-- reasons appear in plans, metadata and messages. Covers the transactions of the chosen days, those without an
+-- operation, and any whose version, order version or settings have changed since it was derived.
 create or replace temp table derived_transactions as
 with known as (
     select transaction_id, raw_version, order_key, order_version, meaning_hash from operations
@@ -95,7 +94,7 @@ taken as (
     cross join chosen_days c
     cross join settings s
     where t.gone_at is null
-        -- What became an operation before start_date was moved stays as it is.
+        -- Operations from before a later start_date stay as they are.
         and (t.day >= s.start_date or k.transaction_id is null)
         and (
             t.day between c.first_day and c.last_day
@@ -108,11 +107,11 @@ taken as (
 extracted as (
     select *, json_extract(payload, field_paths()) as raw from taken
 ),
--- Once for all fields: to expand the macro for each of them takes longer than to derive a day.
+-- Once for all fields: expanding the macro for each field would take longer than deriving a day.
 texts as (
     select *, list_transform(raw, lambda value : text_of(value)) as text from extracted
 ),
--- The first of several fields that is there counts, readable or not.
+-- The first present field wins, readable or not.
 chosen as (
     select
         *,
@@ -202,7 +201,7 @@ named as (
 joined as (
     select
         r.* exclude (day, counterparty, source, order_number, order_status),
-        -- Whatever day it was filed under, an operation lies on one that is synced.
+        -- Whatever day it was filed under, an operation must be on a day that is synced.
         if(r.occurred_at >= s.first_moment, greatest(r.day, s.start_date), r.day) as day,
         if(r.exact_amount < 0, 'expense', 'income') as type,
         round(abs(r.exact_amount), 2) as rounded_amount,
@@ -248,22 +247,22 @@ judged as (
         )[1]) as contradiction,
         case
             when json_type(j.payload) = 'ARRAY' and not starts_with(j.transaction_id, '?')
-                then 'several records that differ have this id'
+                then 'several different records have this id'
             when json_type(j.payload) <> 'OBJECT' then 'not a readable record'
             when regexp_full_match(j.transaction_id, '\?[0-9a-f]{32}(-\d+)?') then 'no id'
             when length(url_encode(j.transaction_id)) > 300 then 'its id is too long'
-            when len(json_keys(j.payload)) > len(list_distinct(json_keys(j.payload))) then 'a field stands twice in it'
+            when len(json_keys(j.payload)) > len(list_distinct(json_keys(j.payload))) then 'a duplicate field'
             when j.occurred_at is null then if(j.dated, 'unreadable date', 'no date')
-            when j.day > c.today then 'its day, ' || j.day || ', has not come yet'
+            when j.day > c.today then 'its day, ' || j.day || ', is in the future'
             when j.exact_amount is null
                 and regexp_full_match(bare_amount(j.amount_as_written), '[+-]?\d{1,3}([.,]\d{3})+')
-                then 'amount that can be read in two ways'
+                then 'ambiguous amount'
             when j.exact_amount is null then 'unreadable amount'
             when abs(abs(j.exact_amount) - j.rounded_amount) > 0.00000001 then 'amount with more than two decimals'
             when j.rounded_amount = 0 then 'amount is zero'
-            -- From here on a JavaScript number, which Finmap has, does not hold every kopiyka.
+            -- Finmap uses JavaScript numbers, which are not exact to the kopiyka from here on.
             when j.rounded_amount >= 10000000000000 then 'amount is too large'
-            when contradiction is not null then 'the sign of the amount contradicts what it says of its direction'
+            when contradiction is not null then 'the sign of the amount contradicts its direction'
             when j.mapped_by is null and j.settlement_account is not null
                 and s.maps_accounts and s.unmapped_accounts = 'reject'
                 then 'its settlement account is not mapped to a Finmap account'
@@ -273,7 +272,7 @@ judged as (
             when j.currency <> j.account_currency
                 then 'unknown currency, and the Finmap account is in ' || j.account_currency
             when epoch_ms(j.occurred_at) not between 1420070400000 and 2091365243872
-                then 'date ' || strftime(j.occurred_at, '%Y-%m-%d') || ' is outside what Finmap takes (2015 to 2036)'
+                then 'date ' || strftime(j.occurred_at, '%Y-%m-%d') || ' is outside what Finmap accepts (2015 to 2036)'
             when j.occurred_at < s.first_moment
                 then 'its date, ' || timezone(s.timezone, j.occurred_at)::date || ', is before start_date'
         end as reason

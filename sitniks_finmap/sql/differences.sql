@@ -1,4 +1,4 @@
--- One row is one record in which the two sides differ, over all days.
+-- One row is one record that differs between the two sides, over all days.
 delete from differences;
 
 insert into differences by name
@@ -78,7 +78,7 @@ union all
 select day, transaction_id, null, 'rejected', true, reason
 from rejected_transactions
 union all
--- The same key twice in Finmap cannot be, and would be money counted twice.
+-- The same key twice in Finmap should be impossible; it would count money twice.
 select
     timezone(any_value(s.timezone), min(f.occurred_at))::date, null, external_id, 'unexpected', false,
     count(*) || ' operations with this externalId'

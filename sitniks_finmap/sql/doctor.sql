@@ -1,5 +1,5 @@
--- What doctor reads in one page of transactions: `told` (amount, text) as Sitniks wrote them, `mapping` (settlement_account)
--- as the configuration names them, `known` (id, title) as Sitniks lists its settlement accounts.
+-- doctor's analysis of one page of transactions: `told` (amount, text) are the verbatim rows, `mapping`
+-- (settlement_account) the configured names, `known` (id, title) the settlement accounts that Sitniks lists.
 
 -- One row is one transaction of the page.
 create or replace temp table page as
@@ -19,7 +19,7 @@ from (
     )
 );
 
--- One row is one settlement account of the page that no mapping names, and how many transactions it has.
+-- One row is one settlement account of the page without a mapping, and the number of its transactions.
 create or replace temp view unmapped as
 select coalesce(settlement_account, 'ID ' || settlement_account_id) as settlement_account, count(*) as transactions
 from page
@@ -32,7 +32,7 @@ where coalesce(settlement_account_id, settlement_account) is not null
 group by all
 order by transactions desc, settlement_account;
 
--- One row is one mapping that neither the page nor Sitniks' list of settlement accounts meets.
+-- One row is one mapping that matches neither the page nor Sitniks' list of settlement accounts.
 create or replace temp view unmatched as
 select settlement_account
 from mapping m

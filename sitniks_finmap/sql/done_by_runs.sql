@@ -1,5 +1,5 @@
--- One row: what the runs with these IDs ($runs) did, by what they wrote down themselves. Another run that waited for
--- them may have read their days ($first to $last) once more since they began.
+-- One row: what the runs with these IDs ($runs) did, by their own records. A run that waited for them may have read
+-- their days ($first to $last) again since they began.
 with own_days as (
     select day
     from complete_reads
@@ -22,7 +22,7 @@ ended as (
     from finmap_upload l
     join writes w using (external_id)
 ),
--- By transaction: the first generation withdrawn and the second created by the same run is one change.
+-- By transaction: withdrawing the first generation and creating the second in the same run is one change.
 subjects as (
     select
         transaction_id,

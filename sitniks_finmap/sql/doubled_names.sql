@@ -1,4 +1,4 @@
--- One row is one name of a settlement account that is written in several ways which go to several Finmap accounts.
+-- One row is one settlement account name with several spellings that map to different Finmap accounts.
 select list(settlement_account order by settlement_account) as names
 from account_mapping
 where settlement_account is not null

@@ -1,6 +1,6 @@
--- The first day from $first to $last that was not read completely since it ended and has not failed since then: a first
--- import that died goes on there. A day that failed is tried again by itself (see months_to_read_again): it must not
--- make every sync read everything after it.
+-- The first day from $first to $last that was neither read completely nor failed since it ended: a first import that
+-- died resumes there. A failed day is retried separately (see months_to_read_again), so that it does not make every
+-- sync read everything after it.
 select min(d.day)::date as day
 from generate_series($first::date, $last::date, interval 1 day) d(day)
 cross join (values ('transactions'), ('orders')) r(resource)

@@ -1,3 +1,3 @@
--- Takes out those of these entries ($external_ids) that were only written down as begun: nothing was ever sent for them.
+-- Deletes those of the entries $external_ids that were only recorded as started and never sent.
 delete from finmap_upload
 where list_contains($external_ids::varchar[], external_id) and state = 'failed' and attempts = 0

@@ -1,5 +1,5 @@
--- One row is one key to look up, of $most, that longest ago first: of the days of the run, what its list did not show at
--- $now; of other days, what was written and never seen since.
+-- One row is one key to look up, at most $most, least recently checked first: in the run's days, what its list did not
+-- show at $now; on other days, what was written and not seen since.
 select l.external_id
 from finmap_upload l
 anti join finmap_operations f on f.external_id = l.external_id and f.read_at = $now

@@ -1,4 +1,4 @@
--- Holds a first import for review: operations up to $now wait for approve, once, where nothing was delivered before.
+-- Holds a first import for review, once, if nothing was delivered before: operations up to $now need approval.
 insert into held_import
 select $now::timestamptz
 from settings

@@ -1,5 +1,5 @@
--- One row is one row of a complete read, as `told` by the API, with the local day of the first stamp that makes sense.
--- Through lambdas, for a macro writes out what it is given at each place: nested, they take longer to plan than to run.
+-- One row is one row of a complete read, as returned by the API (`told`), with the local day of its first plausible
+-- timestamp. Uses lambdas because macros copy their arguments: nested, they take longer to plan than to run.
 create or replace temp view incoming as
 select id, amount, text, timezone(timezone, coalesce(instants[1], instants[2]))::date as own_day
 from (

@@ -1,5 +1,5 @@
--- One row is a transaction of a complete read (told) that was last seen as another record on a day outside of what was
--- asked for, and that day: either it was moved, or two records have one id. Of records with one id each counts.
+-- One row is a transaction of a complete read (told) that was last seen as a different record on a day outside the
+-- requested window, and that day: it was moved, or two records share an id. Each record with a shared id counts.
 select distinct k.id, timezone($zone, k.instant)::date as day
 from (
     select id, list_transform(

@@ -1,4 +1,4 @@
--- One row is one of $most operations that were seen in Finmap and should still be there, with Finmap's own ID.
+-- One row is one of at most $most operations that were seen in Finmap and should still be there, with Finmap's own ID.
 select l.external_id, any_value(f.operation_id) as operation_id
 from finmap_upload l
 left join finmap_operations f on f.external_id = l.external_id

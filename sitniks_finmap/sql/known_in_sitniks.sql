@@ -1,5 +1,5 @@
--- One row, if one of the transactions that a list showed (`shown`) is known: by its ID and its dates, for two shops may
--- count their transactions alike.
+-- One row if any listed transaction (`shown`) is known, by its ID and its dates, because two shops may use the same
+-- transaction IDs.
 select s.id
 from (select id::varchar as id, text::varchar as text from shown) s
 join latest_transactions t on t.transaction_id = s.id and t.gone_at is null

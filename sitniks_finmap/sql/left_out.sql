@@ -1,4 +1,4 @@
--- One row is one reason why people keep operations of the days from $first to $last out of Finmap, and how many.
+-- One row is one reason why people keep operations of the days from $first to $last out of Finmap, with their number.
 select why, count(*) as operations
 from (
     select day, why from plan where standing = 'kept' and action in ('create', 'recreate')

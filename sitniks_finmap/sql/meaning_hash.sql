@@ -1,4 +1,4 @@
--- Hashes everything that decides what an operation is: a row that was derived under another hash is derived again.
+-- Hashes every setting that affects operations: rows derived under another hash are derived again.
 update settings
 set meaning_hash = md5(to_json([
     timezone, comment_fields::varchar, source_as_tag::varchar, start_date::varchar, key_prefix, unmapped_accounts,

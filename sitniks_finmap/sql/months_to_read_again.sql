@@ -1,6 +1,6 @@
--- One row is one month that is due to be read again, the one tried longest ago first: a day of it was read longer ago than
--- $every, or failed, or misses a transaction, which a second look must settle. A failed day is tried again after as long
--- as it has been failing, from $soon to a day; one of the last days ($recent) every $soon, for the sync leaves it out.
+-- One row is the least recently tried month that is due to be read again: one of its days was read longer ago than
+-- $every, failed, or misses a transaction, which a second read must confirm. A failed day is retried after as long as
+-- it has been failing, from $soon to a day; a recent one (from $recent on) every $soon, because the sync leaves it out.
 with days as (
     select
         day,
@@ -10,7 +10,7 @@ with days as (
             u.day is null,
             c.read_at < $now - $every and not day >= $recent,
             u.tried_at + if(day >= $recent, $soon, greatest($soon, least(u.tried_at - u.failing_since, interval 1 day))) <= $now
-                -- Without the right to orders no day of them can be read, until one can.
+                -- Without the right to orders, wait until any day of them can be read.
                 and (not u.forbidden or u.tried_at < (
                     select max(read_at) from complete_reads r where r.resource = resource_of
                 ))
@@ -19,7 +19,7 @@ with days as (
     full join (select *, resource as resource_of from unread_days where day >= $first) u using (day, resource, resource_of)
 ),
 missing as (
-    -- The window in which it was last seen is in one month; where that is not known, its own day is.
+    -- The month of the window in which it was last seen, or of its own day if that is unknown.
     select date_trunc('month', coalesce(timezone($zone, seen_from + interval 1 millisecond)::date, day)) as month, max(missing_at) as at
     from latest_transactions
     where gone_at is null and missing_at <= $now - 2 * $soon

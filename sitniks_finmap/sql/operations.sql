@@ -1,5 +1,5 @@
--- One row is one live transaction as Finmap should have it. Written again for every derived transaction; what is no
--- longer a live transaction goes.
+-- One row is one live transaction as Finmap should have it. Rewritten for every derived transaction; rows of
+-- transactions that are no longer live are deleted.
 delete from operations
 where transaction_id in (select transaction_id from derived_transactions)
     or transaction_id not in (select transaction_id from latest_transactions where gone_at is null);

@@ -1,4 +1,4 @@
--- What came of asking for orders by their ID (`asked`: order_id, found, missing, reason) at this_try.tried_at.
+-- Records the results of reading orders by ID (`asked`: order_id, found, missing, reason) at this_try.tried_at.
 delete from order_tries where order_id in (select order_id from asked where found);
 
 insert into order_tries
@@ -12,7 +12,7 @@ on conflict do update set
     tried_at = excluded.tried_at,
     reason = excluded.reason;
 
--- Not there once proves nothing: it is gone when a later try does not find it either.
+-- Missing once proves nothing: it is gone when a later try does not find it either.
 update raw_sitniks_orders
 set gone_at = order_tries.tried_at
 from order_tries

@@ -1,8 +1,8 @@
--- One row is one order to ask for by its ID now: those that live transactions of these days name without telling the
--- status, and, when the connection names its final statuses, those of operations whose status may still move.
--- An order that moved lately is asked for often (again when it has been quiet for twice as long as when it was last
--- read, after 30 days at most), one in a final status never.
--- What is read again is read newest movement first, within a budget.
+-- One row is one order to read by ID now: those that live transactions of these days name without a status, and, if the
+-- connection lists its final statuses, those of operations whose status may still change.
+-- A recently changed order is read often (again once it has been unchanged for twice as long as at the last read, after
+-- at most 30 days), one in a final status never.
+-- Re-reads are limited by a budget, most recently changed first.
 with named as (
     select coalesce(t[1], t[2]) as order_id, max(least(first_seen_at, paid_by)) as paid_at
     from (
@@ -12,7 +12,7 @@ with named as (
         ) as t
         from latest_transactions
         where day between $first and $last and gone_at is null
-            -- Where the list of orders could not be read, thousands would be asked for one by one.
+            -- If the list of orders could not be read, thousands would be requested one by one.
             and day not in (select day from unread_days where resource = 'orders')
     )
     where coalesce(t[3], t[4]) is null
@@ -33,14 +33,14 @@ wanted as (
 looked as (
     select
         w.order_id,
-        -- One that tells the comment of a payment and was never read is asked for whatever the budget is.
+        -- An order needed for a payment's comment and never read is not subject to the budget.
         o.order_id is not null or t.order_id is not null or not w.needed as budgeted,
         o.order_id is not null as known,
         o.last_seen_at,
         t.failing_since,
         t.missing,
         t.tried_at,
-        -- The last that is known to have happened to it: a payment, a change that we saw, its own stamps.
+        -- Its last known activity: a payment, a change that we saw, its own timestamps.
         greatest(
             w.paid_at,
             if(o.version > 1, o.first_seen_at, null),
@@ -62,7 +62,7 @@ looked as (
 select order_id
 from looked
 where case
-    -- What does not come is tried again after as long as it has been failing.
+    -- A failed order is retried after as long as it has been failing.
     when tried_at is not null
         then tried_at + greatest(interval 1 hour, least(tried_at - failing_since, interval 1 day * if(missing, 30, 1))) <= $now
     when not known then true

@@ -1,6 +1,6 @@
--- One row is one planned change that a $decision (approve, dismiss) with these words would cover. What a person deleted in
--- Finmap takes an approval of its own ($recreate), a conflict too ($conflicts), or that its $transaction is named: its ID
--- or the externalId of its operation. One that is named may be decided the other way, until that was carried out.
+-- One row is one planned change that a $decision (approve, dismiss) with these options would cover. Operations that a
+-- person deleted in Finmap need $recreate; conflicts need $conflicts or a named $transaction (its ID or the externalId
+-- of its operation). The decision about a named transaction may be reversed until it is carried out.
 select transaction_id, action, standing, kind, why, day, type, amount, external_id, occasion
 from plan
 left join decisions d using (transaction_id, action, occasion)

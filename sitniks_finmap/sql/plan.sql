@@ -1,5 +1,6 @@
--- One row is one thing to do so that Finmap follows Sitniks, over all days. `standing`: go (a run does it, from `due_at`
--- on), pending (a person decides, see `why`), kept (the connection or a person said so).
+-- One row is one action that brings Finmap in line with Sitniks, over all days. `standing`: go (a run does it, from
+-- `due_at` on), pending (a person decides, see `why`), kept (not done: the connection's settings or a person decided
+-- so).
 create or replace view plan as
 with subjects as (
     select
@@ -28,17 +29,17 @@ with subjects as (
         t.last_seen_at,
         t.missing_at is not null and t.gone_at is null as absent_once,
         t.missing_at,
-        -- Not in the warehouse is not gone: after the file was lost, a day may not have been read yet.
+        -- Not being in the warehouse does not mean gone: after the file was lost, a day may not have been read yet.
         l.transaction_id in (select transaction_id from raw_sitniks_transactions)
             or l.day in (select day from complete_reads where resource = 'transactions') as ever_read,
         case
             when o.content is null then []
             when l.written is not null then differing_fields(o.content, l.written)
-            -- A rebuilt ledger: nobody knows what was written, and Finmap has IDs of tags where we have labels.
+            -- A rebuilt ledger: what was written is unknown, and Finmap has tag IDs where we have labels.
             when l.shown is not null then but_for_labels(differing_fields(o.content, l.shown), o.content)
             else []
         end as differ,
-        -- Of what was sent without a known end, the attempt to write looks, and knows what is ours.
+        -- While an outcome is unknown, only the next write attempt, which checks first, can tell what is ours.
         if(
             l.shown is null or f.content is null or len(l.intents) > 0,
             [],
@@ -62,7 +63,7 @@ with subjects as (
             transaction_id,
             max(generation) as last_generation,
             max(generation) filter (coalesce(written, shown) is not null) as last_delivered,
-            -- A replacement that was interrupted goes on under the key that it began with.
+            -- An interrupted replacement continues under its original key.
             max(generation) filter (
                 coalesce(written, shown) is null and not is_out(state)
             ) as begun_generation
@@ -74,7 +75,7 @@ with subjects as (
 compared as (
     select
         * exclude (differ),
-        -- What a person set is theirs, and what a person did before us is done.
+        -- Keep a person's labels, and skip changes that a person has already made.
         list_filter(
             differ,
             lambda field : not (list_contains(edited, field) and (
@@ -82,7 +83,7 @@ compared as (
                 or not list_contains(differing_fields(wanted, theirs), field)
             ))
         ) as changed,
-        -- A moment that Finmap cuts within its day moves no money.
+        -- A time truncated by Finmap within the same day moves no money.
         list_filter(respelled, lambda field : field <> 'occurred_at' or on_another_day)
             as other_money
     from subjects
@@ -102,7 +103,7 @@ actions as (
             when state in ('deleted', 'rolled_back') then 'recreate'
             when not delivered then if(deleting is null, 'create', 'verify')
             when wanted.type <> coalesce(written.type, shown.type) then 'replace'
-            -- What a person made of it cannot be patched into what is wanted.
+            -- A person changed the type, which a patch cannot change back.
             when wanted.type <> theirs.type and (len(changed) > 0 or len(other_money) > 0) then 'replace'
             when len(changed) > 0 or len(other_money) > 0 then 'update'
             when state = 'failed' or next_attempt_at is not null or missing_since is not null or deleting is not null
@@ -118,7 +119,7 @@ occasions as (
         list_intersect(list_distinct(changed || other_money), edited)
             || if(list_contains(edited, 'type') and len(changed) > 0, ['type'], []) as conflicts,
         action in ('update', 'replace', 'withdraw') and not (
-            -- An order that moves on is everyday life; a broken source changes more than that.
+            -- A new order status is routine; a broken source changes more than that.
             action = 'update' and changed = ['comment']
             and without_status(wanted.comment) = without_status(written.comment)
         ) as is_change,
@@ -130,7 +131,7 @@ occasions as (
             if(len(other_money) > 0, shown, null)::varchar
         ])::varchar) as occasion,
         case
-            -- The last read did not show it: the next one says whether it is gone, or never was this company's.
+            -- The last read did not show it: the next one tells whether it is gone, or was never this company's.
             when action = 'create' and absent_once then missing_at + interval 1 day
             when action in ('create', 'recreate') then greatest(
                 wanted.occurred_at,
@@ -138,7 +139,7 @@ occasions as (
             )
             when action = 'verify' and missing_since is not null and was_there and deleting is null
                 then greatest(missing_since + interval 2 hour, coalesce(next_attempt_at, missing_since))
-            -- Whatever else waits: a second look says whether a person deleted it.
+            -- Before anything else, a second check must tell whether a person deleted it.
             when action in ('update', 'replace') and missing_since is not null and was_there and deleting is null
                 then least(missing_since + interval 2 hour, next_attempt_at)
             when action in ('update', 'replace') and refused is distinct from wanted and state in ('sent', 'verified', 'refused')
@@ -154,7 +155,7 @@ decided as (
     left join decisions d
         on d.transaction_id = o.transaction_id and d.action = o.action and d.occasion = o.occasion
 ),
--- How many operations there are, change and are missing around each day: on the scale of a sync, of a month, and at all.
+-- How many operations exist, change and are missing around each day: on the scale of a sync, a month, and everything.
 days as (
     select
         day,
@@ -203,8 +204,8 @@ weighed as (
     left join (from raw_sitniks_transactions where version = 1) n
         on n.transaction_id = d.transaction_id and d.action = 'create' and d.state is null
 ),
--- When much of what was known vanishes from Sitniks, already at the first look, what arrived since it was last seen is
--- held with it: it may be another company's, or the same under other IDs.
+-- If too many known transactions vanish from Sitniks, even in one read, hold what arrived since they were last seen: it
+-- may be another company's, or the same transactions under other IDs.
 doubted as (
     select count(*) as vanished, min(s.last_seen_at) as since
     from subjects s
@@ -226,13 +227,13 @@ judged as (
             when w.decision = 'dismiss' then {'standing': 'kept', 'kind': 'dismissed', 'why': 'dismissed by a person'}
             when w.action = 'create' and w.state is null and coalesce(w.first_seen_at > u.since, false) then {
                 'standing': 'pending', 'kind': 'too_many',
-                'why': 'it arrived when ' || u.vanished || ' known transactions vanished from Sitniks'}
+                'why': 'it appeared when ' || u.vanished || ' known transactions vanished from Sitniks'}
             when w.action = 'create' and w.state is null and s.first_import = 'review'
                 and (h.held_until is null and not any_upload.there or w.wanted.occurred_at <= h.held_until)
                 then {'standing': 'pending', 'kind': 'first_import', 'why': 'the first import is held for review'}
             when w.action = 'create' then {'standing': 'go', 'kind': null, 'why': null}
             when w.action = 'recreate' and w.state = 'rolled_back'
-                then {'standing': 'kept', 'kind': 'recreate', 'why': 'taken out by a rollback'}
+                then {'standing': 'kept', 'kind': 'recreate', 'why': 'removed by a rollback'}
             when w.action = 'recreate'
                 then {'standing': 'pending', 'kind': 'recreate', 'why': 'a person deleted it in Finmap'}
             when w.action in ('update', 'replace') and s.on_change = 'keep'
@@ -243,20 +244,20 @@ judged as (
                 'standing': 'pending', 'kind': 'conflict',
                 'why': 'a person changed in Finmap what also changed in Sitniks: ' || named(w.conflicts)}
             when w.written is null and w.shown is not null and w.action in ('update', 'replace', 'withdraw') then {
-                'standing': 'pending', 'kind': 'conflict', 'why': 'the ledger was rebuilt: who changed it is not known'}
+                'standing': 'pending', 'kind': 'conflict', 'why': 'the ledger was rebuilt: who changed it is unknown'}
             when w.action = 'withdraw' and len(w.edited) > 0
                 or w.action = 'replace' and len(but_for_peoples_fields(w.edited)) > 0
                 then {'standing': 'pending', 'kind': 'conflict', 'why': 'a person edited it in Finmap'}
             when w.action = 'replace' and w.last_delivered > w.generation then {
                 'standing': 'pending', 'kind': 'conflict',
-                'why': 'a person put it back in Finmap in place of a newer operation'}
+                'why': 'a person restored it in Finmap in place of a newer operation'}
             when w.action = 'withdraw' and w.rejected is not null then {
                 'standing': 'pending', 'kind': 'unreadable',
-                'why': 'Sitniks has it, but as it is now it cannot become an operation: ' || w.rejected}
+                'why': 'Sitniks has it, but it can no longer become an operation: ' || w.rejected}
             when w.action = 'update' and len(w.changed) = 0
                 or w.action = 'replace' and list_contains(w.other_money, 'type') then {
                 'standing': 'pending', 'kind': 'stored_differently',
-                'why': 'Finmap stored another ' || named(w.other_money) || ' than was written'}
+                'why': 'Finmap stored a different ' || named(w.other_money) || ' than was written'}
             when w.too_many is not null then {
                 'standing': 'pending', 'kind': 'too_many',
                 'why': w.too_many.changes || ' of ' || w.too_many.known || ' operations would change at once'}
@@ -304,7 +305,7 @@ select
     coalesce(j.decision = 'approve', false) as approved
 from judged j
 union all
--- An older generation that Finmap shows, or that is not known to be gone: at most one of a transaction may live.
+-- An older generation that Finmap shows, or that is not known to be gone: at most one per transaction may be live.
 select
     e.transaction_id, 'withdraw',
     case when len(e.lost) = 0 or d.decision = 'approve' then 'go' when d.decision = 'dismiss' then 'kept' else 'pending' end,
@@ -315,7 +316,7 @@ select
         'a person edited an older operation of the same transaction: ' || named(e.lost)
     ),
     case
-        -- Perhaps a person put the older one back in place of the newer: a second look says so.
+        -- A person may have restored the older one in place of the newer: a second check tells.
         when e.newer_missing_since is not null then e.newer_missing_since + interval 1 day
         when e.deleting is not null then e.next_attempt_at
     end,
@@ -335,7 +336,7 @@ from (
     from finmap_upload l
     join current_uploads newer on newer.transaction_id = l.transaction_id and newer.generation > l.generation
     left join shown_operations f on f.external_id = l.external_id
-    -- When the newer is taken out as well, the next look makes this one the operation again.
+    -- If the newer one is removed as well, the next read-back makes this one current again.
     where not is_out(newer.state) and (
         f.content is not null
         or not is_out(l.state) and coalesce(l.written, l.shown) is not null

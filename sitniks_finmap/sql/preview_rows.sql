@@ -1,5 +1,5 @@
--- One row is one planned action as people read it, what waits for a person first: with its account by name, and with
--- each field that would change (name, before, after).
+-- One row is one planned action as shown to people, pending ones first, with its account's name and each field that
+-- would change (name, before, after).
 select
     action,
     standing,

@@ -1,4 +1,4 @@
--- What of the incoming rows is new or changed becomes a new version; what is as it was is only seen again.
+-- New or changed incoming rows become a new version; unchanged ones only update last_seen_at.
 create or replace temp table arrived as
 select
     i.id as order_id,

@@ -1,10 +1,10 @@
--- What of the incoming rows is new or changed becomes a new version; what is as it was is only seen again.
+-- New or changed incoming rows become a new version; unchanged ones only update last_seen_at.
 create or replace temp table arrived as
 select
     i.id as transaction_id,
     i.amount,
     if(json_valid(i.text), i.text, to_json(i.text)::varchar) as payload,
-    -- A stamp before the import or after today is not on the axis that the API filters by: it asked for neither.
+    -- A timestamp before the import or after today was never requested, so it is not the one that the API filters by.
     if(
         i.own_day between s.start_date and greatest(r.last_day, timezone(s.timezone, r.read_at)::date) + 1,
         i.own_day,
@@ -16,7 +16,7 @@ select
     latest.gone_at,
     r.read_at,
     r.run_id,
-    -- The windows in which it was seen narrow down where it is on the axis of the API.
+    -- The windows in which it was seen narrow down the timestamp that the API filters by.
     if(latest.seen_from <= r.read_to and latest.seen_to >= r.read_from,
         greatest(latest.seen_from, r.read_from), coalesce(r.read_from, latest.seen_from)) as seen_from,
     if(latest.seen_from <= r.read_to and latest.seen_to >= r.read_from,

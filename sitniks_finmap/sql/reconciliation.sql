@@ -1,5 +1,5 @@
--- One row is one day of one Finmap account, both sides in number and sum, over all days. An operation counts on the day of
--- its transaction, on both sides.
+-- One row is one day of one Finmap account: counts and sums on both sides, over all days. On both sides an operation
+-- counts on the day of its transaction.
 delete from reconciliation;
 
 insert into reconciliation by name

@@ -1,4 +1,4 @@
--- One row is one operation to take out of Finmap again: what one run created, or what lies in these days.
+-- One row is one operation to remove from Finmap: created by one run, or in these days.
 select
     if(len(edited) > 0 and not $force, 'pending', 'go') as standing,
     if(len(edited) > 0 and not $force, 'a person edited it in Finmap', null) as why,
@@ -27,7 +27,7 @@ where l.state in ('sent', 'verified', 'failed', 'refused') and l.content is not 
             select external_id from finmap_requests q
             where starts_with(q.run_id, $run_id) and q.method = 'POST' and (
                 q.outcome in ('applied', 'accepted')
-                -- Its answer was lost, and it is there: unless another attempt surely created it, this one did.
+                -- Its answer was lost, but it is there: unless another attempt certainly created it, this one did.
                 or q.outcome = 'unknown' and q.external_id not in (
                     select external_id from finmap_requests where method = 'POST' and outcome in ('applied', 'accepted')
                 )

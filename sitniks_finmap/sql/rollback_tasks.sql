@@ -1,7 +1,7 @@
--- Makes `tasks` of the rollback of these operations (`confirmed`: external_id, forced), newest first.
+-- Fills `tasks` with the rollback of these operations (`confirmed`: external_id, forced), newest first.
 delete from tasks;
 
--- What was begun in place of them and never came to be goes with them.
+-- Replacements that were started and never completed are rolled back with them.
 update finmap_upload
 set state = 'rolled_back', intents = []
 where coalesce(written, shown) is null

@@ -3,7 +3,7 @@
 
 create table schema_version (version integer not null);
 
--- One row: what the SQL needs to know of the connection, so that any SQL shell can rerun the reasoning.
+-- One row: the connection's settings that the SQL needs, so that any SQL shell can rerun it.
 create table settings (
     connection varchar not null,
     timezone varchar not null,
@@ -21,10 +21,10 @@ create table settings (
     lookback_days integer not null default 7,
     key_prefix varchar
 );
-comment on column settings.meaning_hash is 'Of everything that decides what an operation is; a row derived under another one is derived again.';
+comment on column settings.meaning_hash is 'Hash of every setting that affects operations; rows derived under another hash are derived again.';
 comment on column settings.key_prefix is 'The first part of every externalId in Finmap: the connection''s name, or its name before it was renamed.';
 
--- One row is the key with which one side (sitniks, finmap) proved last to be the company that this file was filled from.
+-- One row is the last key of one side (sitniks, finmap) verified as that of the company that filled this file.
 create table identity (
     side varchar primary key,
     salt varchar not null,
@@ -32,13 +32,13 @@ create table identity (
     proven_at timestamptz not null,
     how varchar not null check (how in ('first', 'examined', 'accepted'))
 );
-comment on column identity.key_hash is 'BLAKE2 of the salt and the key: it tells whether the key is the same, and nothing else of it.';
-comment on column identity.how is 'first (nothing was known yet), examined (what is known was found), accepted (by a person, with accept-key).';
+comment on column identity.key_hash is 'BLAKE2 of the salt and the key: tells only whether the key is the same.';
+comment on column identity.how is 'first (nothing was known yet), examined (known data was found), accepted (by a person, with accept-key).';
 
--- One row: the installation that writes to Finmap from this file, and the number of the last mark it left there.
+-- One row: the installation that writes to Finmap from this file, and the number of its last mark there.
 create table installation (installation_id varchar not null, mark integer not null);
 
--- One row is one classification rule; the lowest position that holds decides.
+-- One row is one classification rule; the matching rule with the lowest position wins.
 create table classification_rules (
     position integer not null,
     classification varchar not null,
@@ -65,8 +65,8 @@ create table complete_reads (
     primary key (resource, day)
 );
 
--- One row is one kind of run (sync, deliver, preview, partial) or one step of a run: how it ended last, and whether it
--- was started again since. A start without a later end is going on, or was killed.
+-- One row is one kind of run (sync, deliver, preview, partial) or one step of a run: how it last ended, and whether it
+-- was started again since. A start without a later end is in progress, or was killed.
 create table last_runs (
     what varchar primary key,
     run_id varchar,
@@ -77,7 +77,7 @@ create table last_runs (
 comment on column last_runs.run_id is 'Dagster run of the last start.';
 comment on column last_runs.started_at is 'The last start.';
 comment on column last_runs.ended_at is 'The last end.';
-comment on column last_runs.error is 'Why it failed when it ended last; null when it did not. Names no key and no customer.';
+comment on column last_runs.error is 'Why it failed when it last ended; null if it did not. Contains no key and no customer data.';
 -- One row is one day of one resource (transactions, orders) whose last read failed; a complete read takes it out.
 create table unread_days (
     resource varchar not null,
@@ -105,20 +105,20 @@ create table raw_sitniks_transactions (
     missing_at timestamptz,
     primary key (transaction_id, version)
 );
-comment on table raw_sitniks_transactions is 'One row is one version of one Sitniks transaction, exactly as Sitniks answered it. A changed payload is a new version; nothing is overwritten.';
-comment on column raw_sitniks_transactions.transaction_id is 'Sitniks'' id; a row without one is known by ? and the hash of its text.';
-comment on column raw_sitniks_transactions.version is '1, 2, 3 … for each transaction; the highest is the present one.';
-comment on column raw_sitniks_transactions.day is 'Local day on the axis that the API filters by: createdAt, else date, else (or when that lies elsewhere) the first day of the window in which it was read.';
+comment on table raw_sitniks_transactions is 'One row is one version of one Sitniks transaction, exactly as Sitniks returned it. A changed payload is a new version; nothing is overwritten.';
+comment on column raw_sitniks_transactions.transaction_id is 'Sitniks'' id; for a record without one, ? and the hash of its text.';
+comment on column raw_sitniks_transactions.version is '1, 2, 3 … for each transaction; the highest is the latest.';
+comment on column raw_sitniks_transactions.day is 'Local day of the timestamp that the API filters by: createdAt, else date, else (or if that is implausible) the first day of the window in which it was read.';
 comment on column raw_sitniks_transactions.amount is 'The amount as Sitniks wrote it, digit for digit (JSON functions would read a number through a float).';
-comment on column raw_sitniks_transactions.payload is 'The transaction as Sitniks answered it, verbatim.';
+comment on column raw_sitniks_transactions.payload is 'The transaction as Sitniks returned it, verbatim.';
 comment on column raw_sitniks_transactions.content_hash is 'MD5 of the payload.';
-comment on column raw_sitniks_transactions.first_seen_at is 'When this version was read for the first time.';
-comment on column raw_sitniks_transactions.last_seen_at is 'When this version was read for the last time.';
-comment on column raw_sitniks_transactions.run_id is 'Dagster run that brought this version.';
-comment on column raw_sitniks_transactions.gone_at is 'When a second complete read did not have it, in a later run; null while it lives.';
-comment on column raw_sitniks_transactions.seen_from is 'Beginning of the narrowest window in whose lists it was seen: there it is on the axis that the API filters by.';
+comment on column raw_sitniks_transactions.first_seen_at is 'When this version was first read.';
+comment on column raw_sitniks_transactions.last_seen_at is 'When this version was last read.';
+comment on column raw_sitniks_transactions.run_id is 'Dagster run that read this version first.';
+comment on column raw_sitniks_transactions.gone_at is 'When a second complete read, in a later run, did not have it; null while it is live.';
+comment on column raw_sitniks_transactions.seen_from is 'Start of the narrowest window whose lists showed it: the timestamp that the API filters by is in this window.';
 comment on column raw_sitniks_transactions.seen_to is 'End of that window.';
-comment on column raw_sitniks_transactions.missing_at is 'When a complete read did not have it for the first time; a later one that has it takes this back.';
+comment on column raw_sitniks_transactions.missing_at is 'When a complete read first did not have it; cleared when a later read has it.';
 
 create table raw_sitniks_orders (
     order_id varchar not null,
@@ -132,19 +132,19 @@ create table raw_sitniks_orders (
     gone_at timestamptz,
     primary key (order_id, version)
 );
-comment on table raw_sitniks_orders is 'One row is one version of one Sitniks order, exactly as Sitniks answered it; read for its status, number, client and sales channel.';
-comment on column raw_sitniks_orders.order_id is 'Sitniks'' id of the order.';
-comment on column raw_sitniks_orders.version is '1, 2, 3 … for each order; the highest is the present one.';
+comment on table raw_sitniks_orders is 'One row is one version of one Sitniks order, exactly as Sitniks returned it; read for its status, number, client and sales channel.';
+comment on column raw_sitniks_orders.order_id is 'Sitniks'' order id.';
+comment on column raw_sitniks_orders.version is '1, 2, 3 … for each order; the highest is the latest.';
 comment on column raw_sitniks_orders.day is 'Local day on which the order was created.';
-comment on column raw_sitniks_orders.payload is 'The order as Sitniks answered it, verbatim.';
+comment on column raw_sitniks_orders.payload is 'The order as Sitniks returned it, verbatim.';
 comment on column raw_sitniks_orders.content_hash is 'MD5 of the payload.';
-comment on column raw_sitniks_orders.first_seen_at is 'When this version was read for the first time.';
-comment on column raw_sitniks_orders.last_seen_at is 'When this version was read for the last time.';
-comment on column raw_sitniks_orders.run_id is 'Dagster run that brought this version.';
-comment on column raw_sitniks_orders.gone_at is 'When Sitniks answered 404 for it a second time, in a later run; the status stays as last known.';
+comment on column raw_sitniks_orders.first_seen_at is 'When this version was first read.';
+comment on column raw_sitniks_orders.last_seen_at is 'When this version was last read.';
+comment on column raw_sitniks_orders.run_id is 'Dagster run that read this version first.';
+comment on column raw_sitniks_orders.gone_at is 'When Sitniks said for a second time, at least ten minutes later, that it does not exist; the status stays as last known.';
 
--- One row is one order that did not come when it was last asked for by its ID: Sitniks has none (missing), or could not
--- answer. It stays as last known, and is asked for ever more rarely.
+-- One row is one order whose last read by ID failed: Sitniks has no such order (missing), or could not return it. It
+-- stays as last known and is retried less and less often.
 create table order_tries (
     order_id varchar primary key,
     missing boolean not null,
@@ -183,35 +183,35 @@ create table operations (
     meaning_hash varchar,
     content_hash varchar not null
 );
-comment on table operations is 'One row is one live Sitniks transaction as Finmap should have it: the desired state, derived again at will.';
+comment on table operations is 'One row is one live Sitniks transaction as Finmap should have it: the desired state, which can be derived again at any time.';
 comment on column operations.transaction_id is 'Sitniks'' id.';
-comment on column operations.external_id is 'The key of the operation in Finmap: <connection>:<transaction_id>, percent-encoded.';
-comment on column operations.day is 'Local day of the transaction on the axis that the API filters by; the partition.';
+comment on column operations.external_id is 'The operation''s idempotency key in Finmap: <key_prefix>:<transaction_id>, percent-encoded.';
+comment on column operations.day is 'Local day of the timestamp that the API filters by; the partition.';
 comment on column operations.occurred_at is 'The moment of payment, UTC.';
 comment on column operations.type is 'income or expense, by the sign of the amount.';
 comment on column operations.amount is 'Above zero, in the account''s currency.';
-comment on column operations.currency is 'ISO code; UAH when Sitniks says nothing.';
-comment on column operations.classification is 'What kind of money it is, by the first rule that holds.';
+comment on column operations.currency is 'ISO code; UAH if Sitniks gives none.';
+comment on column operations.classification is 'The kind of payment, by the first matching rule.';
 comment on column operations.rule is 'classification_rules.position of that rule.';
 comment on column operations.account is 'ID of the Finmap account.';
-comment on column operations.category is 'ID of the Finmap category, where the connection maps one.';
-comment on column operations.tag is 'Label of the Finmap tag, where the connection puts the source as a tag.';
-comment on column operations.description is 'What Sitniks says the transaction is; the beginning of the comment.';
-comment on column operations.counterparty is 'Client''s name, e-mail, Instagram nickname or client id.';
+comment on column operations.category is 'ID of the Finmap category, if the connection maps one.';
+comment on column operations.tag is 'Label of the Finmap tag, if the connection adds the source as a tag.';
+comment on column operations.description is 'Sitniks'' description of the transaction; by default the beginning of the comment.';
+comment on column operations.counterparty is 'Client''s name, email, Instagram nickname or client id.';
 comment on column operations.source is 'Where the sale came from: Instagram, Rozetka, Prom.ua …';
-comment on column operations.order_number is 'Number of the order.';
+comment on column operations.order_number is 'Order number.';
 comment on column operations.order_status is 'Title of the order''s status, as last known.';
 comment on column operations.payment_method is 'How it was paid.';
-comment on column operations.delivery is 'How it was sent.';
+comment on column operations.delivery is 'Delivery method.';
 comment on column operations.comment is 'The comment in Finmap: one line, at most 1,000 characters.';
 comment on column operations.raw_version is 'The version of the transaction it was derived from.';
 comment on column operations.order_key is 'order_id of the order it was joined with.';
 comment on column operations.order_version is 'The version of that order.';
-comment on column operations.settlement_account_id is 'Sitniks'' ID of the settlement account where the money landed.';
-comment on column operations.settlement_account is 'Its title, or its ID where it has none.';
-comment on column operations.mapped_by is 'The settlement account in the connection''s settings that decided the Finmap account; null: the default one.';
+comment on column operations.settlement_account_id is 'Sitniks'' ID of the settlement account that received or paid the money.';
+comment on column operations.settlement_account is 'Its title, or its ID if it has none.';
+comment on column operations.mapped_by is 'The entry of the connection''s accounts setting that determined the Finmap account; null: the default account.';
 comment on column operations.meaning_hash is 'settings.meaning_hash when it was derived.';
-comment on column operations.content_hash is 'MD5 of what Finmap shall have: type, amount, moment, account, category, tag, comment.';
+comment on column operations.content_hash is 'MD5 of the content for Finmap: type, amount, time, account, category, tag, comment.';
 
 create table rejected_transactions (
     transaction_id varchar not null,
@@ -226,14 +226,14 @@ create table rejected_transactions (
     settlement_account varchar,
     mapped_by varchar
 );
-comment on table rejected_transactions is 'One row is one live transaction that cannot become an operation, with the reason; it heals when the source is corrected.';
-comment on column rejected_transactions.reason is 'Why, in words of ours alone: nothing of the record is in it, so that it may stand in plans, metadata and messages.';
-comment on column rejected_transactions.written is 'The beginning of what the reason speaks of, as Sitniks has it. It may be personal.';
-comment on column rejected_transactions.settlement_account_id is 'Sitniks'' ID of the settlement account where the money landed.';
-comment on column rejected_transactions.settlement_account is 'Its title, or its ID where it has none.';
-comment on column rejected_transactions.mapped_by is 'The settlement account in the connection''s settings that decides the Finmap account; null: the default one.';
+comment on table rejected_transactions is 'One row is one live transaction that cannot become an operation, with the reason; it is retried once corrected in Sitniks.';
+comment on column rejected_transactions.reason is 'Why, in our own words: it quotes nothing from the record, so it may appear in plans, metadata and messages.';
+comment on column rejected_transactions.written is 'The beginning of the value at fault, as Sitniks has it. It may be personal data.';
+comment on column rejected_transactions.settlement_account_id is 'Sitniks'' ID of the settlement account that received or paid the money.';
+comment on column rejected_transactions.settlement_account is 'Its title, or its ID if it has none.';
+comment on column rejected_transactions.mapped_by is 'The entry of the connection''s accounts setting that determines the Finmap account; null: the default account.';
 
--- What an operation says, on either side, as one value: what is wanted, was written, is shown or was intended.
+-- The content of an operation on either side as one value: wanted, written, shown or intended.
 create type content as struct(
     "type" varchar,
     amount decimal(18, 2),
@@ -273,29 +273,29 @@ create table finmap_upload (
     missing_since timestamptz,
     run_id varchar
 );
-comment on table finmap_upload is 'One row is one operation that Finmap was told of: the ledger. It makes delivery fast; the external_id makes it right.';
-comment on column finmap_upload.external_id is 'The key of the operation in Finmap.';
+comment on table finmap_upload is 'The ledger: one row is one operation that was sent to Finmap. It makes delivery fast; the external_id makes it correct.';
+comment on column finmap_upload.external_id is 'The operation''s idempotency key in Finmap.';
 comment on column finmap_upload.transaction_id is 'Sitniks'' id.';
-comment on column finmap_upload.generation is '1; counts up when the operation had to be created anew.';
+comment on column finmap_upload.generation is '1, 2, 3 …; a new one each time the operation had to be created again.';
 comment on column finmap_upload.day is 'Local day of the transaction; the partition.';
-comment on column finmap_upload.state is 'sent (accepted, not seen since), verified (seen in Finmap), failed (will be tried again), refused (by Finmap; tried again once a day or when it changes), withdrawn (deleted by us), deleted (by a person in Finmap), rolled_back (deleted by rollback).';
-comment on column finmap_upload.written is 'What Finmap accepted last; the tag is a label. Null when nothing is known to have been accepted, or the ledger was rebuilt from Finmap.';
-comment on column finmap_upload.shown is 'What Finmap showed at the first look after that: the base of every comparison. The tag is its IDs.';
-comment on column finmap_upload.unseen is 'Fields that were written and not seen in Finmap since.';
-comment on column finmap_upload.intents is 'What was sent without learning how it ended, oldest first; settled by the next look.';
-comment on column finmap_upload.deleting is 'withdraw, replace or rollback: a deletion that was begun and not yet seen done.';
-comment on column finmap_upload.deleting_at is 'When that deletion began.';
+comment on column finmap_upload.state is 'sent (accepted, not seen since), verified (seen in Finmap), failed (will be retried), refused (by Finmap; retried once a day or when it changes), withdrawn (deleted by us), deleted (by a person in Finmap), rolled_back (deleted by rollback).';
+comment on column finmap_upload.written is 'What Finmap last accepted; the tag is a label. Null if nothing is known to have been accepted, or the ledger was rebuilt from Finmap.';
+comment on column finmap_upload.shown is 'What Finmap showed when first read after that: the base of every comparison. The tag is a list of IDs.';
+comment on column finmap_upload.unseen is 'Fields written but not seen in Finmap since.';
+comment on column finmap_upload.intents is 'Writes with an unknown outcome, oldest first; resolved by the next check.';
+comment on column finmap_upload.deleting is 'withdraw, replace or rollback: a deletion that was started and not yet confirmed.';
+comment on column finmap_upload.deleting_at is 'When that deletion started.';
 comment on column finmap_upload.refused is 'What Finmap refused, in whole or in part.';
-comment on column finmap_upload.carried is 'What a person had set on it when we deleted it: the next generation takes it over.';
-comment on column finmap_upload.owed is 'Fields of carried that Finmap has not taken yet.';
-comment on column finmap_upload.attempts is 'How often it was tried.';
-comment on column finmap_upload.last_error is 'Why the last attempt did not succeed.';
-comment on column finmap_upload.next_attempt_at is 'When it is due again: a failed one is tried, one that Finmap only stored is looked up.';
+comment on column finmap_upload.carried is 'What a person had set on it when we deleted it: carried over to the next generation.';
+comment on column finmap_upload.owed is 'Fields of carried that Finmap has not accepted yet.';
+comment on column finmap_upload.attempts is 'Number of attempts.';
+comment on column finmap_upload.last_error is 'Why the last attempt failed.';
+comment on column finmap_upload.next_attempt_at is 'When it is due again: a failed operation is retried, one that Finmap only stored is looked up.';
 comment on column finmap_upload.sent_at is 'When Finmap accepted it.';
-comment on column finmap_upload.applied_at is 'When Finmap said that the last write is done, not only stored.';
+comment on column finmap_upload.applied_at is 'When Finmap confirmed the last write as applied, not only stored.';
 comment on column finmap_upload.verified_at is 'When it was last seen in Finmap.';
-comment on column finmap_upload.looked_at is 'When it was last looked for in Finmap, seen or not.';
-comment on column finmap_upload.missing_since is 'When a look did not show it for the first time; null while it is shown. One look is no proof.';
+comment on column finmap_upload.looked_at is 'When it was last checked in Finmap, seen or not.';
+comment on column finmap_upload.missing_since is 'When a check first did not show it; null while it is shown. One check proves nothing.';
 comment on column finmap_upload.run_id is 'Dagster run of the last attempt.';
 
 create table finmap_requests (
@@ -309,7 +309,7 @@ create table finmap_requests (
     milliseconds integer not null,
     error varchar
 );
-comment on table finmap_requests is 'One row is one write attempt at Finmap: the audit log. No key and no header is in it.';
+comment on table finmap_requests is 'The audit log: one row is one write attempt at Finmap. It contains no key and no header.';
 
 create table finmap_operations (
     external_id varchar not null,
@@ -325,8 +325,8 @@ create table finmap_operations (
     project varchar,
     counterparty varchar
 );
-comment on table finmap_operations is 'One row is one operation of this connection as Finmap showed it when it was last read back.';
-comment on column finmap_operations.external_id is 'The key that we gave it.';
+comment on table finmap_operations is 'One row is one operation of this connection as Finmap showed it when last read back.';
+comment on column finmap_operations.external_id is 'Our idempotency key.';
 comment on column finmap_operations.operation_id is 'Finmap''s own id.';
 comment on column finmap_operations.type is 'income or expense.';
 comment on column finmap_operations.amount is 'Finmap''s sum, in the account''s currency.';
@@ -351,16 +351,16 @@ create table reconciliation (
     finmap_expense_count integer not null,
     finmap_expense_sum decimal(18, 2) not null
 );
-comment on table reconciliation is 'One row is one day of one Finmap account: what Sitniks says and what Finmap has, in number and sum. The records that differ are in differences.';
+comment on table reconciliation is 'One row is one day of one Finmap account: counts and sums in Sitniks and in Finmap. The records that differ are in differences.';
 comment on column reconciliation.day is 'Local day of the transaction; the partition.';
 comment on column reconciliation.account is 'ID of the Finmap account.';
-comment on column reconciliation.sitniks_income_count is 'Income operations that Sitniks'' transactions make.';
+comment on column reconciliation.sitniks_income_count is 'Income operations derived from Sitniks'' transactions.';
 comment on column reconciliation.sitniks_income_sum is 'Their sum.';
-comment on column reconciliation.sitniks_expense_count is 'Expense operations that Sitniks'' transactions make.';
+comment on column reconciliation.sitniks_expense_count is 'Expense operations derived from Sitniks'' transactions.';
 comment on column reconciliation.sitniks_expense_sum is 'Their sum.';
-comment on column reconciliation.finmap_income_count is 'Income operations that Finmap has.';
+comment on column reconciliation.finmap_income_count is 'Income operations in Finmap.';
 comment on column reconciliation.finmap_income_sum is 'Their sum.';
-comment on column reconciliation.finmap_expense_count is 'Expense operations that Finmap has.';
+comment on column reconciliation.finmap_expense_count is 'Expense operations in Finmap.';
 comment on column reconciliation.finmap_expense_sum is 'Their sum.';
 
 create table differences (
@@ -371,10 +371,10 @@ create table differences (
     explained boolean not null,
     detail varchar
 );
-comment on table differences is 'One row is one record in which the two sides differ. An explained one has a reason that a person knows or decides; an unexplained one is a defect.';
+comment on table differences is 'One row is one record that differs between the two sides. An explained one has a known reason or is pending a decision; an unexplained one is a defect.';
 
--- One row is one decision of a person about one planned action (approve or dismiss) on one occasion, which is a hash of
--- all that the person was shown. It dies with its occasion.
+-- One row is one decision of a person (approve or dismiss) about one planned action on one occasion, which is a hash of
+-- everything the person was shown. It expires with its occasion.
 create table decisions (
     transaction_id varchar not null,
     action varchar not null,
@@ -384,7 +384,7 @@ create table decisions (
     primary key (transaction_id, action, occasion)
 );
 
--- One row is one planned change that was too many at once: it waits for a person, however few it is among later ones.
+-- One row is one planned change held because there were too many at once: it stays pending however few there are later.
 create table held_changes (
     transaction_id varchar not null,
     action varchar not null,
@@ -401,16 +401,16 @@ create table shown_changes (
     primary key (transaction_id, action, occasion)
 );
 
--- One row, once a first import is held for review: operations up to this moment wait for approve.
+-- One row, once a first import is held for review: operations up to this moment need approval.
 create table held_import (held_until timestamptz not null);
 
--- One row, once a ledger was rebuilt from Finmap: of older transactions a further generation may be there, unlisted.
+-- One row, once a ledger was rebuilt from Finmap: older transactions may have another generation that no list showed.
 create table rebuilt_ledger (rebuilt_at timestamptz not null);
 
--- One row, once `catch-up` was used: transactions of days up to this one that were never sent are not posted.
+-- One row, once `catch-up` was used: unsent transactions of days up to this one are not posted.
 create table caught_up (until_day date not null);
 
--- One row is one task of the run that is going on, or went on last: what of the plan it carries out.
+-- One row is one task of the current or last run: the part of the plan that it carries out.
 create table tasks (
     position integer primary key,
     action varchar not null,

@@ -1,4 +1,4 @@
--- One row is one entry of the ledger that was shown at $now and may have to change by that, with what Finmap shows.
+-- One row is one ledger entry that Finmap showed at $now and that may need an update, with what Finmap shows.
 select l, f.content
 from finmap_upload l
 join shown_operations f using (external_id)

@@ -1,4 +1,4 @@
--- Takes into the ledger what was shown at $now just as it was at the last look.
+-- Updates the check times of verified entries that Finmap showed at $now.
 update finmap_upload
 set verified_at = $now, looked_at = $now
 from finmap_operations f

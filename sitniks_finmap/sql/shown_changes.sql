@@ -1,4 +1,4 @@
--- Writes down that a person was shown all that is pending, and what `approve --recreate` would bring back.
+-- Records that a person was shown everything pending, and what `approve --recreate` would restore.
 insert into shown_changes
 select distinct transaction_id, action, occasion, $now
 from plan

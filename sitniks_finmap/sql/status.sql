@@ -1,6 +1,6 @@
--- One row is one way in which money is missing, doubled, waiting or unread in the chosen days: what is wrong, why, for
--- how many records. `told` are the words of such a record, which the reason may quote. What a person decided, or the
--- connection says (on_change, on_delete), is not wrong. Empty when all that Sitniks has is in Finmap.
+-- One row is one kind of problem with missing, duplicate, pending or unread money in the chosen days: the problem, the
+-- reason, the number of records. `told` is the text of one such record, which the reason may quote. What a person or a
+-- setting (on_change, on_delete) decided is not a problem. Empty if Finmap has everything that Sitniks has.
 with sides as (
     select
         coalesce(o.transaction_id, l.transaction_id) as transaction_id,
@@ -41,7 +41,7 @@ judged as (
         end as problem
     from sides
 ),
--- Every live transaction is an operation or rejected, never both and never neither.
+-- Live transactions that are neither an operation nor rejected, or both.
 unaccounted as (
     select t.day, coalesce(k.known, 0) as known
     from latest_transactions t
@@ -53,7 +53,7 @@ unaccounted as (
     ) k using (transaction_id)
     where t.gone_at is null and t.day >= s.start_date and k.known is distinct from 1
 ),
--- Days that ended long enough ago to have been read after their end, and were not.
+-- Days that ended long enough ago but were not read after their end.
 unread as (
     select day::date as day
     from generate_series($start_date::date, $read_day::date, interval 1 day) days(day)
@@ -61,7 +61,7 @@ unread as (
         from complete_reads where resource = 'transactions' and read_at >= timezone($zone, day + interval 1 day)
     ) r on r.day = days.day::date
 ),
--- Days whose corrections nobody has looked for since.
+-- Days that were not read again for corrections in time.
 overdue as (
     select day
     from complete_reads
@@ -71,7 +71,7 @@ problems as (
     select
         problem,
         case problem
-            -- What a record says comes after ": ".
+            -- Quotes of a record come after ": ".
             when 'pending' then coalesce(regexp_extract(why, '^[^:]*'), 'a person deleted it in Finmap')
             when 'failed' then coalesce(last_error, '')
             when 'refused' then coalesce(last_error, '')

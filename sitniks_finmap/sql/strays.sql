@@ -1,5 +1,5 @@
--- One row: how many of the rows that a list showed (`told`) lie outside of the window that was asked for, by the stamp
--- of their own, and how many of them by createdAt, which the list filters by. A day to each side is for time zones.
+-- One row: how many of the listed rows (`told`) are outside the requested window by their own timestamp, and how many
+-- by createdAt, which the list filters by. A day on each side allows for time zones.
 select
     count(*) filter (created_at < first or created_at > last) as by_created_at,
     count(*) filter (coalesce(created_at, dated) < first or coalesce(created_at, dated) > last) as outside,

@@ -1,5 +1,5 @@
--- One row: the connection in numbers, over the days from $first to $last. What was delivered once and is no operation any
--- more, or has a second generation, counts for nothing.
+-- One row: the connection's totals over the days from $first to $last. Delivered transactions that are no longer
+-- operations, and older generations, do not count.
 with wanted as (
     select o.type, o.amount, l.state, coalesce(l.written, l.shown) as told
     from operations o

@@ -1,4 +1,4 @@
--- A generation that never came to be is void once another one lives on, and nothing is being done to it.
+-- A generation that was never delivered is void once another one is live and has no deletion or check pending.
 update finmap_upload
 set state = 'withdrawn', intents = [], refused = null, next_attempt_at = null, last_error = null
 from (
@@ -14,8 +14,8 @@ from (
 ) void
 where void.external_id = finmap_upload.external_id;
 
--- Before a run carries anything out: a decision, a hold, or what a person was shown, dies with its occasion, and what
--- is too many at once is held. `planned` is the plan as it is now.
+-- Before a run carries anything out: decisions, holds and shown changes are deleted once their occasion has passed, and
+-- too many changes at once are held. `planned` is the current plan.
 delete from decisions
 where (transaction_id, action, occasion) not in (select (transaction_id, action, occasion) from planned);
 

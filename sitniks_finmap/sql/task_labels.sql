@@ -1,5 +1,4 @@
--- One row is one label of a tag that the tasks need the ID of, and whether one of them wants it: then it is made where
--- Finmap has none.
+-- One row is one tag label whose ID the tasks need, and whether any of them wants it: then it is created if missing.
 select tag, bool_or(wanted) as wanted
 from (
     select wanted.tag as tag, action not in ('withdraw', 'rollback') as wanted from tasks

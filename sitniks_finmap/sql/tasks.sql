@@ -1,5 +1,5 @@
--- One row is one task of a run: what goes of the plan in the run's days and is due; newest first, so that the owner sees
--- today before last year. $every_failed takes up what failed or was refused as well before it is due.
+-- One row is one task of a run: the due part of the plan in the run's days, newest first, so that the owner sees today
+-- before last year. $every_failed includes failed and refused operations that are not due yet.
 insert into tasks by name
 select
     row_number() over (order by p.occurred_at desc, p.transaction_id, p.generation) as position,
@@ -16,7 +16,7 @@ select
     p.known_as,
     case
         when p.wanted is null then []
-        -- After the file was lost: a generation that no list showed may be there.
+        -- After the file was lost, a generation that no list showed may exist.
         when p.generation = 1 and p.state is null and p.occurred_at <= (select rebuilt_at from rebuilt_ledger)
             then [p.external_id || ':2']
         else coalesce(list_filter(
@@ -32,11 +32,12 @@ where p.standing = 'go'
         or p.due_at <= $now
         or ($every_failed and p.state in ('failed', 'refused') and p.occurred_at <= $now)
     )
-    -- What the last read did not show is not created: the next read says whether it is gone, or never was this company's.
+    -- Do not create what the last read did not show: the next one tells whether it is gone, or was never this
+    -- company's.
     and not (p.action in ('create', 'recreate', 'replace') and p.transaction_id in (
         select transaction_id from latest_transactions where missing_at is not null and gone_at is null
     ))
-    -- Nothing is created while another generation is not known to be gone.
+    -- Create nothing while another generation is not known to be gone.
     and not (p.action in ('create', 'recreate') and exists (
         from planned o where o.transaction_id = p.transaction_id and o.external_id <> p.external_id
     ))

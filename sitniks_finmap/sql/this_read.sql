@@ -1,4 +1,4 @@
--- One row: the read whose rows are being kept: its days, when it began, and the instants that it asked for.
+-- One row: the read whose rows are being stored: its days, when it started, and the instants requested.
 create or replace temp table this_read as
 select
     $first::date as first_day,

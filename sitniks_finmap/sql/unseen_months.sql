@@ -1,5 +1,5 @@
--- One row is one month outside of these days of which at least $many operations were written and never seen since: its
--- first and last day with one.
+-- One row is one month outside these days with at least $many operations written and not seen since: its first and last
+-- day with one.
 select min(day) as first_day, max(day) as last_day
 from finmap_upload
 where state = 'sent' and next_attempt_at is null and day not between $first_day and $last_day

@@ -1,10 +1,10 @@
--- What the tables are read through; made anew whenever the schema version rises.
--- Macros say `case` and never `if(…)`: DuckDB 2 stores that as a function, which older versions do not have.
+-- Views and macros over the tables; recreated whenever the schema version rises.
+-- Macros use `case`, never `if(…)`, which DuckDB 2 stores as a function that older versions lack.
 
--- Whether an operation in this state is taken out of Finmap.
+-- Whether an operation in this state is no longer in Finmap.
 create or replace macro is_out(state) as state in ('withdrawn', 'deleted', 'rolled_back');
 
--- What an operation says as one value, of the type `content`.
+-- The content of an operation as one value of type `content`.
 create or replace macro content_of(
     type, amount, occurred_at, account, category, tag, comment, project, counterparty
 ) as struct_pack(
@@ -12,9 +12,9 @@ create or replace macro content_of(
     tag := tag, "comment" := comment, project := project, counterparty := counterparty
 );
 
--- One row is the operation of one transaction in the ledger: the highest generation that Finmap had and that is not
--- taken out, for a person may put an older one back in place of a newer. Else the highest that is still to be created,
--- or the last that Finmap had: a generation that never came to be says nothing about one that did.
+-- One row is the current operation of one transaction in the ledger: the highest generation that was in Finmap and is
+-- not removed, because a person may restore an older one in place of a newer. Else the highest that is still to be
+-- created, or the last that was in Finmap: a generation that was never delivered says nothing about one that was.
 create or replace view current_uploads as
 select l.*
 from finmap_upload l
@@ -33,14 +33,14 @@ join (
     group by all
 ) using (transaction_id, generation);
 
--- One row is the present version of one live or gone transaction.
+-- One row is the latest version of one live or gone transaction.
 create or replace view latest_transactions as
 select raw.*
 from raw_sitniks_transactions raw
 join (select transaction_id, max(version) as version from raw_sitniks_transactions group by all)
     using (transaction_id, version);
 
--- One row is the present version of one order.
+-- One row is the latest version of one order.
 create or replace view latest_orders as
 select raw.*
 from raw_sitniks_orders raw
@@ -55,7 +55,7 @@ select
     ) as content
 from operations;
 
--- One row is one key that Finmap showed when it was last read, as one value; a key that is there twice counts once.
+-- One row is one key that Finmap showed when last read, as one value; a duplicate key counts once.
 create or replace view shown_operations as
 select
     external_id,
@@ -72,7 +72,7 @@ from operations o
 anti join finmap_upload l using (transaction_id)
 where o.day <= (select until_day from caught_up);
 
--- In which fields two contents differ.
+-- The fields in which two contents differ.
 create or replace macro differing_fields(a, b) as list_filter([
     case when a.type is distinct from b.type then 'type' end,
     case when a.amount is distinct from b.amount then 'amount' end,
@@ -85,12 +85,12 @@ create or replace macro differing_fields(a, b) as list_filter([
     case when a.counterparty is distinct from b.counterparty then 'counterparty' end
 ], lambda field : field is not null);
 
--- The fields that a person may set freely, for they are not money and not ours to insist on.
+-- Without the fields that a person may set freely, which are not about money.
 create or replace macro but_for_peoples_fields(fields) as list_filter(
     fields, lambda field : field not in ('category', 'tag', 'project', 'counterparty')
 );
 
--- Without those that the next generation has taken over as they are.
+-- Without the fields that were carried over unchanged to the next generation.
 create or replace macro but_for_carried(fields, has, was, taken_over) as case when taken_over is null then fields else
     but_for_peoples_fields(fields) || list_intersect(fields, [
         case when has.category is distinct from taken_over.category then 'category' end,
@@ -104,18 +104,18 @@ create or replace macro but_for_carried(fields, has, was, taken_over) as case wh
     ])
 end;
 
--- Without those in which what Finmap shows cannot be compared with what is wanted: tags are IDs there, and where nothing
--- is wanted anything may be.
+-- Without the fields where what Finmap shows cannot be compared with what is wanted: it shows tags as IDs, and any
+-- value is fine where none is wanted.
 create or replace macro but_for_labels(fields, wanted) as list_filter(
     fields,
     lambda field : field not in ('tag', 'project', 'counterparty') and not (field = 'category' and wanted.category is null)
 );
 
--- Fields as people call them.
+-- Field names for people.
 create or replace macro named(fields) as replace(array_to_string(fields, ', '), 'occurred_at', 'date');
 
--- One row is one Sitniks settlement account that no mapping names while others are mapped, and how many live
--- transactions it has: they go to the default account, or are rejected, as `unmapped_accounts` says.
+-- One row is one unmapped Sitniks settlement account while others are mapped, with the number of its live transactions:
+-- they go to the default account or are rejected, depending on `unmapped_accounts`.
 create or replace view unmapped_settlement_accounts as
 select
     settlement_account_id,
@@ -133,7 +133,7 @@ where settlement_account is not null
     and exists (from account_mapping where settlement_account is not null)
 group by all;
 
--- One row is one mapping of a settlement account that no live transaction meets, once there are any.
+-- One row is one mapping of a settlement account that matches no live transaction, once there are any.
 create or replace view unused_account_mappings as
 with derived as (
     select mapped_by from operations union all select mapped_by from rejected_transactions
@@ -144,13 +144,13 @@ left join finmap_accounts a using (account)
 where m.settlement_account is not null
     and m.settlement_account not in (select mapped_by from derived where mapped_by is not null)
     and exists (from derived);
--- One row is one order that Sitniks could not show when it was last asked for; its status stays as last known.
+-- One row is one order that Sitniks could not return when last requested; its status stays as last known.
 create or replace view unreadable_orders as
 select order_id, reason, failing_since as since, tried_at
 from order_tries
 where not missing;
 
--- One row is one live transaction whose operation or rejection was not derived from its present version.
+-- One row is one transaction whose operation or rejection was not derived from its latest version.
 create or replace view underived_transactions as
 select t.transaction_id, t.day
 from latest_transactions t
@@ -165,8 +165,8 @@ where t.day >= s.start_date and case
         else derived.raw_version is not null
     end;
 
--- A JSON value as one line of text: of an object its title or name; null when there is nothing to read.
--- Control characters, line ends and the marks that turn the writing direction are taken out.
+-- A JSON value as one line of text; an object is represented by its title or name. Null if there is nothing to read.
+-- Control characters, line breaks and bidirectional marks are removed.
 create or replace macro text_of(value) as nullif(trim(regexp_replace(regexp_replace(
     case json_type(value)
         when 'VARCHAR' then json_extract_string(value, '$')
@@ -180,8 +180,8 @@ create or replace macro text_of(value) as nullif(trim(regexp_replace(regexp_repl
     '[\x{061C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}]', '', 'g'),
     '[\p{Cc}\p{Z}]+', ' ', 'g')), '');
 
--- A stamp as an instant; one without a zone is local time of the given zone, a bare day its first moment. Understood:
--- ISO 8601, day.month.year as people in Ukraine write it, and the milliseconds since 1970 of JavaScript.
+-- Parses a timestamp; without a zone it is local time in the given zone, and a bare date is its first moment. Accepts
+-- ISO 8601, day.month.year as written in Ukraine, and JavaScript's milliseconds since 1970.
 create or replace macro instant_of(stamp, zone) as case
     when regexp_full_match(stamp, '\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)? ?(Z|[+-](0\d|1[0-4])(:?[0-5]\d)?)')
         then try_cast(replace(stamp, ',', '.') as timestamptz)
@@ -193,13 +193,13 @@ create or replace macro instant_of(stamp, zone) as case
         then try(timezone(zone, try_strptime(replace(stamp, ',', ''), ['%d.%m.%Y %H:%M:%S', '%d.%m.%Y %H:%M', '%d.%m.%Y'])))
 end;
 
--- A moment between 1990 and 2100; an empty date of another system (0001-01-01, 9999-12-31) is none.
+-- An instant between 1990 and 2100, else null: other systems' placeholder dates (0001-01-01, 9999-12-31) do not count.
 create or replace macro sensible(instant) as case
     when instant between timestamptz '1990-01-01 00:00:00+00' and timestamptz '2100-01-01 00:00:00+00' then instant
 end;
 
--- An amount as written, exactly: "1500", "-1500.00", "1 500,00", "1.500,00", "−100". Null when it cannot be read,
--- or can be read in two ways: "1,500", and "1.500" where it is a text and not a number.
+-- Parses an amount exactly: "1500", "-1500.00", "1 500,00", "1.500,00", "−100". Null if it is unreadable or ambiguous:
+-- "1,500", and "1.500" as a string rather than a number.
 create or replace macro bare_amount(written) as replace(
     case
         -- Spaces between groups of three only: "12 50" could be two prices.
@@ -221,10 +221,10 @@ create or replace macro amount_of(written, is_text) as try_cast(
     as decimal(38, 18)
 );
 
--- Whether a value is there, readable as a text or not; null and a blank text are nothing.
+-- Whether a value is present, readable as text or not; null and blank strings do not count.
 create or replace macro is_there(value, text) as text is not null or json_type(value) in ('OBJECT', 'ARRAY', 'BOOLEAN');
 
--- Whether this is one of the currencies of ISO 4217: another text of three letters may be anybody's name.
+-- Whether this is an ISO 4217 code: any other three letters may be someone's name.
 create or replace macro is_currency(code) as code in (
     'AED', 'AFN', 'ALL', 'AMD', 'ANG', 'AOA', 'ARS', 'AUD', 'AWG', 'AZN', 'BAM', 'BBD', 'BDT', 'BGN', 'BHD', 'BIF', 'BMD',
     'BND', 'BOB', 'BRL', 'BSD', 'BTN', 'BWP', 'BYN', 'BZD', 'CAD', 'CDF', 'CHF', 'CLP', 'CNY', 'COP', 'CRC', 'CUP', 'CVE',
@@ -238,7 +238,7 @@ create or replace macro is_currency(code) as code in (
     'ZAR', 'ZMW', 'ZWG'
 );
 
--- A currency as written, by its ISO code where it has a sign or a name that we know, else in capitals.
+-- The ISO code of a currency given by a known sign or name, else the text in upper case.
 create or replace macro currency_named(written) as case
     when upper(written) in ('UAH', '₴', 'ГРН', 'ГРН.', 'ГРИВНЯ', 'ГРИВНІ', 'ГРИВЕНЬ', 'ГРИВНА', 'HRYVNIA') then 'UAH'
     when upper(written) in ('$', 'US$', 'ДОЛАР', 'ДОЛАР США', 'US DOLLAR') then 'USD'
@@ -248,7 +248,7 @@ create or replace macro currency_named(written) as case
     else upper(written)
 end;
 
--- A currency out of a JSON value and its text: of an object the first field that names one. Null: nothing to read.
+-- The currency in a JSON value or its text; in an object, the first field that names one. Null: nothing to read.
 create or replace macro currency_of(value, text) as case
     when json_type(value) = 'OBJECT' then coalesce(
         list_filter(
@@ -266,12 +266,12 @@ create or replace macro currency_of(value, text) as case
     else currency_named(text)
 end;
 
--- The words beside its title by which a JSON object may say something.
+-- The values other than its title by which a JSON object may identify itself.
 create or replace macro words_of(value) as json_extract_string(
     value, ['$.code', '$.key', '$.value', '$.slug', '$.type', '$.name']
 );
 
--- What a word says of the direction of money, as a bank statement means it: income, expense; null when it says nothing.
+-- The direction that a word means on a bank statement: income, expense, or null.
 create or replace macro direction_of(said) as case
     when regexp_full_match(lower(trim(said)),
         '(expenses?|outcome|outgo|outgoing|outflow|out|spending|spend|withdrawal|withdraw|payout|debit|dr|minus|[-−]1?'
@@ -287,29 +287,29 @@ create or replace macro direction_of(said) as case
     ) then 'income'
 end;
 
--- A name as it is compared: people and systems write it in other letter cases, with odd blanks, apostrophes and
--- invisible marks, and й and ї in either of the two ways that Unicode has.
+-- Normalizes a name for comparison: letter case, whitespace, apostrophes, invisible characters, and the two Unicode
+-- forms of й and ї vary.
 create or replace macro normal_name(written) as nullif(lower(trim(regexp_replace(regexp_replace(regexp_replace(
     nfc_normalize(written), '[’ʼ‘`´]', '''', 'g'), '\p{Cf}+', '', 'g'), '[\p{Z}\p{Cc}]+', ' ', 'g'))), '');
 
--- A comment without the status of the order.
+-- A comment without the order status.
 create or replace macro without_status(comment) as regexp_replace(
     comment, ' \| Статус: [^|]*$|Статус: [^|]* \| |^Статус: [^|]*$', ''
 );
 
--- A text of at most `most` characters: cut at a word, or inside of a very long one, the cut shown by an ellipsis.
+-- Truncates a text to at most `most` characters with an ellipsis, at a word boundary unless the word is very long.
 create or replace macro cut_at_word(text, most) as case
     when length(text) <= most then text
     else left(regexp_replace(left(text, most), ' [^ ]{0,40}$', ''), most - 1) || '…'
 end;
 
--- The most that each of some lengths, the least first, may keep so that their sum is at most `most`.
+-- The limit to apply to each of these lengths, sorted ascending, so that their sum is at most `most`.
 create or replace macro kept_of_each(lengths, most) as list_max(list_transform(
     range(len(lengths)),
     lambda n : (most - coalesce(list_sum(lengths[1:n]), 0))::bigint // (len(lengths) - n)
 ));
 
--- Parts joined to a text of at most `most` characters: the longest are cut, so that the others stay whole.
+-- Joins parts into a text of at most `most` characters, truncating the longest so that the others stay whole.
 create or replace macro joined_within(parts, most) as case
     when length(array_to_string(parts, ' | ')) <= most then array_to_string(parts, ' | ')
     else array_to_string(list_transform(

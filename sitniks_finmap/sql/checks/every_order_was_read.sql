@@ -1,4 +1,4 @@
--- One row: how many orders, and how many days of orders, Sitniks could not show when it was last asked.
+-- One row: how many orders, and how many days of orders, Sitniks could not return when last asked.
 select orders + days as wrong, orders, days
 from
     (select count(*) as orders from unreadable_orders),

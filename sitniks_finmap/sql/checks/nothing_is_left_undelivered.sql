@@ -1,4 +1,4 @@
--- One row: how many operations failed or were refused by Finmap, and how many no run has had time for.
+-- One row: how many operations failed or were refused by Finmap, and how many are backlog.
 select
     count(*) filter (l.state in ('failed', 'refused')) as wrong,
     count(*) filter (l.state = 'failed') as failed,

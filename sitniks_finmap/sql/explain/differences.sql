@@ -1,4 +1,4 @@
--- One row is one difference between the two sides of the transaction.
+-- One row is one difference of the transaction between the two sides.
 select kind, explained, detail
 from differences
 where transaction_id = $transaction_id

@@ -1,4 +1,4 @@
--- One row is one generation of the transaction's operation: what Finmap was told of it, or was to be told.
+-- One row is one generation of the transaction's operation: what was sent to Finmap, or was to be sent.
 select
     external_id,
     state,

@@ -1,4 +1,4 @@
--- One row: the operation that the transaction makes, and the rule that classified it, in words.
+-- One row: the transaction's operation, and the rule that classified it, in words.
 select
     o.type,
     o.amount,

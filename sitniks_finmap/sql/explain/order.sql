@@ -1,4 +1,4 @@
--- One row: the order that the operation of the transaction was joined with.
+-- One row: the order that the transaction's operation was joined with.
 select
     coalesce(o.order_number, o.order_key) as number,
     o.order_status,

@@ -1,4 +1,4 @@
--- One row: why the transaction makes no operation.
+-- One row: why the transaction was rejected.
 select reason || coalesce(': ' || written, '') as reason
 from rejected_transactions
 where transaction_id = $transaction_id

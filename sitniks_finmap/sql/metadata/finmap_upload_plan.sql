@@ -1,4 +1,4 @@
--- One row is one kind of planned action of one day, with its reason: how many operations, and their money.
+-- One row is one kind of planned action on one day, with its reason: the number of operations, and the amounts.
 select
     day,
     action,

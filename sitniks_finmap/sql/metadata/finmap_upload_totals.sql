@@ -1,4 +1,4 @@
--- One row is one day: how many of its operations are in Finmap, are not, or wait for a person, and the delivered sums.
+-- One row is one day: how many of its operations are in Finmap, are not, or are pending, and the delivered sums.
 select
     coalesce(o.day, l.day) as day,
     count(*) filter (l.state in ('sent', 'verified')) as delivered,

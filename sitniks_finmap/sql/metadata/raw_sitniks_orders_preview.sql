@@ -1,5 +1,5 @@
--- One row is one version of an order, five of each day. Whatever Sitniks writes there may be in a text: only a plain
--- number is surely an ID.
+-- One row is one version of an order, five of each day. A textual ID may contain anything: only a plain number is
+-- shown.
 select
     day,
     if(regexp_full_match(order_id, '[0-9]{1,9}'), order_id, '…') as order_id,

@@ -1,4 +1,4 @@
--- One row is one kind of difference on one day, and how many records differ so.
+-- One row is one kind of difference on one day, with the number of records.
 select
     day,
     kind,

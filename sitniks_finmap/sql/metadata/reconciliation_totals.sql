@@ -1,4 +1,4 @@
--- One row is one day: how many records differ, how many of them without a known reason, and by how much money in all.
+-- One row is one day: how many records differ, how many of them without a known reason, and the total difference.
 select
     day,
     count(*) filter (kind is not null) as differences,

@@ -1,5 +1,5 @@
--- Version 2: what the safety catch held stays held, a first import is held up to a moment and not a day, and the ledger
--- knows when a write was done, and what a run that was killed may have deleted or changed.
+-- Version 2: held changes are kept, a first import is held up to an instant rather than a day, and the ledger knows
+-- when a write was applied, and what a killed run may have deleted or changed.
 create table held_changes (
     transaction_id varchar not null,
     action varchar not null,
