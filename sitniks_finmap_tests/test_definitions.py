@@ -83,7 +83,7 @@ def test_whatever_the_ui_shows_has_a_description(project: Path, connection: Conn
 
 def test_what_looks_like_a_tag_is_shown(project: Path) -> None:
     columns = {column.name: column for column in column_schema("operations").columns}
-    assert "&lt;connection>:&lt;transaction_id>" in str(columns["external_id"].description)
+    assert "&lt;key_prefix>:&lt;transaction_id>" in str(columns["external_id"].description)
     assert as_markdown("`<kept>` and <b>") == "`<kept>` and &lt;b>"
     definitions = load(project, f"['<b>shop</b>']\n{GOOD}")
     (wrong,) = specs(definitions).values()
