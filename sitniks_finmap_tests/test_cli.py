@@ -204,7 +204,7 @@ def test_what_preview_did_not_show_is_not_decided_by_yes(synced: ConnectionRun) 
     result = command("approve", "--transaction", "tx_1", "--yes")
     assert result.exit_code == 1
     assert "nothing of what is pending was shown by `preview`" in result.output
-    assert "nothing to approve for tx_1; look at it with `sitniks-finmap preview` first" in result.output
+    assert "nothing to approve for tx_1; run `sitniks-finmap preview` first" in result.output
 
 
 def test_a_rollback_asks_first(synced: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:

@@ -282,7 +282,7 @@ def test_a_second_sandbox_over_the_same_shop_is_refused(project: Path) -> None:
     data.mkdir(exist_ok=True)
     with FileLock(data / "sandbox.lock"), modes(data, 0o777, 0o666):
         ended = ends(["sandbox", "--port", "38686"], folder=project)
-    assert ended == [(2, f"Error: another sandbox serves the shop in {data}; stop it first\n")]
+    assert ended == [(2, f"Error: another sandbox is serving the shop in {data}; stop it first\n")]
 
 
 def test_a_damaged_file_of_the_sandbox_is_said(project: Path) -> None:

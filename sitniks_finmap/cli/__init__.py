@@ -1,1 +1,1 @@
-"""The command `sitniks-finmap`."""
+"""The `sitniks-finmap` command line."""

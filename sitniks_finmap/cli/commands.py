@@ -1,4 +1,4 @@
-"""The command `sitniks-finmap`: each command is a few lines over the package."""
+"""The `sitniks-finmap` command line: each command is a few lines over the package."""
 
 import json
 import sys
@@ -30,28 +30,28 @@ PORT = click.IntRange(1, 65535)
 SHOP_DAYS = click.IntRange(1, 3650)
 SECONDS = click.FloatRange(0, 86400)
 DAY = Day()
-CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: every one.")
-FROM = click.option("--from", "first", type=DAY, metavar="DAY", help="First day, as 2025-01-15.")
+CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: all.")
+FROM = click.option("--from", "first", type=DAY, metavar="DAY", help="First day, e.g. 2025-01-15.")
 TO = click.option("--to", "last", type=DAY, metavar="DAY", help="Last day; default: today.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="sitniks-finmap")
 def cli() -> None:
-    """Moves the financial transactions of Sitniks into Finmap.
+    """Move financial transactions from Sitniks into Finmap.
 
     Settings are in connections.toml, keys in the environment or .env. Exit codes: 0 done, 1 something failed,
-    2 wrong use or configuration. doctor and status are reports: 1 when anything that they report is an error, wrong
-    configuration included, and 2 only when there is nothing to report on.
+    2 usage or configuration error. doctor and status are reports: they exit with 1 if they report any error, invalid
+    configuration included, and with 2 only if there is nothing to report on.
     """
 
 
 @cli.command()
 @click.option("--port", type=PORT, help="Port of the sandbox on 127.0.0.1; default: the one in connections.toml.")
-@click.option("--days", type=SHOP_DAYS, default=60, show_default=True, help="Days of business in the shop.")
-@click.option("--seed", default=1, show_default=True, help="Another seed is another shop.")
+@click.option("--days", type=SHOP_DAYS, default=60, show_default=True, help="Days of history to generate.")
+@click.option("--seed", default=1, show_default=True, help="Random seed; each makes a different shop.")
 def demo(port: int | None, days: int, seed: int) -> None:
-    """Run the main job against a shop on this machine."""
+    """Run the main job against a simulated shop."""
     from sitniks_finmap.cli.demo import run_demo
 
     show_progress()
@@ -61,10 +61,10 @@ def demo(port: int | None, days: int, seed: int) -> None:
 @cli.command()
 @CONNECTION
 def doctor(connection: str | None) -> None:
-    """Check keys, account, rights and the APIs' shape.
+    """Check keys, account, permissions and API format.
 
-    For each connection: whether each side takes its key, the account and its currency, the categories, whether
-    GET /transactions answers with every field that we assume, clock, time zone, rate.
+    For each connection: whether each side accepts its key, the account and its currency, the categories, whether
+    GET /transactions returns every field we expect, clock, time zone, rate limit.
     """
     chosen = choose_any(connection)
     show_progress()
@@ -83,20 +83,20 @@ def doctor(connection: str | None) -> None:
 @TO
 @click.option("--full", is_flag=True, help="Read the whole history again.")
 def sync(connection: str | None, first: datetime | None, last: datetime | None, full: bool) -> None:
-    """Sync now, and deliver until nothing is left.
+    """Sync now and deliver everything.
 
-    Without --from and --to: what was never read, the recent days, and whatever waits from earlier runs. With them, the
-    state that is printed, and the exit code, are those of these days.
+    Without --from and --to: days never read, recent days, and whatever earlier runs left. With them, the printed state
+    and the exit code cover only these days.
     """
     if full and (first or last):
-        raise click.UsageError("say either --full, or --from and --to")
+        raise click.UsageError("use either --full, or --from and --to")
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         if full:
             days = (one.start_date, days[1])
         synced = sync_days(one, days, only_these=bool(first or last))
         print_runs(out, one, synced.days, synced.run_ids, synced.begun)
-        # Days that a person chose may be right while others were never read.
+        # The chosen days may be complete while others were never read.
         status = print_state(out, one, days if first or last else None)
         return all(run.success for run in synced.runs) and status.verdict != "error"
 
@@ -129,21 +129,21 @@ def preview(connection: str | None, first: datetime | None, last: datetime | Non
 
 @cli.command()
 @click.argument("transaction")
-@click.option("--connection", metavar="NAME", help="Whose transaction; may be left out when there is one connection.")
+@click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
 def explain(transaction: str, connection: str | None) -> None:
-    """Tell what happened to one transaction, and why."""
+    """Show what happened to one transaction, and why."""
     one = one_connection(connection)
     sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one), proving=False), transaction) else 1)
 
 
 @cli.command("rebuild-ledger")
 @CONNECTION
-@click.option("--yes", is_flag=True, help="Do not ask before taking over from another installation.")
+@click.option("--yes", is_flag=True, help="Take over from another installation without asking.")
 def rebuild_ledger(connection: str | None, yes: bool) -> None:
-    """Fill the ledger from Finmap, after its file was lost.
+    """Rebuild the ledger from Finmap after its file was lost.
 
-    A sync with an empty ledger does it by itself. Where another installation writes to Finmap under this connection's
-    name, this one takes over; it asks first.
+    A sync with an empty ledger does this automatically. If another installation writes to Finmap under this
+    connection's name, this one takes over after asking.
     """
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
@@ -164,24 +164,24 @@ def rebuild_ledger(connection: str | None, yes: bool) -> None:
 def status(connection: str | None) -> None:
     """Show one line for each connection.
 
-    Then each thing that is wrong, with its reason and what to do. Exit code 0 only when all that Sitniks has is in
-    Finmap, as far as the last runs could see; neither API is asked.
+    Then each problem, with its reason and what to do. Exits with 0 only if, as of the last runs, everything in Sitniks
+    is also in Finmap. Calls neither API.
     """
     sys.exit(0 if print_status(out, connection) else 1)
 
 
 @cli.command()
 @click.argument("query")
-@click.option("--connection", metavar="NAME", help="Whose data; may be left out when there is one connection.")
+@click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
 @click.option("--csv", is_flag=True, help="Print CSV, for a file or a spreadsheet.")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects; dates and decimals as text.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON objects; dates and decimals as text.")
 def sql(query: str, connection: str | None, csv: bool, as_json: bool) -> None:
-    """Read the staged data with SQL.
+    """Query the staged data with SQL.
 
-    The data as published after the last run, read-only: sitniks-finmap sql "from operations limit 5".
+    Read-only, as published after the last run. Example: sitniks-finmap sql "from operations limit 5"
     """
     if csv and as_json:
-        raise click.UsageError("say either --csv or --json")
+        raise click.UsageError("use either --csv or --json")
     columns, rows = read_only(query, one_connection(connection))
     if as_json:
         write_json(sys.stdout, columns, rows)
@@ -192,12 +192,12 @@ def sql(query: str, connection: str | None, csv: bool, as_json: bool) -> None:
 @cli.command()
 @click.option("--port", type=PORT, default=8686, show_default=True, help="Port on 127.0.0.1.")
 @click.option("--live", type=SECONDS, default=60, show_default=True, help="Seconds between new sales; 0 = none.")
-@click.option("--days", type=SHOP_DAYS, default=60, show_default=True, help="Days of business, when the shop is new.")
-@click.option("--seed", default=1, show_default=True, help="Another seed is another shop.")
+@click.option("--days", type=SHOP_DAYS, default=60, show_default=True, help="Days of history, if the shop is new.")
+@click.option("--seed", default=1, show_default=True, help="Random seed; each makes a different shop.")
 def sandbox(port: int, live: float, days: int, seed: int) -> None:
     """Serve both APIs on this machine until Ctrl-C.
 
-    The shop's state stays in <data>/sandbox.sqlite.
+    The shop is kept in <data>/sandbox.sqlite.
     """
     from sitniks_finmap.cli.demo import serve_sandbox
 

@@ -1,4 +1,4 @@
-"""The commands by which a person decides: approve, dismiss, catch-up, rollback."""
+"""Commands for decisions: approve, dismiss, catch-up, rollback."""
 
 import sys
 from datetime import date, datetime
@@ -30,30 +30,28 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.store import open_warehouse
 
 DAY = Day()
-CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: every one.")
+CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: all.")
 PENDING_DAY = click.option("--day", type=DAY, metavar="DAY", help="Only changes pending on this day.")
 TRANSACTION = click.option(
-    "--transaction", metavar="ID", help="Only this transaction: its ID, or the externalId that preview prints."
+    "--transaction", metavar="ID", help="Only this transaction: its ID, or the externalId that preview shows."
 )
-YES = click.option(
-    "--yes", is_flag=True, help="Do not ask: decide what `preview` showed last, and nothing that came since."
-)
+YES = click.option("--yes", is_flag=True, help="Do not ask; cover only what the last `preview` showed.")
 
 
 @click.command()
 @CONNECTION
 @PENDING_DAY
 @TRANSACTION
-@click.option("--conflicts", is_flag=True, help="What a person changed in Finmap as well: overwrite it.")
-@click.option("--recreate", is_flag=True, help="Create again what a person deleted in Finmap.")
+@click.option("--conflicts", is_flag=True, help="Overwrite what a person also changed in Finmap.")
+@click.option("--recreate", is_flag=True, help="Recreate what a person deleted in Finmap.")
 @YES
 def approve(
     connection: str | None, day: datetime | None, transaction: str | None, conflicts: bool, recreate: bool, yes: bool
 ) -> None:
     """Approve pending changes; the next sync applies them.
 
-    Lists what is about to be approved, and asks. Conflicts, and what a person deleted in Finmap, take an option of
-    their own. Example: sitniks-finmap approve --transaction tx_12345
+    Lists the changes and asks for confirmation. Conflicts and what a person deleted in Finmap need their own option.
+    Example: sitniks-finmap approve --transaction tx_12345
     """
     _decide("approve", connection, day, transaction, yes, conflicts=conflicts, recreate=recreate)
 
@@ -66,7 +64,7 @@ def approve(
 def dismiss(connection: str | None, day: datetime | None, transaction: str | None, yes: bool) -> None:
     """Dismiss pending changes; Finmap stays as it is.
 
-    Until the transaction changes again. What a person deleted in Finmap is dismissed by naming the transaction.
+    Holds until the transaction changes again. To dismiss what a person deleted in Finmap, name the transaction.
     """
     _decide("dismiss", connection, day, transaction, yes)
 
@@ -97,7 +95,7 @@ def _decide(
             done = "approved; the next sync applies them" if decision == "approve" else "dismissed"
             out.print(f"{one.name}: {decided:,} {done}")
     if transaction and not found:
-        remedy = "look at it with `sitniks-finmap preview` first" if unseen else "`sitniks-finmap explain` tells why"
+        remedy = "run `sitniks-finmap preview` first" if unseen else "`sitniks-finmap explain` shows why"
         out.print(f"{MARKS['error']} nothing to {decision} for {escape(transaction)}; {remedy}")
         sys.exit(FAILED)
     if misused:
@@ -110,12 +108,12 @@ def _confirmed(decision: str, count: int) -> bool:
 
 @click.command("catch-up")
 @CONNECTION
-@click.option("--until", type=DAY, metavar="DAY", help="Last day that is not posted.")
-@click.option("--undo", is_flag=True, help="Take it back: the next sync posts these days.")
+@click.option("--until", type=DAY, metavar="DAY", help="Last day to skip.")
+@click.option("--undo", is_flag=True, help="Undo: the next sync posts the skipped days.")
 def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
     """Skip history: never post transactions up to a day."""
     if bool(until) == undo:
-        raise click.UsageError("say either --until DAY or --undo")
+        raise click.UsageError("use either --until DAY or --undo")
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         warehouse = open_warehouse(one)
@@ -123,7 +121,7 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
             with warehouse.run(wait=60):
                 skipped = decisions.undo_catch_up(warehouse)
             out.print(
-                f"{one.name}: {counted(skipped, 'operation')} left for the next sync to post"
+                f"{one.name}: the next sync posts {counted(skipped, 'operation')}"
                 if skipped
                 else f"{one.name}: nothing was skipped; nothing to undo"
             )
@@ -131,7 +129,7 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
         last_day = one.today(utc_now())
         if not one.start_date <= until.date() <= last_day:
             raise ConfigurationError(
-                f"{one.name}: --until is {until.date()}; name one from start_date {one.start_date} to today {last_day}"
+                f"{one.name}: --until is {until.date()}; choose from start_date {one.start_date} to today {last_day}"
             )
         ended = run("stage", one, (one.start_date, until.date()))
         if ended:
@@ -145,20 +143,20 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
 
 @click.command()
 @click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
-@click.option("--run", "run_id", metavar="RUN", help="What this run created (its ID in the UI, or its beginning).")
-@click.option("--from", "first", type=DAY, metavar="DAY", help="First day, as 2025-01-15.")
+@click.option("--run", "run_id", metavar="RUN", help="Run ID as in the UI, or its first characters.")
+@click.option("--from", "first", type=DAY, metavar="DAY", help="First day, e.g. 2025-01-15.")
 @click.option("--to", "last", type=DAY, metavar="DAY", help="Last day.")
-@click.option("--force", is_flag=True, help="Also what a person edited in Finmap.")
+@click.option("--force", is_flag=True, help="Include what a person edited in Finmap.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rollback(
     connection: str | None, run_id: str | None, first: datetime | None, last: datetime | None, force: bool, yes: bool
 ) -> None:
-    """Take out of Finmap what a run created; ask first.
+    """Delete from Finmap what a run created; ask first.
 
-    What is taken out is not sent again by a sync; `approve --recreate --transaction ID` brings it back.
+    A sync does not send it again; `approve --recreate --transaction ID` brings it back.
     """
     if bool(run_id) == bool(first and last):
-        raise click.UsageError("say either --run RUN, or --from DAY and --to DAY")
+        raise click.UsageError("use either --run RUN, or --from DAY and --to DAY")
     in_order(first, last)
     own = ConnectionRun(one := one_connection(connection), open_warehouse(one), "rollback")
     which = {
@@ -170,10 +168,10 @@ def rollback(
         with own.warehouse.transaction() as con:
             planned = decisions.plan_rollback(con, **which)
     if not planned:
-        what = f"run {run_id} created nothing that is in Finmap" if run_id else "nothing of these days is in Finmap"
+        what = f"run {run_id} created nothing that is in Finmap" if run_id else "nothing from these days is in Finmap"
         out.print(f"{MARKS['error']} {one.name}: {escape(what)}")
         sys.exit(1)
-    # No lock is held while it asks: a sync may run meanwhile, and each deletion looks before it deletes.
+    # No lock is held while asking: a sync may run meanwhile, so each deletion checks first.
     if print_rollback(out, one, planned) and (yes or confirmed("Delete these operations in Finmap?")):
         show_progress()
         with about(one), own.warehouse.run(wait=60):

@@ -1,4 +1,4 @@
-"""The whole way in a minute: the main job against a believable shop on this machine."""
+"""The commands `demo` and `sandbox`: the main job against a simulated shop on this machine."""
 
 import errno
 import os
@@ -45,7 +45,7 @@ SHIPPED = Path(__file__).parents[1] / "sandbox" / "connections.toml"
 
 
 def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
-    """Runs `sandbox_shop_sync` against the sandbox; True when Finmap ends up with just what Sitniks has."""
+    """Runs `sandbox_shop_sync` against the sandbox; returns whether Finmap ends up with exactly what Sitniks has."""
     started, begun = time.monotonic(), utc_now()
     connection = _connection(port)
     last_day = connection.today(utc_now())
@@ -74,7 +74,7 @@ def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
 
 
 def serve_sandbox(out: Console, *, port: int, live: float | None, days: int, seed: int) -> None:
-    """Both APIs until Ctrl-C. Raises ConfigurationError when the port cannot be had."""
+    """Serves both APIs until Ctrl-C. Raises ConfigurationError if the port is unavailable."""
     prepare_home()
     private_folder(data_folder())
     try:
@@ -86,13 +86,13 @@ def serve_sandbox(out: Console, *, port: int, live: float | None, days: int, see
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Holds the shop's file: a second sandbox over it would serve, under another port, what the first one changes."""
+    """Locks the shop's file: a second sandbox could serve it on another port while the first one changes it."""
     lock = FileLock(data_folder() / "sandbox.lock", mode=0o600)
     try:
         with lock.acquire(timeout=0):
             yield
     except Timeout:
-        raise ConfigurationError(f"another sandbox serves the shop in {data_folder()}; stop it first") from None
+        raise ConfigurationError(f"another sandbox is serving the shop in {data_folder()}; stop it first") from None
     except sqlite3.Error as error:
         raise ConfigurationError(f"the shop's file in {data_folder()} cannot be used: {error}") from None
 
@@ -106,7 +106,7 @@ def _port_problem(port: int, error: OSError) -> Exception:
 
 
 def _connection(port: int | None) -> Connection:
-    """The shipped connection: the project's, while it talks to this machine, else one of the demo's own."""
+    """The sandbox's connection: the project's if it points to this machine, otherwise the demo's own copy."""
     shipped = load_connections(SHIPPED)[0][0]
     try:
         mine = {connection.name: connection for connection in load_connections()[0]}.get(NAME)
@@ -114,7 +114,7 @@ def _connection(port: int | None) -> Connection:
         mine = None
     if mine and urlsplit(mine.sitniks_url).hostname in LOOPBACK and port in (None, _port(mine)):
         return mine
-    # The project has no such table (any more), or it is somebody's, or is on another port: it stays untouched.
+    # The project's table is missing, belongs to a real shop or uses another port: leave it untouched.
     folder = data_folder() / "demo"
     private_folder(folder)
     text = SHIPPED.read_text("utf-8")
@@ -130,16 +130,16 @@ def _port(connection: Connection) -> int:
 
 
 def _keys(connection: Connection) -> dict[str, str]:
-    """The environment variables of the connection, with the keys of the sandbox's first shop."""
+    """The connection's environment variables, with the keys of the sandbox's first shop."""
     return dict(zip((connection.sitniks_key_env, connection.finmap_key_env), DEMO_KEYS, strict=True))
 
 
 @contextmanager
 def _served(out: Console, connection: Connection, days: int, seed: int) -> Iterator[None]:
-    """The sandbox at the connection's address, started here unless it runs there already."""
+    """Serves the sandbox at the connection's address, unless it is already running."""
     address = urlsplit(connection.sitniks_url)
     if _is_running(url := f"{address.scheme}://{address.netloc}"):
-        out.print(f"The shop of the sandbox that runs on {url}")
+        out.print(f"Using the sandbox that is running on {url}")
         yield
         return
     private_folder(data_folder())
@@ -155,7 +155,7 @@ def _served(out: Console, connection: Connection, days: int, seed: int) -> Itera
         if not shop.transactions():
             seeded = seed_shop(shop, days=days, seed=seed)
             size = f"{counted(seeded.transactions, 'transaction')} in {counted(days, 'day')}"
-            out.print(f"A shop with {size} opens on {sandbox.url}")
+            out.print(f"Serving a new shop with {size} on {sandbox.url}")
         yield
 
 
@@ -175,7 +175,7 @@ def _writes(connection: Connection, run_id: str) -> int:
 
 
 def _say_what_next(out: Console, connection: Connection) -> None:
-    """Commands that work as printed, in any shell and without .env."""
+    """Prints commands that work as they are, in any shell and without .env."""
     warehouse = open_warehouse(connection)
     settings: dict[str, str] = {}
     if connections_path() == data_folder() / "connections.toml":  # the demo's own
@@ -184,7 +184,7 @@ def _say_what_next(out: Console, connection: Connection) -> None:
     where = "" if Path("workspace.yaml").exists() else " -m sitniks_finmap.definitions"
     sandbox = "sitniks-finmap sandbox" + ("" if _port(connection) == 8686 else f" --port {_port(connection)}")
     look = 'sitniks-finmap sql "select day, type, amount, comment from operations limit 5"'
-    out.print(f"  data       {escape(str(warehouse.path))} (read it at {escape(str(warehouse.read_path))})")
+    out.print(f"  data       {escape(str(warehouse.path))} (read-only copy: {escape(str(warehouse.read_path))})")
     out.print(f"  look       {escape(_command(settings, look))}")
     out.print(f"  keep open  {escape(_command(settings, sandbox))}")
     out.print(f"  Dagster UI {escape(_command(settings | keys, f'dagster dev{where}'))}")
@@ -196,7 +196,7 @@ def _command(variables: dict[str, str], command: str) -> str:
 
 
 def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
-    """What Finmap itself has of this connection in these days, read from Finmap and not from our ledger."""
+    """What Finmap has for this connection on these days, read from Finmap and not from our ledger."""
     count, sums = 0, {"income": Decimal(0), "expense": Decimal(0)}
     for operation in listed(run, first_day, last_day):
         count += 1

@@ -1,4 +1,4 @@
-"""Where the command begins: until it is imported, nothing of it can answer Ctrl-C."""
+"""The entry point, which handles Ctrl-C while the command is being imported."""
 
 import sys
 

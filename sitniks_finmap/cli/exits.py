@@ -1,4 +1,4 @@
-"""How a command ends when something hinders it: one line that names the remedy, and the exit code."""
+"""How a command fails: one line with the remedy, and the exit code."""
 
 import codecs
 import errno
@@ -19,8 +19,8 @@ from sitniks_finmap.warehouse.store import FILE_REMEDIES, WarehouseError
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 EXPECTED = (ConfigurationError, Unreadable, WarehouseError, ApiError, OSError, sqlite3.Error, duckdb.Error)
 REMEDIES = {
-    errno.EACCES: "run the command as the user that the files belong to, or give them to this user",
-    errno.EPERM: "run the command as the user that the files belong to, or give them to this user",
+    errno.EACCES: "run the command as the user who owns the files, or give them to this user",
+    errno.EPERM: "run the command as the user who owns the files, or give them to this user",
     errno.EROFS: "remount the file system for writing, or set SITNIKS_FINMAP_DATA and DAGSTER_HOME to another folder",
     errno.ENOSPC: "free some disk space, then run the command again",
     errno.EDQUOT: "free some disk space, then run the command again",
@@ -29,7 +29,7 @@ REMEDIES = {
     errno.EISDIR: "a folder is in the way of a file; move it",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
 }
-PLAIN = {"✓": "+", "✗": "x", "→": "->", "…": "...", "–": "-", "⚠": "!"}  # for terminals without these signs
+PLAIN = {"✓": "+", "✗": "x", "→": "->", "…": "...", "–": "-", "⚠": "!"}  # for terminals without these characters
 
 
 def describe(error: BaseException) -> str:
@@ -39,7 +39,7 @@ def describe(error: BaseException) -> str:
         remedy = REMEDIES.get(error.errno)
         return f"{where}{error.strerror}{f'; {remedy}' if remedy else ''}"
     if isinstance(error, sqlite3.Error):
-        path = data_folder() / "sandbox.sqlite"  # Dagster's own are RunsUnavailable
+        path = data_folder() / "sandbox.sqlite"  # Dagster's database errors are RunsUnavailable
         return f"{path} cannot be used: {error}; check that it belongs to this user and that the disk has room"
     if isinstance(error, duckdb.Error):
         said = str(error).splitlines()[0]
@@ -53,12 +53,12 @@ def exit_code(error: BaseException) -> int:
 
 
 def run_command(command: Callable[[], Any]) -> NoReturn:
-    """Runs a command to its exit code: 0 done, 1 something failed, 2 wrong use or configuration, 130 interrupted."""
+    """Runs a command and exits: 0 done, 1 something failed, 2 usage or configuration error, 130 interrupted."""
     replace_unprintable(sys.stdout)
     replace_unprintable(sys.stderr)
     try:
         command()
-        sys.stdout.flush()  # here and not at exit, where a full disk would be a traceback
+        sys.stdout.flush()  # not at exit, where a full disk would cause a traceback
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -78,13 +78,13 @@ def run_command(command: Callable[[], Any]) -> NoReturn:
 
 
 def leave_quietly() -> NoReturn:
-    """Ends although standard output takes no more: what is still buffered is dropped."""
+    """Exits although stdout accepts no more; drops what is still buffered."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(FAILED)
 
 
 def replace_unprintable(stream: TextIO) -> None:
-    """A terminal that is not UTF-8 gets another sign for each that it lacks, never an exception."""
+    """Replaces characters that a non-UTF-8 terminal cannot print, instead of raising an exception."""
     codecs.register_error("plain", _plain)
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure and (stream.encoding or "").replace("-", "").lower() not in ("utf8", "utf8sig"):

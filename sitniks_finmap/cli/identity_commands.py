@@ -1,4 +1,4 @@
-"""The commands about who writes where: accept a key, take over from another installation, rename a connection."""
+"""Commands for identity: accept a key, take over from another installation, rename a connection."""
 
 from typing import Literal
 
@@ -15,13 +15,13 @@ from sitniks_finmap.warehouse.store import open_warehouse
 
 
 @click.command("accept-key")
-@click.option("--connection", metavar="NAME", help="Whose key; may be left out when there is one connection.")
+@click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def accept_key(connection: str | None, yes: bool) -> None:
     """Accept a key that looks like another company's.
 
-    For a shop whose account or operations a person really deleted. Examines both keys, says why one looks like another
-    company's, and accepts it if you say so.
+    For a shop whose account or operations were deleted on purpose. Checks both keys, shows why one looks like another
+    company's, and accepts it if you confirm.
     """
     one = one_connection(connection)
     own = ConnectionRun(one, warehouse := open_warehouse(one), proving=False)
@@ -38,22 +38,22 @@ def accept_key(connection: str | None, yes: bool) -> None:
             return
         for side, why in doubts.items():
             out.print(f"{one.name}: {side.title()}: {escape(why)}")
-        if yes or confirmed("Is this the company that this connection belongs to?"):
+        if yes or confirmed("Does this connection belong to this company?"):
             for side in doubts:
                 identity.remember(one, warehouse, side, own.now(), "accepted")
-            out.print(f"{one.name}: accepted; the next sync goes on with it")
+            out.print(f"{one.name}: accepted; the next sync uses it")
 
 
 def take_over(run: ConnectionRun, *, yes: bool) -> Literal["ours already", "taken over", "declined"]:
-    """Makes this installation the one that writes under the connection's name, if it is not: asks first."""
+    """Makes this installation the one that writes under the connection's name; asks first if another one does."""
     try:
         why = owned_by_others(run.connection, run.warehouse, run.finmap)
     except (KeyRefused, Refused):
-        return "ours already"  # a Finmap that shows no tags knows no owner
+        return "ours already"  # without tags, Finmap has no recorded owner
     if why is None:
         return "ours already"
     out.print(escape(why))
-    if not yes and not confirmed("Is the other one stopped, and shall this one take over?"):
+    if not yes and not confirmed("Has the other one been stopped, and should this one take over?"):
         return "declined"
     claim(run.connection, run.warehouse, run.finmap, takeover=True)
     return "taken over"
@@ -66,8 +66,8 @@ def rename(old: str, new: str) -> None:
     """Rename a connection; its operations in Finmap stay.
 
     Moves its DuckDB file and rewrites its table in connections.toml; key_prefix keeps the old name in the keys of its
-    operations. If you renamed the table by hand, this does the rest. Refused while a run of the connection is going
-    on. Dagster may keep running: press Lineage → Reload definitions afterwards; until then its syncs fail.
+    operations. If you renamed the table by hand, this does the rest. Fails while the connection has a run in progress.
+    Dagster may keep running: click Lineage → Reload definitions afterwards; until then, its syncs fail.
     """
     for line in do_rename(old, new):
         out.print(escape(line))

@@ -1,4 +1,4 @@
-"""What every command shares: the console, progress, the choice of connections and days."""
+"""Shared by all commands: the console, progress, the choice of connections and days."""
 
 import logging
 import sys
@@ -29,18 +29,18 @@ out = Console(soft_wrap=True, highlight=False, emoji=False)
 
 
 def confirmed(question: str) -> bool:
-    """What a person answers. Without one, the option that answers for scripts is wrong use's remedy."""
+    """Asks for confirmation. Raises UsageError if there is no terminal to ask on."""
     try:
         if sys.stdin:
             return click.confirm(question)
     except click.Abort:
         if sys.stdin.isatty():
             raise
-    raise click.UsageError("there is no terminal on which to ask; add --yes")
+    raise click.UsageError("there is no terminal to ask on; add --yes")
 
 
 class Day(click.ParamType):
-    """An option that names a day, as 2026-11-20; it arrives as a datetime."""
+    """A day, e.g. 2026-11-20, converted to a datetime."""
 
     name = "day"
 
@@ -51,18 +51,18 @@ class Day(click.ParamType):
             self.fail(f"{value!r}: {error}", param, ctx)
 
 
-Work = Callable[[Connection, tuple[date, date]], bool]  # whether it ended well
+Work = Callable[[Connection, tuple[date, date]], bool]  # whether it succeeded
 
 
 def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> bool:
-    """One Dagster job for one connection; says why when it fails. Raises ConfigurationError."""
+    """Launches a job and returns whether it succeeded. Raises ConfigurationError."""
     return launch(what, connection, days).success
 
 
 def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> "Run":
-    """One Dagster job for one connection, and how it ended; says why when it fails.
+    """Runs one Dagster job for one connection and returns how it ended; prints why if it failed.
 
-    Raises ConfigurationError when the settings or the keys are what it failed for.
+    Raises ConfigurationError if the settings or keys are the cause.
     """
     from sitniks_finmap.defs.launch import Run, RunsUnavailable, instance, run_job
 
@@ -85,7 +85,7 @@ def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, da
 
 @dataclass(frozen=True)
 class Synced:
-    """The runs of one sync, when the first began, and the days that they were about."""
+    """The runs of one sync, when the first began, and the days they covered."""
 
     runs: list["Run"]
     begun: datetime
@@ -102,7 +102,7 @@ def sync_days(connection: Connection, days: tuple[date, date], only_these: bool)
     runs = [launch("sync", connection, days)]
     cut_short = not runs[0].success and unread_since(warehouse, begun)
     if only_these:
-        # The run of days that cannot all be read ends after reading; what could be read is delivered here.
+        # A sync that cannot read all its days stops after reading; deliver what it did read.
         return Synced(runs + ([launch("deliver", connection, days)] if cut_short else []), begun, days)
     if not (runs[0].success or cut_short):
         return Synced(runs, begun, days)
@@ -122,12 +122,12 @@ def _joined(some: tuple[date, date], more: tuple[date, date]) -> tuple[date, dat
 
 
 def days_waiting(connection: Connection) -> tuple[date, date] | None:
-    """The days with anything that an earlier run left or failed."""
+    """The days with anything that earlier runs left or failed."""
     return days_due(open_warehouse(connection), utc_now())
 
 
 def for_each(name: str | None, first: datetime | None, last: datetime | None, work: Work) -> None:
-    """Does the work for the chosen connections, one after the other; one that fails stops no other."""
+    """Does the work for each chosen connection in turn, then exits; a failure does not stop the others."""
     in_order(first, last)
     show_progress()
     failed, misused = False, tell_wrong(name)
@@ -140,10 +140,9 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
             days = (first.date() if first else days[0], last.date() if last else days[1])
             given = [day.date() for day in (first, last) if day]
             if any(not connection.start_date <= day <= connection.today(now) for day in given):
-                named = " to ".join(map(str, given))
                 raise ConfigurationError(
-                    f"{connection.name}: choose days between start_date, {connection.start_date}, and today, "
-                    f"{connection.today(now)}; {named} {'are' if len(given) > 1 else 'is'} not"
+                    f"{connection.name}: choose days from start_date {connection.start_date} to today "
+                    f"{connection.today(now)}, not {' to '.join(map(str, given))}"
                 )
             if days[1] < days[0]:
                 raise ConfigurationError(
@@ -163,7 +162,7 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
 
 @contextmanager
 def about(connection: Connection) -> Iterator[None]:
-    """Puts the connection's name before what an API says: it knows of none."""
+    """Puts the connection's name before the message of an API error."""
     try:
         yield
     except ApiError as error:
@@ -173,13 +172,13 @@ def about(connection: Connection) -> Iterator[None]:
 
 
 def in_order(first: datetime | None, last: datetime | None) -> None:
-    """Raises UsageError for days from the later to the earlier."""
+    """Raises UsageError if the first day is after the last."""
     if first and last and first > last:
         raise click.UsageError(f"--from is after --to: {first.date()} to {last.date()}")
 
 
 def tell_wrong(name: str | None) -> bool:
-    """Says which tables of connections.toml are no connection, unless one was named; whether there are any."""
+    """Prints which tables of connections.toml are invalid, unless a name is given; returns whether any are."""
     wrong = load_connections()[1] if name is None else []
     for one in wrong:
         out.print(f"{MARKS['error']} {escape(one.why)}")
@@ -187,7 +186,7 @@ def tell_wrong(name: str | None) -> bool:
 
 
 def choose_valid(name: str | None) -> list[Connection]:
-    """The valid connections, or the one with this name. Raises ConfigurationError when there is none."""
+    """The valid connections, or the one with this name. Raises ConfigurationError if there is none."""
     if chosen := choose(name):
         return chosen
     raise ConfigurationError("; ".join(one.why for one in load_connections()[1]))
@@ -196,25 +195,25 @@ def choose_valid(name: str | None) -> list[Connection]:
 def one_connection(name: str | None) -> Connection:
     connections = choose_valid(name)
     if len(connections) != 1:
-        raise ConfigurationError("name one with --connection: " + ", ".join(one.name for one in connections))
+        raise ConfigurationError("choose one with --connection: " + ", ".join(one.name for one in connections))
     return connections[0]
 
 
 class ProgressHandler(logging.Handler):
-    """What the package logs, as lines with the time."""
+    """Prints what the package logs, with the time."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Dagster puts the run's name before the message for its own display; dagster_meta has it plain.
+        # Dagster prefixes the message with the run's name; dagster_meta has the original.
         said = getattr(record, "dagster_meta", {}).get("orig_message") or record.getMessage()
         self.console.print(f"[dim]{datetime.now():%H:%M:%S}[/] {escape(said)}")  # noqa: DTZ005
 
 
 def show_progress() -> None:
-    """Until the command ends."""
+    """Prints progress until the command ends."""
     ours, handler = logging.getLogger("sitniks_finmap"), ProgressHandler()
     ours.setLevel(logging.INFO)
     ours.addHandler(handler)
