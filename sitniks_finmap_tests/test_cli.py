@@ -203,7 +203,7 @@ def test_what_preview_did_not_show_is_not_decided_by_yes(synced: ConnectionRun) 
     derive_operations(synced, TODAY - timedelta(days=3), TODAY)
     result = command("approve", "--transaction", "tx_1", "--yes")
     assert result.exit_code == 1
-    assert "nothing of what is pending was shown by `preview`" in result.output
+    assert "`preview` has shown none of the pending changes" in result.output
     assert "nothing to approve for tx_1; run `sitniks-finmap preview` first" in result.output
 
 

@@ -38,17 +38,17 @@ def test_every_version_operation_rule_attempt_and_difference_is_told(keep_books:
 
     assert said["head"].strip() == "u1: transaction tx_1"
     # In the connection's own time: 12:00 UTC is 14:00 in Kyiv in March.
-    first, second = re.findall(r"version .*", said["Sitniks said"])
+    first, second = re.findall(r"version .*", said["Read from Sitniks"])
     assert first == "version 1, read 2026-03-10 14:00 to 2026-03-10 15:00, run test-run"
     assert second == "version 2, read 2026-03-10 16:00 to 2026-03-10 16:00, run second-r"
-    assert '"amount": "100.00"' in said["Sitniks said"]
-    assert "order 5: status Новий, Instagram, read 2026-03-10 14:00 to 2026-03-10 16:00" in said["Sitniks said"]
-    wanted = said["so Finmap should have"]
+    assert '"amount": "100.00"' in said["Read from Sitniks"]
+    assert "order 5: status Новий, Instagram, read 2026-03-10 14:00 to 2026-03-10 16:00" in said["Read from Sitniks"]
+    wanted = said["Finmap should have"]
     assert "income 120.00 at 2026-03-09 12:00:00 on Каса" in wanted
     assert "Оплата 1 | Джерело: Instagram | Замовлення: №5 | Статус: Новий" in wanted
     assert re.search(r"social_sale, by rule \d+, sign income, source has one of instagram / ", wanted)
-    ledger = said["Finmap was told"]
-    assert "u1:tx_1: verified, income 100.00, 2 attempts, looks included" in ledger
+    ledger = said["Sent to Finmap"]
+    assert "u1:tx_1: verified, income 100.00, 2 attempts with lookups" in ledger
     attempts = re.findall(r"(POST|PATCH|DELETE) (\S+) → (\S+) (\w+), \d+ ms", ledger)
     assert attempts == [
         ("POST", "/operations/income", "–", "unknown"),
@@ -80,19 +80,19 @@ def test_what_was_replaced_withdrawn_or_refused_is_told_to_its_end(keep_books: K
     books.sell(3, "сто")
     books.sync()
     said = told(books, "tx_1")
-    assert "u1:tx_1: withdrawn" in said["Finmap was told"]
-    assert "u1:tx_1:2: refused, expense 50.00, " in said["Finmap was told"]
+    assert "u1:tx_1: withdrawn" in said["Sent to Finmap"]
+    assert "u1:tx_1:2: refused, expense 50.00, " in said["Sent to Finmap"]
     assert said["Finmap has now"].split() == ["u1:tx_1:", "nothing", "u1:tx_1:2:", "nothing"]
     assert "refused: create" in said["differences"]
 
     said = told(books, "tx_2")
-    assert "gone since 2026-03-10 15:00" in said["Sitniks said"]
-    assert said["so Finmap should have"].strip() == "nothing"
-    assert re.search(r"DELETE /operations/income/byExternalId/u1%3Atx_2 → 200 applied", said["Finmap was told"])
+    assert "gone since 2026-03-10 15:00" in said["Read from Sitniks"]
+    assert said["Finmap should have"].strip() == "nothing"
+    assert re.search(r"DELETE /operations/income/byExternalId/u1%3Atx_2 → 200 applied", said["Sent to Finmap"])
     assert said["differences"].strip() == "none"
 
     said = told(books, "tx_3")
-    assert said["so Finmap should have"].strip() == "nothing: unreadable amount: сто"
+    assert said["Finmap should have"].strip() == "nothing: unreadable amount: сто"
     assert "planned: withdraw, pending" in said["differences"]
 
 
@@ -102,11 +102,11 @@ def test_what_one_look_did_not_show_is_told_with_the_time_of_the_next(books: Boo
     assert books.shop.delete_transaction("tx_1")
     books.throw_out(2)
     books.sync()
-    said = told(books, "tx_1")["Sitniks said"]
-    assert "missing in the read of 2026-03-10 15:00; the next read tells whether it is gone" in said
+    said = told(books, "tx_1")["Read from Sitniks"]
+    assert "missing from the read of 2026-03-10 15:00; the next read shows whether it is gone" in said
     said = told(books, "tx_2")
-    assert "u1:tx_2: verified" in said["Finmap was told"]
-    assert "not shown since 2026-03-10 15:00" in said["Finmap was told"]
+    assert "u1:tx_2: verified" in said["Sent to Finmap"]
+    assert "not shown since 2026-03-10 15:00" in said["Sent to Finmap"]
     assert "planned: verify, go, not before 2026-03-10 17:00" in said["differences"]
 
 
@@ -115,7 +115,7 @@ def test_an_unknown_transaction_is_said_to_be_unknown(books: Books, capsys: pyte
     books.sync()
     out = Console(file=StringIO(), soft_wrap=True)
     assert not explain(out, books.run, "tx_[1]")
-    assert out.file.getvalue().strip() == "u1: no transaction tx_[1] was ever read"  # type: ignore[attr-defined]
+    assert out.file.getvalue().strip() == "u1: no transaction tx_[1] has been read"  # type: ignore[attr-defined]
 
 
 def test_when_finmap_does_not_answer_the_rest_is_told_all_the_same(books: Books) -> None:
@@ -124,4 +124,4 @@ def test_when_finmap_does_not_answer_the_rest_is_told_all_the_same(books: Books)
     books.shop.revoke("finmap")
     said = told(books, "tx_1")
     assert "refused the key (401)" in said["Finmap has now"]
-    assert "u1:tx_1: verified" in said["Finmap was told"]
+    assert "u1:tx_1: verified" in said["Sent to Finmap"]

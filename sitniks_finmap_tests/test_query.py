@@ -57,7 +57,7 @@ def test_what_fits_is_a_table_and_a_long_last_column_is_broken() -> None:
 def test_fields_without_a_value_are_left_out_and_no_rows_are_said() -> None:
     columns = [f"column_{number}" for number in range(20)]
     assert "column_7" not in printed(columns, [(*range(7), None, *range(8, 20))])
-    assert printed(columns, []).startswith("no rows, of the columns column_0, column_1")
+    assert printed(columns, []).startswith("no rows; columns: column_0, column_1")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_query_that_cannot_be_answered_is_said(query: str, warehouse: Warehous
 
 
 def test_nothing_synced_yet_is_said(connection: Connection) -> None:
-    with pytest.raises(ConfigurationError, match="nothing was synced yet"):
+    with pytest.raises(ConfigurationError, match="nothing has been synced yet"):
         read_only("select 1", connection)
 
 

@@ -170,7 +170,7 @@ def test_a_shop_that_begins_later_is_a_warning_for_the_year_may_be_a_slip(connec
     connect(start_date=TODAY + timedelta(days=2))
     code, verdict, said = status()
     assert (code, verdict) == (0, "warning")
-    assert "is still to come: nothing is read before that day" in said
+    assert "is in the future: nothing is read before that day" in said
 
 
 def test_a_shop_with_data_that_begins_in_the_future_is_an_error(connect: Connect, shop: Shop) -> None:
@@ -304,7 +304,7 @@ def test_a_range_is_judged_by_its_own_days(connection: Connection, shop: Shop) -
     code, said = command("sync", "--from", day, "--to", day)
     assert code == 0, said
     assert "these days 1 of 1 operation delivered" in said
-    assert "state      ok in these days; `sitniks-finmap status` tells about all" in said
+    assert "state      ok on these days; `sitniks-finmap status` covers all" in said
     assert "days never read completely: " not in said
     assert status()[:2] == (1, "error")
     day = str(TODAY - timedelta(days=9))
@@ -339,7 +339,7 @@ def test_reading_old_months_again_does_not_hide_that_today_is_not_read(
     warehouse = synced(connection)
     later(monkeypatch, hours=3)
     change(warehouse, "update complete_reads set read_at = read_at + interval 3 hour where day < current_date - 10")
-    assert "recent days are to be read every 1h, and were last read at " in status()[2]
+    assert "recent days should be read every 1h, but were last read at " in status()[2]
 
 
 def test_a_killed_sync_is_an_error_until_the_next_ends(connection: Connection, shop: Shop, project: Path) -> None:
@@ -421,12 +421,12 @@ def delivered(connection: Connection, shop: Shop) -> Warehouse:
 BROKEN: dict[str, tuple[str, str]] = {
     "neither operation nor rejected": (
         "delete from operations where transaction_id = 'tx_1'",
-        "live transactions that must be either an operation or rejected, and are not: 1 (neither)",
+        "live transactions that should be either an operation or rejected, but are not: 1 (neither)",
     ),
     "both": (
         "insert into rejected_transactions by name select transaction_id, day, 'a reason' as reason, '{}' as payload, "
         "1 as raw_version from operations where transaction_id = 'tx_1'",
-        "live transactions that must be either an operation or rejected, and are not: 1 (both",
+        "live transactions that should be either an operation or rejected, but are not: 1 (both",
     ),
     "two operations of one transaction": (
         "insert into operations select * from operations where transaction_id = 'tx_1'",
@@ -452,7 +452,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     "accepted and never seen": (
         "update finmap_upload set state = 'sent', verified_at = null, sent_at = sent_at - interval 1 day "
         "where transaction_id = 'tx_1'",
-        "accepted by Finmap, not seen there since: 1",
+        "accepted by Finmap but not seen there since: 1",
     ),
     "never sent": ("delete from finmap_upload where transaction_id = 'tx_1'", "not in Finmap: 1"),
     "never sent, and nothing is": (
@@ -473,7 +473,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     ),
     "half done by a killed run": (
         "update finmap_upload set deleting = 'withdraw', deleting_at = now() where transaction_id = 'tx_1'",
-        "not in Finmap as it should be: 1",
+        "not up to date in Finmap: 1",
     ),
     "gone and still in Finmap": (
         "update raw_sitniks_transactions set gone_at = now() where transaction_id = 'tx_1'; "
@@ -482,7 +482,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     ),
     "another comment than was delivered": (
         "update operations set comment = 'another' where transaction_id = 'tx_1'",
-        "not in Finmap as it should be: 1",
+        "not up to date in Finmap: 1",
     ),
     "deleted by a person": (
         "update finmap_upload set state = 'deleted' where transaction_id = 'tx_1'",
@@ -517,7 +517,7 @@ def test_what_is_left_is_an_error_unless_a_run_is_at_work(delivered: Warehouse) 
     with delivered.run(wait=0):
         code, verdict, said = status()
     assert (code, verdict) == (0, "warning")
-    assert "not in Finmap yet: 1; a run is at work" in said
+    assert "not in Finmap yet: 1; a run is in progress" in said
 
 
 def test_rejected_transactions_are_an_error_until_they_are_corrected(connection: Connection, shop: Shop) -> None:
@@ -542,8 +542,8 @@ def test_accounts_that_nothing_maps_and_mappings_that_nothing_meets_are_a_warnin
     assert code == 0, said
     code, verdict, said = status()
     assert (code, verdict) == (0, "warning")
-    assert "payments of settlement accounts that [u1.accounts] does not map: 2 (Monobank)" in said
-    assert "mappings in [u1.accounts] that no payment meets: 1 (ФОП Mono)" in said
+    assert "payments from settlement accounts not mapped in [u1.accounts]: 2 (Monobank)" in said
+    assert "mappings in [u1.accounts] that match no payment: 1 (ФОП Mono)" in said
 
 
 def test_orders_that_may_not_be_read_are_a_warning(connection: Connection, shop: Shop) -> None:
@@ -578,7 +578,7 @@ def test_a_pending_change_of_an_old_day_is_not_forgotten_by_the_next_sync(connec
     assert command("sync")[0] == 1
     code, verdict, said = status()
     assert (code, verdict) == (1, "error")
-    assert "pending changes: 1" in said or "not in Finmap as it should be: 1" in said
+    assert "pending changes: 1" in said or "not up to date in Finmap: 1" in said
 
 
 def test_a_preview_that_nobody_followed_by_a_sync_is_not_ok(
@@ -590,7 +590,7 @@ def test_a_preview_that_nobody_followed_by_a_sync_is_not_ok(
     code, verdict, said = status()
     assert (code, verdict) == (1, "error")
     assert "not in Finmap: 1" in said
-    assert "not in Finmap as it should be: 1" in said
+    assert "not up to date in Finmap: 1" in said
 
 
 def test_never_more_is_delivered_than_there_are_operations(

@@ -225,7 +225,7 @@ def test_days_of_a_shop_that_begins_later_say_so(
     code, said = command(name)
     assert code == 2
     assert "u1: start_date" in said
-    assert "is still to come: nothing is read before that day" in said
+    assert "is in the future: nothing is read before that day" in said
 
 
 def test_the_whole_history_and_some_days_exclude_each_other(

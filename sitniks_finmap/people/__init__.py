@@ -1,1 +1,1 @@
-"""What people are told: status, preview, explanations, the report of doctor."""
+"""Output for people: status, preview, explain, doctor."""

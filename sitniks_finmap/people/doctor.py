@@ -1,11 +1,10 @@
-"""Examines one connection: keys, account, rights, and whether the APIs are as we assume."""
+"""Checks one connection: keys, account, permissions, and whether the APIs behave as assumed."""
 
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import duckdb
 
@@ -14,6 +13,7 @@ from sitniks_finmap.clients.answers import ApiError, KeyRefused, Refused
 from sitniks_finmap.clients.sitniks import PAGE_SIZE, Page
 from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection
 from sitniks_finmap.figures import counted
+from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.pipeline.directory import Directory, category_mapping, find_accounts, read_directory
 from sitniks_finmap.pipeline.identity import doubt_finmap, doubt_sitniks, is_proven, suspicion
 from sitniks_finmap.pipeline.installation import owned_by_others
@@ -26,13 +26,12 @@ from sitniks_finmap.warehouse.store import WarehouseError, insert_rows, open_war
 
 log = logging.getLogger(__name__)
 
-Verdict = Literal["ok", "warning", "error"]
 RECENT = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(seconds=60)
-# A person waits: a side that does not answer is told within seconds, and nobody waits for a rate limit.
+# A person is waiting: report a side that does not answer within seconds, and do not wait for a rate limit.
 BRISK = {"attempts": 2, "timeout": (5.0, 20.0), "patience": 5.0}
 
-# What we read of a transaction, and the paths on which it may stand (all but id, amount and date may be missing).
+# The fields we read from a transaction and where each may be (only id, amount and date are required).
 ASSUMED = {
     "id": ["$.id"],
     "date": ["$.date", "$.createdAt"],
@@ -46,22 +45,16 @@ ASSUMED = {
 NEEDED = ("id", "date", "amount")
 
 
-@dataclass(frozen=True)
-class Finding:
-    verdict: Verdict
-    what: str
-
-
 @dataclass
 class Told:
-    """What the two sides told, for the questions that need both."""
+    """What both sides returned, for the checks that need both."""
 
     directory: Directory | None = None
     page: Page | None = None
 
 
 def examine(connection: Connection | WrongConnection, now: datetime | None = None) -> Iterator[Finding]:
-    """One finding after another, each as soon as it is known; a side whose key is refused is not asked further."""
+    """Yields each finding as soon as it is known; a side that refuses its key gets no further requests."""
     if isinstance(connection, WrongConnection):
         yield Finding("error", connection.why)
         return
@@ -69,7 +62,7 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
     run = ConnectionRun(connection, open_warehouse(connection), now=lambda: now, proving=False)
     yield Finding(
         "ok",
-        f"days are counted in {connection.timezone}, where it is {now.astimezone(connection.zone):%Y-%m-%d %H:%M}",
+        f"time zone {connection.timezone}, where it is {now.astimezone(connection.zone):%Y-%m-%d %H:%M}",
     )
     yield from _env(Path(".env"))
     told = Told()
@@ -81,11 +74,11 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
 
 
 def _env(path: Path) -> Iterator[Finding]:
-    """Whether Dagster can read the file with the keys, and nobody else can."""
+    """Whether Dagster can read the file with the keys, and no other user can."""
     if not is_plain(path):
-        yield Finding("warning", "save .env as UTF-8 without a byte order mark: Dagster reads it in no other encoding")
+        yield Finding("warning", "save .env as UTF-8 without a byte order mark: Dagster reads no other encoding")
     if path.exists() and path.stat().st_mode & 0o077:
-        yield Finding("warning", "other users of this machine may read the keys in .env; run `chmod 600 .env`")
+        yield Finding("warning", "other users of this machine can read the keys in .env; run `chmod 600 .env`")
 
 
 def _finmap(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]:
@@ -93,14 +86,14 @@ def _finmap(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]:
     run.finmap = finmap.connect(connection, **BRISK)
     log.info("%s: asking Finmap at %s", connection.name, run.finmap.api.host)
     directory = read_directory(run.finmap, connection)
-    yield Finding("ok", f"Finmap takes the key; it may write to {counted(len(directory.accounts), 'account')}")
+    yield Finding("ok", f"Finmap accepts the key, which can write to {counted(len(directory.accounts), 'account')}")
     yield _rate("Finmap", connection.finmap_requests_per_second)
     if not is_proven(connection, run.warehouse, "finmap") and (why := doubt_finmap(run.warehouse, run.finmap)):
         yield Finding("error", suspicion(connection, "finmap", why))
         return
     yield from _owner(run)
     for account in find_accounts(connection, directory.accounts).values():
-        yield Finding("ok", f'Finmap account "{account.label}" is there, in {account.currency}, and may be written to')
+        yield Finding("ok", f'Finmap account "{account.label}" exists, in {account.currency}, and is writable')
     if connection.categories:
         category_mapping(connection, directory)
         yield Finding("ok", f"found in Finmap: {counted(len(connection.categories), 'configured category')}")
@@ -114,14 +107,14 @@ def _owner(run: ConnectionRun) -> Iterator[Finding]:
         if why := owned_by_others(run.connection, run.warehouse, run.finmap):
             yield Finding("error", why)
     except (KeyRefused, Refused):
-        yield Finding("warning", "Finmap shows no tags: a second installation with this name would not be noticed")
+        yield Finding("warning", "Finmap shows no tags: a second installation with this name would go unnoticed")
 
 
 def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]:
     run.sitniks = sitniks.connect(run.connection, **BRISK)
     log.info("%s: asking Sitniks at %s", run.connection.name, run.sitniks.api.host)
     page = run.sitniks.page("/transactions", now - RECENT, now)
-    yield Finding("ok", "Sitniks takes the key, and GET /transactions answers")
+    yield Finding("ok", "Sitniks accepts the key; GET /transactions answers")
     yield _rate("Sitniks", run.connection.sitniks_requests_per_second)
     if not is_proven(run.connection, run.warehouse, "sitniks") and (
         why := doubt_sitniks(run.warehouse, run.sitniks, run.bounds)
@@ -130,14 +123,14 @@ def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]
         return
     yield from _clock("Sitniks", run.sitniks.api.clock_ahead)
     if page.count is None:
-        yield Finding("warning", "Sitniks does not count its list: a read is trusted only when two reads agree")
+        yield Finding("warning", "Sitniks does not count its list: a read is trusted only if two reads agree")
     yield from _fields(run, page, now)
     told.page = page
     try:
         run.sitniks.page("/orders", now - RECENT, now)
     except (KeyRefused, Refused) as refused:
         yield Finding(
-            "warning", f"GET /orders: {refused} Payments go over all the same; comments lack what only the order tells"
+            "warning", f"GET /orders: {refused} Payments are still delivered; comments lack details from orders"
         )
     except ApiError as error:
         yield Finding("error", f"GET /orders: {error}")
@@ -146,7 +139,7 @@ def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]
 
 
 def _rejections(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]:
-    """Whether the latest transactions would become operations as connections.toml stands."""
+    """Whether the latest transactions would become operations with the current connections.toml."""
     if not (told.directory and told.page and told.page.rows):
         return
     why = rejections(run, told.directory, told.page.rows)
@@ -156,14 +149,14 @@ def _rejections(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Findi
         remedy = "; correct the account in connections.toml" if settings else ""
         yield Finding(
             "error" if settings else "warning",
-            f"of the latest {latest} {count:,} would be rejected: {reason}{remedy}",
+            f"of the latest {latest}, {count:,} would be rejected: {reason}{remedy}",
         )
     if not why:
         yield Finding("ok", f"none of the latest {latest} would be rejected")
 
 
 def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:
-    """Whether the transactions are as we assume: their fields, the axis of the filter, signs, settlement accounts."""
+    """Whether transactions are as assumed: fields, date filter, signs, settlement accounts."""
     if not page.rows:
         yield Finding("warning", f"no transactions in the last {RECENT.days} days: the fields could not be checked")
         return
@@ -193,22 +186,22 @@ def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:
 
 
 def _axis(page: Page, outside: int) -> Iterator[Finding]:
-    # A few may carry a wrong stamp of their own; when most do, the filter is on another axis.
+    # A few may have a wrong createdAt; if most do, the filter uses another field.
     if outside > len(page.rows) / 2:
-        yield Finding("error", "most transactions are older than was asked for: the date filter is not on createdAt")
+        yield Finding("error", "most transactions are older than requested: the date filter does not use createdAt")
     else:
-        yield Finding("ok", "the date filter works, by createdAt")
+        yield Finding("ok", "the date filter uses createdAt")
 
 
 def _signs(page: Page, negative: int) -> Iterator[Finding]:
-    """A negative amount is an expense. When none is, the direction may be told in another field."""
+    """A negative amount is an expense. If there are none, another field may hold the direction."""
     rows = len(page.rows)
     full = rows >= PAGE_SIZE or (page.count or 0) > rows
     if full and not negative:
         yield Finding(
             "warning",
-            f"none of {rows} amounts is negative, so all of them would be posted as income. If there were commissions, "
-            "deliveries or refunds among them, do not sync yet: see docs/assumptions.md, and report it",
+            f"none of {rows} amounts is negative, so all of them would be posted as income. If they include "
+            "commissions, deliveries or refunds, do not sync yet: see docs/assumptions.md, and report it",
         )
     elif full:
         yield Finding("ok", f"{negative} of {rows} amounts are negative: they are expenses")
@@ -217,7 +210,7 @@ def _signs(page: Page, negative: int) -> Iterator[Finding]:
 def _settlement_accounts(
     connection: Connection, con: duckdb.DuckDBPyConnection, page: Page, *, listed: bool
 ) -> Iterator[Finding]:
-    """Whether the mapping of accounts and the settlement accounts of Sitniks meet, while there is a mapping."""
+    """Whether the mapping of accounts, if there is one, matches the settlement accounts of Sitniks."""
     if not connection.accounts:
         return
     seen = f"the latest {counted(len(page.rows), 'transaction')}"
@@ -233,7 +226,7 @@ def _settlement_accounts(
         names = ", ".join(f'"{name}" ({count})' for name, count in unmapped)
         yield Finding(
             "warning",
-            f"[{connection.name}.accounts] does not map {names}, with the number of transactions among {seen}; "
+            f"[{connection.name}.accounts] does not map {names}, counted in {seen}; "
             f'unmapped money goes to "{connection.finmap_account}"',
         )
     if not unmatched and not unmapped:
@@ -248,7 +241,7 @@ def _count(con: duckdb.DuckDBPyConnection, condition: str, **values: object) -> 
 def _clock(side: str, ahead: timedelta | None) -> Iterator[Finding]:
     if ahead is not None and abs(ahead) > CLOCK_TOLERANCE:
         seconds = round(ahead.total_seconds())
-        yield Finding("warning", f"the clock of this machine differs from {side}'s by {seconds} s; set it by NTP")
+        yield Finding("warning", f"this machine's clock differs from {side}'s by {seconds} s; synchronize it with NTP")
 
 
 def _rate(side: str, per_second: float) -> Finding:

@@ -1,4 +1,4 @@
-"""Support's question in one screen: what happened to one transaction, and why the two sides differ if they do."""
+"""One screen about one transaction: what happened to it, and why the two sides differ if they do."""
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,28 +16,28 @@ SCREEN = ("versions", "order", "operation", "rejected", "ledger", "writes", "dif
 def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
     """Prints every version, the operation and its rule, every write attempt, and what Finmap has now.
 
-    False when the transaction is not known.
+    Returns False if the transaction is unknown.
     """
     with run.warehouse.transaction() as con:
-        # The externalId of its operation, as preview prints it, will do.
+        # The externalId of its operation, which preview shows, also works.
         known = con.execute(sql("explain/transaction"), {"external_id": transaction_id}).fetchone()
         transaction_id = known[0] if known else transaction_id
-        # The plan before the times are those of the shop: a decision is known by what it was about, in UTC.
+        # The plan first, while times are in UTC: decisions are matched by what they covered, in UTC.
         about = {"transaction_id": transaction_id}
         planned = con.execute(sql("explain/plan"), about | {"zone": run.connection.timezone}).fetchall()
         con.execute(f"set timezone = '{run.connection.timezone}'")
         found = {name: con.execute(sql(f"explain/{name}"), about).fetchall() for name in SCREEN}
     if not found["versions"]:
-        out.print(f"{run.connection.name}: no transaction {escape(transaction_id)} was ever read")
+        out.print(f"{run.connection.name}: no transaction {escape(transaction_id)} has been read")
         return False
     out.print(f"[bold]{run.connection.name}: transaction {escape(transaction_id)}[/]")
-    out.print("\n[bold]Sitniks said[/]")
+    out.print("\n[bold]Read from Sitniks[/]")
     for version, first, last, run_id, missing, gone, payload in found["versions"]:
         seen = f"version {version}, read {first} to {last}, run {(run_id or '–')[:8]}"
         if gone:
             seen += f", [yellow]gone since {gone}[/]"
         elif missing:
-            seen += f", [yellow]missing in the read of {missing}; the next read tells whether it is gone[/]"
+            seen += f", [yellow]missing from the read of {missing}; the next read shows whether it is gone[/]"
         out.print(f"  {seen}\n    [dim]{escape(str(payload))}[/]")
     for number, status, channel, first, last, gone in found["order"]:
         said = ", ".join(one for one in (f"status {status}" if status else "", channel) if one)
@@ -45,7 +45,7 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
             f"  order {escape(number)}: {escape(said)}, read {first} to {last}"
             + (f", [yellow]gone since {gone}[/]" if gone else "")
         )
-    out.print("\n[bold]so Finmap should have[/]")
+    out.print("\n[bold]Finmap should have[/]")
     for type, amount, when, account, classification, rule, comment in found["operation"]:
         out.print(f"  {type} {money(amount)} at {when} on {escape(account)}\n    {escape(comment)}")
         out.print(f"    {classification}, by {rule}")
@@ -53,10 +53,10 @@ def explain(out: Console, run: ConnectionRun, transaction_id: str) -> bool:
         out.print(f"  [yellow]nothing: {escape(reason)}[/]")
     if not found["operation"] and not found["rejected"]:
         out.print("  nothing")
-    out.print("\n[bold]Finmap was told[/]")
+    out.print("\n[bold]Sent to Finmap[/]")
     for external_id, state, type, amount, attempts, missing, error, due in found["ledger"]:
         out.print(
-            f"  {escape(external_id)}: {state}, {type} {money(amount)}, {counted(attempts, 'attempt')}, looks included"
+            f"  {escape(external_id)}: {state}, {type} {money(amount)}, {counted(attempts, 'attempt')} with lookups"
             + (f", not shown since {missing}" if missing and state not in OUT else "")
             + (f", {escape(error)}" if error else "")
             + (f", due again {due}" if due else "")

@@ -1,4 +1,4 @@
-"""What is wrong with a connection, for people: each finding with its reason and its remedy. Asks neither API."""
+"""Findings about a connection, each with its reason and remedy. `find` calls neither API."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,19 +13,20 @@ from sitniks_finmap.warehouse.last_runs import LastRun, last_runs
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse
 
-APPEARS_WITHIN = timedelta(hours=2)  # so long Finmap may take to show what it accepted
+APPEARS_WITHIN = timedelta(hours=2)  # how long Finmap may take to show what it accepted
 COPY_TOLERANCE = timedelta(minutes=5)
-# The checks whose failure no other finding tells in better words.
+Verdict = Literal["ok", "warning", "error"]
+# The checks whose failure no other finding explains better.
 CHECKED = ("transaction_ids_are_unique", "sign_and_type_agree")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`error`: money is missing, doubled, waiting or unread. `warning`: worth a look, or on its way."""
+    """`error`: money is missing, duplicated, pending or unread. `warning`: worth checking, or in progress."""
 
-    verdict: Literal["error", "warning"]
-    problem: str  # one word, for programs
+    verdict: Verdict
     what: str
+    problem: str = ""  # one word, for programs
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class State:
     last_read: datetime | None  # the last complete read of recent days
     runs: list[LastRun]
     problems: list[tuple[str, str | None, str | None, int]]  # rows of sql/status.sql
-    checks: dict[str, int]  # name of the check → what breaks it
+    checks: dict[str, int]  # name of the check → how many rows break it
 
     def at(self, moment: datetime | None) -> str:
         """A moment in the connection's zone."""
@@ -47,7 +48,7 @@ class State:
 
     @property
     def overdue_after(self) -> timedelta:
-        """How old a read of recent days may be; a run that is going on may deliver first."""
+        """How old a read of recent days may be; a run in progress may still be delivering."""
         patience = timedelta(minutes=self.connection.deliver_minutes) if self.running else timedelta()
         return 2 * self.connection.sync_every + patience
 
@@ -55,12 +56,12 @@ class State:
 def find(
     connection: Connection, warehouse: Warehouse, now: datetime, days: tuple[date, date] | None = None
 ) -> list[Finding]:
-    """Everything that is wrong, worst first: with the connection, and with the records of these days (default: all).
+    """Everything wrong with the connection and with the records of these days (default: all), worst first.
 
-    Empty when all that Sitniks has is in Finmap, as far as the last runs could see. Raises WarehouseError.
+    Empty if, as of the last runs, everything in Sitniks is also in Finmap. Raises WarehouseError.
     """
     if problem := connection.problem():
-        return [Finding("error", "configuration", problem.removeprefix(f"{connection.name}: "))]
+        return [Finding("error", problem.removeprefix(f"{connection.name}: "), "configuration")]
     to_come = connection.today(now) < connection.start_date
     if not warehouse.exists():
         return [to_begin(connection)] if to_come else [NEVER_SYNCED]
@@ -96,42 +97,41 @@ def look(connection: Connection, warehouse: Warehouse, now: datetime, days: tupl
         checks = {c.name: int((con.execute(c.wrong).fetchone() or (0,))[0]) for c in CHECKS if c.name in CHECKED}
     running = warehouse.is_running()
     if not running and any(run.unfinished for run in runs):
-        with warehouse.transaction() as con:  # it may have ended between the two looks
+        with warehouse.transaction() as con:  # it may have ended between the two reads
             runs = last_runs(con)
     return State(connection, now, running, first_read, last_read, runs, problems, checks)
 
 
 def to_begin(connection: Connection) -> Finding:
-    """A shop that starts later: or a slip of the year."""
-    what = f"start_date {connection.start_date} is still to come: nothing is read before that day"
-    return Finding("warning", "configuration", what)
+    """start_date is in the future: intended, or a mistyped year."""
+    what = f"start_date {connection.start_date} is in the future: nothing is read before that day"
+    return Finding("warning", what, "configuration")
 
 
 NOT_BEGUN = Finding(
-    "error", "configuration", "start_date is still to come, and there is data from before it: nothing is read. "
-    "Correct start_date in connections.toml",
+    "error", "start_date is in the future, but there is data from before it: nothing is read. "
+    "Correct start_date in connections.toml", "configuration",
 )  # fmt: skip
-NEVER_SYNCED = Finding("error", "never synced", "never synced: run `sitniks-finmap sync`, or start Dagster")
+NEVER_SYNCED = Finding("error", "never synced: run `sitniks-finmap sync`, or start Dagster", "never synced")
 
 
 def _runs(state: State) -> Iterator[Finding]:
-    """Runs that failed or were killed, and steps that failed, unless everything went through since."""
+    """Runs that failed or were killed, and steps that failed, unless a later run succeeded."""
     failed_steps = [run for run in state.runs if run.what not in KINDS and run.error]
     through = next((run.ended_at for run in state.runs if run.what == "reconciliation" and not run.error), None)
     told: set[str] = set()
-    for run in sorted(state.runs, key=lambda one: one.what not in KINDS):  # a run tells more than its step
+    for run in sorted(state.runs, key=lambda one: one.what not in KINDS):  # a run's error says more than its step's
         if run.what in KINDS and through and run.started_at < through and not failed_steps:
             continue
         which = KINDS.get(run.what) or f"run of {run.what}"
         why = (run.error or "").removeprefix(f"{state.connection.name}: ")
         if why and why not in told:
             told.add(why)
-            yield Finding("error", "failed run", f"the last {which} failed at {state.at(run.ended_at)}: {why}")
+            yield Finding("error", f"the last {which} failed at {state.at(run.ended_at)}: {why}", "failed run")
         if run.unfinished and not state.running:
             yield Finding(
-                "error", "killed run",
-                f"the {which} that started at {state.at(run.started_at)} was killed. Nothing is lost: the next one "
-                "continues where it stopped. Run `sitniks-finmap sync`, or start Dagster",
+                "error", f"the {which} that started at {state.at(run.started_at)} was killed. Nothing is lost: the "
+                "next one continues where it stopped. Run `sitniks-finmap sync`, or start Dagster", "killed run",
             )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ KINDS = {"sync": "sync", "deliver": "delivery", "preview": "preview or catch-up"
 
 
 def _reads(state: State) -> Iterator[Finding]:
-    """Whether anything reads the shop at all, and often enough."""
+    """Whether the shop is read at all, and often enough."""
     failing = any(run.error for run in state.runs)
     if state.first_read is None:
         if not failing and not state.running:
@@ -149,10 +149,10 @@ def _reads(state: State) -> Iterator[Finding]:
         started = max((run.started_at for run in state.runs if run.what == "sync"), default=None)
         tried = started is not None and state.now - started <= state.overdue_after
         since = f"were last read at {state.at(state.last_read)}" if state.last_read else "are overdue"
-        said = f"recent days are to be read every {format_duration(state.connection.sync_every)}, and {since}"
+        said = f"recent days should be read every {format_duration(state.connection.sync_every)}, but {since}"
         if not (tried and failing):
             said += ". Is `dagster dev` or the daemon running? `sitniks-finmap sync` syncs now"
-        yield Finding("error", "not read", said)
+        yield Finding("error", said, "not read")
 
 
 def _records(state: State) -> Iterator[Finding]:
@@ -161,7 +161,7 @@ def _records(state: State) -> Iterator[Finding]:
     for problem, reason, told, records in state.problems:
         said = without_echo(reason or "", told or "")
         found.setdefault(problem, Counter())[said] += records
-    # What was read under a table of accounts that is no longer there needs no mapping.
+    # Without a table of accounts, nothing needs a mapping.
     settled = () if state.connection.accounts else ("unmapped", "unused")
     for problem, text in RECORDS.items():
         if problem in found and problem not in settled:
@@ -181,39 +181,39 @@ def _about(state: State, problem: str, text: str, reasons: Counter[str]) -> Find
     said = text.format(
         count=f"{reasons.total():,}", why=why, retry=retry, shop=state.connection.name, unmapped=unmapped
     )
-    return Finding(verdict, problem, said)
+    return Finding(verdict, said, problem)
 
 
 REASONS = 5
 RECORDS = {
     "unexplained": "unexplained differences between Sitniks and Finmap: {count} ({why}). "
     '`sitniks-finmap sql "from differences where not explained" --connection {shop}` lists them, '
-    "`sitniks-finmap explain` tells about one",
-    "unaccounted": "live transactions that must be either an operation or rejected, and are not: {count} ({why}). Run "
-    "`sitniks-finmap sync`; if it stays, report it",
+    "`sitniks-finmap explain` shows why",
+    "unaccounted": "live transactions that should be either an operation or rejected, but are not: {count} ({why}). "
+    "Run `sitniks-finmap sync`; if it persists, report it",
     "failed": "failed: {count} ({why}). Retried every {retry} while Dagster runs; `sitniks-finmap sync` retries now",
-    "refused": "refused by Finmap: {count} ({why}). Correct them in Sitniks; `sitniks-finmap explain` tells about one",
+    "refused": "refused by Finmap: {count} ({why}). Correct them in Sitniks; `sitniks-finmap explain` shows details",
     "pending": "pending changes: {count} ({why}). `sitniks-finmap preview` shows them; then `approve` or `dismiss`",
-    "undelivered": "not in Finmap as it should be: {count}. The next run delivers them, `sitniks-finmap sync` at once",
-    "backlog": "not in Finmap: {count}. The next run delivers them, `sitniks-finmap sync` at once",
-    "rejected": "rejected: {count} ({why}). Correct them in Sitniks, or an account in connections.toml, and they are "
-    "retried; "
+    "undelivered": "not up to date in Finmap: {count}. The next run delivers them; `sitniks-finmap sync` does it now",
+    "backlog": "not in Finmap: {count}. The next run delivers them; `sitniks-finmap sync` does it now",
+    "rejected": "rejected: {count} ({why}). Correct them in Sitniks, or the account in connections.toml, and they "
+    "are retried; "
     '`sitniks-finmap sql "from rejected_transactions" --connection {shop}` lists them',
-    "unseen": "accepted by Finmap, not seen there since: {count}. `sitniks-finmap sync` looks them up",
+    "unseen": "accepted by Finmap but not seen there since: {count}. `sitniks-finmap sync` looks them up",
     "unread": "days never read completely: {count} ({why}). `sitniks-finmap sync` reads them",
     "unread orders": "days whose orders could not be read: {count} ({why}); comments keep what was last known",
-    "unreadable orders": "orders that could not be read: {count} ({why}). They are retried ever more rarely; comments "
-    "keep what was last known",
-    "unmapped": "payments of settlement accounts that [{shop}.accounts] does not map: {count} ({why}). They "
+    "unreadable orders": "orders that could not be read: {count} ({why}). They are retried less and less often; "
+    "comments keep what was last known",
+    "unmapped": "payments from settlement accounts not mapped in [{shop}.accounts]: {count} ({why}). They "
     "{unmapped}; map them in connections.toml",
-    "unused": "mappings in [{shop}.accounts] that no payment meets: {count} ({why}). Was one renamed in Sitniks?",
+    "unused": "mappings in [{shop}.accounts] that match no payment: {count} ({why}). Was one renamed in Sitniks?",
     "overdue": "days overdue for the full re-read: {count} ({why}); late corrections may be missing. "
     "`sitniks-finmap sync --full` reads them",
 }
 WORTH_A_LOOK = ("unread orders", "unreadable orders", "unmapped", "unused")
 ON_ITS_WAY = {
-    "backlog": "not in Finmap yet: {count}; a run is at work",
-    "undelivered": "not yet in Finmap as it should be: {count}; a run is at work",
+    "backlog": "not in Finmap yet: {count}; a run is in progress",
+    "undelivered": "not up to date in Finmap yet: {count}; a run is in progress",
 }
 
 
@@ -222,19 +222,19 @@ def _checks(state: State) -> Iterator[Finding]:
     for name, wrong in state.checks.items():
         if wrong:
             yield Finding(
-                "error", name, f"check {name} failed: {wrong:,} ({about[name]}). Run `sitniks-finmap sync`; if it "
-                "stays, report it",
+                "error", f"check {name} failed: {wrong:,} ({about[name]}). Run `sitniks-finmap sync`; if it persists, "
+                "report it", name,
             )  # fmt: skip
 
 
 def _copy(state: State, warehouse: Warehouse) -> Iterator[Finding]:
-    """Whether people who read the published copy see what the last run left."""
+    """Whether the published copy is up to date with the last run."""
     ended = max((run.ended_at for run in state.runs if run.ended_at and run.what == "sync"), default=None)
     if ended is None or state.running:
         return
     made = warehouse.read_path.stat().st_mtime if warehouse.read_path.exists() else None
     if made is None or ended.timestamp() - made > COPY_TOLERANCE.total_seconds():
         yield Finding(
-            "warning", "read copy", f"the copy for people, {warehouse.read_path}, is older than the last sync: is the "
-            "disk full?",
+            "warning", f"the read copy, {warehouse.read_path}, is older than the last sync: is the disk full?",
+            "read copy",
         )  # fmt: skip

@@ -1,3 +1,3 @@
-"""The sign before each line of a report, by its verdict."""
+"""The mark before each line of a report, by its verdict."""
 
 MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}

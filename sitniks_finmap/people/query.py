@@ -16,30 +16,30 @@ from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.duckdb_files import interruptible
 from sitniks_finmap.warehouse.store import open_warehouse
 
-NARROW = 24  # characters of a column that may not be broken; longer texts may
+NARROW = 24  # characters of a column that must not wrap; longer text may
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
-# Where a spreadsheet begins a cell, a sign that begins a formula. A semicolon or a tab is a border of cells where the
-# country's list separator is not the comma.
+# A character that starts a formula, at the start of a spreadsheet cell. In some locales, cells are separated by
+# semicolons or tabs.
 FORMULA = re.compile(r"(^|[;\t\r\n])([\s\x22]*)(?=[=+\-@＝＋－＠])")
 
 
 def read_only(query: str, connection: Connection) -> tuple[list[str], list[tuple]]:
-    """Column names and rows of a query over the published copy, which no query can change or get out of.
+    """Runs a query on the published copy, which it can neither change nor escape; returns column names and rows.
 
-    Raises ConfigurationError when there is no copy yet, or the query is wrong.
+    Raises ConfigurationError if there is no copy yet or the query is invalid.
     """
     path = open_warehouse(connection).read_path
     if not path.exists():
-        raise ConfigurationError(f"{connection.name}: nothing was synced yet; run `sitniks-finmap sync`")
+        raise ConfigurationError(f"{connection.name}: nothing has been synced yet; run `sitniks-finmap sync`")
     with interruptible(), duckdb.connect(path, read_only=True) as con:
         con.execute(f"set timezone = '{connection.timezone}'")
         con.execute("set enable_external_access = false")
-        con.execute("set python_enable_replacements = false")  # a table's name is not a variable of this program
+        con.execute("set python_enable_replacements = false")  # a table's name must not resolve to a Python variable
         con.execute("set lock_configuration = true")
         try:
             done = con.execute(query)
             if done is None:
-                raise ConfigurationError('the query is empty; write one, as "from operations limit 5"')
+                raise ConfigurationError('the query is empty; try "from operations limit 5"')
             rows = done.fetchall()
         except (duckdb.Error, ValueError, OverflowError) as error:  # also a value that Python has no type for
             raise ConfigurationError(str(error)) from None
@@ -47,9 +47,7 @@ def read_only(query: str, connection: Connection) -> tuple[list[str], list[tuple
 
 
 def print_rows(out: Console, columns: list[str], rows: list[tuple], *, csv: bool) -> None:
-    """A table for people, or one field a line where the terminal is too narrow for it; or CSV for programs and
-    spreadsheets. Money is exact digit for digit either way.
-    """
+    """Prints a table, or one field per line if the terminal is too narrow; or CSV. Money is exact in each."""
     if csv:
         write_csv(sys.stdout, columns, rows)
         return
@@ -68,7 +66,7 @@ def print_rows(out: Console, columns: list[str], rows: list[tuple], *, csv: bool
 
 
 def print_fields(out: Console, columns: list[str], rows: list[tuple]) -> None:
-    """One field a line; fields without a value are left out."""
+    """Prints one field per line; leaves out empty fields."""
     width = max(map(len, columns))
     for number, row in enumerate(rows, start=1):
         out.print(f"[dim]row {number}[/]")
@@ -77,13 +75,13 @@ def print_fields(out: Console, columns: list[str], rows: list[tuple]) -> None:
                 said = escape(text_of(value)).replace("\n", "\n" + " " * (width + 4))
                 out.print(f"  {escape(column.ljust(width))}  {said}")
     if not rows:
-        out.print("no rows, of the columns " + escape(", ".join(columns)))
+        out.print("no rows; columns: " + escape(", ".join(columns)))
 
 
 def write_csv(stream: TextIO, columns: list[str], rows: list[tuple]) -> None:
-    """CSV in UTF-8, which begins with the mark by which Excel knows it, except on a terminal.
+    """Writes CSV in UTF-8, with the byte order mark that Excel needs, except on a terminal.
 
-    Nothing in it is a formula: a text that would be one gets an apostrophe before its sign.
+    Nothing in it is a formula: text that would be one gets an apostrophe.
     """
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure and not stream.isatty():
@@ -94,7 +92,7 @@ def write_csv(stream: TextIO, columns: list[str], rows: list[tuple]) -> None:
 
 
 def write_json(stream: TextIO, columns: list[str], rows: list[tuple]) -> None:
-    """A list of objects, one for each row. A column whose name was there already gets a number."""
+    """Writes a list of objects, one per row. Repeated column names get a number."""
     names: list[str] = []
     for column in columns:
         again = (f"{column}_{number}" for number in range(2, len(columns) + 2))
@@ -104,7 +102,7 @@ def write_json(stream: TextIO, columns: list[str], rows: list[tuple]) -> None:
 
 
 def json_of(value: Any) -> Any:
-    """A value as JSON has it; what JSON has no type for, as text, so that money is exact digit for digit."""
+    """A value as JSON; types that JSON lacks become text, so money stays exact."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -118,7 +116,7 @@ def json_of(value: Any) -> Any:
 
 
 def harmless(value: Any) -> str:
-    """A value as CSV has it. Numbers stay as they are, the negative ones too."""
+    """A value as text that is no formula. Numbers, negative ones included, stay as they are."""
     text = text_of(value)
     return text if NUMBER.fullmatch(text) else FORMULA.sub(r"\1\2'", text)
 

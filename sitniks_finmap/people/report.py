@@ -1,4 +1,4 @@
-"""What the command line prints of a connection."""
+"""Prints plans, decisions and rollbacks, and compares both sides."""
 
 from datetime import date
 from decimal import Decimal
@@ -19,7 +19,7 @@ SHOWN = 50
 
 
 def print_plan(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
-    """What a sync of these days would write, and nothing is written by this."""
+    """Prints what a sync of these days would write; writes nothing to Finmap."""
     days = {"first": first_day, "last": last_day}
     with open_warehouse(connection).transaction() as con:
         con.execute(sql("previewed"), days)
@@ -29,7 +29,7 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         total = sum(count for *_, count, _ in sums)
         reasons: dict[str, int] = dict(con.execute(sql("rejected_by_reason"), days).fetchall())
         waiting = sum(count for standing, *_, count, _ in sums if standing == Standing.PENDING)
-        # Whatever waits for a person is shown: `approve --yes` takes what was.
+        # Show every pending change: `approve --yes` covers what was shown.
         rows = con.execute(sql("preview_rows")).fetchmany(max(SHOWN, waiting))
         note_shown(con, utc_now())
     going = sum(count for standing, action, _, count, _ in sums if standing == Standing.GO and action != Action.VERIFY)
@@ -55,7 +55,7 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
 
 
 def plan_json(connection: Connection, first_day: date, last_day: date) -> list[dict[str, object]]:
-    """The plan for machines: one object for each planned action and each rejected transaction, money as text."""
+    """The plan for programs: one object per planned action and rejected transaction, money as text."""
     days = {"first": first_day, "last": last_day}
     with open_warehouse(connection).transaction() as con:
         con.execute(sql("previewed"), days)
@@ -84,8 +84,8 @@ def plan_json(connection: Connection, first_day: date, last_day: date) -> list[d
 def print_changes(
     out: Console, connection: Connection, changes: list[Change], came_since: int, others: dict[str, int]
 ) -> None:
-    """What a decision is about to cover, and what it leaves pending."""
-    nothing = "nothing of what is pending was shown by `preview`" if came_since else "nothing is pending"
+    """Prints what a decision will cover, and what it leaves pending."""
+    nothing = "`preview` has shown none of the pending changes" if came_since else "nothing is pending"
     out.print(
         f"[bold]{connection.name}[/]: {counted(len(changes), 'pending change')}"
         if changes
@@ -97,7 +97,7 @@ def print_changes(
             f"  [yellow]{escape(one.why or '')}[/]"
         )
     if came_since:
-        out.print(f"  {came_since:,} more came since `preview` was shown last; they stay pending")
+        out.print(f"  {came_since:,} more since the last `preview` stay pending")
     for kind, count in others.items():
         out.print(
             f"  {counted(count, 'other change')} left pending: {OTHERS.get(kind, 'see `sitniks-finmap preview`')}"
@@ -105,13 +105,13 @@ def print_changes(
 
 
 OTHERS = {
-    "conflict": "it is not only Sitniks that changed them; `--conflicts`, or `--transaction ID`, decides them",
+    "conflict": "changed not only in Sitniks; decide with `--conflicts` or `--transaction ID`",
     "recreate": "deleted by a person in Finmap; `approve --recreate` creates them again",
 }
 
 
 def print_rollback(out: Console, connection: Connection, planned: list[RolledBack]) -> bool:
-    """Shows what a rollback would delete; whether there is anything."""
+    """Prints what a rollback would delete; returns whether there is anything."""
     going = [one for one in planned if one.standing is Standing.GO]
     out.print(f"[bold]{connection.name}[/]: {counted(len(going), 'operation')} would be deleted in Finmap")
     for one in planned[:SHOWN]:
@@ -126,10 +126,9 @@ STANDING = {Standing.GO: "", Standing.PENDING: "[yellow]pending[/] ", Standing.K
 
 
 def print_sides(out: Console, wanted: Sums, finmap: Sums) -> bool:
-    """Whether Sitniks and Finmap have the same operations in number and sums; says so either way."""
+    """Prints and returns whether Sitniks and Finmap have the same number and sums of operations."""
     agree = wanted == finmap
-    mark = "[green]✓ both sides agree[/]" if agree else "[red]✗ the sides differ[/]"
-    out.print(f"  {mark} to the kopiyka")
+    out.print("  [green]✓ both sides agree[/] to the kopiyka" if agree else "  [red]✗ the sides differ[/]")
     for side, sums in (("Sitniks", wanted), ("Finmap", finmap)):
         out.print(
             f"    {side:<8} {counted(sums.operations, 'operation'):>17}  income {money(sums.income):>14}  "

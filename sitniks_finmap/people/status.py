@@ -1,9 +1,8 @@
-"""What the command line prints of how a connection is: `status`, and the end of a sync."""
+"""Prints the state of connections: `status`, and the end of a sync."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
 
 import duckdb
 from rich.console import Console
@@ -12,20 +11,19 @@ from rich.markup import escape
 from sitniks_finmap.connections import Connection, WrongConnection, choose_any, data_folder
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted, money
-from sitniks_finmap.people.findings import Finding, find
+from sitniks_finmap.people.findings import Finding, Verdict, find
 from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.people.summary import Done, Summary, done_by, summarize
 from sitniks_finmap.warehouse.store import WarehouseError, open_warehouse
 
-Verdict = Literal["ok", "warning", "error"]
 COLORS = {"ok": "green", "warning": "yellow", "error": "red"}
-SET_ASIDE = (".damaged-", ".before-rename-")  # in the names of files that are kept and are no connection's
+SET_ASIDE = (".damaged-", ".before-rename-")  # in the names of files that belong to no connection
 HEAD = ("connection", "last read", "operations", "delivered", "failed", "left", "rejected", "pending", "state")
 
 
 @dataclass(frozen=True)
 class Status:
-    """One connection: its numbers, when it was ever read, and what is wrong with it."""
+    """One connection: its numbers, if it was ever read, and its findings."""
 
     summary: Summary | None
     findings: list[Finding]
@@ -36,21 +34,20 @@ class Status:
 
 
 def status_of(connection: Connection, now: datetime, days: tuple[date, date] | None = None) -> Status:
-    """How a connection is, as far as the last runs could see. Never raises: what cannot be read is a finding."""
+    """The state of a connection as of the last runs. Never raises: unreadable data is a finding."""
     warehouse = open_warehouse(connection)
     try:
         findings = find(connection, warehouse, now, days)
         return Status(summarize(warehouse, *days or ()), findings)
     except (WarehouseError, duckdb.Error, OSError) as error:
         said = str(error) if isinstance(error, WarehouseError) else f"DuckDB failed ({type(error).__name__})"
-        return Status(None, [Finding("error", "unreadable", said.removeprefix(f"{connection.name}: "))])
+        return Status(None, [Finding("error", said.removeprefix(f"{connection.name}: "), "unreadable")])
 
 
 def print_status(out: Console, name: str | None = None) -> bool:
-    """One line for each connection, or for the one with this name, then each thing that is wrong with its remedy;
-    whether nothing is an error.
+    """Prints a line for each connection, or for the named one, then each finding; returns whether none is an error.
 
-    Raises ConfigurationError when connections.toml cannot be read or has no connection, or none of this name.
+    Raises ConfigurationError if connections.toml cannot be read or has no connection, or none with this name.
     """
     chosen = choose_any(name)
     now = utc_now()
@@ -60,7 +57,7 @@ def print_status(out: Console, name: str | None = None) -> bool:
     for one in chosen:
         if isinstance(one, WrongConnection):
             lines.append((one.name, *["–"] * 7, "error"))
-            told.append((one.name, Finding("error", "configuration", one.why.removeprefix(f"{one.name}: "))))
+            told.append((one.name, Finding("error", one.why.removeprefix(f"{one.name}: "), "configuration")))
             continue
         status = status_of(one, now)
         lines.append((one.name, *_numbers(one, status.summary), status.verdict))
@@ -80,7 +77,7 @@ def print_status(out: Console, name: str | None = None) -> bool:
 def print_runs(
     out: Console, connection: Connection, days: tuple[date, date], run_ids: list[str], begun: datetime
 ) -> None:
-    """What these runs over these days did themselves."""
+    """Prints what these runs over these days did."""
     runs = f", {'run' if len(run_ids) == 1 else 'runs'} {', '.join(one[:8] for one in run_ids)}"
     which = runs if run_ids else ""
     out.print(f"[bold]{connection.name}[/], {days[0]} to {days[1]}[dim]{which}[/]")
@@ -91,16 +88,16 @@ def print_runs(
 
 
 def print_state(out: Console, connection: Connection, days: tuple[date, date] | None = None) -> Status:
-    """How a connection is now, in these days (default: all), with each thing that is wrong."""
+    """Prints the state of a connection on these days (default: all), with each finding."""
     status = status_of(connection, utc_now(), days)
     if has := status.summary:
         of_all = f"{has.delivered.operations:,} of {counted(has.wanted.operations, 'operation')} delivered"
-        out.print(f"  {'these days' if days else 'in all    '} {of_all}")
+        out.print(f"  {'these days' if days else 'all days  '} {of_all}")
         if has.left_out:
             out.print(f"  left out   {_left_out(has)}")
         out.print(f"  income     {money(has.delivered.income)}    expense {money(has.delivered.expense)}")
     color = COLORS[status.verdict]
-    elsewhere = " in these days; `sitniks-finmap status` tells about all" if days else ""
+    elsewhere = " on these days; `sitniks-finmap status` covers all" if days else ""
     out.print(f"  state      [{color}]{status.verdict}[/]{elsewhere}")
     for finding in status.findings:
         out.print(f"    {MARKS[finding.verdict]} {escape(finding.what)}")
@@ -141,7 +138,7 @@ def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
 
 
 def _has_data(path: Path) -> bool:
-    """Whether anything was ever read into a warehouse; one that cannot be opened may have it."""
+    """Whether a warehouse has any transactions; assumed if it cannot be opened."""
     try:
         with duckdb.connect(path, read_only=True) as con:
             return con.execute("from raw_sitniks_transactions limit 1").fetchone() is not None
@@ -159,11 +156,11 @@ def _orphans(names: set[str]) -> list[tuple[str, Finding]]:
     """Data of connections that are no longer configured, perhaps because somebody renamed the table by hand."""
     said = (
         "has data, but is no longer in connections.toml, and is not synced. If its table was renamed, run "
-        "`sitniks-finmap rename {name} NEW`. If it is not needed any more, move {path} away"
+        "`sitniks-finmap rename {name} NEW`. If it is no longer needed, move {path} away"
     )
     files = sorted(data_folder().glob("*.duckdb")) if data_folder().is_dir() else []
     return [
-        (path.stem, Finding("warning", "not configured", said.format(path=path, name=path.stem)))
+        (path.stem, Finding("warning", said.format(path=path, name=path.stem), "not configured"))
         for path in files
         if path.stem not in names and not any(mark in path.stem for mark in SET_ASIDE) and _has_data(path)
     ]

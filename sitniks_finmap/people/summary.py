@@ -1,4 +1,4 @@
-"""A connection in numbers, for people: what is there, what is delivered, what is pending; and what one run did."""
+"""A connection in numbers: what exists, is delivered and is pending; and what one run did."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -38,13 +38,13 @@ class Summary:
 
 @dataclass(frozen=True)
 class Done:
-    """What some runs did, and nothing that was there before them. In operations, unless it says otherwise."""
+    """What some runs did themselves. Counts operations unless noted."""
 
     days_read: int
     transactions_read: int  # live ones of these days
     new_versions: int  # transactions that were new or had changed
     created: int
-    changed: int  # a turned sign, for which it is created anew, included
+    changed: int  # includes a changed sign, which recreates the operation
     withdrawn: int
     found: int  # in Finmap already
     failed: int
@@ -52,7 +52,7 @@ class Done:
 
 
 def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: date | None = None) -> Summary | None:
-    """The numbers of these days (default: all), or None when nothing was read yet. Raises WarehouseError."""
+    """The numbers of these days (default: all), or None if nothing was read yet. Raises WarehouseError."""
     if not warehouse.exists():
         return None
     days = {"first": first_day or date.min, "last": last_day or date.max}
@@ -76,7 +76,7 @@ def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: dat
 
 
 def done_by(warehouse: Warehouse, run_ids: list[str], days: tuple[date, date], begun: datetime) -> Done:
-    """What these runs over these days did, of which the first began at `begun`. Raises WarehouseError."""
+    """What these runs, the first begun at `begun`, did over these days. Raises WarehouseError."""
     with warehouse.transaction() as con:
         return Done(
             *_row(con, sql("done_by_runs"), {"runs": run_ids, "first": days[0], "last": days[1], "begun": begun})
