@@ -1,4 +1,4 @@
-"""The front door: every connection's assets, checks, jobs and sensors in one Definitions."""
+"""The entry point for Dagster: every connection's assets, checks, jobs and sensors in one Definitions."""
 
 from contextlib import suppress
 
@@ -14,7 +14,7 @@ from sitniks_finmap.settings_files import Unreadable, load_env
 @dg.definitions
 def defs() -> dg.Definitions:
     """The definitions of every connection in connections.toml. Raises ConfigurationError for an unreadable file."""
-    with suppress(Unreadable):  # Dagster has read it already, but takes a byte order mark for part of a name
+    with suppress(Unreadable):  # Dagster has read .env already, but takes a byte order mark for part of a name
         load_env()
     right, wrong = load_connections()
     return dg.Definitions.merge(

@@ -94,4 +94,4 @@ def test_a_run_that_is_started_while_nobody_holds_its_connection_is_reported_as_
     assert [status_of(dagster, run_id) for run_id in (beginning, other)] == [started, started]
     assert status_of(dagster, done) is dg.DagsterRunStatus.SUCCESS
     said = [entry.dagster_event.message for entry in dagster.all_logs(killed) if entry.dagster_event]
-    assert "The process of this run was killed. Nothing is lost: the next run goes on." in said
+    assert "The process of this run was killed. Nothing is lost: the next run continues." in said

@@ -222,7 +222,7 @@ def test_a_database_of_runs_that_another_process_holds_is_said_with_the_remedy(
         assert not run("sync", connection, (day, day))
     said = capsys.readouterr().out
     assert said.startswith("✗ u1: Dagster's database of runs")
-    assert "database is locked. Stop what holds it" in said
+    assert "database is locked. Stop the program that uses it" in said
     assert "Traceback" not in said
 
 

@@ -1,1 +1,1 @@
-"""All that Dagster sees: assets, checks, jobs, the sensor, resources, housekeeping."""
+"""Everything Dagster sees: assets, checks, jobs, the sensor, resources, housekeeping."""

@@ -1,4 +1,4 @@
-"""Messages to people: one when something begins to need a human, one when it is over."""
+"""Alerts: one when something starts to need attention, one when it is over."""
 
 import logging
 import os
@@ -9,9 +9,9 @@ import apprise
 import dagster as dg
 
 log = logging.getLogger(__name__)
-logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs a URL that it cannot read, with the token in it
+logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs invalid URLs with their tokens
 
-EARLIER = 20  # runs that are looked back upon
+EARLIER = 20  # how many earlier runs to look at
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
@@ -21,7 +21,7 @@ def alert_urls() -> list[str]:
 
 
 def send(title: str, body: str) -> bool:
-    """Sends one message to everybody; without ALERT_URLS it is logged. Never raises: an alert stops no run."""
+    """Logs a message and sends it to ALERT_URLS; returns whether it was sent. Never raises, so it stops no run."""
     log.warning("%s: %s", title, body)
     urls = alert_urls()
     if not urls:
@@ -30,13 +30,13 @@ def send(title: str, body: str) -> bool:
     usable = [messenger.add(url) for url in urls]
     sent = bool(messenger.notify(title=title, body=body))
     if not sent or not all(usable):
-        # The URL holds a token and is not written to the log.
-        log.error("an alert could not be sent to every service of ALERT_URLS; check them with `apprise -vv`")
+        # URLs contain tokens: never log them.
+        log.error("an alert could not be sent to every service in ALERT_URLS; check them with `apprise -vv`")
     return sent
 
 
 def connection_of(run: dg.DagsterRun) -> str | None:
-    """Whose run it is: by its tag, or by its assets where a person pressed Materialize."""
+    """The connection of a run: from its tag, or from its assets if a person clicked Materialize."""
     if tagged := run.tags.get("connection"):
         return tagged
     names = {key.path[0] for key in run.asset_selection or ()}
@@ -52,7 +52,7 @@ def earlier_runs(instance: dg.DagsterInstance, run: dg.DagsterRun, job: str | No
 
 
 def failed_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether the run before this one failed; a delivery or a preview says nothing about a sync."""
+    """Whether the previous run of the same kind failed: a delivery or preview says nothing about a sync."""
     same_job = earlier_runs(instance, run, run.job_name)
     before = next((one for one in same_job if one.asset_selection == run.asset_selection), None)
     return before is not None and before.status is dg.DagsterRunStatus.FAILURE
@@ -67,7 +67,7 @@ class Failed:
 
 
 def check_results(instance: dg.DagsterInstance, *runs: dg.DagsterRun) -> dict[str, Failed | None]:
-    """The checks that these runs evaluated, newest first: name → None when it passed."""
+    """The latest result of each check in these runs, given newest first: name → None if it passed."""
     results: dict[str, Failed | None] = {}
     for run in runs:
         for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
@@ -79,12 +79,12 @@ def check_results(instance: dg.DagsterInstance, *runs: dg.DagsterRun) -> dict[st
 
 
 def failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Failed]:
-    """The checks that failed in a run, a check that stopped it among them."""
+    """The checks that failed in a run, including one that stopped it."""
     return [failed for failed in check_results(instance, run).values() if failed]
 
 
 def _in_words(evaluation: dg.AssetCheckEvaluation) -> Failed:
-    """What a failed check says of itself; one that an earlier version evaluated has a name and numbers only."""
+    """A failed check in words; one evaluated by an earlier version has only a name and numbers."""
     said = {name: str(value.value) for name, value in evaluation.metadata.items()}
     numbers = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in said.items())
     problem = (
@@ -99,7 +99,7 @@ def _spaced(check_name: str) -> str:
 
 @dg.run_failure_sensor(
     name="failed_run_alert",
-    description="Sends one message when the runs of a connection begin to fail, and none for each further failure.",
+    description="Sends one message when a connection's runs start failing, not one per failure.",
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def failed_run_alert(context: dg.RunFailureSensorContext) -> None:
@@ -109,7 +109,7 @@ def failed_run_alert(context: dg.RunFailureSensorContext) -> None:
         return
     reasons = [event.event_specific_data for event in context.get_step_failure_events()]
     said = [getattr(getattr(reason, "user_failure_data", None), "description", None) for reason in reasons]
-    if not any(said):  # a check that guards delivery stopped the run, and Dagster names it only
+    if not any(said):  # a blocking check stopped the run, and Dagster only names it
         said = [f"{check.problem} {check.what_to_do}" for check in failed_checks(context.instance, run)]
     why = "; ".join(dict.fromkeys(one for one in said if one)) or context.failure_event.message or ""
     what = "delivery" if run.job_name.endswith("_deliver") else "sync"
@@ -123,7 +123,7 @@ def failed_run_alert(context: dg.RunFailureSensorContext) -> None:
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     name="checks_alert",
-    description="Sends one message when an asset check begins to fail, and one when all checks pass again.",
+    description="Sends one message when an asset check starts failing, and one when all checks pass again.",
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def checks_alert(context: dg.RunStatusSensorContext) -> None:
@@ -131,7 +131,7 @@ def checks_alert(context: dg.RunStatusSensorContext) -> None:
     connection = connection_of(run)
     if connection is None:
         return
-    # A delivery or a preview evaluates some of the checks only: the others stand as they were last seen.
+    # A delivery or preview evaluates only some checks: the others keep their last result.
     was = check_results(context.instance, *earlier_runs(context.instance, run))
     now = was | check_results(context.instance, run)
     begun = [failed for check, failed in now.items() if failed and was.get(check) is None]

@@ -14,7 +14,7 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 
 
 def asset_checks(connection: Connection) -> list[dg.AssetChecksDefinition]:
-    """The checks of a connection, those of one table in one step: each step costs an opening of the warehouse."""
+    """The checks of a connection, one step per table, as each step has to open the warehouse."""
     return [_checks_of(connection, table) for table in dict.fromkeys(check.table for check in CHECKS)]
 
 
@@ -49,7 +49,7 @@ def _checks_of(connection: Connection, table: str) -> dg.AssetChecksDefinition:
 
 
 def _described(check: Check, connection: Connection) -> str:
-    """The promise, and what to do when it is broken."""
+    """What the check promises, and what to do if it fails."""
     remedy = check.remedy.format(connection=connection.name, for_example="ID")
     return as_markdown(f"{check.description} If this fails: {remedy}")
 
@@ -74,7 +74,7 @@ def _result(con: duckdb.DuckDBPyConnection, connection: Connection, check: Check
 
 
 def _shown(value: object) -> int | float | str:
-    """A number, which the UI plots over runs, or the name of an example."""
+    """A number, which the UI plots over runs, or else text."""
     match value:
         case int():
             return value

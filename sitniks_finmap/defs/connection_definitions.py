@@ -1,10 +1,10 @@
-"""What Dagster gets of one connection: its assets, checks, jobs, sensor and resource."""
+"""The Dagster definitions of one connection: assets, checks, jobs, sensor and resource."""
 
 import warnings
 
 import dagster as dg
 
-# Single-run backfills are beta; they are measured to work, and one warning an asset would hide the others.
+# Single-run backfills are beta but tested here; a warning per asset would hide other warnings.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
 from sitniks_finmap.connections import Connection, WrongConnection  # noqa: E402
@@ -21,7 +21,7 @@ from sitniks_finmap.defs.sensor import connection_sensor  # noqa: E402
 
 
 def connection_definitions(connection: Connection, *, now: Clock = utc_now) -> dg.Definitions:
-    """Everything of one connection; `now` is the clock of its sensor."""
+    """Everything for one connection; `now` is the clock of its sensor."""
     assets = [
         *extract_assets(connection),
         *transform_assets(connection),
@@ -40,8 +40,8 @@ def connection_definitions(connection: Connection, *, now: Clock = utc_now) -> d
 
 
 def wrong_definitions(wrong: WrongConnection) -> dg.Definitions:
-    """A connection that cannot be used stands in the graph as a group of its own, with the reason."""
-    # No two names may become one key: Dagster would refuse the definitions of everybody.
+    """Shows an invalid connection in the graph, in the group `misconfigured`, with the reason."""
+    # Different names need different keys, or Dagster would reject all definitions.
     key = "".join(letter if letter.isalnum() or letter == "_" else f"%{ord(letter):x}%" for letter in wrong.name) or "%"
     spec = dg.AssetSpec([key, "misconfigured"], group_name="misconfigured", description=as_markdown(f"⚠ {wrong.why}"))
     return dg.Definitions(assets=[spec])

@@ -1,4 +1,4 @@
-"""Keeps Dagster's own records tidy: runs whose process was killed, runs that nobody asks about any more."""
+"""Cleans up Dagster's own records: reports killed runs as failed, deletes old runs."""
 
 import os
 import re
@@ -14,13 +14,13 @@ from sitniks_finmap.figures import counted
 
 ALIVE_UNTIL_NOW = timedelta(minutes=2)  # a run takes seconds from its start to the lock
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-LONGEST = 3600.0  # seconds a night; after years without housekeeping it takes several nights
+LONGEST = 3600.0  # seconds per night; a large backlog takes several nights
 
 
 def report_killed_runs(instance: dg.DagsterInstance, connection: Connection, now: datetime) -> None:
-    """Runs of this connection that are "started" while nobody holds its lock: their process is gone.
+    """Reports as failed the "started" runs of this connection, whose process is gone: nobody holds the lock.
 
-    Call it only when the lock is free. Without it such a run would stop the connection for ever.
+    Call it only while the lock is free. Without it, such a run would block the connection forever.
     """
     started = dg.RunsFilter(
         tags={"connection": connection.name},
@@ -30,11 +30,11 @@ def report_killed_runs(instance: dg.DagsterInstance, connection: Connection, now
         begun = datetime.fromtimestamp(record.start_time or record.create_timestamp.timestamp(), UTC)
         if now - begun > ALIVE_UNTIL_NOW:
             instance.report_run_failed(
-                record.dagster_run, "The process of this run was killed. Nothing is lost: the next run goes on."
+                record.dagster_run, "The process of this run was killed. Nothing is lost: the next run continues."
             )
 
 
-@dg.op(description="Deletes old runs with all that belongs to them, and gives the disk space back.")
+@dg.op(description="Deletes old runs with everything that belongs to them, and frees their disk space.")
 def delete_old_runs(context: dg.OpExecutionContext) -> int:
     instance, now, keep = context.instance, datetime.now(UTC), kept_for()
     before = size_on_disk(instance)
@@ -50,7 +50,7 @@ def delete_old_runs(context: dg.OpExecutionContext) -> int:
 
 
 def kept_for() -> timedelta:
-    """How long runs are kept: SITNIKS_FINMAP_KEEP_RUNS_DAYS. Raises Failure for what is not a number of days."""
+    """How long runs are kept: SITNIKS_FINMAP_KEEP_RUNS_DAYS. Raises Failure if it is not a number of days."""
     written = os.environ.get("SITNIKS_FINMAP_KEEP_RUNS_DAYS", "").strip() or "30"
     if not re.fullmatch(r"[1-9][0-9]{0,3}", written):
         raise dg.Failure(
@@ -66,12 +66,12 @@ def _delete_runs(context: dg.OpExecutionContext, before: datetime) -> int:
     end = time.monotonic() + LONGEST
     for run_id in context.instance.get_run_ids(dg.RunsFilter(statuses=FINISHED, created_before=before)):
         if time.monotonic() > end:
-            context.log.info("The remaining old runs are deleted the next night.")
+            context.log.info("The remaining old runs will be deleted the next night.")
             break
         try:
             context.instance.delete_run(run_id)
         except DBAPIError as error:
-            # A damaged event file must not keep the others: without its run it is an orphan.
+            # A damaged event file must not stop the rest: without its run, it is deleted as an orphan.
             context.log.warning(f"Run {run_id} was not deleted completely: {error.orig}")
         delete_files(context.instance, run_id)
         deleted += 1

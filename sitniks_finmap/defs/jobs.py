@@ -14,7 +14,7 @@ DELIVERY = ("operations", "finmap_upload", "finmap_operations", "reconciliation"
 
 
 def connection_jobs(connection: Connection, assets: Sequence[dg.AssetsDefinition]) -> list[Any]:
-    """`<connection>_sync`, the whole way, and `<connection>_deliver`, its second half."""
+    """`<connection>_sync`, the whole pipeline, and `<connection>_deliver`, its second half."""
     tags = {"connection": connection.name}
     delivery = [asset for asset in assets if asset.key.path[-1] in DELIVERY]
     return [
@@ -27,12 +27,12 @@ def connection_jobs(connection: Connection, assets: Sequence[dg.AssetsDefinition
         dg.define_asset_job(
             f"{connection.name}_deliver",
             selection=dg.AssetSelection.assets(*delivery),
-            description="Derives and delivers what is due of a range of days; reads nothing from Sitniks.",
+            description="Derives and delivers what is due in a range of days; reads nothing from Sitniks.",
             tags=tags,
         ),
     ]
 
 
 def range_tags(first_day: date, last_day: date) -> dict[str, str]:
-    """The tags that make one run of a range of partitions."""
+    """The tags that make a range of partitions one run."""
     return {RANGE_START: first_day.isoformat(), RANGE_END: last_day.isoformat()}

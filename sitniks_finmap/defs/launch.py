@@ -38,13 +38,13 @@ from sitniks_finmap.defs.resources import WRONG_CONFIGURATION, ConnectionResourc
 from sitniks_finmap.private_files import private_folder
 from sitniks_finmap.warehouse.store import open_warehouse
 
-# Dagster would start four processes for a run to copy its output into files; Ctrl-C ends each of them with a traceback
-# on the terminal. What the code logs is among the run's events all the same.
+# Dagster would start four processes per run to copy its output into files; on Ctrl-C, each prints a traceback. Log
+# messages are in the run's events anyway.
 NO_CAPTURE = {"module": NoOpComputeLogManager.__module__, "class": NoOpComputeLogManager.__name__}
 STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
 PACKAGE = Path(__file__).parents[1]
-CHECKS_FAILED = "DagsterAssetCheckFailedError"  # Dagster names the checks; they say it in words
-FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__name__}"  # how Dagster begins the message of one
+CHECKS_FAILED = "DagsterAssetCheckFailedError"  # Dagster only names the checks; we print their texts
+FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__name__}"  # Dagster prefixes its message with this
 DEFINITIONS = "sitniks_finmap.definitions"
 INTERRUPTIONS = (DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
 LOCATION = "sitniks_finmap"  # the code location's name in workspace.yaml
@@ -53,7 +53,7 @@ REPOSITORY = "__repository__"  # the name that Dagster gives to a Definitions ob
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended; `why` says for people what failed, `misconfigured` that it is in the settings or keys."""
+    """How a run ended; `why` says what failed, `misconfigured` whether settings or keys are the cause."""
 
     run_id: str
     success: bool
@@ -62,14 +62,14 @@ class Run:
 
 
 def prepare_home() -> Path:
-    """DAGSTER_HOME, or `<data>/dagster` when it is unset: made when missing, with our dagster.yaml in it.
+    """DAGSTER_HOME, or `<data>/dagster` if unset: created if missing, with our dagster.yaml in it.
 
-    Raises ConfigurationError for a path that Dagster does not take, and OSError.
+    Raises ConfigurationError for a path that Dagster cannot use, and OSError.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or data_folder() / "dagster").expanduser()
     if not home.is_absolute():
-        raise ConfigurationError(f"DAGSTER_HOME is {home}: Dagster needs the whole path, as {home.absolute()}")
-    if make_url(f"sqlite:///{home}").database != str(home):  # Dagster makes such a URL of it
+        raise ConfigurationError(f"DAGSTER_HOME is {home}: Dagster needs an absolute path, such as {home.absolute()}")
+    if make_url(f"sqlite:///{home}").database != str(home):  # Dagster builds this URL
         raise ConfigurationError(f'Dagster cannot keep runs in {home}: set DAGSTER_HOME to a path without "?" and "%"')
     os.environ["DAGSTER_HOME"] = str(home)
     private_folder(home)
@@ -79,7 +79,7 @@ def prepare_home() -> Path:
         ours = next(f / "dagster.yaml" for f in (PACKAGE, PACKAGE.parent) if (f / "dagster.yaml").exists())
         whole = settings.with_suffix(f".{os.getpid()}")
         shutil.copyfile(ours, whole)
-        whole.replace(settings)  # whoever begins at the same time reads all of it or nothing
+        whole.replace(settings)  # a process starting at the same time sees the whole file or none
     return home
 
 
@@ -96,16 +96,16 @@ def instance() -> Iterator[dg.DagsterInstance]:
             yield found
     except DBAPIError as error:
         raise RunsUnavailable(
-            f"Dagster's database of runs in {home} cannot be used: {error.orig}. Stop what holds it, or free the disk, "
-            "then run again; what was read and delivered until now is kept"
+            f"Dagster's database of runs in {home} cannot be used: {error.orig}. Stop the program that uses it, or "
+            "free disk space, then run again; everything read and delivered so far is kept"
         ) from None
     except dg.DagsterInvalidConfigError as error:
         raise ConfigurationError(f"{home / 'dagster.yaml'}: {' '.join(str(error).split())}") from None
 
 
 def _opened(home: Path) -> dg.DagsterInstance:
-    """Dagster makes its tables without a lock: of two that begin together in a new home, one failed at "table runs
-    already exists". Commands wait for each other; a `dagster dev` that begins just then is given time to finish.
+    """Opens the instance. Dagster creates its tables without a lock: of two processes starting in a new home, one
+    failed with "table runs already exists". Commands wait for each other, and retry if `dagster dev` is starting.
     """
     patience = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, DBAPIError) and "locked" not in str(error)),
@@ -116,7 +116,7 @@ def _opened(home: Path) -> dg.DagsterInstance:
 
     def opened() -> dg.DagsterInstance:
         found = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={"compute_logs": NO_CAPTURE}))
-        _ = found.run_storage, found.event_log_storage, found.schedule_storage  # asked for, they make theirs
+        _ = found.run_storage, found.event_log_storage, found.schedule_storage  # accessing them creates their tables
         return found
 
     with FileLock(home / "opening.lock", mode=0o600):
@@ -130,11 +130,11 @@ def run_job(
     first_day: date,
     last_day: date,
 ) -> Run:
-    """One run over these days, in this process; `stage` is the sync without its last step."""
+    """Runs a job over these days in this process; `stage` is a sync up to `operations`."""
     if not open_warehouse(connection).is_running():
         report_killed_runs(dagster, connection, utc_now())
     job = _job(connection, f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}")
-    with capture_interrupts():  # Ctrl-C waits until there is a step to interrupt: no run is left without an end
+    with capture_interrupts():  # Ctrl-C waits until there is a step to interrupt: no run stays unfinished
         run = dagster.create_run_for_job(
             job,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -146,7 +146,7 @@ def run_job(
         for event in execute_run_iterator(InMemoryJob(job), run, dagster):
             if _is_interrupt(event):
                 interrupted = True
-                if event.is_step_failure:  # the run ends next: as canceled, which else would be a failure
+                if event.is_step_failure:  # the run ends next, as canceled instead of failed
                     dagster.report_run_canceling(run, "Interrupted from the keyboard.")
     if interrupted:
         raise KeyboardInterrupt
@@ -156,8 +156,8 @@ def run_job(
 
 
 def _job(connection: Connection, name: str) -> dg.JobDefinition:
-    """The job as the code location has it: there it knows the resources of all connections, and a snapshot that
-    differs would make the UI warn before it re-executes a run.
+    """The job as the code location has it, with the resources of all connections: if the snapshot differed, the UI
+    would warn before re-executing a run.
     """
     others = {
         one.name: ConnectionResource(connection=one.name)
@@ -170,8 +170,8 @@ def _job(connection: Connection, name: str) -> dg.JobDefinition:
 
 
 def job_origin(job_name: str) -> RemoteJobOrigin:
-    """The job as the code location of workspace.yaml has it: with it a run is in Timeline and Jobs, and can be
-    re-executed, like a run that was launched in the UI.
+    """The origin of the job in the code location of workspace.yaml: with it, a run is listed in Timeline and Jobs and
+    can be re-executed, like a run launched in the UI.
     """
     target = LoadableTargetOrigin(
         executable_path=sys.executable, module_name=DEFINITIONS, working_directory=str(Path.cwd())
@@ -187,7 +187,7 @@ def _is_interrupt(event: dg.DagsterEvent) -> bool:
 
 
 def _failed(dagster: dg.DagsterInstance, run_id: str) -> Run:
-    """What the failed steps of a run say, or its resource: that another run holds the connection."""
+    """Why a run failed, from its failed steps or its resource (another run holds the connection)."""
     reasons = []
     misconfigured = False
     failures = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RESOURCE_INIT_FAILURE}

@@ -1,7 +1,7 @@
-"""What Dagster leaves on the disk when a run is deleted: event files, compute logs, rows, free pages.
+"""Deletes what Dagster leaves on disk when a run is deleted: event files, compute logs, rows, free pages.
 
-Dagster's `delete_run` empties the tables of a run and keeps its files. All of this goes by SQLite files and the local
-compute logs, which is how Dagster works unless it is configured otherwise; with other storages there is nothing to do.
+Dagster's `delete_run` empties the tables of a run but keeps its files. This covers Dagster's defaults, SQLite files and
+local compute logs; with other storages there is nothing to do.
 """
 
 import logging
@@ -22,11 +22,11 @@ from dagster._core.storage.schedules import SqliteScheduleStorage
 
 log = logging.getLogger(__name__)
 
-SETTLED = timedelta(hours=1)  # a file without a run that is younger is left to the next night
+SETTLED = timedelta(hours=1)  # younger files without a run are left for the next night
 TICK_LOGS = {".out", ".err", ".complete", ".partial"}
 DATABASE_FILES = ("", "-wal", "-shm", "-journal")
-BUSY = 5.0  # seconds to wait for the lock of a database; the next night tries again
-# Dagster's own writers wait 30 s for the lock; none of them may fail because space is being freed.
+BUSY = 5.0  # seconds to wait for a database's lock; the next night retries
+# Dagster's own writers wait 30 s for the lock; none of them may fail because of a vacuum.
 LONGEST_VACUUM = 10.0
 WORTH_A_VACUUM = 1_000_000  # free bytes
 
@@ -39,10 +39,10 @@ def delete_files(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def delete_orphans(instance: dg.DagsterInstance, now: datetime, keep: timedelta) -> None:
-    """Deletes what belongs to runs that exist no more, and the logs of sensor ticks older than `keep`.
+    """Deletes what belongs to runs that no longer exist, and the logs of sensor ticks older than `keep`.
 
-    Runs may be going on: what there is gets listed first and the runs after it, and a run exists before its first
-    file or row.
+    Safe while runs are in progress: files and rows are listed before the runs, and a run exists before its first file
+    or row.
     """
     files = dict(_files_of_runs(instance))
     with_rows = _runs_in_index(instance)
@@ -59,7 +59,7 @@ def delete_orphans(instance: dg.DagsterInstance, now: datetime, keep: timedelta)
 
 
 def shrink_databases(instance: dg.DagsterInstance) -> None:
-    """Gives the free pages of Dagster's databases back to the disk, where a quarter of the file or more is free."""
+    """Vacuums those of Dagster's databases that are at least a quarter free."""
     for path in _databases(instance):
         try:
             with closing(sqlite3.connect(path, timeout=BUSY, isolation_level=None)) as con:
@@ -73,7 +73,7 @@ def shrink_databases(instance: dg.DagsterInstance) -> None:
                     con.set_progress_handler(None, 0)
                     con.execute("pragma wal_checkpoint(truncate)")
         except sqlite3.Error as error:
-            log.warning("%s could not be shrunk (%s); its free pages are reused, and the next night tries again",
+            log.warning("%s could not be shrunk (%s); its free pages are reused, and the next night retries",
                         path.name, error)  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def _files_of_runs(instance: dg.DagsterInstance) -> Iterator[tuple[Path, str]]:
 
 
 def _tick_logs(instance: dg.DagsterInstance) -> list[Path]:
-    """Log files of sensors and schedules: `<repository>/<sensor>/<tick>.err`. Nothing else lies in that depth."""
+    """Log files of sensors and schedules: `<repository>/<sensor>/<tick>.err`. Nothing else is at that depth."""
     if logs := _log_folder(instance):
         return [p for p in logs.glob("*/*/*") if p.suffix in TICK_LOGS and not _is_run_id(p.parent.parent.name)]
     return []
@@ -111,7 +111,7 @@ def _log_folder(instance: dg.DagsterInstance) -> Path | None:
 
 
 def _runs_in_index(instance: dg.DagsterInstance) -> set[str]:
-    """The runs that have rows in the database of all runs; what belongs to no run (an empty id) is not among them."""
+    """The runs with rows in the database of all runs; rows without a run (an empty id) do not count."""
     if not isinstance(events := instance.event_log_storage, SqliteEventLogStorage):
         return set()
     with closing(sqlite3.connect(events.path_for_shard("index"), timeout=BUSY)) as con:
@@ -125,7 +125,7 @@ def _delete_rows(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> None:
         return
     with closing(sqlite3.connect(events.path_for_shard("index"), timeout=BUSY)) as con:
         for run_id in run_ids:
-            with con:  # a commit for each: no writer waits for long
+            with con:  # commit each, so that no writer waits long
                 con.execute("delete from asset_check_executions where run_id = ?", [run_id])
                 con.execute(
                     "delete from asset_event_tags where event_id in (select id from event_logs where run_id = ?)",

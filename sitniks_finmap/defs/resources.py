@@ -1,4 +1,4 @@
-"""What an asset of a connection works with: its run, as a Dagster resource."""
+"""The run of a connection as a Dagster resource."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,11 +12,11 @@ from sitniks_finmap.warehouse.store import open_warehouse
 
 WHOLE = {"raw_sitniks_transactions", "operations", "finmap_upload", "reconciliation"}  # the steps of a sync
 READING = {"raw_sitniks_transactions", "raw_sitniks_orders", "operations"}
-WRONG_CONFIGURATION = "wrong configuration"  # in the metadata of a failed step that a run of the command looks at
+WRONG_CONFIGURATION = "wrong configuration"  # metadata of a failed step, for the command's exit code
 
 
 def kind_of(run: dg.DagsterRun | None, connection: Connection) -> str:
-    """What a run is: a whole `sync`, a `deliver`, a `preview` that reads and writes nothing to Finmap, or `partial`."""
+    """The kind of a run: a whole `sync`, a `deliver`, a `preview` (writes nothing to Finmap), or `partial`."""
     chosen = {key.path[-1] for key in (run.asset_selection if run else None) or ()}
     if run and run.job_name == f"{connection.name}_deliver" and not chosen:
         return "deliver"
@@ -32,7 +32,7 @@ def kind_of(run: dg.DagsterRun | None, connection: Connection) -> str:
 
 @contextmanager
 def told(step: AbstractContextManager[None]) -> Iterator[None]:
-    """Around a step of a run: what stopped it is a Failure in the UI, with the reason and the remedy."""
+    """Wraps a step: what stopped it becomes a Failure in the UI, with the reason and the remedy."""
     try:
         with step:
             yield
@@ -42,8 +42,8 @@ def told(step: AbstractContextManager[None]) -> Iterator[None]:
 
 
 class ConnectionResource(dg.ConfigurableResource[ConnectionRun]):
-    """The clients and the warehouse of a connection: one for the whole run, so that the lock is held from its first
-    step to its last.
+    """The clients and the warehouse of a connection, shared by the whole run: the lock is held from the first step to
+    the last.
     """
 
     connection: str = Field(description="The name of its table in connections.toml.")

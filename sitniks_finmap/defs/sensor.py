@@ -37,7 +37,7 @@ def connection_sensor(connection: Connection, jobs: Sequence[Any], *, now: Clock
             f"Every {format_duration(connection.sync_every)}, syncs recent days and any days never read before. "
             f"Every {format_duration(connection.retry_every)}, delivers what failed, is unverified or was left over. "
             f"Every {format_duration(connection.full_resync_every)}, reads the whole history again, a month at a time. "
-            "One run at a time; a sync goes first, then a delivery."
+            "One run at a time, syncs before deliveries."
         ),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -59,9 +59,9 @@ def connection_sensor(connection: Connection, jobs: Sequence[Any], *, now: Clock
 
 def _request(connection: Connection, run: NextRun, moment: datetime) -> dg.RunRequest:
     op = f"{connection.name}__finmap_upload"
-    job = "deliver" if run.what == "deliver" else "sync"  # a full re-read is the sync of a month
+    job = "deliver" if run.what == "deliver" else "sync"  # a full re-read is a sync of one month
     return dg.RunRequest(
-        # With the offset, so that the hour that comes twice in October is two keys.
+        # With the UTC offset, so that the hour repeated in October has two keys.
         run_key=f"{run.what} {moment.astimezone(connection.zone).isoformat(timespec='seconds')}",
         job_name=f"{connection.name}_{job}",
         run_config=dg.RunConfig(ops={op: DeliverConfig(minutes=connection.deliver_minutes)}),
@@ -70,7 +70,7 @@ def _request(connection: Connection, run: NextRun, moment: datetime) -> dg.RunRe
 
 
 def _busy(instance: dg.DagsterInstance, connection: Connection, warehouse: Warehouse, now: datetime) -> str | None:
-    """Who is at work on the connection, or None. Runs whose process was killed are reported as failed first."""
+    """Which run is in progress, or None. Reports killed runs as failed first."""
     if warehouse.is_running():
         return "A run is in progress"
     report_killed_runs(instance, connection, now)

@@ -1,4 +1,4 @@
-"""What a key may do: its rights, and how many requests it may make."""
+"""What a key may do: its permissions and its rate limit."""
 
 import threading
 from collections import deque
@@ -12,7 +12,7 @@ from .exchange import Refused
 class Limit:
     """More than `requests` in any `per_seconds` block the key for `block_seconds`.
 
-    A 429 of Sitniks blocks the key for about a minute; whether a Retry-After comes is unknown: a choice.
+    Sitniks' 429 blocks the key for about a minute; whether it sends Retry-After is unknown, so it is optional.
     """
 
     requests: int
@@ -39,7 +39,7 @@ class Access:
             self._blocked_until = float("-inf")
 
     def check_rate(self, now: datetime) -> None:
-        """Count this request. Raises Refused (429) when it is one too many or the key is blocked."""
+        """Counts this request. Raises Refused (429) if it exceeds the limit or the key is blocked."""
         if self.limit is None:
             return
         with self._lock:
@@ -60,7 +60,7 @@ class Access:
         return True
 
     def check_rights(self, path: str) -> None:
-        """Raises Refused: 401 for a revoked key, 403 for a right that it lacks."""
+        """Raises Refused: 401 for a revoked key, 403 for a missing permission."""
         if self.revoked:
             raise Refused(401, "unauthorized")
         if any(path.startswith(prefix) for prefix in self.forbidden):

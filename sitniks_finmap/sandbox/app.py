@@ -1,4 +1,4 @@
-"""The sandbox as one ASGI application: finds API and shop, lets faults happen, records every request."""
+"""The sandbox as one ASGI application: finds API and shop, applies faults, records every request."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ class Journal:
 
 
 class Application:
-    """`transport_of` finds the connection that a scope came over, None when it is closed already."""
+    """`transport_of` finds the connection of a scope, or None if it is closed."""
 
     def __init__(
         self, keys: Mapping[tuple[Api, str], Shop], faults: Faults, journal: Journal,
@@ -107,7 +107,7 @@ class Application:
         except Refused as refused:
             return refused.answer
         except Exception:
-            logger.exception("the sandbox failed at %s %s", request.method, request.path)
+            logger.exception("the sandbox failed on %s %s", request.method, request.path)
             return Refused(500, "the sandbox failed").answer
         if fault and fault.kind == "slow_after":
             await asyncio.sleep(fault.seconds)
@@ -134,7 +134,7 @@ class Application:
             await _send(send, answer)
 
     async def _drip_head(self, scope: dict[str, Any], answer: Answer, seconds: float) -> None:
-        """Past the server, which would send the head at once."""
+        """Bypasses the server, which would send the head at once."""
         lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
         lines += [f"{name.decode()}: {value.decode()}" for name, value in _headers(answer)]
         head = ("\r\n".join([*lines, "connection: close"]) + "\r\n\r\n").encode()
@@ -147,7 +147,7 @@ class Application:
             transport.write(head[place : place + 1] if place + 1 < len(head) else head[place:] + answer.body)
 
     async def _hang_up(self, scope: dict[str, Any], receive: Receive) -> None:
-        """Close the connection, and stay until the server has noticed: else it would answer for us."""
+        """Closes the connection and waits until the server notices; otherwise it would answer for us."""
         if transport := self._transport_of(scope):
             transport.close()
         while (await receive())["type"] != "http.disconnect":
@@ -200,7 +200,7 @@ def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
 
 
 def _dated(send: Send, clock: Callable[[], datetime]) -> Send:
-    """Adds the Date of the answer, by the sandbox's clock: uvicorn renews its own in a loop that does not run here."""
+    """Adds a Date by the sandbox's clock: uvicorn updates its own in a loop that does not run here."""
 
     async def dated(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":

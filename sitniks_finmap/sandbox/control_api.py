@@ -1,4 +1,4 @@
-"""The sandbox's own API under /sandbox: for people at a terminal and for other processes on this machine."""
+"""The sandbox's own API under /sandbox: for people at a terminal and other processes on this machine."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -17,7 +17,7 @@ FAULT = TypeAdapter(Fault)
 
 
 class Controlled(Protocol):
-    """What of the sandbox can be looked at and controlled from outside."""
+    """What can be inspected and controlled from outside."""
 
     @property
     def sitniks_url(self) -> str: ...

@@ -1,4 +1,4 @@
-"""What has a label in a shop: Finmap's accounts, categories, tags and so on, Sitniks' order statuses."""
+"""Everything with a label in a shop: Finmap's accounts, categories, tags and so on, Sitniks' order statuses."""
 
 from hashlib import blake2b
 from typing import Any, Literal
@@ -24,7 +24,7 @@ def object_id(*names: object) -> str:
 
 
 class Directories:
-    """All directories of one shop. They are small: kept in memory, written through to the database."""
+    """All directories of one shop. They are small: kept in memory and written through to the database."""
 
     def __init__(self, state: State, shop: int):
         self._state = state
@@ -34,7 +34,7 @@ class Directories:
             self._entries.setdefault(row["kind"], {})[row["id"]] = parse_json(row["body"])
 
     def add(self, kind: Kind, entry: dict[str, Any]) -> dict[str, Any]:
-        """Add an entry with its own `id`, or replace it."""
+        """Adds an entry with its own `id`, or replaces it."""
         sql = "insert or replace into entries (shop, kind, id, body) values (?, ?, ?, ?)"
         with self._state.lock:
             self._state.write(sql, (self._shop, kind, str(entry["id"]), dumps(entry)))
@@ -42,16 +42,16 @@ class Directories:
         return entry
 
     def add_label(self, kind: Kind, label: str, **fields: Any) -> dict[str, Any]:
-        """An entry of Finmap under a new label, or the one that has it already."""
+        """Adds a Finmap entry with a label, or returns the one that has it already."""
         with self._state.lock:
             known = self.by_label(kind, label)
             identity = object_id(self._shop, kind, label)
-            if self.get(kind, identity):  # of one that was renamed since
+            if self.get(kind, identity):  # taken by an entry that was renamed since
                 identity = object_id(self._shop, kind, label, len(self.list(kind)))
             return known or self.add(kind, {"id": identity, "label": label, "parentId": "", **fields})
 
     def remove(self, kind: Kind, label: str) -> None:
-        """Raises KeyError when nothing has this label."""
+        """Raises KeyError if nothing has this label."""
         with self._state.lock:
             entry = self.by_label(kind, label)
             if entry is None:

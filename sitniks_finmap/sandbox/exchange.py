@@ -1,4 +1,4 @@
-"""What the sandbox answers, and JSON that keeps money exact."""
+"""The answers of the sandbox, and JSON that keeps money exact."""
 
 import json
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Answer:
 
 
 class Refused(Exception):
-    """The API refuses the call; `answer` says so in the shape that NestJS, behind both APIs, gives errors."""
+    """The API refuses the call; `answer` is the error as NestJS, behind both APIs, formats it."""
 
     def __init__(self, status: int, message: str | list[str], headers: tuple[tuple[str, str], ...] = ()):
         super().__init__(status, message)
@@ -47,7 +47,7 @@ def html_answer(status: int, title: str) -> Answer:
 
 
 def json_text(value: Any) -> str:
-    """JSON in which a Decimal is a number with its own digits; the json module would want a float."""
+    """JSON in which a Decimal is an exact number; the json module would need a float."""
     try:
         return dumps(value)
     except TypeError:
@@ -55,7 +55,7 @@ def json_text(value: Any) -> str:
 
 
 def exact_text(value: Any) -> str:
-    """The same, quicker where a Decimal is expected."""
+    """Like json_text, but faster if Decimals are expected."""
     if isinstance(value, str):
         return encode_basestring(value)
     if isinstance(value, Decimal):
@@ -80,6 +80,6 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-# made once: json.dumps and json.loads would make a new one at every call
+# created once: json.dumps and json.loads would create new ones on every call
 ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)

@@ -1,4 +1,4 @@
-"""Faults: what goes wrong between a client and an API, on purpose, for chosen requests."""
+"""Deliberate faults between a client and an API, for chosen requests."""
 
 import random
 import threading
@@ -19,36 +19,36 @@ FaultKind = Literal[
     "drop_before",  # the connection closes without an answer
     "html",  # 200 with an HTML page
     "html_403",  # 403 with an HTML page, as a firewall does
-    # the request is applied, the answer is not what it should be
+    # the request is applied, but the answer is wrong
     "status_after",
     "drop_after",
     "html_after",
     "slow",  # wait `seconds`, then apply and answer
     "slow_after",  # apply, then wait `seconds`, then answer
     "drip",  # the body comes byte by byte over `seconds`
-    "drip_head",  # the status line and the headers do; then the body, and the connection closes
-    "truncated",  # half the body; with `full_length` under the Content-Length of the whole
+    "drip_head",  # the status line and the headers do; then the body at once, and the connection closes
+    "truncated",  # half the body; with `full_length`, the Content-Length is that of the whole
     # Finmap's creations
     "stored",  # "Stored"/2; visible after `seconds`; with `conflict` its externalId is taken at once
     "stored_lost",  # "Stored"/2, and nothing ever appears
-    "queued",  # "In the queue for processing"/0, else like `stored`
+    "queued",  # "In the queue for processing"/0, otherwise like `stored`
     "error_201",  # "Error"/3 under HTTP 201, nothing is applied
     # Finmap's deletions
     "stored_delete",  # "Stored"/2; it is gone after `seconds`
     "stored_delete_lost",  # "Stored"/2, and it stays
     # Sitniks' lists of transactions and orders
-    "page_shift",  # as if a row had been added at the top since the page before; the first page stays
-    "page_skip",  # as if a row at the top had been deleted since the page before; the first page stays
-    "page_repeat",  # the page before, again
+    "page_shift",  # as if a row had been added at the top since the previous page; the first page stays
+    "page_skip",  # as if a row at the top had been deleted since the previous page; the first page stays
+    "page_repeat",  # the previous page again
     "page_short",  # the last `delta` rows of the page are missing, `count` is right; also of Finmap's list
     "count_lies",  # `count` + `delta`
     "total_instead_of_count",
     "count_of_page",  # `count` is the page's size, and `total` the list's
-    "only_count_of_page",  # `count` is the page's size, and nothing counts the list
+    "only_count_of_page",  # `count` is the page's size, and there is no count of the list
     "no_count",
-    "capped",  # no count, and nothing after the first `delta` rows of the list
-    "capped_again",  # no count, and after the first `delta` rows the last page comes again
-    "filter_ignored",  # the list shows every row, whatever the bounds
+    "capped",  # no count, and the list ends after `delta` rows
+    "capped_again",  # no count, and after `delta` rows the last page repeats
+    "filter_ignored",  # the list has every row, ignoring the bounds
     "named_array",  # the array is called "transactions" or "orders" instead of "data"
     "ids_as_strings",
 ]
@@ -78,10 +78,10 @@ LIST_PATHS: dict[Api, tuple[str, ...]] = {"sitniks": ("/transactions", "/orders"
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Fault:
-    """One thing that goes wrong for the requests that match.
+    """One fault for the requests that match.
 
-    `path` is a prefix below the API's base, as in "/operations"; `holding` matches only lists of Sitniks whose
-    bounds hold this moment, as if a row of that moment could not be read. The first `after` matching requests pass,
+    `path` is a prefix below the API's base, as in "/operations"; `holding` matches only Sitniks lists whose
+    bounds include this moment, as if a row of that moment could not be read. The first `after` matching requests pass,
     then `times` of them are hit (None = all), each with `probability` if one is given, drawn from `seed`.
     Faults for creations or lists match only those requests. A request gets at most one fault, the oldest
     first. Waiting (`seconds` of slow, slow_after, drip) is real time; `stored` and `queued` follow the clock.
@@ -126,7 +126,7 @@ class Fault:
     def answer(self) -> Answer:
         """What the client gets instead of the API's answer."""
         if self.kind in ("html", "html_after"):
-            return html_answer(200, "Sandbox: technical works")
+            return html_answer(200, "Sandbox: down for maintenance")
         if self.kind == "html_403":
             return html_answer(403, "Sandbox: access denied")
         body = self.body
@@ -155,7 +155,7 @@ class _Armed:
 
 
 class Faults:
-    """The faults in force."""
+    """The active faults."""
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
@@ -181,7 +181,7 @@ class Faults:
 
 
 def _holds(query: bytes, moment: datetime) -> bool:
-    """Whether the bounds of a list of Sitniks hold a moment."""
+    """Whether the bounds of a Sitniks list include a moment."""
     asked = parse_qs(query.decode("latin-1"))
     bounds = [parse_stamp(asked.get(name, [None])[0]) for name in ("createdAtFrom", "createdAtTo")]
     return all(bounds) and bounds[0] <= moment <= bounds[1]  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""Finmap's public API 2.2 as its OpenAPI document says, unknown fields refused: keys and directories."""
+"""Finmap's public API 2.2 as in its OpenAPI document, refusing unknown fields: keys and directories."""
 
 from decimal import Decimal
 from urllib.parse import unquote

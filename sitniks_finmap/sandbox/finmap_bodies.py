@@ -1,4 +1,4 @@
-"""Bodies and query parameters of calls to Finmap: what its contract allows, the rest refused with 400."""
+"""Bodies and query parameters of calls to Finmap: whatever its contract does not allow is refused with 400."""
 
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ def read_body(request: Request, model: type[BaseModel]) -> dict[str, Any]:
 
 
 def read_model(request: Request, model: type[Model]) -> Model:
-    """The body as a model. Without this Content-Type the real framework sees none and takes every default."""
+    """The body as a model. Without this Content-Type, the real framework sees no body and uses all defaults."""
     if not request.headers.get(b"content-type", b"").lower().startswith(b"application/json"):
         raise Refused(400, ["Content-Type must be application/json"])
     try:

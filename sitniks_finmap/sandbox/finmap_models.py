@@ -1,7 +1,7 @@
-"""The bodies that Finmap's contract allows, by hand from its OpenAPI document, unknown fields refused.
+"""The bodies that Finmap's contract allows, written by hand from its OpenAPI document; unknown fields are refused.
 
-Stricter than the document where the vendor's developers say so, or the real service would do the wrong thing
-in silence: no null and, on creation, no empty string, at most two decimals in an amount, an account on every creation.
+Stricter than the document where the vendor's developers say so, or the real service would silently do the wrong
+thing: no null and, on creation, no empty string, at most two decimals in an amount, an account on every creation.
 """
 
 from decimal import Decimal
@@ -9,15 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-FIRST_MOMENT = 1420070400000  # 2015-01-01, the contract's minimum of every date
+FIRST_MOMENT = 1420070400000  # 2015-01-01, the contract's minimum for every date
 LAST_MOMENT = 2091365243872
 LARGEST = Decimal(10) ** 13  # ours: kopiykas stay within SQLite's integers
 
-ABSENT: Any = None  # a field that may be left out, but not be null
+ABSENT: Any = None  # an optional field that may not be null
 
 
 def _number(value: Any) -> Decimal:
-    """A JSON number as `parse_json` reads it, and nothing that Python would take for one."""
+    """A JSON number as `parse_json` reads it, and nothing else that Python would accept as one."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("must be a number")
     return Decimal(value)
@@ -52,7 +52,7 @@ class Share(Body):
 
 
 class Operation(Body):
-    """What every operation may say, whatever its type, on creation and on change."""
+    """Fields of operations of every type, on creation and update."""
 
     date: Moment = ABSENT
     amount: Amount = ABSENT
@@ -64,7 +64,7 @@ class Operation(Body):
 
 
 class Flow(Operation):
-    """What income and expense share."""
+    """Fields shared by income and expense."""
 
     amountInCompanyCurrency: Positive = ABSENT
     exchangeRate: Positive = ABSENT
@@ -81,7 +81,7 @@ class Flow(Operation):
 
 
 class FlowUpdate(Flow):
-    """A change may empty what a creation may only leave out."""
+    """An update may empty fields that a creation may only omit."""
 
     comment: str = ABSENT
     categoryId: str = ABSENT

@@ -69,7 +69,7 @@ def _create(request: Request, shop: Shop, kind: str) -> Answer:
 
 
 def _write(request: Request, shop: Shop, kind: str, key: str, by_external_id: bool) -> Answer:
-    """PATCH or DELETE; the document knows only 400 for an id that does not exist in this direction."""
+    """PATCH or DELETE; the document has only 400 for an id that does not exist with this type."""
     offset = _offset(request) if request.method == "PATCH" else 0
     fields = read_body(request, UPDATE[kind]) if request.method == "PATCH" else {}
     if request.method == "DELETE":
@@ -93,7 +93,7 @@ def _write(request: Request, shop: Shop, kind: str, key: str, by_external_id: bo
 
 
 def _offset(request: Request) -> int:
-    """The user's zone in ms. It influences only whether the operation is approved, never its date."""
+    """The user's zone in ms. It affects only whether the operation is approved, never its date."""
     text = read_parameters(request, "offset").get("offset", "0")
     if not NUMBER.fullmatch(text):
         raise Refused(400, ["offset must be a number conforming to the specified constraints"])
@@ -136,7 +136,7 @@ def _details(request: Request, shop: Shop) -> Answer:
 
 
 def _list(request: Request, shop: Shop) -> Answer:
-    """`total` is the number of operations in the company, whatever the filter: so says the document."""
+    """`total` counts all operations in the company, whatever the filter, as the document says."""
     read_parameters(request)
     wanted = read_model(request, OperationFilter)
     order = ("newest" if wanted.desc else "oldest") + ("_day" if wanted.field == "startOfDay" else "")

@@ -1,4 +1,4 @@
-"""How an operation reads: the row of Finmap's lists, as in the example of its OpenAPI document."""
+"""An operation as a row of Finmap's lists, as in the example of its OpenAPI document."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,11 +10,11 @@ from .exchange import dumps, json_text, parse_json
 SYMBOLS = {"UAH": "₴", "USD": "$", "EUR": "€", "PLN": "zł"}
 RATES = {"UAH": Decimal(1), "USD": Decimal(42), "EUR": Decimal(48), "PLN": Decimal("11.4")}
 COUNTERPARTIES = ("counterpartyId", "supplierId")
-EMPTY = "empty"  # how Finmap gives a reference that is missing
+EMPTY = "empty"  # how Finmap shows a missing reference
 
 
 def money_text(kopiykas: int) -> str:
-    """A JSON number of hryvnias without a float in between: 9550 -> 95.5, 150000 -> 1500."""
+    """Kopiykas as a JSON number of hryvnias, without floats: 9550 -> 95.5, 150000 -> 1500."""
     sign = "-" if kopiykas < 0 else ""
     whole, rest = divmod(abs(kopiykas), 100)
     return f"{sign}{whole}.{rest:02}".rstrip("0").rstrip(".")

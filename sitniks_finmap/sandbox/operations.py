@@ -124,7 +124,7 @@ class Operations:
         return self._state.row(TAKEN, parameters) is not None
 
     def insert(self, kind: str, body: dict[str, Any], arrival: Arrival) -> None:
-        """One new operation from an accepted body. The caller has checked the id, under the state's lock."""
+        """Adds an operation from an accepted body. The caller has checked the id, under the state's lock."""
         body = self._spelled({"externalId": str(uuid4()), "date": milliseconds(arrival.now), **body})
         self._state.write(
             INSERT,
@@ -141,7 +141,7 @@ class Operations:
         self._total = None
 
     def change(self, operation: Any, fields: dict[str, Any], arrival: Arrival) -> None:
-        """Lay `fields` over what the operation says."""
+        """Updates these fields of the operation."""
         body = {**parse_json(operation["body"]), **self._spelled(fields)}
         self._texts.pop(operation["seq"], None)
         self._state.write(UPDATE, {**_columns(operation["type"], body, arrival), "seq": operation["seq"]})
@@ -150,7 +150,7 @@ class Operations:
         return self.spelling(body) if self.spelling else body
 
     def turn(self, operation: Any, kind: str, other_account: str, arrival: Arrival) -> None:
-        """The operation is of another kind; a transfer goes to `other_account`."""
+        """Changes the type of the operation; a transfer goes to `other_account`."""
         account = operation["account_to"] or operation["account_from"]
         sides = {"income": (account, None), "expense": (None, account), "transfer": (other_account, account)}
         to, origin = sides[kind]
@@ -162,13 +162,13 @@ class Operations:
         self._state.write(UPDATE, {**_columns(kind, body, arrival), "seq": operation["seq"]})
 
     def delete(self, operation: Any, now: datetime, delay: float = 0.0) -> None:
-        """It is shown for `delay` seconds more: a deletion may only be stored."""
+        """Deletes the operation, which stays visible for `delay` seconds: a deletion may only be stored."""
         sql = "update operations set deleted_at = ? where seq = ?"
         self._state.write(sql, (milliseconds(now) + int(delay * 1000), operation["seq"]))
         self._total = None
 
     def restore(self, external_id: str) -> None:
-        """The last deleted operation under this externalId is out of the bin again."""
+        """Restores the last deleted operation with this externalId from the bin."""
         sql = """
             update operations set deleted_at = null where seq = (
                 select max(seq) from operations where shop = ? and external_id = ? and deleted_at is not null
@@ -178,7 +178,7 @@ class Operations:
         self._total = None
 
     def by_external_id(self, external_id: str, now: datetime) -> Any | None:
-        """The live, visible operation under this externalId."""
+        """The live, visible operation with this externalId."""
         external_id = self._spelled({"externalId": external_id})["externalId"]
         key = {"shop": self._shop, "external_id": external_id, "now": milliseconds(now)}
         return self._state.row(FIND_BY_EXTERNAL_ID, key)
@@ -197,7 +197,7 @@ class Operations:
                 return self._total
             row = self._state.row(COUNT, (milliseconds(now), self._shop))
             visible, known = (row["visible"], row["known"]) if row else (0, 0)
-            if visible == known:  # else some will appear by time alone, and it must be counted again
+            if visible == known:  # otherwise some appear later, and it must be counted again
                 self._total = known
             return visible
 
@@ -212,7 +212,7 @@ class Operations:
         return [stored_row(row, self._directories) for row in rows]
 
     def text(self, operation: Any) -> str:
-        """The operation as Finmap's lists give it, in JSON; labels never change, so it is made once."""
+        """The operation as in Finmap's lists, in JSON; labels never change, so it is cached."""
         known = self._texts.get(operation["seq"])
         if known is None:
             if len(self._texts) >= REMEMBERED_TEXTS:
@@ -222,7 +222,7 @@ class Operations:
 
 
 def _columns(kind: str, body: dict[str, Any], arrival: Arrival) -> dict[str, Any]:
-    """What is computed from a body: a date in the future makes a planned, unapproved operation."""
+    """The columns computed from a body: a future date makes a planned, unapproved operation."""
     date = int(body["date"])
     amount = kopiykas(body.get("amount", Decimal(0)))
     return {

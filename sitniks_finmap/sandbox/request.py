@@ -1,4 +1,4 @@
-"""What the sandbox was asked."""
+"""Requests to the sandbox."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,9 +38,9 @@ class Request:
 
 @dataclass(slots=True)
 class RecordedRequest:
-    """One request that a client made. `path` is below the API's base, as sent; no header and no key is kept.
+    """One request that a client made. `path` is below the API's base, as sent; no headers and no key are kept.
 
-    `status` is what was answered: None while the answer is on its way, or if the connection was dropped.
+    `status` is that of the answer: None while there is none yet, or if the connection was dropped.
     """
 
     at: datetime

@@ -1,4 +1,4 @@
-"""A believable small Ukrainian shop: orders, and the money around them. The same seed gives the same shop."""
+"""A realistic small Ukrainian shop: orders and their transactions. The same seed gives the same shop."""
 
 import random
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ CATEGORIES = (
 
 @dataclass(frozen=True)
 class SeedSummary:
-    """What was put in. Counts and exact sums are of the well-formed transactions; both sums are positive."""
+    """What was generated. Counts and exact sums are of well-formed transactions; both sums are positive."""
 
     transactions: int
     orders: int
@@ -42,7 +42,7 @@ class SeedSummary:
 
 @dataclass
 class _Story:
-    """The shop while it is being made up."""
+    """The shop while it is being generated."""
 
     rng: random.Random
     now: datetime
@@ -53,10 +53,10 @@ class _Story:
 def seed_shop(
     shop: Shop, *, days: int = 60, seed: int = 1, today: date | None = None, now: datetime | None = None
 ) -> SeedSummary:
-    """Fill a shop with `days` days that end `today`, nothing of it later than `now`.
+    """Fills a shop with `days` days ending `today`, nothing later than `now`.
 
-    About 37 transactions a day, some twenty orders a day, and 7 transactions that cannot be understood.
-    `now` is by default the sandbox's clock, or the end of `today` when that is another day.
+    About 37 transactions and 20 orders per day, and 7 malformed transactions. `now` is by default the sandbox's clock,
+    or the end of `today` if that is another day.
     """
     now = now or _now(shop, today)
     today = today or now.astimezone(KYIV).date()
@@ -100,7 +100,7 @@ def _summary(story: _Story, broken: int) -> SeedSummary:
 
 
 def _sell(story: _Story, day: date) -> None:
-    """One order, paid on `day`; one in six was made up to nine days before."""
+    """Adds one order, paid on `day`; one in six was placed up to nine days before."""
     rng = story.rng
     paid = _moment(rng, day)
     wait = timedelta(days=rng.randint(1, 9)) if rng.random() < 1 / 6 else timedelta(0)
@@ -111,21 +111,21 @@ def _sell(story: _Story, day: date) -> None:
         return
     number = FIRST_ORDER + len(story.orders)
     deal = Deal(number=number, client=rng.randint(1001, 1600), source=source, created=created, total=total)
-    paying = rng.random() < 0.95  # the others are new still, or were cancelled
+    paying = rng.random() < 0.95  # the others are still new, or were cancelled
     moneys = [money for money in _moneys(deal, paid, rng) if paying and money.at <= story.now]
     story.moneys += moneys
     story.orders.append(order_row(deal, moneys, rng))
 
 
 def _moment(rng: random.Random, day: date) -> datetime:
-    """Some time of a working day, in Kyiv; a few orders are paid at night."""
+    """A random time on `day`, in Kyiv; a few orders are paid at night."""
     hour = rng.choice((0, 1, 23)) if rng.random() < 0.05 else rng.randint(8, 22)
     local = datetime.combine(day, time(hour, rng.randint(0, 59), rng.randint(0, 59)), KYIV)
     return local.astimezone(UTC) + timedelta(milliseconds=rng.randint(0, 999))
 
 
 def _moneys(deal: Deal, paid: datetime, rng: random.Random) -> list[Money]:
-    """What an order brings and costs."""
+    """The income and expenses of an order."""
     moneys = []
     if rng.random() < 0.12:
         prepaid = Decimal(200) if deal.total > 400 else Decimal(100)
@@ -147,7 +147,7 @@ def _moneys(deal: Deal, paid: datetime, rng: random.Random) -> list[Money]:
 
 
 def live_transaction(shop: Shop, seed: int) -> Row:
-    """One more order and its payment at the current moment; seed and number decide what it is."""
+    """Adds an order and its payment at the current moment; seed and number determine what it is."""
     now = shop.clock()
     number = FIRST_ORDER + shop.rows["orders"].count()
     rng = random.Random(f"{seed}/{number}")

@@ -1,4 +1,4 @@
-"""The sandbox in the foreground, as the command `sitniks-finmap sandbox` runs it."""
+"""The sandbox in the foreground, as run by `sitniks-finmap sandbox`."""
 
 import signal
 import threading
@@ -13,9 +13,9 @@ from .tenant import Shop
 
 
 def serve(path: Path | str | None, port: int, live: float | None, days: int, seed: int) -> None:
-    """Serve until Ctrl-C or SIGTERM. A new state gets the believable shop.
+    """Serves until Ctrl-C or SIGTERM. A new state gets the seeded shop.
 
-    With `live`, a transaction with its order is added every so many seconds, at the current moment.
+    With `live`, adds an order and its transaction every `live` seconds, at the current moment.
     Raises OSError if the port is taken.
     """
     stop = threading.Event()
@@ -46,4 +46,4 @@ def _stop_on_signals(stop: threading.Event) -> None:
 def _explain(sandbox: Sandbox, shop: Shop) -> None:
     click.echo(f"Sitniks  {sandbox.sitniks_url}  key: {shop.sitniks_key}")
     click.echo(f"Finmap   {sandbox.finmap_url}  key: {shop.finmap_key}")
-    click.echo(f"Look     {sandbox.url}/sandbox   Stop with Ctrl-C.")
+    click.echo(f"Status   {sandbox.url}/sandbox   Stop with Ctrl-C.")

@@ -1,4 +1,4 @@
-"""The sandbox as a server on this machine: uvicorn in a thread of its own."""
+"""The sandbox as a server on this machine: uvicorn in its own thread."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ def utc_now() -> datetime:
 
 
 class Sandbox:
-    """Sitniks and Finmap on http://127.0.0.1:<port>, with the shop "demo" and as many others as are added.
+    """Sitniks and Finmap on http://127.0.0.1:<port>, with the shop "demo" and any that are added.
 
     `path` is the SQLite file of the whole state, None = in memory. `clock` is "now" for every rule of the
     APIs (stamps, Stored delays, rate limits); faults that make a client wait really wait.
@@ -68,7 +68,7 @@ class Sandbox:
         return self.url + BASES["finmap"]
 
     def start(self) -> "Sandbox":
-        """Returns when connections are accepted. Raises OSError if the port is taken."""
+        """Starts serving; returns when connections are accepted. Raises OSError if the port is taken."""
         connections = _Connections()
         application = Application(
             self._keys, self._faults, self._journal, lambda: self._clock(), connections.transport_of, self._control
@@ -78,7 +78,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Close every connection and the state. Does nothing the second time."""
+        """Closes every connection and the state. Does nothing the second time."""
         if self._server:
             self._server.stop()
             self._server = None
@@ -98,9 +98,9 @@ class Sandbox:
         return list(self._shops.values())
 
     def add_shop(self, name: str) -> Shop:
-        """A further tenant with its own keys, or the one that has this name already."""
+        """Adds a tenant with its own keys, or returns the one that has this name already."""
         if not NAME.fullmatch(name) or name == "faults":
-            raise ValueError("a shop's name consists of a-z, 0-9 and _, and is not faults")
+            raise ValueError("a shop's name consists of a-z, 0-9 and _, and must not be faults")
         with self._state.lock:
             if name not in self._shops:
                 self._state.write("insert or ignore into shops (name) values (?)", (name,))
@@ -112,7 +112,7 @@ class Sandbox:
             return self._shops[name]
 
     def issue_key(self, api: Api, shop: str = "demo") -> str:
-        """A further key of a shop, beside those that it has."""
+        """Issues an additional key for a shop."""
         tenant = self.shop(shop)
         with self._state.lock:
             key = f"sandbox-{api}-key-{shop}-{len(self._keys)}"
@@ -135,7 +135,7 @@ class Sandbox:
         method: str | None = None,
         path: str | None = None,
     ) -> list[RecordedRequest]:
-        """What clients asked, oldest first. `path` is a prefix below the API's base, as in "/operations"."""
+        """The recorded requests, oldest first. `path` is a prefix below the API's base, as in "/operations"."""
 
         def wanted(recorded: RecordedRequest) -> bool:
             return (
@@ -168,7 +168,7 @@ class _Connections:
         return self.open.get(tuple(scope["client"]))
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """uvicorn's HTTP protocol, which also says which connections are open."""
+        """uvicorn's HTTP protocol, which also tracks the open connections."""
         connections = self.open
 
         class Protocol(AutoHTTPProtocol):
@@ -222,7 +222,7 @@ class _Server(uvicorn.Server):
             self._ready.set()
 
     async def main_loop(self) -> None:
-        """Instead of waking ten times a second: wait until somebody says stop."""
+        """Waits until it is stopped, instead of waking ten times a second."""
         await self.on_tick(0)
         self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
@@ -230,14 +230,14 @@ class _Server(uvicorn.Server):
         self._connections.drop_all()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Instead of giving every connection a tenth of a second to end well: they are dropped."""
+        """Drops all connections, instead of giving each a tenth of a second to finish."""
         for listening in [*self.servers, *(sockets or [])]:
             listening.close()
         self._connections.drop_all()
         for task in self.server_state.tasks:
             task.cancel()
         await asyncio.sleep(0)
-        self._connections.drop_all()  # those that came while it was closing
+        self._connections.drop_all()  # those opened while it was closing
 
     def start(self) -> None:
         self._thread.start()
@@ -246,7 +246,7 @@ class _Server(uvicorn.Server):
             raise RuntimeError("the sandbox's server did not start")
 
     def stop(self) -> None:
-        """Whoever still waits for an answer loses the connection."""
+        """Stops serving; clients still waiting for an answer lose the connection."""
         self.force_exit = True
         if self._loop and self._leave and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._leave.set)
@@ -255,7 +255,7 @@ class _Server(uvicorn.Server):
 
 
 def _bound_socket(port: int) -> socket.socket:
-    # the protocol is named because asyncio switches Nagle's delay off only where it is
+    # the protocol is named because asyncio disables Nagle's algorithm only if it is
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

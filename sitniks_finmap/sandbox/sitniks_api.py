@@ -1,4 +1,4 @@
-"""The Open API of Sitniks, as far as it is known, and strict where it is known to be."""
+"""The Open API of Sitniks as far as it is known, and as strict as it is known to be."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ PATHS = ("/transactions", "/orders", "/orders/statuses", "/orders/{id}", "/settl
 
 
 def passes_firewall(headers: dict[bytes, bytes]) -> bool:
-    """The real service's firewall turns away Python's urllib, and here whoever says nothing."""
+    """The real firewall blocks Python's urllib; this one also blocks requests without a User-Agent."""
     agent = headers.get(b"user-agent", b"").strip()
     return bool(agent) and not agent.startswith(b"Python-urllib")
 
@@ -83,7 +83,7 @@ def _integer(parameters: dict[str, str], name: str, default: int, least: int, mo
 
 
 def _wall_time(parameters: dict[str, str], name: str, default: int) -> int:
-    """Microseconds of a bound. The API ignores the offset that is written: the wall time is taken as UTC."""
+    """A bound in microseconds. The API ignores the UTC offset: the wall time is taken as UTC."""
     if name not in parameters:
         return default
     moment: datetime | None = read_stamp(parameters[name])
@@ -93,7 +93,7 @@ def _wall_time(parameters: dict[str, str], name: str, default: int) -> int:
 
 
 def _capped(fault: Fault, limit: int, skip: int) -> tuple[int, int]:
-    """Which page a server shows that stops a list after `delta` rows."""
+    """Limit and skip of the page that a server shows if it caps lists at `delta` rows."""
     if skip < fault.delta - 1 or (skip < fault.delta and fault.kind == "capped"):
         return min(limit, fault.delta - skip), skip
     return (0, 0) if fault.kind == "capped" else (limit, max(0, fault.delta - limit))
@@ -140,7 +140,7 @@ def _with_text_ids(body: str) -> str:
 
 
 def document() -> Answer:
-    """A small GET /open-api-json: what the sandbox knows of the vendor's about 90 endpoints."""
+    """A small GET /open-api-json: those of the vendor's roughly 90 endpoints that the sandbox has."""
     paths: dict[str, Any] = {f"/open-api{path}": {"get": {"responses": {"200": {}}}} for path in PATHS}
     info = {"title": "Sitniks Open API (sandbox)", "version": "1.0"}
     return Answer(200, dumps({"openapi": "3.0.0", "info": info, "paths": paths}).encode())

@@ -1,4 +1,4 @@
-"""Transactions and orders of Sitniks: JSON text, served byte for byte, each at a place on the date axis."""
+"""Transactions and orders of Sitniks: JSON text, served byte for byte and filed by date."""
 
 import re
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ PUT = """
 insert into sitniks_rows (shop, list, id, at, body) values (?, ?, ?, ?, ?)
 on conflict (shop, list, id) do update set at = excluded.at, body = excluded.body
 """
-# the page is found in the index alone: a late page of a long list would else read every row before it
+# the page is found in the index alone: otherwise a late page of a long list would read every row before it
 PAGE = """
 select body from sitniks_rows where seq in (
     select seq from sitniks_rows where shop = ? and list = ? and at between ? and ?
@@ -36,7 +36,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def parse_stamp(value: Any) -> datetime | None:
-    """The moment of a stamp; without zone it is Kyiv's wall time, as the vendor shows. None: unreadable."""
+    """The moment of a timestamp, in Kyiv time if it has no zone, as the vendor shows. None if unreadable."""
     moment = read_stamp(value)
     if moment is None or moment.tzinfo:
         return moment
@@ -44,7 +44,7 @@ def parse_stamp(value: Any) -> datetime | None:
 
 
 def read_stamp(value: Any) -> datetime | None:
-    """The stamp as written: aware if it names a zone, else naive."""
+    """The timestamp as written: aware if it has a zone, otherwise naive."""
     if not isinstance(value, str) or not STAMP.fullmatch(value):
         return None
     try:
@@ -62,12 +62,12 @@ class SitniksRows:
         self._counts: dict[tuple[int, int], int] = {}
 
     def put(self, payload: dict[str, Any] | str, at: datetime | None, now: datetime) -> None:
-        """Insert, or replace the row with the same `id`. Text is kept as it is. Raises ValueError."""
+        """Inserts a row, or replaces the one with the same `id`. Text is kept as it is. Raises ValueError."""
         self._write([self._record(payload, at, now)])
 
     def put_many(self, payloads: list[dict[str, Any] | str], now: datetime) -> None:
         records = [self._record(payload, None, now) for payload in payloads]
-        for start in range(0, len(records), CHUNK):  # in chunks, so that a client in between is still served
+        for start in range(0, len(records), CHUNK):  # in chunks, so that clients are still served in between
             self._write(records[start : start + CHUNK])
 
     def _write(self, records: list[tuple[Any, ...]]) -> None:
@@ -79,13 +79,13 @@ class SitniksRows:
         text = payload if isinstance(payload, str) else json_text(payload)
         row = parse_json(payload) if isinstance(payload, str) else payload
         if not isinstance(row, dict):
-            raise ValueError("a row of Sitniks is a JSON object")
+            raise ValueError("a row of Sitniks must be a JSON object")
         moment = at or parse_stamp(row.get("createdAt")) or parse_stamp(row.get("date")) or now
         identity = row.get("id")
         return (*self._key, None if identity is None else str(identity), microseconds(moment), text)
 
     def delete(self, identity: str | int) -> bool:
-        """True if there was such a row."""
+        """Deletes a row; returns whether there was one."""
         sql = "delete from sitniks_rows where shop = ? and list = ? and id = ?"
         with self._state.lock:
             self._counts.clear()

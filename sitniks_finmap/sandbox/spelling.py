@@ -1,4 +1,4 @@
-"""A Finmap that stores things its own way: each spelling is one that careless servers are known for."""
+"""A Finmap that alters what it stores, in ways that careless servers are known for."""
 
 import html
 import re

@@ -10,7 +10,7 @@ from typing import Any
 SCHEMA = """
 create table if not exists shops (id integer primary key, name text not null unique);
 
--- one row is one transaction or order of Sitniks, its JSON verbatim; `at` is its place on the date axis
+-- one row is one transaction or order of Sitniks, its JSON verbatim; `at` is the date it is filed under
 create table if not exists sitniks_rows (
     seq integer primary key, shop integer not null, list text not null, id text, at integer not null,
     body text not null
@@ -18,7 +18,7 @@ create table if not exists sitniks_rows (
 create unique index if not exists sitniks_rows_by_id on sitniks_rows (shop, list, id);
 create index if not exists sitniks_rows_by_date on sitniks_rows (shop, list, at, seq);
 
--- one row is one thing that has a label: account, category, tag, project, supplier, status, ...
+-- one row is one labelled entry: account, category, tag, project, supplier, status, ...
 create table if not exists entries (
     seq integer primary key, shop integer not null, kind text not null, id text not null, body text not null,
     unique (shop, kind, id)
@@ -38,7 +38,7 @@ create index if not exists operations_by_date on operations (shop, date, seq) wh
 
 
 class State:
-    """One connection, shared by the server's thread and everybody else under one lock."""
+    """One SQLite connection, shared by all threads under one lock."""
 
     def __init__(self, path: Path | str | None):
         self.lock = threading.RLock()
@@ -46,7 +46,7 @@ class State:
             path or ":memory:", check_same_thread=False, isolation_level=None, cached_statements=256
         )
         self._connection.row_factory = sqlite3.Row
-        # WAL with synchronous OFF: a killed process loses nothing, only a power cut may; and it is fast
+        # WAL with synchronous OFF is fast; a killed process loses nothing, only a power cut might
         self._connection.execute("pragma journal_mode = wal")
         self._connection.execute("pragma synchronous = off")
         self._connection.create_function("casefold", 1, _casefold, deterministic=True)
@@ -61,7 +61,7 @@ class State:
             return self._connection.execute(sql, parameters).fetchone()
 
     def write(self, sql: str, parameters: Any = ()) -> int:
-        """One statement, committed. Returns how many rows it changed."""
+        """Executes and commits one statement; returns how many rows it changed."""
         with self.lock:
             return self._connection.execute(sql, parameters).rowcount
 
@@ -71,7 +71,7 @@ class State:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Everything inside is committed at once, or, after an exception, not at all."""
+        """Commits everything inside at once, or nothing after an exception."""
         with self.lock:
             self._connection.execute("begin immediate")
             try:
@@ -87,5 +87,5 @@ class State:
 
 
 def _casefold(text: str | None) -> str:
-    """SQLite's own lower() knows ASCII only; comments are Ukrainian."""
+    """SQLite's own lower() handles only ASCII; comments are Ukrainian."""
     return (text or "").casefold()

@@ -20,7 +20,7 @@ DEFAULT_SETTLEMENT_ACCOUNTS = ((1, "Каса", "cash"), (7, "ФОП", "bank"), (
 
 
 class Shop:
-    """One tenant. Everything here acts at once, from any thread, as a person in one of the products would."""
+    """One tenant. Everything here takes effect at once, from any thread, like a person using the products."""
 
     def __init__(self, state: State, identity: int, name: str, clock: Callable[[], datetime], reuse_deleted_ids: bool):
         self.name = name
@@ -48,15 +48,15 @@ class Shop:
             self.directories.add("settlement-accounts", {"id": number, "title": title, "type": kind})
 
     def writing(self) -> AbstractContextManager[Any]:
-        """Nobody else writes meanwhile: what is checked stays true until it is written."""
+        """Blocks other writers, so that what is checked stays true until it is written."""
         return self._state.lock
 
     # Sitniks: what the shop's managers do
 
     def put_transaction(self, payload: Row | str, at: datetime | None = None) -> None:
-        """Insert, or replace by `id`. Text is stored and served byte for byte.
+        """Inserts, or replaces by `id`. Text is stored and served byte for byte.
 
-        Its place on the date axis is `at`, else `createdAt`, else `date`, else now.
+        It is filed under `at`, else `createdAt`, else `date`, else now.
         """
         self.rows["transactions"].put(payload, at, self.clock())
 
@@ -64,7 +64,7 @@ class Shop:
         self.rows["transactions"].put_many(list(payloads), self.clock())
 
     def delete_transaction(self, id: str | int) -> bool:
-        """True if there was one."""
+        """Returns whether there was one."""
         return self.rows["transactions"].delete(id)
 
     def transactions(self) -> list[Row]:
@@ -92,7 +92,7 @@ class Shop:
 
     def add_account(self, label: str, currency: str = "UAH") -> Row:
         if currency not in SYMBOLS:
-            raise ValueError(f"the sandbox knows the currencies {', '.join(SYMBOLS)}")
+            raise ValueError(f"the sandbox supports the currencies {', '.join(SYMBOLS)}")
         return self.directories.add_label("accounts", label, currencyId=currency)
 
     def add_category(self, kind: Literal["income", "expense"], label: str) -> Row:
@@ -112,11 +112,11 @@ class Shop:
         return self.directories.list("tags")
 
     def delete_tag(self, label: str) -> None:
-        """Somebody deletes a tag. Raises KeyError if there is none."""
+        """Deletes a tag. Raises KeyError if there is none."""
         self.directories.remove("tags", label)
 
     def rename_account(self, label: str, new: str) -> Row:
-        """Somebody renames an account: the ID stays. Raises KeyError if there is none."""
+        """Renames an account; its ID stays. Raises KeyError if there is none."""
         entry = self.directories.by_label("accounts", label)
         if entry is None:
             raise KeyError(label)
@@ -126,12 +126,12 @@ class Shop:
         """Every operation that is not deleted, in order of creation.
 
         A row of Finmap's lists with `sum` as Decimal, and what the API hides: `visibleAt` and
-        `externalDevComment`. Operations that are stored but not yet visible are among them.
+        `externalDevComment`. Operations that are stored but not yet visible are included.
         """
         return self.ledger.live(self.clock())
 
     def edit_operation(self, external_id: str, **fields: Any) -> None:
-        """Somebody edits a visible operation in Finmap, past every check of the API.
+        """Edits a visible operation as a person would, without the checks of the API.
 
         Fields are those of a PATCH (`amount`, `comment`, `date`, `accountToId`, `tagIds`, ...); money as
         Decimal, int or text, a date as milliseconds or an aware datetime. Raises KeyError if there is none.
@@ -151,13 +151,13 @@ class Shop:
             self.ledger.delete(self._operation(external_id, now), now)
 
     def turn_operation(self, external_id: str, kind: Literal["income", "expense", "transfer"]) -> None:
-        """Somebody makes an operation of another kind of it, on the same account and between two for a transfer."""
+        """Changes the type of an operation as a person would; a transfer also gets a second account."""
         now = self.clock()
         with self._state.lock:
             self.ledger.turn(self._operation(external_id, now), kind, self.accounts[1]["id"], Arrival(now))
 
     def restore_operation(self, external_id: str) -> None:
-        """Somebody takes a deleted operation out of the bin."""
+        """Restores a deleted operation from the bin."""
         with self._state.lock:
             self.ledger.restore(external_id)
 
@@ -173,7 +173,7 @@ class Shop:
         self, api: Api, requests: int | None, per_seconds: float = 10, block_seconds: float = 60,
         retry_after: str | None = None,
     ) -> None:  # fmt: skip
-        """More than `requests` in any `per_seconds`: 429, and 429 for everything for `block_seconds`.
+        """Answers 429 to more than `requests` in any `per_seconds`, then to everything for `block_seconds`.
 
         `retry_after` is the header's value, None = no header; `requests` None = no limit.
         """
@@ -181,14 +181,14 @@ class Shop:
         self.access[api].set_limit(limit)
 
     def forbid(self, api: Api, path_prefix: str) -> None:
-        """403 for paths below the API's base that begin so ("/operations")."""
+        """Answers 403 for paths below the API's base with this prefix, as in "/operations"."""
         self.access[api].forbidden.append(path_prefix)
 
     def revoke(self, api: Api) -> None:
-        """The key is no longer valid: 401."""
+        """Invalidates the key: 401."""
         self.access[api].revoked = True
 
     def restore(self, api: Api) -> None:
-        """The key is valid again and may do everything."""
+        """Makes the key valid again, with all permissions."""
         self.access[api].revoked = False
         self.access[api].forbidden.clear()

@@ -1,4 +1,4 @@
-"""How Sitniks may write a transaction or an order down: the flat and the nested shape, with variations."""
+"""How Sitniks may represent a transaction or an order: flat or nested, with variations."""
 
 import random
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Deal:
-    """One order as the seed thinks of it."""
+    """One order of the seeded shop."""
 
     number: int
     client: int
@@ -51,7 +51,7 @@ class Deal:
 
 @dataclass(frozen=True)
 class Money:
-    """One transaction as the seed thinks of it: signed amount, moment."""
+    """One transaction of the seeded shop: signed amount, moment."""
 
     deal: Deal
     what: What
@@ -60,12 +60,12 @@ class Money:
 
 
 def stamp(moment: datetime) -> str:
-    """As the API answers: UTC with milliseconds and Z."""
+    """A timestamp as the API returns it: UTC with milliseconds and Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def local_stamp(moment: datetime) -> str:
-    """As on the vendor's help page: local time without a zone."""
+    """A timestamp as on the vendor's help page: local time without a zone."""
     return moment.astimezone(KYIV).strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -74,7 +74,7 @@ def transaction_row(money: Money, number: int, rng: random.Random) -> Row:
 
 
 def _amount(amount: Decimal, rng: random.Random) -> Any:
-    """A number, at times a numeric string, seldom one with a space for thousands and a comma."""
+    """A number, sometimes a numeric string, rarely one with a thousands space and a decimal comma."""
     chance = rng.random()
     if chance < 0.02 and abs(amount) >= 1000:
         return f"{amount:,.2f}".replace(",", " ").replace(".", ",")
@@ -159,7 +159,7 @@ def _status(whats: list[What], rng: random.Random) -> Row:
 
 
 def order_row(deal: Deal, moneys: list[Money], rng: random.Random) -> Row:
-    """The order after `moneys`: they decide its status, and the last one when it was touched last."""
+    """The order after `moneys`: they determine its status, the last one its `updatedAt`."""
     discounted = deal.total if rng.random() < 0.8 else None
     price = deal.total if discounted is None else deal.total + rng.choice((0, 0, 50, 100))
     return {
@@ -192,7 +192,7 @@ def _line(price: Decimal | int, rng: random.Random) -> Row:
 
 
 def malformed(latest: datetime, rng: random.Random) -> list[tuple[Row, datetime]]:
-    """Seven transactions that cannot become an operation, one for each reason, with a place on the axis."""
+    """Seven transactions that cannot become an operation, one per reason, with the moments to file them under."""
     sound = {"amount": 100, "currency": "UAH", "description": "Оплата за замовлення #999"}
     at = [latest - timedelta(hours=hour, minutes=rng.randint(0, 59)) for hour in range(1, 8)]
     rows: list[Row] = [

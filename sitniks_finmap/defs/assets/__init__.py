@@ -1,4 +1,4 @@
-"""What every asset of a connection shares: its days, its description, its metadata."""
+"""Shared by all assets of a connection: days, description, metadata."""
 
 import re
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ def daily(connection: Connection) -> dg.DailyPartitionsDefinition:
 
 
 def described_asset(connection: Connection, table: str, step: str, kinds: set[str], **more: Any) -> Any:
-    """`@dg.asset` for one table of one connection: daily, a range in one run, documented by the schema.
+    """`@dg.asset` for one table of one connection: daily, one run per range, documented by the schema.
 
-    Grouped by connection, so that the lineage of many shops shows each by its name; the step is a tag to filter by.
+    Grouped by connection, so that the lineage shows each shop by name; tagged with the step for filtering.
     """
     return dg.asset(
         key=[connection.name, table],
@@ -52,17 +52,17 @@ def column_schema(table: str) -> dg.TableSchema:
 
 
 def short_type(type: str) -> str:
-    """DuckDB's name of a type, short enough to leave room for the description beside it."""
+    """DuckDB's name for a type, shortened to leave room for the description beside it."""
     return re.sub(r"STRUCT\(.*\)", "STRUCT", type).replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
 
 
 def as_markdown(text: str) -> str:
-    """Text for the UI, which reads it as Markdown: what looks like a tag is shown instead of swallowed."""
+    """Text for the UI, which renders Markdown: what looks like a tag is shown instead of swallowed."""
     return "".join(part if part.startswith("`") else part.replace("<", "&lt;") for part in re.split(r"(`[^`]*`)", text))
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table for the UI. Nothing in a cell can end it, and what is not known is empty."""
+    """A Markdown table for the UI. Cells are escaped; unknown values are empty."""
 
     def cell(value: Any) -> str:
         if isinstance(value, bool):
@@ -82,10 +82,10 @@ def chosen_days(context: dg.AssetExecutionContext) -> tuple[date, date]:
 def add_day_metadata(
     context: dg.AssetExecutionContext, con: duckdb.DuckDBPyConnection, tables: Sequence[str] = ("preview",)
 ) -> None:
-    """Gives each day of the run its own numbers (they plot over partitions) and small tables.
+    """Gives each day of the run its own numbers (plotted over partitions) and small tables.
 
-    The queries, sql/metadata/<asset>_totals.sql and <asset>_<table>.sql, take $first and $last and begin with a column
-    `day`; no table has personal data.
+    The queries, sql/metadata/<asset>_totals.sql and <asset>_<table>.sql, take $first and $last; their first column is
+    `day`. No table contains personal data.
     """
     for key, metadata in day_metadata(context, con, tables).items():
         context.add_asset_metadata(metadata, partition_key=key)

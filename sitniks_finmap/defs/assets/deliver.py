@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 
 class DeliverConfig(dg.Config):
-    """How long a run delivers. A sensor sets it; without it a run goes on until all is delivered."""
+    """How long a run delivers. The sensor sets it; without it, a run continues until everything is delivered."""
 
-    minutes: int | None = Field(None, description="Minutes after which a run starts nothing more; empty: no limit.")
+    minutes: int | None = Field(None, description="Minutes after which a run starts nothing new; empty: no limit.")
 
 
 def deliver_assets(connection: Connection) -> list[dg.AssetsDefinition]:
@@ -27,7 +27,7 @@ def deliver_assets(connection: Connection) -> list[dg.AssetsDefinition]:
     def finmap_upload(context: dg.AssetExecutionContext, config: DeliverConfig) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
         with told(run.explained("finmap_upload")):
-            # A run that a person started tries every failed operation at once, a sensor's only what is due.
+            # A run started by a person retries every failed operation; the sensor's runs only what is due.
             deliver(run, *chosen_days(context), minutes=config.minutes, every_failed=config.minutes is None)
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con, ("plan", "preview"))

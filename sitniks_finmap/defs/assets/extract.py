@@ -29,7 +29,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
             try:
                 read_transactions(run, first_day, last_day)
             except UnreadDays as unread:
-                # Dagster runs no step after one that failed; what was read is delivered with its orders all the same.
+                # Dagster runs no step after a failed one: read the orders here, so that what was read can be delivered.
                 read_orders(run, first_day, last_day)
                 yield from days_read(context, run, unread.days)
                 raise
@@ -37,8 +37,8 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
                 add_day_metadata(context, con)
         yield dg.MaterializeResult()
 
-    # Without its orders a payment is still a payment: whatever cannot be read of them fails no step, or nothing that
-    # follows would run. A check shows it, and the days stay unread.
+    # Payments matter more than their orders: unreadable orders fail no step, or the following steps would not run. A
+    # check reports them, and their days stay unread.
     @described_asset(connection, "raw_sitniks_orders", "extract", {"python", "duckdb"}, deps=[raw_sitniks_transactions])
     def raw_sitniks_orders(context: dg.AssetExecutionContext) -> None:
         run: ConnectionRun = getattr(context.resources, connection.name)
@@ -54,7 +54,7 @@ def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
 def days_read(
     context: dg.AssetExecutionContext, run: ConnectionRun, unread: set[date]
 ) -> Iterator[dg.AssetMaterialization]:
-    """Materializes the days of a failing step that were read: only the others show as failed."""
+    """Materializes the days that a failing step did read, so that only the others show as failed."""
     with run.warehouse.transaction() as con:
         every = day_metadata(context, con)
     for key, metadata in every.items():
