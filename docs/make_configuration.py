@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from sitniks_finmap.connections import Connection, Rule, format_duration
+from sitniks_finmap.connections import Connection, Rule
+from sitniks_finmap.days import format_duration
 
 HEAD = """\
 # Settings

@@ -1,20 +1,18 @@
-"""User configuration: one `Connection` per shop, read from connections.toml and the environment."""
+"""What a connection is: one shop, its settings and its keys."""
 
 import os
 import tomllib
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sitniks_finmap.days import SECONDS, day_of, duration_of
-from sitniks_finmap.settings_files import Unreadable, bare_key, read_toml
+from sitniks_finmap.days import day_of, duration_of
+from sitniks_finmap.settings_files import bare_key
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 FIRST_FINMAP_DAY = date(2015, 1, 1)  # the earliest `date` that Finmap's contract allows
@@ -31,13 +29,6 @@ class ConfigurationError(Exception):
 
 class MissingKey(ConfigurationError):
     """An API key is missing from the environment, or its value cannot be a key."""
-
-
-def format_duration(duration: timedelta) -> str:
-    """Format a duration as in connections.toml: "15m", "1h"."""
-    seconds = int(duration.total_seconds())
-    unit, length = next((unit, length) for unit, length in reversed(SECONDS.items()) if seconds % length == 0)
-    return f"{seconds // length}{unit}"
 
 
 def _zone(value: str) -> str:
@@ -233,138 +224,3 @@ def _wrong_keys(*variables: str) -> str:
 def default_key_env(name: str, side: str) -> str:
     """The environment variable of a connection's key, unless its table names another one."""
     return f"{name.upper()}_{side.upper()}_API_KEY"
-
-
-@dataclass(frozen=True)
-class WrongConnection:
-    """An invalid table in connections.toml; the other connections still run."""
-
-    name: str
-    why: str
-
-    def problem(self) -> str:
-        return self.why
-
-
-def connections_path() -> Path:
-    return Path(os.environ.get("SITNIKS_FINMAP_CONNECTIONS") or "connections.toml").absolute()
-
-
-def data_folder() -> Path:
-    """The folder of the DuckDB files. Raises ConfigurationError for a path that DuckDB does not accept."""
-    folder = Path(os.environ.get("SITNIKS_FINMAP_DATA") or "data").absolute()
-    if "?" in str(folder):
-        raise ConfigurationError(f'DuckDB cannot keep files in {folder}: set SITNIKS_FINMAP_DATA to a path without "?"')
-    return folder
-
-
-def load_connections(path: Path | None = None) -> tuple[list[Connection], list[WrongConnection]]:
-    """Load every connection in the file: the valid ones, and the invalid ones with the reason.
-
-    Raises ConfigurationError if the file itself cannot be read or is not TOML.
-    """
-    path = path or connections_path()
-    try:
-        tables = read_toml(path)
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"{path} does not exist; start from the connections.toml of the project, or set SITNIKS_FINMAP_CONNECTIONS"
-        ) from None
-    except Unreadable as error:
-        raise ConfigurationError(str(error)) from None
-    right: list[Connection] = []
-    wrong: list[WrongConnection] = []
-    for name, table in tables.items():
-        read = read_connection(name, table)
-        (right if isinstance(read, Connection) else wrong).append(read)  # type: ignore[arg-type]
-    return _each_company_once(right, wrong)
-
-
-def _each_company_once(
-    right: list[Connection], wrong: list[WrongConnection]
-) -> tuple[list[Connection], list[WrongConnection]]:
-    """Accept only the first connection with a given pair of keys or a given key prefix: a second one would post
-    everything twice, or overwrite the first one's operations.
-    """
-    first: dict[tuple[str, str], str] = {}
-    prefixes: dict[str, str] = {}
-    unique: list[Connection] = []
-    for connection in right:
-        if other := prefixes.get(connection.key_prefix):
-            why = f'{connection.name}: key_prefix: {other} already writes to Finmap under "{connection.key_prefix}"'
-            wrong.append(WrongConnection(connection.name, why))
-            continue
-        sides = (connection.sitniks_key_env, connection.finmap_key_env)
-        sitniks, finmap = (bare_key(os.environ.get(variable, "")).casefold() for variable in sides)
-        pair = (sitniks, finmap)
-        if all(pair) and pair in first:
-            why = (
-                f"{connection.name}: has the same two keys as {first[pair]}: everything would be posted twice. Delete "
-                "one of the two tables, or give it keys of its own"
-            )
-            wrong.append(WrongConnection(connection.name, why))
-            continue
-        first[pair] = prefixes[connection.key_prefix] = connection.name
-        unique.append(connection)
-    return unique, wrong
-
-
-def read_connection(name: str, table: Any) -> Connection | WrongConnection:
-    if not isinstance(table, dict):
-        return WrongConnection(name, f"{name}: put settings into a table, [sitniks_user_1], not at the top level")
-    secret = next((field for field in table if _holds_a_key(field)), None)
-    if secret:
-        return WrongConnection(
-            name,
-            f"{name}: {secret}: a key does not belong in the file; put it into the environment or .env and name "
-            f"the variable here as {secret.split('_')[0]}_key_env",
-        )
-    try:
-        return Connection.model_validate({**table, "name": name})
-    except ValidationError as error:
-        return WrongConnection(name, f"{name}: " + "; ".join(_explain(one) for one in error.errors()))
-
-
-def _holds_a_key(field: str) -> bool:
-    words = field.lower().split("_")
-    return "key" in words and words[-1] != "env" and field not in Connection.model_fields
-
-
-def _explain(error: Any) -> str:
-    """Name a field and what is wrong with it, without its value, which might be a misplaced key."""
-    field = ".".join(str(part) for part in error["loc"])
-    if not field:  # about the whole table: the message names the conflicting settings
-        return error["msg"].removeprefix("Value error, ")
-    if field == "name":
-        return 'the table\'s name must match [a-z0-9_]+, as in "sitniks_user_1"'
-    if error["type"] == "missing":
-        return f"{field} is missing"
-    if error["type"] == "extra_forbidden":
-        return f"{field} is not a setting (see docs/configuration.md)"
-    return f"{field}: {error['msg'].removeprefix('Value error, ')}"
-
-
-def choose_any(name: str | None) -> list[Connection | WrongConnection]:
-    """Every connection, valid or not, or the named one, for reports. Raises ConfigurationError."""
-    right, wrong = load_connections()
-    return [one for one in (*wrong, *right) if name in (None, one.name)] or [*choose(name)]
-
-
-def choose(name: str | None) -> list[Connection]:
-    """The valid connections, or the named one. Raises ConfigurationError that lists the existing names."""
-    right, wrong = load_connections()
-    if not right and not wrong:
-        raise ConfigurationError(
-            f"{connections_path()} has no connection; add a table for each shop: [sitniks_user_1] with start_date and "
-            "finmap_account (see docs/configuration.md)"
-        )
-    if name is None:
-        return right
-    for connection in right:
-        if connection.name == name:
-            return [connection]
-    for other in wrong:
-        if other.name == name:
-            raise ConfigurationError(other.why)
-    known = ", ".join(one.name for one in right) or "none"
-    raise ConfigurationError(f"there is no connection {name}; connections.toml has: {known}")

@@ -1,4 +1,4 @@
-"""Parses days and durations as people write them, and suggests corrections."""
+"""Days and durations as people write them: parses them, suggests corrections, formats them."""
 
 import re
 from collections.abc import Callable
@@ -57,6 +57,13 @@ def duration_of(value: Any) -> Any:
     if not match or not int(match[1]):
         raise ValueError('write a duration as "15m", "6h" or "1d"')
     return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
+
+
+def format_duration(duration: timedelta) -> str:
+    """Format a duration as in connections.toml: "15m", "1h"."""
+    seconds = int(duration.total_seconds())
+    unit, length = next((unit, length) for unit, length in reversed(SECONDS.items()) if seconds % length == 0)
+    return f"{seconds // length}{unit}"
 
 
 def utc_now() -> datetime:

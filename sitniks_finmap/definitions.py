@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import dagster as dg
 
-from sitniks_finmap.connections import load_connections
+from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.defs.alerts import checks_alert, failed_run_alert
 from sitniks_finmap.defs.connection_definitions import connection_definitions, wrong_definitions
 from sitniks_finmap.defs.housekeeping import housekeeping, housekeeping_schedule

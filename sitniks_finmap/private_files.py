@@ -1,10 +1,20 @@
-"""Files and folders readable only by their owner."""
+"""The data folder; files and folders readable only by their owner."""
 
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from sitniks_finmap.connections import ConfigurationError
+
+
+def data_folder() -> Path:
+    """The folder of the DuckDB files. Raises ConfigurationError for a path that DuckDB does not accept."""
+    folder = Path(os.environ.get("SITNIKS_FINMAP_DATA") or "data").absolute()
+    if "?" in str(folder):
+        raise ConfigurationError(f'DuckDB cannot keep files in {folder}: set SITNIKS_FINMAP_DATA to a path without "?"')
+    return folder
 
 
 def private_folder(folder: Path) -> None:

@@ -13,15 +13,8 @@ from tenacity import wait_none
 
 from sitniks_finmap.cli.commands import main
 from sitniks_finmap.clients.finmap import Account
-from sitniks_finmap.connections import (
-    ConfigurationError,
-    Connection,
-    MissingKey,
-    WrongConnection,
-    choose,
-    load_connections,
-    read_connection,
-)
+from sitniks_finmap.connections import ConfigurationError, Connection, MissingKey
+from sitniks_finmap.connections_file import WrongConnection, choose, load_connections, read_connection
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.directory import find_accounts
 from sitniks_finmap.pipeline.run import ConnectionRun

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sitniks_finmap.clients.answers import ApiError, KeyRefused, Unavailable
-from sitniks_finmap.connections import Connection, choose
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.connections_file import choose
 from sitniks_finmap.pipeline.courier import IN_FLIGHT, UNANSWERED_IN_A_ROW, Courier, Delivery
 from sitniks_finmap.pipeline.decisions import decide
 from sitniks_finmap.pipeline.directory import read_directory, save_directory

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from sitniks_finmap.cli.demo import DEMO_KEYS, NAME, SHIPPED, run_demo
-from sitniks_finmap.connections import ConfigurationError, load_connections
+from sitniks_finmap.connections import ConfigurationError
+from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.sandbox import Sandbox
 from sitniks_finmap.sandbox.seed import seed_shop
 

@@ -24,7 +24,7 @@ TICK = """
 import sys
 from datetime import UTC, date, datetime, timedelta
 import dagster as dg
-from sitniks_finmap.connections import choose
+from sitniks_finmap.connections_file import choose
 from sitniks_finmap.defs.connection_definitions import connection_definitions
 from sitniks_finmap.defs.jobs import RANGE_END, RANGE_START
 from sitniks_finmap.defs.launch import instance, run_job

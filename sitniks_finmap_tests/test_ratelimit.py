@@ -269,7 +269,7 @@ JITTER = 8  # requests: what was sent on time may arrive 160 ms late, and those 
 ASKER = """
 import sys
 from sitniks_finmap.clients import finmap
-from sitniks_finmap.connections import choose
+from sitniks_finmap.connections_file import choose
 client = finmap.connect(choose(sys.argv[1])[0])
 print("ready", flush=True)
 while True:

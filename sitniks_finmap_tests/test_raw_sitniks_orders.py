@@ -11,10 +11,11 @@ import pytest
 
 from sitniks_finmap.clients.answers import Unreachable
 from sitniks_finmap.clients.sitniks import Row
-from sitniks_finmap.connections import Connection, data_folder
+from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.orders import BUDGET, read_orders
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.private_files import data_folder
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.books import OpenWarehouse
 from sitniks_finmap_tests.sandbox.clients import Clock

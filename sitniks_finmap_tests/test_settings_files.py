@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.cli.commands import main
-from sitniks_finmap.connections import Connection, load_connections
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.days import day_of
 from sitniks_finmap.definitions import defs
 from sitniks_finmap.settings_files import Unreadable, is_plain, load_env, read_text

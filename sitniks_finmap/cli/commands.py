@@ -12,7 +12,8 @@ from sitniks_finmap.cli.decision_commands import approve, catch_up, dismiss, rol
 from sitniks_finmap.cli.exits import run_command
 from sitniks_finmap.cli.identity_commands import accept_key, rename, take_over
 from sitniks_finmap.cli.terminal import Day, for_each, one_connection, out, run, show_progress, sync_days
-from sitniks_finmap.connections import Connection, choose_any
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.connections_file import choose_any
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.doctor import examine

@@ -17,14 +17,8 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.markup import escape
 
-from sitniks_finmap.connections import (
-    LOOPBACK,
-    ConfigurationError,
-    Connection,
-    connections_path,
-    data_folder,
-    load_connections,
-)
+from sitniks_finmap.connections import LOOPBACK, ConfigurationError, Connection
+from sitniks_finmap.connections_file import connections_path, load_connections
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.defs.launch import instance, prepare_home, run_job
 from sitniks_finmap.figures import counted
@@ -33,7 +27,7 @@ from sitniks_finmap.people.status import print_runs, print_state
 from sitniks_finmap.people.summary import Sums, summarize
 from sitniks_finmap.pipeline.readback import listed
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.private_files import private_folder
+from sitniks_finmap.private_files import data_folder, private_folder
 from sitniks_finmap.sandbox import Sandbox
 from sitniks_finmap.sandbox.seed import seed_shop
 from sitniks_finmap.sandbox.serve import serve

@@ -12,7 +12,8 @@ import click
 import duckdb
 
 from sitniks_finmap.clients.answers import ApiError
-from sitniks_finmap.connections import ConfigurationError, data_folder
+from sitniks_finmap.connections import ConfigurationError
+from sitniks_finmap.private_files import data_folder
 from sitniks_finmap.settings_files import Unreadable
 from sitniks_finmap.warehouse.store import FILE_REMEDIES, WarehouseError
 

@@ -14,7 +14,8 @@ from rich.markup import escape
 
 from sitniks_finmap.cli.exits import EXPECTED, FAILED, MISUSED, describe, exit_code
 from sitniks_finmap.clients.answers import ApiError
-from sitniks_finmap.connections import ConfigurationError, Connection, choose, load_connections
+from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.connections_file import choose, load_connections
 from sitniks_finmap.days import day_of, utc_now
 from sitniks_finmap.people.findings import to_begin
 from sitniks_finmap.people.marks import MARKS

@@ -7,7 +7,8 @@ import dagster as dg
 # Single-run backfills are beta but tested here; a warning per asset would hide other warnings.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
-from sitniks_finmap.connections import Connection, WrongConnection  # noqa: E402
+from sitniks_finmap.connections import Connection  # noqa: E402
+from sitniks_finmap.connections_file import WrongConnection  # noqa: E402
 from sitniks_finmap.days import Clock, utc_now  # noqa: E402
 from sitniks_finmap.defs.assets import as_markdown  # noqa: E402
 from sitniks_finmap.defs.assets.deliver import deliver_assets  # noqa: E402

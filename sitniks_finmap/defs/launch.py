@@ -28,14 +28,15 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
-from sitniks_finmap.connections import ConfigurationError, Connection, data_folder, load_connections
+from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.defs.alerts import failed_checks
 from sitniks_finmap.defs.connection_definitions import connection_definitions
 from sitniks_finmap.defs.housekeeping import report_killed_runs
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.defs.resources import WRONG_CONFIGURATION, ConnectionResource
-from sitniks_finmap.private_files import private_folder
+from sitniks_finmap.private_files import data_folder, private_folder
 from sitniks_finmap.warehouse.store import open_warehouse
 
 # Dagster would start four processes per run to copy its output into files; on Ctrl-C, each prints a traceback. Log

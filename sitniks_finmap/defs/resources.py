@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 import dagster as dg
 from pydantic import Field
 
-from sitniks_finmap.connections import ConfigurationError, Connection, choose
+from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.connections_file import choose
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.warehouse.store import open_warehouse
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from sitniks_finmap.connections import Connection, format_duration
-from sitniks_finmap.days import Clock, utc_now
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.days import Clock, format_duration, utc_now
 from sitniks_finmap.defs.assets.deliver import DeliverConfig
 from sitniks_finmap.defs.housekeeping import report_killed_runs
 from sitniks_finmap.defs.jobs import range_tags

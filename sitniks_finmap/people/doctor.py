@@ -11,7 +11,8 @@ import duckdb
 from sitniks_finmap.clients import finmap, sitniks
 from sitniks_finmap.clients.answers import ApiError, KeyRefused, Refused
 from sitniks_finmap.clients.sitniks import PAGE_SIZE, Page
-from sitniks_finmap.connections import ConfigurationError, Connection, WrongConnection
+from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.connections_file import WrongConnection
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.pipeline.directory import Directory, category_mapping, find_accounts, read_directory

@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from sitniks_finmap.clients.reasons import without_echo
-from sitniks_finmap.connections import Connection, format_duration
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.days import format_duration
 from sitniks_finmap.pipeline.checks import CHECKS
 from sitniks_finmap.warehouse.last_runs import LastRun, last_runs
 from sitniks_finmap.warehouse.schema import sql

@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
-from sitniks_finmap.connections import Connection, data_folder
-from sitniks_finmap.private_files import private_files, private_folder
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.private_files import data_folder, private_files, private_folder
 from sitniks_finmap.warehouse.duckdb_files import close_file, interruptible, literal, open_file
 from sitniks_finmap.warehouse.schema import SCHEMA_VERSION, is_read_copy, migrate, sql, version_of
 
