@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sitniks_finmap.days import day_of, duration_of
+from sitniks_finmap.names import normal_name
 from sitniks_finmap.settings_files import bare_key
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -20,6 +21,12 @@ FIRST_FINMAP_DAY = date(2015, 1, 1)  # the earliest `date` that Finmap's contrac
 CommentField = Literal[
     "description", "counterparty", "source", "order_number", "payment_method", "delivery", "order_status"
 ]
+STAGES = ("paid", "prepaid", "refunded", "partly_refunded", "cancelled")
+ORDER_CLASSIFICATIONS = ("prepayment", "sale", "refund", "cost_of_goods", "restock")
+# Where they differ from those of transactions: an order moves for weeks, and a wrong list of statuses is costly.
+ORDER_DEFAULTS = {"source_as_tag": True, "lookback_days": 45, "first_import": "review"}
+READ_BEFORE_START = timedelta(days=60)  # orders created before start_date may be paid after it
+
 Classification = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
 
@@ -85,6 +92,50 @@ def built_in_rules() -> list[Rule]:
     """The rules tried after a connection's own."""
     text = files("sitniks_finmap").joinpath("rules.toml").read_text("utf-8")
     return [Rule.model_validate(rule) for rule in tomllib.loads(text)["rules"]]
+
+
+class Orders(BaseModel):
+    """What the order statuses of a company mean, and whether the cost of goods is moved as well."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    paid: list[Name] = Field(
+        min_length=1, description="Titles or IDs of the statuses of orders that are paid in full; required."
+    )
+    prepaid: list[Name] = Field([], description="Statuses of orders whose prepayment was received.")
+    refunded: list[Name] = Field([], description="Statuses of orders whose money was returned in full.")
+    partly_refunded: list[Name] = Field(
+        [], description="Statuses of orders whose money was returned in part: what the order's total fell by."
+    )
+    cancelled: list[Name] = Field(
+        [], description="Statuses of orders that were cancelled. A prepayment stays until it is refunded."
+    )
+    stock_account: Name | None = Field(
+        None, description="ID or name of the Finmap account of the stock. If set, the cost of goods is moved as well."
+    )
+    restock_on_refund: bool = Field(
+        True, description="Whether the cost of goods returns to the stock when an order is refunded in full."
+    )
+    history_date: Literal["created", "updated"] = Field(
+        "created",
+        description="The day of money that was there when the order was first read, which Sitniks does not tell: "
+        '`"created"` is the day on which the order was created, `"updated"` that of its last change.',
+    )
+
+    @model_validator(mode="after")
+    def _each_status_once(self) -> Self:
+        stages: dict[str, str] = {}
+        for stage in STAGES:
+            for status in getattr(self, stage):
+                other = stages.setdefault(normal_name(status), stage)
+                if other != stage:
+                    raise ValueError(f'orders: the status "{status}" is in {other} and in {stage}; keep one of them')
+        return self
+
+    @property
+    def statuses(self) -> list[tuple[str, str]]:
+        """Stage and status (title or ID) of every entry of the lists."""
+        return [(stage, status) for stage in STAGES for status in getattr(self, stage)]
 
 
 class Connection(BaseModel):
@@ -163,12 +214,48 @@ class Connection(BaseModel):
         description='Payments of settlement accounts that `accounts` does not map, if it maps any: `"default"` posts '
         'them to `finmap_account`, `"reject"` rejects them. `status` and `doctor` list these accounts.',
     )
+    source: Literal["transactions", "orders"] = Field(
+        "transactions",
+        description='What is read from Sitniks: `"transactions"`, or `"orders"` if the transactions of the company '
+        "cannot be read. Fixed once anything was read.",
+    )
+    orders: Orders | None = Field(None, description='The table `[….orders]`; required by `source = "orders"`.')
+    channels: dict[Name, Name] = Field(
+        {}, description='Sales channel → Finmap account (ID or name), for `source = "orders"`.'
+    )
+    bank_feed: Literal["warn", "accepted"] = Field(
+        "warn",
+        description='`"accepted"` silences the warning about operations of others in the Finmap account, such as those '
+        "of a bank feed.",
+    )
     categories: dict[Classification, Name] = Field({}, description="Classification → Finmap category (ID or name).")
     rules: list[Rule] = Field([], description="Classification rules, tried before the built-in ones.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_source(cls, table: Any) -> Any:
+        if isinstance(table, dict) and table.get("source") == "orders":
+            return {**ORDER_DEFAULTS, **table}
+        return table
+
+    @model_validator(mode="after")
+    def _settings_fit_the_source(self) -> Self:
+        other = ("accounts", "rules") if self.source == "orders" else ("orders", "channels")
+        if unfit := [name for name in other if getattr(self, name)]:
+            raise ValueError(f'{" and ".join(unfit)}: not with source = "{self.source}"')
+        if self.source == "orders" and self.orders is None:
+            raise ValueError(
+                f'source = "orders" needs a table [{self.name}.orders] with at least paid = ["…"], the statuses of '
+                "paid orders"
+            )
+        return self
+
     @model_validator(mode="after")
     def _categories_are_known(self) -> Self:
-        known = dict.fromkeys(rule.classification for rule in [*built_in_rules(), *self.rules])
+        if self.source == "orders":
+            known = dict.fromkeys(ORDER_CLASSIFICATIONS)
+        else:
+            known = dict.fromkeys(rule.classification for rule in [*built_in_rules(), *self.rules])
         if unknown := [one for one in self.categories if one not in known]:
             raise ValueError(
                 f"categories: no rule calls a transaction {' or '.join(unknown)}; there are {', '.join(known)}"
@@ -185,6 +272,11 @@ class Connection(BaseModel):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    @property
+    def first_read_day(self) -> date:
+        """The first day to read from Sitniks."""
+        return self.start_date - READ_BEFORE_START if self.source == "orders" else self.start_date
 
     def today(self, now: datetime) -> date:
         """The local date at `now`."""

@@ -15,7 +15,8 @@ from sitniks_finmap.pipeline.courier import Delivery
 from sitniks_finmap.pipeline.decisions import decide
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.extract import read_transactions
-from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.order_statuses import check_statuses
+from sitniks_finmap.pipeline.orders import read_orders, read_orders_as_source
 from sitniks_finmap.pipeline.readback import read_back
 from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
@@ -104,6 +105,22 @@ class Books:
         at = datetime(on.year, on.month, on.day, 9, tzinfo=UTC)
         self.shop.put_order({"id": number, "orderNumber": number, "createdAt": stamp(at), "status": {"title": status}})
 
+    def order(
+        self, number: int, status: str, total: Any = "100.00", *, at: datetime | None = None, **more: Any
+    ) -> None:
+        """A manager writes an order in Sitniks, or moves the one with this number; `lines`: cost and quantity."""
+        at = at or datetime(DAY.year, DAY.month, DAY.day, 9, tzinfo=UTC)
+        lines = [
+            {"title": "Товар", "costPrice": cost, "quantity": quantity, "productVariation": {"price": 1, "stock": 5}}
+            for cost, quantity in more.pop("lines", [("30.00", 1)])
+        ]
+        row = {
+            "id": number, "orderNumber": 1000 + number, "createdAt": stamp(at), "status": {"title": status},
+            "totalPriceDiscount": total, "payment": {"amount": more.pop("prepayment", None)}, "products": lines,
+            "salesChannel": {"id": 1, "title": "Instagram"}, "client": {"id": 7, "fullname": "Олена"},
+        }  # fmt: skip
+        self.shop.put_order(row | more)
+
     def edit(self, number: int, generation: int = 1, **fields: Any) -> None:
         """An accountant edits an operation in Finmap."""
         self.shop.edit_operation(key(number, generation), **fields)
@@ -127,9 +144,13 @@ class Books:
 
     def read(self, first: date = START, last: date = TODAY) -> None:
         """Sitniks → operations; of a shop that has orders these too."""
-        read_transactions(self.run, first, last)
-        if self.shop.orders():
-            read_orders(self.run, first, last)
+        if self.run.connection.source == "orders":
+            check_statuses(self.run, again=True)
+            read_orders_as_source(self.run, first, last)
+        else:
+            read_transactions(self.run, first, last)
+            if self.shop.orders():
+                read_orders(self.run, first, last)
         derive_operations(self.run, first, last)
 
     def deliver(self, first: date = START, last: date = TODAY, **options: Any) -> Delivery:

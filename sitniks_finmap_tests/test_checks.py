@@ -12,12 +12,13 @@ import pytest
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.checks import _result, asset_checks
 from sitniks_finmap.defs.launch import run_job
-from sitniks_finmap.pipeline.checks import CHECKS, CheckFailed
+from sitniks_finmap.pipeline.checks import CHECKS, CheckFailed, checks_of
 from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse.store import Warehouse
+from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.test_delivery import stage
 
 DAY = date(2025, 1, 15)
@@ -67,6 +68,16 @@ TAMPERED = {
     ],
 }
 
+TAMPERED_ORDERS = {
+    "every_live_order_is_accounted_for": [
+        "delete from unbooked_orders",
+        "delete from operations",
+        "insert into operations by name select * replace ('u1:other' as external_id) from operations",
+        "insert into unbooked_orders by name select order_key as order_id, 'sale' as part, 'a' as reason from operations",
+        "insert into unbooked_orders by name select order_key as order_id, 'a' as reason from operations",
+    ],
+}
+
 
 @pytest.fixture
 def synced(run: ConnectionRun, shop: Shop) -> ConnectionRun:
@@ -94,16 +105,32 @@ def test_every_check_passes_before_the_first_sync(run: ConnectionRun) -> None:
 
 
 def test_every_check_is_tampered_with_here() -> None:
-    assert TAMPERED.keys() == {check.name for check in CHECKS}
+    assert TAMPERED.keys() | TAMPERED_ORDERS.keys() == {check.name for check in CHECKS}
 
 
 def test_each_check_fails_when_its_promise_is_broken_to_the_kopiyka(synced: ConnectionRun) -> None:
     with synced.warehouse.transaction() as con:
-        for check in CHECKS:
+        for check in checks_of("transactions"):
             for statement in TAMPERED[check.name]:
                 assert wrong(con, check.wrong) == 0
                 con.execute(statement)
                 assert wrong(con, check.wrong) > 0, statement
+                con.rollback()
+                con.begin()
+
+
+def test_each_check_of_orders_fails_when_it_is_broken(keep_books: Callable[..., Books]) -> None:
+    books = keep_books(source="orders", first_import="post", orders={"paid": ["Виконано"]})
+    books.order(1, "Виконано")
+    books.order(2, "Новий")
+    books.sync()
+    checks = {check.name: check for check in checks_of("orders")}
+    with books.warehouse.transaction() as con:
+        assert [name for name, check in checks.items() if wrong(con, check.wrong)] == []
+        for name, statements in TAMPERED_ORDERS.items():
+            for statement in statements:
+                con.execute(statement)
+                assert wrong(con, checks[name].wrong) > 0, statement
                 con.rollback()
                 con.begin()
 

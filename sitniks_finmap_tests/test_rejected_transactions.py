@@ -143,7 +143,7 @@ def test_each_of_several_equal_rows_without_an_id_is_set_aside_and_holds_nothing
             reasons = con.execute("select reason, count(*) from rejected_transactions group by all order by 2")
             assert reasons.fetchall() == [("several different records have this id", 1), ("no id", 3)]
             promises = [con.execute(one.wrong).fetchall()[0][0] for one in CHECKS if one.table == "operations"]
-            assert promises == [0, 0, 0]
+            assert not any(promises)
 
 
 def test_the_hryvnia_has_several_names(stage: Stage) -> None:

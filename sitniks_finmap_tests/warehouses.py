@@ -30,6 +30,6 @@ def _empty() -> bytes:
 
 def macro_text(macro: str) -> str:
     """The statement of sql/views.sql that makes this macro."""
-    found = re.search(rf"create or replace macro {macro}\(.*?\n\]?.*?;\n", sql("views"), re.DOTALL)
+    found = re.search(rf"create or replace macro {macro}\(.*?\n\]?.*?;\n", sql("macros"), re.DOTALL)
     assert found, macro
     return found[0]

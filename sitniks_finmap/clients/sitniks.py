@@ -81,6 +81,14 @@ class Sitniks:
             return None
         return [row for row in rows if isinstance(row, dict)]
 
+    def order_statuses(self) -> list[dict[str, str]]:
+        """Read the company's order statuses: `id` and `title` of each. Raises ApiError."""
+        reply = self.api.read("GET", "/orders/statuses")
+        rows = reply.body.get("data") if isinstance(reply.body, dict) else reply.body
+        if reply.status != 200 or not isinstance(rows, list):
+            raise Refused(said("Sitniks", reply, "to /orders/statuses"))
+        return [{name: str(row.get(name) or "") for name in ("id", "title")} for row in rows if isinstance(row, dict)]
+
     def ignores_dates(self, path: str) -> bool:
         """Whether a list shows rows for windows that must be empty: one long ago, one in the future."""
         return any(self.page(path, day, day + timedelta(days=1)).rows for day in EMPTY_DAYS)

@@ -9,17 +9,18 @@ import duckdb
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets import as_markdown
 from sitniks_finmap.defs.resources import told
-from sitniks_finmap.pipeline.checks import CHECKS, Check, evaluate
+from sitniks_finmap.pipeline.checks import Check, checks_of, evaluate
 from sitniks_finmap.pipeline.run import ConnectionRun
 
 
 def asset_checks(connection: Connection) -> list[dg.AssetChecksDefinition]:
     """The checks of a connection, one step per table, as each step has to open the warehouse."""
-    return [_checks_of(connection, table) for table in dict.fromkeys(check.table for check in CHECKS)]
+    tables = dict.fromkeys(check.table for check in checks_of(connection.source))
+    return [_checks_of(connection, table) for table in tables]
 
 
 def _checks_of(connection: Connection, table: str) -> dg.AssetChecksDefinition:
-    checks = [check for check in CHECKS if check.table == table]
+    checks = [check for check in checks_of(connection.source) if check.table == table]
     key = dg.AssetKey([connection.name, table])
 
     @dg.multi_asset_check(

@@ -35,14 +35,13 @@ from sitniks_finmap.defs.alerts import failed_checks
 from sitniks_finmap.defs.connection_definitions import connection_definitions
 from sitniks_finmap.defs.housekeeping import report_killed_runs
 from sitniks_finmap.defs.jobs import range_tags
-from sitniks_finmap.defs.resources import WRONG_CONFIGURATION, ConnectionResource
+from sitniks_finmap.defs.resources import SOURCES, WRONG_CONFIGURATION, ConnectionResource
 from sitniks_finmap.private_files import data_folder, private_folder
 from sitniks_finmap.warehouse.store import open_warehouse
 
 # Dagster would start four processes per run to copy its output into files; on Ctrl-C, each prints a traceback. Log
 # messages are in the run's events anyway.
 NO_CAPTURE = {"module": NoOpComputeLogManager.__module__, "class": NoOpComputeLogManager.__name__}
-STAGED = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations")
 PACKAGE = Path(__file__).parents[1]
 CHECKS_FAILED = "DagsterAssetCheckFailedError"  # Dagster only names the checks; we print their texts
 FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__name__}"  # Dagster prefixes its message with this
@@ -140,7 +139,7 @@ def run_job(
             job,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={**job.run_tags, "connection": connection.name, **range_tags(first_day, last_day)},
-            asset_selection={dg.AssetKey([connection.name, table]) for table in STAGED} if what == "stage" else None,
+            asset_selection=_staged(connection) if what == "stage" else None,
             remote_job_origin=job_origin(job.name),
         )
         interrupted = False
@@ -154,6 +153,16 @@ def run_job(
     ended = dagster.get_run_by_id(run.run_id)
     success = ended is not None and ended.status is dg.DagsterRunStatus.SUCCESS
     return Run(run.run_id, True, "") if success else _failed(dagster, run.run_id)
+
+
+def _staged(connection: Connection) -> set[dg.AssetKey]:
+    """The assets of a sync up to `operations`."""
+    tables = (
+        *SOURCES[connection.source],
+        "operations",
+        *(["unbooked_orders"] if connection.source == "orders" else []),
+    )
+    return {dg.AssetKey([connection.name, table]) for table in tables}
 
 
 def _job(connection: Connection, name: str) -> dg.JobDefinition:

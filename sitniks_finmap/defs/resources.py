@@ -11,22 +11,26 @@ from sitniks_finmap.connections_file import choose
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.warehouse.store import open_warehouse
 
-WHOLE = {"raw_sitniks_transactions", "operations", "finmap_upload", "reconciliation"}  # the steps of a sync
-READING = {"raw_sitniks_transactions", "raw_sitniks_orders", "operations"}
+SOURCES = {  # source → what is read from Sitniks
+    "transactions": ("raw_sitniks_transactions", "raw_sitniks_orders"),
+    "orders": ("raw_sitniks_orders",),
+}
+DELIVERING = {"finmap_upload", "reconciliation"}
 WRONG_CONFIGURATION = "wrong configuration"  # metadata of a failed step, for the command's exit code
 
 
 def kind_of(run: dg.DagsterRun | None, connection: Connection) -> str:
     """The kind of a run: a whole `sync`, a `deliver`, a `preview` (writes nothing to Finmap), or `partial`."""
+    reading = {*SOURCES[connection.source], "operations", "unbooked_orders"}
     chosen = {key.path[-1] for key in (run.asset_selection if run else None) or ()}
     if run and run.job_name == f"{connection.name}_deliver" and not chosen:
         return "deliver"
     if run and run.job_name == f"{connection.name}_sync" and not chosen:
         return "sync"
     return (
-        "sync" if chosen >= WHOLE
-        else "deliver" if chosen >= WHOLE - READING
-        else "preview" if chosen and chosen <= READING
+        "sync" if chosen >= {SOURCES[connection.source][0], "operations"} | DELIVERING
+        else "deliver" if chosen >= DELIVERING
+        else "preview" if chosen and chosen <= reading
         else "partial"
     )  # fmt: skip
 

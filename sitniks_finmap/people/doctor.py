@@ -163,8 +163,8 @@ def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:
         return
     known = run.sitniks.settlement_accounts() if run.connection.accounts else None
     with in_memory() as con:
-        con.execute(sql("schema"))
-        con.execute(sql("views"))
+        for step in ("macros", "schema", "views"):
+            con.execute(sql(step))
         con.execute("create temp table told (amount varchar, text varchar)")
         con.execute("create temp table mapping (settlement_account varchar)")
         con.execute("create temp table known (id varchar, title varchar)")

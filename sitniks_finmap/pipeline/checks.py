@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.schema import main_source, sql
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
 
@@ -27,6 +27,7 @@ class Check:
     problem: str
     remedy: str
     blocking: bool = False
+    source: str | None = None  # only for connections with this source
 
     @property
     def wrong(self) -> str:
@@ -44,7 +45,19 @@ LIST_DIFFERENCES = (
 )
 
 
+MISSING_TABLES = {"transactions": (), "orders": ("raw_sitniks_transactions",)}
+
 CHECKS = [
+    Check(
+        "raw_sitniks_orders",
+        "every_day_was_read",
+        "Every day of orders could be read when Sitniks was last asked.",
+        "unread_days",
+        "Days of orders that Sitniks could not return: {wrong}, from {for_example} on.",
+        "They are read again automatically. If the problem persists, run `sitniks-finmap doctor --connection "
+        "{connection}` for details, and send the days to Sitniks support.",
+        source="orders",
+    ),
     Check(
         "raw_sitniks_transactions",
         "every_day_was_read",
@@ -83,12 +96,23 @@ CHECKS = [
     ),
     Check(
         "operations",
+        "every_live_order_is_accounted_for",
+        "Every live order is booked, rejected with a reason, or unbooked with a reason.",
+        "unaccounted",
+        "Live orders that are neither booked nor rejected nor unbooked, or two of these: {wrong} of {live_orders}.",
+        OUR_DEFECT,
+        blocking=True,
+        source="orders",
+    ),
+    Check(
+        "operations",
         "every_live_transaction_is_accounted_for",
         "Every live transaction is either an operation or rejected with a reason.",
         "unaccounted",
         "Live transactions that are neither an operation nor rejected, or both: {wrong} of {live_transactions}.",
         OUR_DEFECT,
         blocking=True,
+        source="transactions",
     ),
     Check(
         "finmap_upload",
@@ -121,13 +145,20 @@ CHECKS = [
 ]
 
 
+def checks_of(source: str) -> list[Check]:
+    """The checks of a connection with this source."""
+    return [check for check in CHECKS if check.source in (None, source) and check.table not in MISSING_TABLES[source]]
+
+
 def guard_delivery(warehouse: Warehouse) -> None:
     """Evaluate the blocking checks, which Dagster runs only in a sync, not when delivery runs alone.
 
     Raises CheckFailed.
     """
     with warehouse.transaction() as con:
-        failed = [(check, wrong) for check in CHECKS if check.blocking and (wrong := evaluate(con, check)["wrong"])]
+        source = main_source(con)
+        blocking = [check for check in checks_of(source) if check.blocking]
+        failed = [(check, wrong) for check in blocking if (wrong := evaluate(con, check)["wrong"])]
     if failed:
         what = "; ".join(f"{check.name} ({wrong} wrong): {check.description}" for check, wrong in failed)
         raise CheckFailed(

@@ -24,6 +24,7 @@ from sitniks_finmap.warehouse.store import Warehouse, insert_rows
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 4
+TURNS = 3  # an order's payment, then its cost or refund, then what returns to the stock
 QUEUED = 100  # so that the senders have work while results are committed
 CHUNK = 200  # tasks whose intents are recorded together
 COMMIT_EVERY = 0.5  # seconds of work that a kill may cost
@@ -45,6 +46,12 @@ class Delivery:
     @property
     def backlog(self) -> int:
         return self.planned - self.done
+
+    def add(self, other: "Delivery") -> None:
+        self.planned += other.planned
+        self.writes += other.writes
+        for state, count in other.states.items():
+            self.states[state] = self.states.get(state, 0) + count
 
     def __str__(self) -> str:
         ended = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in sorted(self.states.items()))
@@ -101,10 +108,18 @@ class Courier:
         Raises KeyRefused, or Unavailable if Finmap stopped answering; everything done before is committed.
         """
         deadline = None if minutes is None else time.monotonic() + minutes * 60
-        with self.warehouse.transaction() as con:
-            take_tasks(con, first_day, last_day, self.now(), every_failed=every_failed)
-        failpoint("plan_written")
-        return self.carry_out(deadline)
+        whole = Delivery()
+        for turn in range(TURNS):
+            with self.warehouse.transaction() as con:
+                count = take_tasks(con, first_day, last_day, self.now(), every_failed=every_failed and not turn)
+                # What waited for another operation of its order may go next.
+                waits = con.execute("select exists (from waiting_operations)").fetchone() == (True,)
+            failpoint("plan_written")
+            if count or not turn:
+                whole.add(self.carry_out(deadline))
+            if not waits or not count:
+                break
+        return whole
 
     def carry_out(self, deadline: float | None = None) -> Delivery:
         """Carry out the table `tasks` until the deadline (monotonic). Raises like `deliver`."""

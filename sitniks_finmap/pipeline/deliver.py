@@ -10,6 +10,8 @@ from sitniks_finmap.pipeline.courier import Courier, Delivery
 from sitniks_finmap.pipeline.installation import refuse_doubles
 from sitniks_finmap.pipeline.readback import rebuild_ledger
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive
+from sitniks_finmap.warehouse.schema import sql
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,16 @@ def deliver(
         found, _ = rebuild_ledger(run, run.connection.start_date, run.connection.today(now()), now())
         if found:
             log.info("%s: %s in Finmap already", run.connection.name, counted(found, "operation"))
+            derive_again(run, first_day, last_day, now())
     courier = Courier(run.warehouse, finmap, retry_every=run.connection.retry_every, run_id=run.run_id, now=now)
     delivery = courier.deliver(first_day, last_day, minutes=minutes, every_failed=every_failed)
     log.info("%s: %s", run.connection.name, delivery)
     return delivery
+
+
+def derive_again(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> None:
+    """After the ledger was rebuilt: what Finmap has of an order tells when it was paid and refunded."""
+    if run.connection.source == "orders":
+        with run.warehouse.transaction() as con:
+            con.execute(sql("stages_from_finmap"))
+            derive(con, first_day, last_day, now)

@@ -11,6 +11,7 @@ import duckdb
 from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.finmap import Account, Finmap, Label
 from sitniks_finmap.connections import ConfigurationError, Connection, built_in_rules
+from sitniks_finmap.names import normal_name
 from sitniks_finmap.pipeline.identity import refuse_moved_accounts
 from sitniks_finmap.pipeline.reading import save_settings
 from sitniks_finmap.pipeline.run import ConnectionRun
@@ -39,11 +40,12 @@ def read_directory(finmap: Finmap, connection: Connection) -> Directory:
 
 def save_directory(con: duckdb.DuckDBPyConnection, connection: Connection, directory: Directory) -> None:
     """Save the accounts and the configured mappings and rules. Raises ConfigurationError."""
-    wanted: dict[str | None, str] = {None: connection.finmap_account, **connection.accounts}
+    wanted: dict[str | None, str] = {None: connection.finmap_account, **connection.accounts, **connection.channels}
     found = find_accounts(connection, directory.accounts)
     accounts = {one: found[name] for one, name in wanted.items()}
     refuse_moved_accounts(con, connection, wanted, accounts)
     save_settings(con, connection)
+    save_stock_account(con, connection, found)
     replace_table(
         con,
         "finmap_accounts",
@@ -72,6 +74,21 @@ def save_directory(con: duckdb.DuckDBPyConnection, connection: Connection, direc
         ],
     )
     con.execute(sql("meaning_hash"))
+
+
+def save_stock_account(con: duckdb.DuckDBPyConnection, connection: Connection, found: dict[str, Account]) -> None:
+    """Save the stock account. Raises ConfigurationError if its name now refers to a different account."""
+    wanted = connection.orders.stock_account if connection.orders else None
+    now = found[wanted] if wanted else None
+    before = con.execute(
+        "select s.stock_account, a.label from settings s join finmap_accounts a on a.account = s.stock_account"
+    ).fetchone()
+    if now and wanted and before and before[0] != now.id and before[1].strip() == wanted.strip():
+        raise ConfigurationError(
+            f'{connection.name}: the Finmap account "{before[1]}" used to be {before[0]}, but now it is {now.id}. '
+            "Nothing was posted: write the ID of the right one as orders.stock_account into connections.toml"
+        )
+    con.execute("update settings set stock_account = $1", [now.id if now else None])
 
 
 def check_references(run: ConnectionRun) -> None:
@@ -116,12 +133,6 @@ def named(wanted: str, things: list[Named]) -> list[Named]:
     )
 
 
-def normal_name(name: str) -> str:
-    """Normalize a name for comparison, like the SQL macro of the same name."""
-    plain = re.sub("[’ʼ‘`´]", "'", unicodedata.normalize("NFC", name))
-    return " ".join("".join(one for one in plain if unicodedata.category(one) != "Cf").lower().split())
-
-
 def find_accounts(connection: Connection, accounts: list[Account]) -> dict[str, Account]:
     """Find the account of each ID or name in the connection's settings.
 
@@ -129,7 +140,10 @@ def find_accounts(connection: Connection, accounts: list[Account]) -> dict[str, 
     """
     found: dict[str, Account] = {}
     wrong = []
-    for wanted in dict.fromkeys([connection.finmap_account, *connection.accounts.values()]):
+    names = [connection.finmap_account, *connection.accounts.values(), *connection.channels.values()]
+    if connection.orders and connection.orders.stock_account:
+        names.append(connection.orders.stock_account)
+    for wanted in dict.fromkeys(names):
         matching = named(wanted, accounts)
         if len(matching) == 1:
             found[wanted] = matching[0]
@@ -140,13 +154,33 @@ def find_accounts(connection: Connection, accounts: list[Account]) -> dict[str, 
     if wrong:
         there = ", ".join(f"{account.label} ({account.id}, {account.currency})" for account in accounts) or "none"
         raise ConfigurationError(f"{connection.name}: {'. '.join(wrong)}. The accounts are: {there}")
+    if connection.source == "orders":
+        refuse_unfit_accounts(connection, found)
     return found
+
+
+def refuse_unfit_accounts(connection: Connection, found: dict[str, Account]) -> None:
+    """Raise ConfigurationError unless all accounts of orders share a currency and none of them is the stock account:
+    orders have no currency.
+    """
+    if len({account.currency for account in found.values()}) > 1:
+        told = ", ".join(f"{account.label} ({account.currency})" for account in found.values())
+        raise ConfigurationError(f"{connection.name}: orders have no currency, so all accounts need the same: {told}")
+    stock = found.get(connection.orders.stock_account or "") if connection.orders else None
+    money = [found[name] for name in (connection.finmap_account, *connection.channels.values())]
+    if stock and stock.id in {account.id for account in money}:
+        raise ConfigurationError(
+            f'{connection.name}: orders.stock_account is the account of the money, "{stock.label}"; the cost of goods '
+            "needs an account of its own"
+        )
 
 
 def _settings(connection: Connection, account: str) -> str:
     """The settings that name this Finmap account."""
     names = ["finmap_account"] if account == connection.finmap_account else []
     names += [f'accounts."{title}"' for title, wanted in connection.accounts.items() if wanted == account]
+    names += [f'channels."{title}"' for title, wanted in connection.channels.items() if wanted == account]
+    names += ["orders.stock_account"] if connection.orders and connection.orders.stock_account == account else []
     return " and ".join(names) or "the account"
 
 

@@ -41,7 +41,7 @@ def known_elsewhere(run: ConnectionRun, rows: list[Row], start: datetime, end: d
     """The changed ids that were last known on a day outside the bounds, by that day."""
     if not rows or not run.warehouse.exists():
         return {}
-    told = {"id": [r.id for r in rows], "text": [r.text for r in rows]}
+    told = {"id": [r.id for r in rows], "amount": [r.amount for r in rows], "text": [r.text for r in rows]}
     with run.warehouse.transaction() as con, rows_as(con, "told", told):
         found = con.execute(
             sql("known_elsewhere"), {"start": start, "end": end, "zone": run.connection.timezone}

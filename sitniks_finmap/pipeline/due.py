@@ -124,7 +124,7 @@ def days_to_sync(connection: Connection, warehouse: Warehouse, now: datetime) ->
             """
             select min(day)::date, max(day)::date
             from generate_series($1::date, $2::date, interval 1 day) days(day)
-            where day not in (select day from unread_days where resource = 'transactions')
+            where day not in (select day from unread_days where resource = (from main_source))
             """,
             [first_day, last_day],
         ).fetchone()
@@ -178,7 +178,7 @@ def unread_since(warehouse: Warehouse, moment: datetime) -> bool:
     if not warehouse.exists():
         return False
     with warehouse.transaction() as con:
-        query = "select count(*) from unread_days where resource = 'transactions' and tried_at >= $1"
+        query = "select count(*) from unread_days where resource = (from main_source) and tried_at >= $1"
         return (con.execute(query, [moment]).fetchone() or (0,))[0] > 0
 
 
@@ -196,7 +196,7 @@ def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
             from (
                 select day from plan where standing = 'go' and (due_at is null or due_at <= $1)
                 union all
-                select day from underived_transactions
+                select day from underived_records
             ), settings
             where day between start_date and timezone(timezone, $1::timestamptz)::date
             """,

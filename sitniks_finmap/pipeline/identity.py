@@ -17,7 +17,7 @@ from sitniks_finmap.clients.finmap import Account, Finmap
 from sitniks_finmap.clients.sitniks import Sitniks
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.figures import counted
-from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.schema import main_source, sql
 from sitniks_finmap.warehouse.store import Warehouse, rows_as
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,9 @@ class WrongCompany(ConfigurationError):
 def prove_finmap(connection: Connection, warehouse: Warehouse, finmap: Finmap, now: datetime) -> None:
     """Verify that Finmap is the company that the warehouse knows. Raises WrongCompany, ApiError."""
     refuse_another_prefix(connection, warehouse)
+    if warehouse.exists():
+        with warehouse.transaction() as con:
+            refuse_another_source(con, connection)
     _prove(connection, warehouse, "finmap", lambda: doubt_finmap(warehouse, finmap), now)
 
 
@@ -62,7 +65,8 @@ def knows_anything(warehouse: Warehouse) -> bool:
     if not warehouse.exists():
         return False
     with warehouse.transaction() as con:
-        query = "select exists (from raw_sitniks_transactions) or exists (from finmap_upload)"
+        tables = ("raw_sitniks_transactions", "raw_sitniks_orders", "finmap_upload")
+        query = "select " + " or ".join(f"exists (from {table})" for table in tables)
         (filled,) = con.execute(query).fetchone() or (False,)
     return filled
 
@@ -148,6 +152,21 @@ def refuse_another_prefix(connection: Connection, warehouse: Warehouse) -> None:
         )
 
 
+def refuse_another_source(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
+    """Raise ConfigurationError if the file was filled from the other source: everything would be posted again."""
+    row = con.execute(
+        "select source from settings where source <> $1 and (exists (from finmap_upload) "
+        "or exists (from raw_sitniks_transactions) or exists (from raw_sitniks_orders))",
+        [connection.source],
+    ).fetchone()
+    if row:
+        raise ConfigurationError(
+            f'{connection.name}: its operations come from {row[0]}; with source = "{connection.source}" the same money '
+            f'would be posted a second time. Set source = "{row[0]}", or give the shop a new connection with a '
+            "start_date after the last day of this one"
+        )
+
+
 def refuse_moved_accounts(
     con: duckdb.DuckDBPyConnection,
     connection: Connection,
@@ -177,29 +196,25 @@ def refuse_moved_accounts(
 def doubt_sitniks(warehouse: Warehouse, sitniks: Sitniks, bounds: Bounds) -> str | None:
     """Why Sitniks does not look like the company that the warehouse knows, or None. Raises ApiError.
 
-    Expects its list to show at least one known transaction, by ID and date, over the days that were read.
+    Expects its list to show at least one known transaction or order, by ID and date, over the days that were read.
     """
     if not warehouse.exists():
         return None
     with warehouse.transaction() as con:
-        days = [
-            day
-            for (day,) in con.execute(
-                "select distinct day from latest_transactions where gone_at is null order by day desc"
-            ).fetchall()
-        ]
+        source = main_source(con)
+        days = [day for (day,) in con.execute(sql("known_days")).fetchall()]
     if not days:
         return None
     for first, last in [(days[-1], days[0]), *((day, day) for day in days[:RECENT_DAYS])]:
-        if _shows_known_transactions(warehouse, sitniks, *bounds(first, last)):
+        if _shows_known_records(warehouse, sitniks, f"/{source}", *bounds(first, last)):
             return None
-    return f"its list shows none of the transactions known since {days[-1]}"
+    return f"its list shows none of the {source} known since {days[-1]}"
 
 
-def _shows_known_transactions(warehouse: Warehouse, sitniks: Sitniks, start: datetime, end: datetime) -> bool:
+def _shows_known_records(warehouse: Warehouse, sitniks: Sitniks, path: str, start: datetime, end: datetime) -> bool:
     skip = 0
     for _ in range(PAGES):
-        page = sitniks.page("/transactions", start, end, skip)
+        page = sitniks.page(path, start, end, skip)
         if not page.rows:
             return False
         shown = {"id": [r.id for r in page.rows], "text": [r.text for r in page.rows]}

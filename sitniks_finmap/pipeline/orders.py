@@ -1,7 +1,7 @@
 """raw_sitniks_orders: reads the orders of the days from the list, and a few others by ID.
 
-An order only contributes to the comment of a payment. Orders that cannot be read stay as last known and are reported;
-they hold up no payment.
+With transactions as the source, an order only contributes to the comment of a payment: orders that cannot be read stay
+as last known and are reported; they hold up no payment. With orders as the source, days that cannot be read fail.
 """
 
 import logging
@@ -13,7 +13,7 @@ from sitniks_finmap.clients.answers import ApiError, KeyRefused, Unreachable
 from sitniks_finmap.clients.sitniks_list import Row
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.figures import counted
-from sitniks_finmap.pipeline.reading import mark_unread, read_windows, store_rows
+from sitniks_finmap.pipeline.reading import UnreadDays, mark_unread, read_windows, store_rows
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import rows_as
@@ -47,23 +47,42 @@ def read_orders(run: ConnectionRun, first_day: date, last_day: date) -> None:
         log.warning("%s: orders cannot be read, their statuses stay as last known: %s", run.connection.name, refused)
 
 
+def read_orders_as_source(run: ConnectionRun, first_day: date, last_day: date) -> None:
+    """Read the orders of these days, and by ID those that may have moved or that the list no longer shows.
+
+    Before the first day of the import, also those of the weeks before it: they may be paid after it. Raises UnreadDays
+    after storing all other days, KeyRefused, WarehouseError.
+    """
+    begun = run.now()
+    if first_day == run.connection.start_date:
+        first_day = run.connection.first_read_day
+
+    def keep(con: duckdb.DuckDBPyConnection, rows: list[Row], first: date, last: date) -> None:
+        log.info("%s: %s from %s to %s", run.connection.name, counted(len(rows), "order"), first, last)
+
+    unread = read_windows(run, "orders", first_day, last_day, keep, lambda: failpoint("window_committed"))
+    fetch_orders(run, orders_due(run, first_day, last_day, begun), first_day)
+    if unread:
+        raise UnreadDays(unread)
+
+
 def orders_due(run: ConnectionRun, first_day: date, last_day: date, begun: datetime) -> list[str]:
     """The IDs of the orders to read now, never-read ones first; none that was read since `begun`."""
+    which = {
+        "first": first_day,
+        "last": last_day,
+        "final": run.connection.final_order_statuses,
+        "begun": begun,
+        "now": run.now(),
+        "budget": BUDGET,
+        "pattern": ORDER_ID,
+        "longest": LONGEST_ORDER_ID,
+    }
     with run.warehouse.transaction() as con:
-        rows = con.execute(
-            sql("orders_due"),
-            {
-                "first": first_day,
-                "last": last_day,
-                "zone": run.connection.timezone,
-                "final": run.connection.final_order_statuses,
-                "begun": begun,
-                "now": run.now(),
-                "budget": BUDGET,
-                "pattern": ORDER_ID,
-                "longest": LONGEST_ORDER_ID,
-            },
-        ).fetchall()
+        if run.connection.source == "orders":
+            rows = con.execute(sql("orders_to_read_again"), which).fetchall()
+        else:
+            rows = con.execute(sql("orders_due"), which | {"zone": run.connection.timezone}).fetchall()
     return [order_id for (order_id,) in rows]
 
 

@@ -1,6 +1,7 @@
 """Reads back what Finmap has: turns `sent` into `verified`, and finds people's edits and deletions."""
 
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
@@ -10,8 +11,10 @@ import duckdb
 
 from sitniks_finmap.clients.finmap import Operation
 from sitniks_finmap.clients.sitniks import IncompleteRead
+from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.content import Content
 from sitniks_finmap.failpoint import failpoint
+from sitniks_finmap.figures import counted
 from sitniks_finmap.pipeline.courier import save_shown
 from sitniks_finmap.pipeline.ledger import Entry, State, entry_of, entry_when_missing, entry_when_seen, save_entries
 from sitniks_finmap.pipeline.run import ConnectionRun
@@ -23,6 +26,7 @@ LOOK_UPS = 500  # lookups by key in one run of what no list showed, least recent
 LISTED_FROM = 20  # from this many unseen operations, read a month outside the run's days as a list, not by key
 BEYOND = timedelta(days=366)  # how far beyond the first and last day to search when rebuilding the ledger
 PASSES = 5
+PART_OF_ORDER = re.compile(r"order-.+\.(prepayment|sale|refund|partial|cogs|restock)", re.DOTALL)
 
 
 def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> int:
@@ -115,6 +119,7 @@ def rebuild_ledger(
     with run.warehouse.transaction() as con:
         operations = recognised(con, operations)
         entries = [entry for operation in operations if (entry := _entry(run, operation, now))]
+        refuse_the_other_form(run, entries)
         save_shown(con, operations, now)
         known = {key for (key,) in con.execute("select external_id from finmap_upload").fetchall()}
         fresh = [entry for entry in entries if anew or entry.external_id not in known]
@@ -125,6 +130,19 @@ def rebuild_ledger(
                 con.execute("insert into rebuilt_ledger values ($1)", [now])
     failpoint("ledger_rebuilt")
     return len(entries), len(fresh)
+
+
+def refuse_the_other_form(run: ConnectionRun, entries: list[Entry]) -> None:
+    """Raise ConfigurationError if Finmap has operations of this connection from the other source."""
+    source = run.connection.source
+    others = [one for one in entries if bool(PART_OF_ORDER.fullmatch(one.transaction_id)) != (source == "orders")]
+    if others:
+        other = "transactions" if source == "orders" else "orders"
+        raise ConfigurationError(
+            f"{run.connection.name}: Finmap already has {counted(len(others), 'operation')} of this connection from "
+            f'{other}; with source = "{source}" the same money would be posted a second time. Nothing was posted. Set '
+            f'source = "{other}", or give the shop a new connection with a start_date after the last day of this one'
+        )
 
 
 def _read_twice(run: ConnectionRun, first_day: date, last_day: date) -> list[Operation]:

@@ -13,6 +13,7 @@ from sitniks_finmap.clients.sitniks import ignored_filter
 from sitniks_finmap.clients.sitniks_list import IncompleteRead, Row
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.doubles import with_doubles
+from sitniks_finmap.pipeline.identity import refuse_another_source
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import WarehouseError, insert_rows, replace_table, rows_as
@@ -197,7 +198,8 @@ def store_rows(
 
 def save_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
     """Save the settings that the SQL needs. Raises WarehouseError if the file belongs to another company."""
-    kept = con.execute("select sitniks_url, finmap_url, meaning_hash from settings").fetchone()
+    refuse_another_source(con, connection)
+    kept = con.execute("select sitniks_url, finmap_url, meaning_hash, stock_account from settings").fetchone()
     if kept and kept[:2] != (connection.sitniks_url, connection.finmap_url):
         raise WarehouseError(
             f"{connection.name}: its DuckDB file was filled from {kept[0]} and {kept[1]}; give the new company its own "
@@ -205,10 +207,16 @@ def save_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> Non
         )
     fields = (
         "timezone", "comment_fields", "source_as_tag", "on_change", "on_delete", "max_change_share", "first_import",
-        "start_date", "lookback_days", "unmapped_accounts", "sitniks_url", "finmap_url", "key_prefix",
+        "start_date", "lookback_days", "unmapped_accounts", "sitniks_url", "finmap_url", "key_prefix", "source",
+        "first_read_day",
     )  # fmt: skip
     row = {"connection": connection.name, **{name: getattr(connection, name) for name in fields}}
-    replace_table(con, "settings", [row | {"meaning_hash": kept[2] if kept else None}])
+    if connection.orders:
+        row |= {name: getattr(connection.orders, name) for name in ("restock_on_refund", "history_date")}
+    else:
+        row |= {"restock_on_refund": True, "history_date": "created"}
+    row |= {"meaning_hash": kept[2] if kept else None, "stock_account": kept[3] if kept else None}
+    replace_table(con, "settings", [row])
 
 
 def days_of(first: date, last: date) -> list[date]:

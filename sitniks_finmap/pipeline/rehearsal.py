@@ -15,7 +15,7 @@ def rejections(run: ConnectionRun, directory: Directory, rows: list[Row]) -> dic
     """Reason for rejection → how many of these transactions, most first. Raises ConfigurationError."""
     last_day = run.connection.today(run.now())
     with in_memory() as con:
-        for step in ("schema", "views"):
+        for step in ("macros", "schema", "views"):
             con.execute(sql(step))
         save_directory(con, run.connection, directory)
         store_rows(con, run, "transactions", rows, last_day - timedelta(days=1), last_day, run.now())

@@ -1,4 +1,4 @@
-"""raw_sitniks_transactions, raw_sitniks_orders → operations, and rejected_transactions with a reason."""
+"""raw_sitniks_transactions or raw_sitniks_orders → operations, rejected_transactions, unbooked_orders."""
 
 import logging
 from datetime import UTC, date, datetime
@@ -7,17 +7,25 @@ import duckdb
 
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.pipeline.directory import read_directory, save_directory
+from sitniks_finmap.pipeline.order_statuses import check_statuses, save_statuses
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.schema import main_source, sql
 
 log = logging.getLogger(__name__)
+
+STEPS = {
+    "transactions": ("derived_transactions", "operations", "rejected_transactions"),
+    "orders": ("order_stages", "derived_orders", "operations", "rejected_transactions", "unbooked_orders"),
+}
 
 
 def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> None:
     """Read Finmap's accounts and categories, and derive these days and anything else that changed since."""
+    check_statuses(run)
     directory = read_directory(run.finmap, run.connection)
     with run.warehouse.transaction() as con:
         save_directory(con, run.connection, directory)
+        save_statuses(con, run.connection, run.now())
         derive(con, first_day, last_day, run.now())
     failpoint("operations_derived")
 
@@ -25,5 +33,6 @@ def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> No
 def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime | None = None) -> None:
     """Derive the operations of these days, and any others whose source or configuration changed since."""
     con.execute(sql("chosen_days"), {"first": first_day, "last": last_day, "now": now or datetime.now(UTC)})
-    for table in ("derived_transactions", "operations", "rejected_transactions"):
-        con.execute(sql(table))
+    source = main_source(con)
+    for step in STEPS[source]:
+        con.execute(sql(step))

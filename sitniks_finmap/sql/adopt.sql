@@ -6,12 +6,12 @@
 create or replace temp table lowered as
 select l.external_id, l.generation, any_value(t.transaction_id) as transaction_id
 from finmap_upload l
-anti join latest_transactions own on own.transaction_id = l.transaction_id
-join latest_transactions t on lower(url_encode(t.transaction_id)) = lower(url_encode(l.transaction_id))
+anti join latest_records own on own.transaction_id = l.transaction_id
+join latest_records t on lower(url_encode(t.transaction_id)) = lower(url_encode(l.transaction_id))
 where l.written is null
     and l.shown is not null
     and l.external_id = lower(l.external_id)
-    and l.day in (select day from complete_reads where resource = 'transactions')
+    and (l.day in (select day from complete_reads where resource = 'transactions') or t.record <> t.transaction_id)
 group by all
 having count(*) = 1;
 

@@ -3,34 +3,10 @@ create or replace temp macro shown(written) as nullif(trim(left(
     regexp_replace(written, '[\p{C}\p{Z}]+', ' ', 'g'), 40
 )), '');
 
--- The paths where each field of a transaction may be in its payload, and those of an order's fields.
-create or replace temp macro field_paths() as [
-    '$.date', '$.createdAt',
-    '$.amount',
-    '$.description', '$.comment',
-    '$.counterparty', '$.client.fullname', '$.order.client.fullname', '$.client.name', '$.client.email',
-    '$.client.instagram', '$.client.id',
-    '$.source', '$.salesChannel', '$.order.salesChannel', '$.order.source',
-    '$.orderNumber', '$.order.orderNumber',
-    '$.paymentMethod',
-    '$.delivery', '$.order.delivery',
-    '$.order.status', '$.orderStatus',
-    '$.orderId', '$.order.id',
-    '$.currency', '$.currencyCode', '$.currencyId', '$.settlementAccount.currency',
-    '$.settlementAccount', '$.settlementAccountId', '$.settlementAccount.id',
-    -- its direction, as words and then as booleans
-    '$.type', '$.direction', '$.operationType', '$.transactionType', '$.kind', '$.flow', '$.operation', '$.sign',
-    '$.category.type',
-    '$.isIncome', '$.isExpense'
-];
-create or replace temp macro order_paths() as [
-    '$.orderNumber', '$.status', '$.orderStatus', '$.client.fullname', '$.client.email', '$.client.id', '$.salesChannel'
-];
-
 -- The value at a path in a list extracted by these paths, and the values from one path to another.
-create or replace temp macro field(list, path) as list[list_position(field_paths(), path)];
+create or replace temp macro field(list, path) as list[list_position(transaction_paths(), path)];
 create or replace temp macro fields_between(list, first, last) as list[
-    list_position(field_paths(), first):list_position(field_paths(), last)
+    list_position(transaction_paths(), first):list_position(transaction_paths(), last)
 ];
 create or replace temp macro order_field(list, path) as list[list_position(order_paths(), path)];
 
@@ -105,7 +81,7 @@ taken as (
         )
 ),
 extracted as (
-    select *, json_extract(payload, field_paths()) as raw from taken
+    select *, json_extract(payload, transaction_paths()) as raw from taken
 ),
 -- Once for all fields: expanding the macro for each field would take longer than deriving a day.
 texts as (
@@ -254,9 +230,7 @@ judged as (
             when len(json_keys(j.payload)) > len(list_distinct(json_keys(j.payload))) then 'a duplicate field'
             when j.occurred_at is null then if(j.dated, 'unreadable date', 'no date')
             when j.day > c.today then 'its day, ' || j.day || ', is in the future'
-            when j.exact_amount is null
-                and regexp_full_match(bare_amount(j.amount_as_written), '[+-]?\d{1,3}([.,]\d{3})+')
-                then 'ambiguous amount'
+            when j.exact_amount is null and is_ambiguous(j.amount_as_written) then 'ambiguous amount'
             when j.exact_amount is null then 'unreadable amount'
             when abs(abs(j.exact_amount) - j.rounded_amount) > 0.00000001 then 'amount with more than two decimals'
             when j.rounded_amount = 0 then 'amount is zero'
@@ -283,6 +257,8 @@ judged as (
 )
 select
     *,
+    null::varchar as heading,
+    reason is null as wanted,
     case
         when reason is null then null
         when reason = 'unreadable date' then shown(stamp)

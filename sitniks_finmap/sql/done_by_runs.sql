@@ -3,7 +3,7 @@
 with own_days as (
     select day
     from complete_reads
-    where resource = 'transactions'
+    where resource = (from main_source)
         and (list_contains($runs::varchar[], run_id) or (day between $first and $last and read_at >= $begun))
 ),
 writes as (
@@ -36,11 +36,18 @@ subjects as (
 select
     (select count(*) from own_days) as days_read,
     (
-        select count(*) from latest_transactions
+        select count(distinct record) from latest_records
         where gone_at is null and missing_at is null and day in (select day from own_days)
     ) as transactions_read,
-    (select count(distinct transaction_id) from raw_sitniks_transactions where list_contains($runs::varchar[], run_id))
-        as new_versions,
+    (
+        select count(distinct id)
+        from (
+            select transaction_id as id, run_id from raw_sitniks_transactions
+            union all
+            select r.order_id, r.run_id from raw_sitniks_orders r join settings on source = 'orders'
+        )
+        where list_contains($runs::varchar[], run_id)
+    ) as new_versions,
     (select count(*) from subjects where created and not withdrawn) as created,
     (select count(*) from subjects where (created and withdrawn) or (patched and not created)) as changed,
     (select count(*) from subjects where withdrawn and not created) as withdrawn,

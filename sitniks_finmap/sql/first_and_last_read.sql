@@ -3,4 +3,4 @@ select
     min(read_at) as first_read,
     max(read_at) filter (day >= $recent_day) as last_read
 from complete_reads
-where resource = 'transactions'
+where resource = (from main_source)

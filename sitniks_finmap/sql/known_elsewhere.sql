@@ -10,9 +10,9 @@ from (
         select t.id, t.text, unnest(
             if(json_type(l.payload) = 'ARRAY', json_extract(l.payload, '$[*]'), [l.payload])
         )::varchar as record
-        from (select id::varchar as id, text::varchar as text from told) t
+        from (select id::varchar as id, amount::varchar as amount, text::varchar as text from told) t
         join latest_transactions l on l.transaction_id = t.id
-        where l.gone_at is null and l.content_hash <> md5(t.text) and not starts_with(t.id, '?')
+        where l.gone_at is null and l.content_hash <> transaction_hash(t.text, t.amount) and not starts_with(t.id, '?')
     )
     where record <> text
 ) k

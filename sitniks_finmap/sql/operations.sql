@@ -1,8 +1,8 @@
--- One row is one live transaction as Finmap should have it. Rewritten for every derived transaction; rows of
--- transactions that are no longer live are deleted.
+-- One row is one live transaction, or one part of a live order, as Finmap should have it. Rewritten for every derived
+-- transaction; rows of records that are no longer live are deleted.
 delete from operations
 where transaction_id in (select transaction_id from derived_transactions)
-    or transaction_id not in (select transaction_id from latest_transactions where gone_at is null);
+    or transaction_id not in (select transaction_id from latest_records where gone_at is null);
 
 insert into operations by name
 with told as (
@@ -12,7 +12,7 @@ with told as (
         c.category,
         if(s.source_as_tag, left(d.source, 100), null) as tag,
         list_filter(
-            list_transform(s.comment_fields, lambda field : case field
+            [d.heading] || list_transform(s.comment_fields, lambda field : case field
                 when 'description' then d.description
                 when 'counterparty' then 'Контрагент: ' || d.counterparty
                 when 'source' then 'Джерело: ' || d.source
@@ -26,7 +26,7 @@ with told as (
     from derived_transactions d
     cross join settings s
     left join category_mapping c on c.classification = d.classification and c.type = d.type
-    where d.reason is null
+    where d.wanted and d.reason is null
 ),
 commented as (
     select *, joined_within(parts, 1000) as comment

@@ -25,13 +25,19 @@ with subjects as (
         len(coalesce(l.intents, [])) > 0 as unsettled,
         len(coalesce(l.owed, [])) > 0 as owes,
         f.content as theirs,
-        r.reason as rejected,
+        coalesce(r.reason, whole.reason) as rejected,
+        u.reason as unbooked,
+        t.known_since,
+        t.gone_at is not null as is_gone,
         t.last_seen_at,
         t.missing_at is not null and t.gone_at is null as absent_once,
         t.missing_at,
         -- Not being in the warehouse does not mean gone: after the file was lost, a day may not have been read yet.
-        l.transaction_id in (select transaction_id from raw_sitniks_transactions)
-            or l.day in (select day from complete_reads where resource = 'transactions') as ever_read,
+        t.transaction_id is not null or case s.source
+            when 'transactions' then l.day in (select day from complete_reads where resource = 'transactions')
+            -- The order may have been created long before the day of its money.
+            else l.day < coalesce(unread.first_day, date '9999-12-31')
+        end as ever_read,
         case
             when o.content is null then []
             when l.written is not null then differing_fields(o.content, l.written)
@@ -57,7 +63,10 @@ with subjects as (
     full join current_uploads l on l.transaction_id = o.transaction_id
     left join shown_operations f on f.external_id = l.external_id
     left join rejected_transactions r on r.transaction_id = l.transaction_id
-    left join latest_transactions t on t.transaction_id = coalesce(o.transaction_id, l.transaction_id)
+    left join latest_records t on t.transaction_id = coalesce(o.transaction_id, l.transaction_id)
+    -- Of an order as a whole, not of a part of it.
+    left join rejected_transactions whole on whole.transaction_id = t.record and t.record <> t.transaction_id
+    left join unbooked_orders u on 'order-' || u.order_id = t.record and u.part is null
     left join (
         select
             transaction_id,
@@ -71,6 +80,12 @@ with subjects as (
         group by all
     ) g on g.transaction_id = l.transaction_id
     cross join settings s
+    cross join (
+        select min(day)::date as first_day
+        from settings
+        cross join generate_series(first_read_day, current_date, interval 1 day) days(day)
+        where source = 'orders' and day not in (select day from complete_reads where resource = 'orders')
+    ) unread
 ),
 compared as (
     select
@@ -196,13 +211,12 @@ weighed as (
         if(d.is_change, t.too_many, null) as too_many,
         if(d.is_missing, t.vanished, null) as vanished,
         h.transaction_id is not null as held,
-        n.first_seen_at as first_seen_at
+        w.transaction_id is not null and d.action in ('create', 'recreate') as waits
     from decided d
     left join catch t using (day)
     left join held_changes h
         on h.transaction_id = d.transaction_id and h.action = d.action and h.occasion = d.occasion
-    left join (from raw_sitniks_transactions where version = 1) n
-        on n.transaction_id = d.transaction_id and d.action = 'create' and d.state is null
+    left join waiting_operations w on w.transaction_id = d.transaction_id
 ),
 -- If too many known transactions vanish from Sitniks, even in one read, hold what arrived since they were last seen: it
 -- may be another company's, or the same transactions under other IDs.
@@ -223,14 +237,21 @@ judged as (
                 'standing': 'pending', 'kind': 'missing',
                 'why': 'Finmap no longer shows ' || w.vanished.missing || ' of ' || w.vanished.known || ' operations'}
             when w.action in ('verify', 'rollback') then {'standing': 'go', 'kind': null, 'why': null}
+            when w.waits and (w.decision = 'approve' or w.state is not null) then
+                {'standing': 'kept', 'kind': 'waits', 'why': 'it waits until the payment of its order is in Finmap'}
             when w.decision = 'approve' then {'standing': 'go', 'kind': null, 'why': 'approved'}
             when w.decision = 'dismiss' then {'standing': 'kept', 'kind': 'dismissed', 'why': 'dismissed by a person'}
-            when w.action = 'create' and w.state is null and coalesce(w.first_seen_at > u.since, false) then {
+            when w.action = 'create' and w.state is null and coalesce(w.known_since > u.since, false) then {
                 'standing': 'pending', 'kind': 'too_many',
                 'why': 'it appeared when ' || u.vanished || ' known transactions vanished from Sitniks'}
             when w.action = 'create' and w.state is null and s.first_import = 'review'
                 and (h.held_until is null and not any_upload.there or w.wanted.occurred_at <= h.held_until)
                 then {'standing': 'pending', 'kind': 'first_import', 'why': 'the first import is held for review'}
+            when w.action = 'create' and w.state is null and w.wanted.occurred_at <= ls.held_until then {
+                'standing': 'pending', 'kind': 'status_lists',
+                'why': 'it follows from lists of order statuses that changed since'}
+            when w.waits then
+                {'standing': 'kept', 'kind': 'waits', 'why': 'it waits until the payment of its order is in Finmap'}
             when w.action = 'create' then {'standing': 'go', 'kind': null, 'why': null}
             when w.action = 'recreate' and w.state = 'rolled_back'
                 then {'standing': 'kept', 'kind': 'recreate', 'why': 'removed by a rollback'}
@@ -265,6 +286,10 @@ judged as (
                 'standing': 'pending', 'kind': 'too_many', 'why': 'too many operations would have changed at once'}
             when w.action in ('update', 'replace') and s.on_change = 'ask'
                 then {'standing': 'pending', 'kind': 'setting', 'why': 'on_change is ask'}
+            when w.action = 'withdraw' and s.on_delete = 'ask' and w.unbooked is not null then {
+                'standing': 'pending', 'kind': 'unpaid', 'why': 'its order is no longer paid: ' || w.unbooked}
+            when w.action = 'withdraw' and s.on_delete = 'ask' and w.known_since is not null and not w.is_gone then {
+                'standing': 'pending', 'kind': 'unpaid', 'why': 'its order no longer has this part'}
             when w.action = 'withdraw' and s.on_delete = 'ask'
                 then {'standing': 'pending', 'kind': 'setting', 'why': 'gone from Sitniks, and on_delete is ask'}
             else {'standing': 'go', 'kind': null, 'why': null}
@@ -274,6 +299,7 @@ judged as (
     left join doubted u on true
     cross join (select count(*) > 0 as there from finmap_upload where state <> 'rolled_back') any_upload
     left join held_import h on true
+    left join held_statuses ls on true
 )
 select
     j.transaction_id,

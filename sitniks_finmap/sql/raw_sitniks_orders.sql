@@ -1,10 +1,10 @@
--- New or changed incoming rows become a new version; unchanged ones only update last_seen_at.
+-- Incoming rows that are new, or of which a field that we read changed, become a new version; unchanged ones only update last_seen_at.
 create or replace temp table arrived as
 select
     i.id as order_id,
     if(json_valid(i.text), i.text, to_json(i.text)::varchar) as payload,
     coalesce(i.own_day, latest.day, r.first_day) as day,
-    md5(i.text) as content_hash,
+    order_hash(i.text) as content_hash,
     latest.version as latest_version,
     latest.content_hash as latest_hash,
     latest.gone_at,

@@ -1,4 +1,4 @@
--- New or changed incoming rows become a new version; unchanged ones only update last_seen_at.
+-- Incoming rows that are new, or of which a field that we read changed, become a new version; unchanged ones only update last_seen_at.
 create or replace temp table arrived as
 select
     i.id as transaction_id,
@@ -10,7 +10,7 @@ select
         i.own_day,
         coalesce(latest.day, r.first_day)
     ) as day,
-    md5(i.text) as content_hash,
+    transaction_hash(i.text, i.amount) as content_hash,
     latest.version as latest_version,
     latest.content_hash as latest_hash,
     latest.gone_at,

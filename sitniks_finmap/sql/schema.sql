@@ -19,7 +19,12 @@ create table settings (
     finmap_url varchar not null,
     meaning_hash varchar,
     lookback_days integer not null default 7,
-    key_prefix varchar
+    key_prefix varchar,
+    source varchar not null default 'transactions',
+    stock_account varchar,
+    restock_on_refund boolean not null default true,
+    history_date varchar not null default 'created',
+    first_read_day date
 );
 comment on column settings.meaning_hash is 'Hash of every setting that affects operations; rows derived under another hash are derived again.';
 comment on column settings.key_prefix is 'The first part of every externalId in Finmap: the connection''s name, or its name before it was renamed.';
@@ -47,8 +52,12 @@ create table classification_rules (
     descriptions varchar[] not null
 );
 
--- One row is one Sitniks settlement account (ID or title; null = all others) and the Finmap account it goes to.
+-- One row is one Sitniks settlement account (ID or title) or, from orders, one sales channel, and the Finmap account it
+-- goes to; null = all others.
 create table account_mapping (settlement_account varchar, account varchar not null, currency varchar not null);
+
+-- One row is one order status (ID or title) and the stage of the orders that have it.
+create table order_statuses (status varchar not null, stage varchar not null);
 
 -- One row is the Finmap category of one classification and type.
 create table category_mapping (classification varchar not null, type varchar not null, category varchar not null);
@@ -105,13 +114,13 @@ create table raw_sitniks_transactions (
     missing_at timestamptz,
     primary key (transaction_id, version)
 );
-comment on table raw_sitniks_transactions is 'One row is one version of one Sitniks transaction, exactly as Sitniks returned it. A changed payload is a new version; nothing is overwritten.';
+comment on table raw_sitniks_transactions is 'One row is one version of one Sitniks transaction, exactly as Sitniks returned it. If a field that we read changes, that is a new version; nothing is overwritten.';
 comment on column raw_sitniks_transactions.transaction_id is 'Sitniks'' id; for a record without one, ? and the hash of its text.';
 comment on column raw_sitniks_transactions.version is '1, 2, 3 … for each transaction; the highest is the latest.';
 comment on column raw_sitniks_transactions.day is 'Local day of the timestamp that the API filters by: createdAt, else date, else (or if that is implausible) the first day of the window in which it was read.';
 comment on column raw_sitniks_transactions.amount is 'The amount as Sitniks wrote it, digit for digit (JSON functions would read a number through a float).';
 comment on column raw_sitniks_transactions.payload is 'The transaction as Sitniks returned it, verbatim.';
-comment on column raw_sitniks_transactions.content_hash is 'MD5 of the payload.';
+comment on column raw_sitniks_transactions.content_hash is 'MD5 of the fields of the payload that we read: a change of others makes no new version.';
 comment on column raw_sitniks_transactions.first_seen_at is 'When this version was first read.';
 comment on column raw_sitniks_transactions.last_seen_at is 'When this version was last read.';
 comment on column raw_sitniks_transactions.run_id is 'Dagster run that read this version first.';
@@ -132,12 +141,12 @@ create table raw_sitniks_orders (
     gone_at timestamptz,
     primary key (order_id, version)
 );
-comment on table raw_sitniks_orders is 'One row is one version of one Sitniks order, exactly as Sitniks returned it; read for its status, number, client and sales channel.';
+comment on table raw_sitniks_orders is 'One row is one version of one Sitniks order, exactly as Sitniks returned it. It contributes status, number, client and sales channel to comments; with source = "orders", operations are derived from it.';
 comment on column raw_sitniks_orders.order_id is 'Sitniks'' order id.';
 comment on column raw_sitniks_orders.version is '1, 2, 3 … for each order; the highest is the latest.';
 comment on column raw_sitniks_orders.day is 'Local day on which the order was created.';
 comment on column raw_sitniks_orders.payload is 'The order as Sitniks returned it, verbatim.';
-comment on column raw_sitniks_orders.content_hash is 'MD5 of the payload.';
+comment on column raw_sitniks_orders.content_hash is 'MD5 of the fields of the payload that we read: a change of others makes no new version.';
 comment on column raw_sitniks_orders.first_seen_at is 'When this version was first read.';
 comment on column raw_sitniks_orders.last_seen_at is 'When this version was last read.';
 comment on column raw_sitniks_orders.run_id is 'Dagster run that read this version first.';
@@ -152,6 +161,53 @@ create table order_tries (
     tried_at timestamptz not null,
     reason varchar not null
 );
+
+create table order_stages (
+    order_id varchar not null,
+    version integer not null,
+    status varchar,
+    status_id varchar,
+    stage varchar not null,
+    since timestamptz,
+    known_by varchar not null check (known_by in ('created', 'updated', 'seen', 'finmap')),
+    total decimal(18, 2),
+    total_fault varchar,
+    prepayment decimal(18, 2),
+    cost decimal(18, 2),
+    meaning_hash varchar,
+    primary key (order_id, version)
+);
+comment on table order_stages is 'One row is one version of one order: the stage that its status means, since when, and the money it named. With source = "orders", operations follow from it.';
+comment on column order_stages.order_id is 'Sitniks'' order id.';
+comment on column order_stages.version is 'The version of the order; zero or less: read back from Finmap after the file was lost.';
+comment on column order_stages.status is 'Title of its status.';
+comment on column order_stages.status_id is 'ID of its status, if Sitniks gives one.';
+comment on column order_stages.stage is 'paid, prepaid, refunded, partly_refunded or cancelled, as the connection lists the status; none: it is in no list.';
+comment on column order_stages.since is 'When this version was first known: the date of the money if the stage begins with it.';
+comment on column order_stages.known_by is 'How: created, updated (the order''s own date, an estimate for orders that had a history when first read), seen (by us), finmap (the date in Finmap).';
+comment on column order_stages.total is 'What the order costs after discounts.';
+comment on column order_stages.total_fault is 'Why the total is unreadable, or null.';
+comment on column order_stages.prepayment is 'The declared prepayment.';
+comment on column order_stages.cost is 'Cost of the goods; null if the cost or quantity of a line is missing.';
+comment on column order_stages.meaning_hash is 'settings.meaning_hash when operations were derived from it; null: not yet.';
+
+create table unbooked_orders (
+    order_id varchar not null,
+    part varchar,
+    order_number varchar,
+    day date,
+    status varchar,
+    reason varchar not null,
+    total decimal(18, 2)
+);
+comment on table unbooked_orders is 'One row is one live order, or one part of it, for which there is no operation, with the reason. With source = "orders".';
+comment on column unbooked_orders.order_id is 'Sitniks'' order id.';
+comment on column unbooked_orders.part is 'The part (cogs, partial …) without an operation; null: the whole order.';
+comment on column unbooked_orders.order_number is 'Order number.';
+comment on column unbooked_orders.day is 'Local day on which the order was created.';
+comment on column unbooked_orders.status is 'Title of its status, as last known.';
+comment on column unbooked_orders.reason is 'Why, in our own words.';
+comment on column unbooked_orders.total is 'What the order costs after discounts.';
 
 create table operations (
     transaction_id varchar not null,
@@ -403,6 +459,9 @@ create table shown_changes (
 
 -- One row, once a first import is held for review: operations up to this moment need approval.
 create table held_import (held_until timestamptz not null);
+
+-- One row, once the lists of order statuses changed: what they add of before this moment needs approval.
+create table held_statuses (held_until timestamptz not null);
 
 -- One row, once a ledger was rebuilt from Finmap: older transactions may have another generation that no list showed.
 create table rebuilt_ledger (rebuilt_at timestamptz not null);

@@ -41,31 +41,23 @@ judged as (
         end as problem
     from sides
 ),
--- Live transactions that are neither an operation nor rejected, or both.
+-- Live transactions that are neither an operation nor rejected, or both; live orders alike (see accounted_records).
 unaccounted as (
-    select t.day, coalesce(k.known, 0) as known
-    from latest_transactions t
-    cross join settings s
-    left join (
-        select transaction_id, count(*) as known
-        from (select transaction_id from operations union all select transaction_id from rejected_transactions)
-        group by all
-    ) k using (transaction_id)
-    where t.gone_at is null and t.day >= s.start_date and k.known is distinct from 1
+    select day, if(missing, 0, 2) as known from accounted_records where missing or doubled
 ),
 -- Days that ended long enough ago but were not read after their end.
 unread as (
     select day::date as day
     from generate_series($start_date::date, $read_day::date, interval 1 day) days(day)
     anti join (
-        from complete_reads where resource = 'transactions' and read_at >= timezone($zone, day + interval 1 day)
+        from complete_reads where resource = (from main_source) and read_at >= timezone($zone, day + interval 1 day)
     ) r on r.day = days.day::date
 ),
 -- Days that were not read again for corrections in time.
 overdue as (
     select day
     from complete_reads
-    where resource = 'transactions' and read_at < $read_again_by and day >= $start_date::date
+    where resource = (from main_source) and read_at < $read_again_by and day >= $start_date::date
 ),
 problems as (
     select
@@ -94,7 +86,7 @@ problems as (
     select 'unread', 'between ' || min(day) || ' and ' || max(day), null, count(*) from unread where day between $first and $last
     union all
     select 'unread orders', 'between ' || min(day) || ' and ' || max(day) || ': ' || any_value(reason), null, count(*)
-    from unread_days where resource = 'orders' and day between $first and $last
+    from unread_days where resource = 'orders' and (from main_source) = 'transactions' and day between $first and $last
     union all
     select 'unreadable orders', reason, null, count(*)
     from unreadable_orders where $everything group by all

@@ -7,7 +7,7 @@ with wanted as (
     where o.day between $first and $last
 )
 select
-    (select count(*) from latest_transactions where gone_at is null and day between $first and $last) as transactions,
+    (select count(distinct record) from latest_records where gone_at is null and day between $first and $last) as transactions,
     count(*) as wanted,
     coalesce(sum(amount) filter (type = 'income'), 0) as wanted_income,
     coalesce(sum(amount) filter (type = 'expense'), 0) as wanted_expense,
@@ -20,6 +20,6 @@ select
     (select count(*) from rejected_transactions where day between $first and $last) as rejected,
     (select count(*) from plan where standing = 'pending' and day between $first and $last) as pending,
     (
-        select max(read_at) from complete_reads where resource = 'transactions' and day between $first and $last
+        select max(read_at) from complete_reads where resource = (from main_source) and day between $first and $last
     ) as last_read
 from wanted

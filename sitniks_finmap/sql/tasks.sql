@@ -35,7 +35,7 @@ where p.standing = 'go'
     -- Do not create what the last read did not show: the next one tells whether it is gone, or was never this
     -- company's.
     and not (p.action in ('create', 'recreate', 'replace') and p.transaction_id in (
-        select transaction_id from latest_transactions where missing_at is not null and gone_at is null
+        select transaction_id from latest_records where missing_at is not null and gone_at is null
     ))
     -- Create nothing while another generation is not known to be gone.
     and not (p.action in ('create', 'recreate') and exists (

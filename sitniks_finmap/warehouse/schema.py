@@ -7,7 +7,7 @@ import duckdb
 
 from sitniks_finmap.warehouse.duckdb_files import in_memory
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 PLAN_IS_A_VIEW = 3  # since this version
 
 
@@ -38,6 +38,11 @@ def version_of(con: duckdb.DuckDBPyConnection) -> int:
         return 0
 
 
+def main_source(con: duckdb.DuckDBPyConnection) -> str:
+    """What operations are derived from: transactions or orders."""
+    return (con.execute("from main_source").fetchone() or ("transactions",))[0]
+
+
 def is_read_copy(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the file is a read copy that someone put in place of the warehouse: its plan is a table."""
     (found,) = con.execute(
@@ -50,7 +55,7 @@ def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:
     """Migrate a warehouse to SCHEMA_VERSION in one transaction."""
     steps = ["schema"] if version == 0 else [f"migrations/{n}" for n in range(version + 1, SCHEMA_VERSION + 1)]
     con.begin()
-    for step in (*steps, "views", "plan"):
+    for step in ("macros", *steps, "views", "plan"):
         con.execute(sql(step))
     con.execute("insert into schema_version values ($1)", [SCHEMA_VERSION])
     con.commit()

@@ -1,4 +1,4 @@
-"""Sitniks → raw_sitniks_transactions, raw_sitniks_orders."""
+"""Sitniks → raw_sitniks_transactions and raw_sitniks_orders, or the orders alone."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from sitniks_finmap.defs.assets import add_day_metadata, chosen_days, day_metada
 from sitniks_finmap.defs.resources import told
 from sitniks_finmap.pipeline.directory import check_references
 from sitniks_finmap.pipeline.extract import read_transactions
-from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.order_statuses import check_statuses
+from sitniks_finmap.pipeline.orders import read_orders, read_orders_as_source
 from sitniks_finmap.pipeline.reading import UnreadDays
 from sitniks_finmap.pipeline.run import ConnectionRun
 
@@ -20,6 +21,29 @@ log = logging.getLogger(__name__)
 
 
 def extract_assets(connection: Connection) -> list[dg.AssetsDefinition]:
+    return _orders_alone(connection) if connection.source == "orders" else _transactions_and_orders(connection)
+
+
+def _orders_alone(connection: Connection) -> list[dg.AssetsDefinition]:
+    @described_asset(connection, "raw_sitniks_orders", "extract", {"python", "duckdb"})
+    def raw_sitniks_orders(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        run: ConnectionRun = getattr(context.resources, connection.name)
+        with told(run.explained("raw_sitniks_orders")):
+            check_references(run)
+            check_statuses(run, again=True)
+            try:
+                read_orders_as_source(run, *chosen_days(context))
+            except UnreadDays as unread:
+                yield from days_read(context, run, unread.days)
+                raise
+            with run.warehouse.transaction() as con:
+                add_day_metadata(context, con)
+        yield dg.MaterializeResult()
+
+    return [raw_sitniks_orders]
+
+
+def _transactions_and_orders(connection: Connection) -> list[dg.AssetsDefinition]:
     @described_asset(connection, "raw_sitniks_transactions", "extract", {"python", "duckdb"})
     def raw_sitniks_transactions(context: dg.AssetExecutionContext) -> Iterator[Any]:
         run: ConnectionRun = getattr(context.resources, connection.name)

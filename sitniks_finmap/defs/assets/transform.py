@@ -1,4 +1,4 @@
-"""raw_sitniks_transactions, raw_sitniks_orders → operations."""
+"""raw_sitniks_transactions and raw_sitniks_orders → operations; from orders alone, unbooked_orders as well."""
 
 import logging
 
@@ -6,7 +6,7 @@ import dagster as dg
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets import add_day_metadata, chosen_days, described_asset
-from sitniks_finmap.defs.resources import told
+from sitniks_finmap.defs.resources import SOURCES, told
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:
-    sources = [[connection.name, table] for table in ("raw_sitniks_transactions", "raw_sitniks_orders")]
+    sources = [[connection.name, table] for table in SOURCES[connection.source]]
 
     @described_asset(connection, "operations", "transform", {"sql", "duckdb"}, deps=sources)
     def operations(context: dg.AssetExecutionContext) -> None:
@@ -25,4 +25,11 @@ def transform_assets(connection: Connection) -> list[dg.AssetsDefinition]:
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con)
 
-    return [operations]
+    # Derived together with the operations; this step shows what a person should look at.
+    @described_asset(connection, "unbooked_orders", "transform", {"sql", "duckdb"}, deps=[operations])
+    def unbooked_orders(context: dg.AssetExecutionContext) -> None:
+        run: ConnectionRun = getattr(context.resources, connection.name)
+        with told(run.explained("unbooked_orders")), run.warehouse.transaction() as con:
+            add_day_metadata(context, con)
+
+    return [operations, unbooked_orders] if connection.source == "orders" else [operations]

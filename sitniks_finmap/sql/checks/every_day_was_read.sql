@@ -1,4 +1,4 @@
--- One row: how many days of transactions Sitniks could not return when last asked, and the first of them.
+-- One row: how many days of transactions, or orders, Sitniks could not return when last asked, and the first of them.
 select count(*) as wrong, min(day) as for_example
 from unread_days
-where resource = 'transactions'
+where resource = (from main_source)

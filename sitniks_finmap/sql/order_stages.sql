@@ -1,0 +1,107 @@
+-- One row is one version of one order: its stage, since when, and the money it named. Versions that are not there yet are
+-- added; if the lists of statuses changed, the stages of all follow.
+insert into order_stages by name
+with read as (
+    select
+        raw.order_id,
+        raw.version,
+        raw.first_seen_at,
+        json_extract(payload, [
+            '$.status', '$.orderStatus', '$.status.id', '$.statusId', '$.totalPriceDiscount', '$.totalPrice',
+            '$.payment.amount', '$.createdAt', '$.updatedAt'
+        ]) as raw_fields
+    from raw_sitniks_orders raw
+    anti join order_stages using (order_id, version)
+),
+named as (
+    select
+        order_id,
+        version,
+        first_seen_at,
+        coalesce(raw_fields[1], raw_fields[2]) as status,
+        coalesce(raw_fields[3], raw_fields[4]) as status_id,
+        if(json_type(raw_fields[5]) = 'NULL', raw_fields[6], coalesce(raw_fields[5], raw_fields[6])) as total,
+        raw_fields[7] as prepayment,
+        raw_fields[8] as created_at,
+        raw_fields[9] as updated_at
+    from read
+),
+-- Each distinct status and date is read once.
+statuses as (
+    select status, text_of(status) as title from (select distinct status from named) where status is not null
+),
+lines as (
+    select order_id, version, unnest(json_extract(payload, '$.products[*]')) as line
+    from raw_sitniks_orders
+    semi join named using (order_id, version)
+),
+costs as (
+    select
+        order_id,
+        version,
+        if(bool_and(cost >= 0 and quantity >= 0), round(sum(cost * quantity), 2), null) as cost
+    from (
+        select
+            order_id,
+            version,
+            coalesce(try_cast(number_of(json_extract(line, '$.costPrice')) as decimal(18, 6)), -1) as cost,
+            coalesce(try_cast(number_of(json_extract(line, '$.quantity')) as decimal(18, 6)), -1) as quantity
+        from lines
+    )
+    group by all
+)
+select
+    n.order_id,
+    n.version,
+    st.title as status,
+    trim(json_extract_string(n.status_id, '$')) as status_id,
+    'none' as stage,
+    date_trunc('millisecond', case
+        when n.version > 1 then n.first_seen_at
+        when n.history_date = 'updated' and updated is not null then updated
+        else created
+    end) as since,
+    case
+        when n.version > 1 then 'seen'
+        when n.history_date = 'updated' and updated is not null then 'updated'
+        else 'created'
+    end as known_by,
+    case
+        when n.total is null or json_type(n.total) = 'NULL' then 'no total'
+        when exact_total is null and is_ambiguous(json_extract_string(n.total, '$')) then 'ambiguous total'
+        when exact_total is null then 'unreadable total'
+        when exact_total < 0 then 'total is below zero'
+        when abs(exact_total - round(exact_total, 2)) > 0.00000001 then 'total with more than two decimals'
+        when exact_total >= 10000000000000 then 'total is too large'
+    end as total_fault,
+    case when total_fault is null then round(exact_total, 2) end as total,
+    case when abs(exact_prepayment) < 10000000000000 then round(exact_prepayment, 2) end as prepayment,
+    c.cost,
+    null as meaning_hash
+from (
+    select
+        named.*,
+        s.history_date,
+        number_of(total) as exact_total,
+        number_of(prepayment) as exact_prepayment,
+        sensible(instant_of(text_of(created_at), s.timezone)) as created,
+        sensible(instant_of(text_of(updated_at), s.timezone)) as updated
+    from named
+    cross join settings s
+) n
+left join statuses st on st.status = n.status
+left join costs c on c.order_id = n.order_id and c.version = n.version;
+
+update order_stages
+set stage = listed.stage, meaning_hash = null
+from (
+    select s.order_id, s.version, coalesce(by_id.stage, by_title.stage, 'none') as stage
+    from order_stages s
+    left join order_statuses by_id on by_id.status = s.status_id
+    left join (select normal_name(status) as title, any_value(stage) as stage from order_statuses group by all) by_title
+        on by_title.title = normal_name(s.status)
+    where s.known_by <> 'finmap'
+) listed
+where listed.order_id = order_stages.order_id
+    and listed.version = order_stages.version
+    and listed.stage <> order_stages.stage;
