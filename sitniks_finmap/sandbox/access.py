@@ -28,6 +28,7 @@ class Access:
         self.limit: Limit | None = None
         self.revoked = False
         self.forbidden: list[str] = []
+        self.hidden: list[str] = []
         self._lock = threading.Lock()
         self._times: deque[float] = deque()
         self._blocked_until = float("-inf")
@@ -59,9 +60,11 @@ class Access:
         self._times.clear()
         return True
 
-    def check_rights(self, path: str) -> None:
-        """Raises Refused: 401 for a revoked key, 403 for a missing permission."""
+    def check_rights(self, method: str, path: str) -> None:
+        """Raises Refused: 401 for a revoked key, 404 for a missing endpoint, 403 for a missing permission."""
         if self.revoked:
             raise Refused(401, "unauthorized")
+        if any(path.startswith(prefix) for prefix in self.hidden):
+            raise Refused(404, f"Cannot {method} {path}")
         if any(path.startswith(prefix) for prefix in self.forbidden):
             raise Refused(403, "forbidden_resource")

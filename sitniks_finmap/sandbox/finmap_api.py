@@ -27,7 +27,7 @@ def answer(request: Request) -> Answer:
         return json_answer({"status": "ok", "info": up, "error": {}, "details": up})
     if request.shop is None:
         raise Refused(401, "Unauthorized")
-    request.shop.access["finmap"].check_rights(request.path)
+    request.shop.access["finmap"].check_rights(request.method, request.path)
     parts = [unquote(part) for part in request.path.split("/")[1:]]
     if parts[0] in DEPRECATED:
         raise Refused(400, "deprecated")

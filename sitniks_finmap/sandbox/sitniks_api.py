@@ -12,9 +12,19 @@ from .tenant import Shop
 
 LARGEST_PAGE = 50
 LARGEST_SKIP = 10**9
-LIST_PARAMETERS = {"limit", "skip", "createdAtFrom", "createdAtTo"}
 LISTS: dict[str, RowList] = {"/transactions": "transactions", "/orders": "orders"}
-PATHS = ("/transactions", "/orders", "/orders/statuses", "/orders/{id}", "/settlement-accounts")
+PATHS = ("/transactions", "/orders", "/orders/statuses", "/orders/{id}", "/settlement-accounts", "/supplies")
+# GET /supplies exists, but its fields are unknown: these are invented
+SUPPLIES = (
+    {
+        "id": 1,
+        "supplyNumber": 101,
+        "createdAt": "2025-01-15T08:30:00.000Z",
+        "supplier": {"id": 3, "title": "Майстерня"},
+        "totalPrice": 4200,
+        "products": [{"title": "Свічка соєва", "quantity": 60, "costPrice": 70, "productVariation": None}],
+    },
+)
 
 
 def passes_firewall(headers: dict[bytes, bytes]) -> bool:
@@ -29,7 +39,7 @@ def answer(request: Request) -> Answer:
         return html_answer(403, "Sandbox: access denied")
     if request.shop is None:
         raise Refused(401, "unauthorized")
-    request.shop.access["sitniks"].check_rights(request.path)
+    request.shop.access["sitniks"].check_rights(request.method, request.path)
     if request.method != "GET":
         raise Refused(404, f"Cannot {request.method} {request.path}")
     return _read(request, request.shop)
@@ -43,18 +53,23 @@ def _read(request: Request, shop: Shop) -> Answer:
         return json_answer({"data": shop.directories.list("orders/statuses")})
     if path == "/settlement-accounts":
         return json_answer({"data": shop.directories.list("settlement-accounts")})
+    if path == "/supplies":
+        return _supplies(request.parameters())
     order = shop.rows["orders"].get(unquote(path.removeprefix("/orders/"))) if path.startswith("/orders/") else None
     if order is None:
         raise Refused(404, "not_found")
     return Answer(200, order.encode())
 
 
+def _supplies(parameters: dict[str, str]) -> Answer:
+    limit, skip = _limit_and_skip(parameters)
+    return json_answer({"data": SUPPLIES[skip : skip + limit], "count": len(SUPPLIES)})
+
+
 def _list(request: Request, rows: SitniksRows, name: RowList) -> Answer:
+    """A page of rows. Like Sitniks, it ignores parameters that it does not know, such as `updatedAtFrom`."""
     parameters = request.parameters()
-    for unknown in sorted(set(parameters) - LIST_PARAMETERS):
-        raise Refused(400, [f"property_{unknown}_should_not_exist"])
-    limit = _integer(parameters, "limit", LARGEST_PAGE, 1, LARGEST_PAGE)
-    skip = _integer(parameters, "skip", 0, 0, LARGEST_SKIP)
+    limit, skip = _limit_and_skip(parameters)
     lower = _wall_time(parameters, "createdAtFrom", EVER[0])
     upper = _wall_time(parameters, "createdAtTo", EVER[1])
     fault = request.fault
@@ -65,6 +80,11 @@ def _list(request: Request, rows: SitniksRows, name: RowList) -> Answer:
     skip = _faulty_skip(fault, limit, skip)
     bodies, count = rows.page_and_count(limit, skip, (lower, upper)) if limit else ([], 0)
     return _page(bodies, count, name, fault)
+
+
+def _limit_and_skip(parameters: dict[str, str]) -> tuple[int, int]:
+    limit = _integer(parameters, "limit", LARGEST_PAGE, 1, LARGEST_PAGE)
+    return limit, _integer(parameters, "skip", 0, 0, LARGEST_SKIP)
 
 
 def _integer(parameters: dict[str, str], name: str, default: int, least: int, most: int) -> int:

@@ -184,11 +184,16 @@ class Shop:
         """Answers 403 for paths below the API's base with this prefix, as in "/operations"."""
         self.access[api].forbidden.append(path_prefix)
 
+    def hide(self, api: Api, path_prefix: str) -> None:
+        """Answers 404 for paths below the API's base with this prefix, as if the API did not have them."""
+        self.access[api].hidden.append(path_prefix)
+
     def revoke(self, api: Api) -> None:
         """Invalidates the key: 401."""
         self.access[api].revoked = True
 
     def restore(self, api: Api) -> None:
-        """Makes the key valid again, with all permissions."""
+        """Makes the key valid again, with all permissions and endpoints."""
         self.access[api].revoked = False
         self.access[api].forbidden.clear()
+        self.access[api].hidden.clear()

@@ -63,6 +63,15 @@ def test_a_missing_right_is_403(client: Client) -> None:
     assert client.sitniks("/orders").status_code == 200
 
 
+def test_a_hidden_endpoint_is_404_until_it_is_restored(client: Client) -> None:
+    client.shop.hide("sitniks", "/transactions")
+    answer = client.sitniks("/transactions")
+    assert (answer.status_code, answer.json()["message"]) == (404, "Cannot GET /transactions")
+    assert client.sitniks("/orders").status_code == 200
+    client.shop.restore("sitniks")
+    assert client.sitniks("/transactions").status_code == 200
+
+
 def test_a_revoked_key_is_401_until_it_is_restored(client: Client) -> None:
     client.shop.revoke("sitniks")
     assert client.sitniks("/transactions").status_code == 401
