@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from .exchange import Answer, Refused, json_answer, parse_json
 from .faults import Fault
 from .request import RecordedRequest
+from .sitniks_rows import RowList
 from .tenant import Shop
 
 FAULT = TypeAdapter(Fault)
@@ -44,10 +45,10 @@ def answer(sandbox: Controlled, method: str, path: str, body: bytes) -> Answer:
             return _rows(_shop(sandbox, name).operations())
         case "GET", ["sandbox", name, "requests"]:
             return _rows([asdict(recorded) for recorded in sandbox.requests(shop=_shop(sandbox, name).name)])
-        case "POST", ["sandbox", name, "transactions"]:
-            return _put_transactions(_shop(sandbox, name), body)
-        case "DELETE", ["sandbox", name, "transactions", identity]:
-            return _delete_transaction(_shop(sandbox, name), identity)
+        case "POST", ["sandbox", name, ("transactions" | "orders") as rows]:
+            return _put_rows(_shop(sandbox, name), rows, body)
+        case "DELETE", ["sandbox", name, ("transactions" | "orders") as rows, identity]:
+            return _delete_row(_shop(sandbox, name), rows, identity)
     raise Refused(404, f"Cannot {method} {path}")
 
 
@@ -96,21 +97,21 @@ def _add_fault(sandbox: Controlled, body: bytes) -> Answer:
     return json_answer(asdict(fault), 201)
 
 
-def _put_transactions(shop: Shop, body: bytes) -> Answer:
-    """One transaction, or an array of them."""
+def _put_rows(shop: Shop, name: RowList, body: bytes) -> Answer:
+    """Puts one transaction or order, or an array of them."""
     try:
         text = body.decode()
         rows = parse_json(text)
         if isinstance(rows, list):
-            shop.put_transactions(rows)
+            shop.rows[name].put_many(rows, shop.clock())
         else:
-            shop.put_transaction(text)
+            shop.rows[name].put(text, None, shop.clock())
     except (ValueError, AttributeError) as error:
         raise Refused(400, str(error)) from None
-    return json_answer({"transactions": shop.rows["transactions"].count()}, 201)
+    return json_answer({name: shop.rows[name].count()}, 201)
 
 
-def _delete_transaction(shop: Shop, identity: str) -> Answer:
-    if not shop.delete_transaction(identity):
-        raise Refused(404, f"there is no transaction {identity}")
-    return json_answer({"transactions": shop.rows["transactions"].count()})
+def _delete_row(shop: Shop, name: RowList, identity: str) -> Answer:
+    if not shop.rows[name].delete(identity):
+        raise Refused(404, f"there is no {name.removesuffix('s')} {identity}")
+    return json_answer({name: shop.rows[name].count()})

@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 import requests
 
 from .clients import Client
@@ -27,11 +28,12 @@ def test_operations_and_requests_can_be_looked_at(client: Client) -> None:
     assert client.shop.finmap_key not in str(request)
 
 
-def test_transactions_can_be_put_and_deleted(client: Client) -> None:
-    path = f"/{client.shop.name}/transactions"
+@pytest.mark.parametrize("rows", ["transactions", "orders"])
+def test_transactions_and_orders_can_be_put_and_deleted(client: Client, rows: str) -> None:
+    path = f"/{client.shop.name}/{rows}"
     assert control(client, "POST", path, {"id": "a b", "amount": 1.1}).status_code == 201
-    assert control(client, "POST", path, [{"id": 2}, {"id": 3}]).json() == {"transactions": 3}
-    assert control(client, "DELETE", f"{path}/a%20b").json() == {"transactions": 2}
+    assert control(client, "POST", path, [{"id": 2}, {"id": 3}]).json() == {rows: 3}
+    assert control(client, "DELETE", f"{path}/a%20b").json() == {rows: 2}
     assert control(client, "DELETE", f"{path}/a%20b").status_code == 404
     assert control(client, "POST", path, [1]).status_code == 400
 
