@@ -1,6 +1,7 @@
 """Both APIs over real HTTP on this machine, with seeded data."""
 
 from .faults import Fault, FaultKind
+from .order_lives import Life, Truth, life_of, order_at
 from .request import RecordedRequest
 from .seed import SeedSummary, live_transaction, seed_shop
 from .serve import serve
@@ -10,11 +11,15 @@ from .tenant import Shop
 __all__ = [
     "Fault",
     "FaultKind",
+    "Life",
     "RecordedRequest",
     "Sandbox",
     "SeedSummary",
     "Shop",
+    "Truth",
+    "life_of",
     "live_transaction",
+    "order_at",
     "seed_shop",
     "serve",
 ]

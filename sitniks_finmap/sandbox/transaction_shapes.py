@@ -118,7 +118,7 @@ def _nested(money: Money, number: int, rng: random.Random) -> Row:
     order: Row = {
         "id": deal.number + 50_000,
         "orderNumber": deal.number,
-        "client": _client(deal.client, rng),
+        "client": client_row(deal.client, rng),
         "salesChannel": {"title": deal.source.title},
     }
     if rng.random() < 0.15:
@@ -134,7 +134,8 @@ def _nested(money: Money, number: int, rng: random.Random) -> Row:
     }
 
 
-def _client(client: int, rng: random.Random) -> Row | None:
+def client_row(client: int, rng: random.Random) -> Row | None:
+    """A client as orders name one; some orders have none, and some clients no phone."""
     if rng.random() < 0.05:
         return None
     phone = f"+38000000{client}" if rng.random() < 0.8 else None
@@ -169,7 +170,7 @@ def order_row(deal: Deal, moneys: list[Money], rng: random.Random) -> Row:
         "createdAt": stamp(deal.created),
         "updatedAt": stamp(max([deal.created, *(money.at for money in moneys)])),
         "status": _status([money.what for money in moneys], rng),
-        "client": _client(deal.client, rng),
+        "client": client_row(deal.client, rng),
         "salesChannel": {"title": deal.source.title},
         "delivery": {"title": rng.choice(DELIVERIES)},
         "managerComment": None,
