@@ -102,7 +102,7 @@ def _summary(story: _Story, broken: int) -> SeedSummary:
 def _sell(story: _Story, day: date) -> None:
     """Adds one order, paid on `day`; one in six was placed up to nine days before."""
     rng = story.rng
-    paid = _moment(rng, day)
+    paid = moment_on(rng, day)
     wait = timedelta(days=rng.randint(1, 9)) if rng.random() < 1 / 6 else timedelta(0)
     created = paid - wait - timedelta(minutes=rng.randint(1, 90))
     source = rng.choices(SOURCES, [source.weight for source in SOURCES])[0]
@@ -117,7 +117,7 @@ def _sell(story: _Story, day: date) -> None:
     story.orders.append(order_row(deal, moneys, rng))
 
 
-def _moment(rng: random.Random, day: date) -> datetime:
+def moment_on(rng: random.Random, day: date) -> datetime:
     """A random time on `day`, in Kyiv; a few orders are paid at night."""
     hour = rng.choice((0, 1, 23)) if rng.random() < 0.05 else rng.randint(8, 22)
     local = datetime.combine(day, time(hour, rng.randint(0, 59), rng.randint(0, 59)), KYIV)
