@@ -2,21 +2,27 @@
 
 import signal
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from .exchange import parse_json
+from .order_book import OrderBook, seed_orders
 from .seed import live_transaction, seed_shop
 from .server import Sandbox
+from .sitniks_rows import KYIV, parse_stamp
 from .tenant import Shop
+
+ORDERS_SHOP = "orders"
 
 
 def serve(path: Path | str | None, port: int, live: float | None, days: int, seed: int) -> None:
-    """Serves until Ctrl-C or SIGTERM. A new state gets the seeded shop.
+    """Serves until Ctrl-C or SIGTERM. A new state gets the seeded shop, and a second one that has only orders.
 
-    With `live`, adds an order and its transaction every `live` seconds, at the current moment.
-    Raises OSError if the port is taken.
+    With `live`, adds an order and its transaction to the first shop every `live` seconds, at the current moment, and
+    lets the orders of the second live on: each has its edits in their own time. Raises OSError if the port is taken.
     """
     stop = threading.Event()
     _stop_on_signals(stop)
@@ -27,12 +33,37 @@ def serve(path: Path | str | None, port: int, live: float | None, days: int, see
             click.echo(
                 f"A new shop: {summary.transactions:,} transactions and {summary.orders:,} orders in {days} days."
             )
+        book = open_orders(sandbox.add_shop(ORDERS_SHOP), days, seed)
         _explain(sandbox, shop)
         while not stop.wait(live):
             if live:
                 row = live_transaction(shop, seed)
                 click.echo(f"+ {row['id']}  {row['amount']}  {row.get('description') or row.get('comment')}")
+                _live_on(book, shop.clock())
     click.echo("Stopped.")
+
+
+def open_orders(shop: Shop, days: int, seed: int) -> OrderBook:
+    """The orders of a shop whose Sitniks has no transactions, brought to now.
+
+    If the shop has orders, they live on from their first day; `seed` must be the one that they began with.
+    """
+    shop.hide("sitniks", "/transactions")
+    known = shop.rows["orders"].count()
+    if known:
+        (oldest,) = shop.rows["orders"].page(1, known - 1)
+        created = parse_stamp(parse_json(oldest)["createdAt"]) or shop.clock()
+        days = (shop.clock().astimezone(KYIV).date() - created.astimezone(KYIV).date()).days + 1
+    summary = seed_orders(shop, days=days, seed=seed)
+    if not known:
+        click.echo(f"A second shop, {shop.name}: {summary.orders:,} orders in {days} days, no transactions.")
+    return summary.book
+
+
+def _live_on(book: OrderBook, now: datetime) -> None:
+    changes = book.advance(now)
+    if changes.begun or changes.edited or changes.deleted:
+        click.echo(f"+ orders: {changes.begun} new, {changes.edited} edited, {changes.deleted} deleted")
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
@@ -46,4 +77,6 @@ def _stop_on_signals(stop: threading.Event) -> None:
 def _explain(sandbox: Sandbox, shop: Shop) -> None:
     click.echo(f"Sitniks  {sandbox.sitniks_url}  key: {shop.sitniks_key}")
     click.echo(f"Finmap   {sandbox.finmap_url}  key: {shop.finmap_key}")
+    second = sandbox.shop(ORDERS_SHOP)
+    click.echo(f"Orders   the second shop's keys: {second.sitniks_key}, {second.finmap_key}")
     click.echo(f"Status   {sandbox.url}/sandbox   Stop with Ctrl-C.")
