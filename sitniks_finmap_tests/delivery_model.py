@@ -21,7 +21,8 @@ from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.finmap import Finmap, Operation, Outcome, Write
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.content import Content
-from sitniks_finmap.pipeline.apply import Applier, Task
+from sitniks_finmap.pipeline.apply.applier import Applier
+from sitniks_finmap.pipeline.apply.task import Task
 from sitniks_finmap.pipeline.courier import Tasks, take_tasks
 from sitniks_finmap.pipeline.decisions import fill_rollback, plan_rollback
 from sitniks_finmap.pipeline.ledger import Entry, entry_of, save_entries

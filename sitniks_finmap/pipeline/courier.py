@@ -14,7 +14,9 @@ from sitniks_finmap.clients.answers import KeyRefused, Refused, Unavailable
 from sitniks_finmap.clients.finmap import Finmap, Operation, Outcome
 from sitniks_finmap.content import content_of
 from sitniks_finmap.failpoint import failpoint
-from sitniks_finmap.pipeline.apply import Applier, Result, Task, carried_over
+from sitniks_finmap.pipeline.apply.applier import Applier
+from sitniks_finmap.pipeline.apply.task import Result, Task
+from sitniks_finmap.pipeline.apply.transitions import carried_over
 from sitniks_finmap.pipeline.ledger import State, entry_of, save_entries
 from sitniks_finmap.pipeline.plan import Action
 from sitniks_finmap.progress import Progress

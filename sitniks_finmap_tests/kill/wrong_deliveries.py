@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from sitniks_finmap.clients.finmap import Finmap, Write, _all_fields, _body, _json
 from sitniks_finmap.content import Content
-from sitniks_finmap.pipeline.apply import Task
+from sitniks_finmap.pipeline.apply.task import Task
 from sitniks_finmap.pipeline.courier import Tasks, take_tasks
 from sitniks_finmap.pipeline.ledger import Entry, State, save_entries
 from sitniks_finmap.pipeline.run import ConnectionRun
