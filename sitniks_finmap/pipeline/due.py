@@ -120,14 +120,7 @@ def days_to_sync(connection: Connection, warehouse: Warehouse, now: datetime) ->
     if not warehouse.exists():
         return first_day, last_day
     with warehouse.transaction() as con:
-        readable = con.execute(
-            """
-            select min(day)::date, max(day)::date
-            from generate_series($1::date, $2::date, interval 1 day) days(day)
-            where day not in (select day from unread_days where resource = (from main_source))
-            """,
-            [first_day, last_day],
-        ).fetchone()
+        readable = con.execute(sql("readable_days"), {"first": first_day, "last": last_day}).fetchone()
     return readable if readable and readable[0] else (first_day, last_day)
 
 
@@ -190,16 +183,5 @@ def days_due(warehouse: Warehouse, now: datetime) -> tuple[date, date] | None:
     if not warehouse.exists():
         return None
     with warehouse.transaction() as con:
-        row = con.execute(
-            """
-            select min(day), max(day)
-            from (
-                select day from plan where standing = 'go' and (due_at is null or due_at <= $1)
-                union all
-                select day from underived_records
-            ), settings
-            where day between start_date and timezone(timezone, $1::timestamptz)::date
-            """,
-            [now],
-        ).fetchone()
+        row = con.execute(sql("days_due"), {"now": now}).fetchone()
     return (row[0], row[1]) if row and row[0] else None

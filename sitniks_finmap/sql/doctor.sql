@@ -5,16 +5,26 @@
 create or replace temp table page as
 select
     payload,
-    instant_of(coalesce(t[1], t[2]), 'UTC') as filed_at,
-    amount_of(amount, json_type(f[3]) = 'VARCHAR') as amount,
-    coalesce(t[4], t[5]) as settlement_account_id,
-    t[6] as settlement_account
+    instant_of(coalesce(created, dated), 'UTC') as filed_at,
+    amount_of(amount, json_type(payload, '$.amount') = 'VARCHAR') as amount,
+    coalesce(account_id, id_in_account) as settlement_account_id,
+    settlement_account
 from (
-    select *, list_transform(f, lambda value : text_of(value)) as t
+    select
+        payload,
+        amount,
+        text[1] as created,
+        text[2] as dated,
+        text[3] as account_id,
+        text[4] as id_in_account,
+        text[5] as settlement_account
     from (
-        select amount, payload, json_extract(payload, [
-            '$.createdAt', '$.date', '$.amount', '$.settlementAccountId', '$.settlementAccount.id', '$.settlementAccount'
-        ]) as f
+        select amount, payload, list_transform(
+            json_extract(payload, [
+                '$.createdAt', '$.date', '$.settlementAccountId', '$.settlementAccount.id', '$.settlementAccount'
+            ]),
+            lambda value : text_of(value)
+        ) as text
         from (select amount, if(json_valid(text), text, 'null')::json as payload from told)
     )
 );

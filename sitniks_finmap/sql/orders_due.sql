@@ -4,18 +4,27 @@
 -- at most 30 days), one in a final status never.
 -- Re-reads are limited by a budget, most recently changed first.
 with named as (
-    select coalesce(t[1], t[2]) as order_id, max(least(first_seen_at, paid_by)) as paid_at
+    select coalesce(order_id, id_in_order) as order_id, max(least(first_seen_at, paid_by)) as paid_at
     from (
-        select first_seen_at, timezone($zone, day + interval 1 day) as paid_by, list_transform(
-            json_extract(payload, ['$.orderId', '$.order.id', '$.order.status', '$.orderStatus']),
-            lambda value : text_of(value)
-        ) as t
-        from latest_transactions
-        where day between $first and $last and gone_at is null
-            -- If the list of orders could not be read, thousands would be requested one by one.
-            and day not in (select day from unread_days where resource = 'orders')
+        select
+            first_seen_at,
+            paid_by,
+            text[1] as order_id,
+            text[2] as id_in_order,
+            text[3] as status_in_order,
+            text[4] as order_status
+        from (
+            select first_seen_at, timezone($zone, day + interval 1 day) as paid_by, list_transform(
+                json_extract(payload, ['$.orderId', '$.order.id', '$.order.status', '$.orderStatus']),
+                lambda value : text_of(value)
+            ) as text
+            from latest_transactions
+            where day between $first and $last and gone_at is null
+                -- If the list of orders could not be read, thousands would be requested one by one.
+                and day not in (select day from unread_days where resource = 'orders')
+        )
     )
-    where coalesce(t[3], t[4]) is null
+    where coalesce(status_in_order, order_status) is null
     group by all
 ),
 open as (
@@ -44,15 +53,18 @@ looked as (
         greatest(
             w.paid_at,
             if(o.version > 1, o.first_seen_at, null),
-            coalesce(o.stamps[1], o.stamps[2], o.first_seen_at)
+            coalesce(o.updated_at, o.created_at, o.first_seen_at)
         ) as moved_at
     from wanted w
     left join (
-        select *, list_transform(
-            list_transform(json_extract(payload, ['$.updatedAt', '$.createdAt']), lambda value : text_of(value)),
-            lambda stamp : sensible(instant_of(stamp, $zone))
-        ) as stamps, text_of(json_extract(payload, '$.status')) as status
-        from latest_orders
+        select *, instants[1] as updated_at, instants[2] as created_at
+        from (
+            select *, list_transform(
+                list_transform(json_extract(payload, ['$.updatedAt', '$.createdAt']), lambda value : text_of(value)),
+                lambda stamp : sensible(instant_of(stamp, $zone))
+            ) as instants, text_of(json_extract(payload, '$.status')) as status
+            from latest_orders
+        )
     ) o using (order_id)
     left join order_tries t using (order_id)
     where o.gone_at is null
