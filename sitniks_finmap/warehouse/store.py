@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {
     "preserve_insertion_order": False,
     "autoinstall_known_extensions": False,
 }
-STORAGE_VERSION = "v1.5.0"  # of the warehouse: the oldest DuckDB that this project supports
+STORAGE_VERSION = "v1.5.0"  # of the warehouse: the format of the oldest DuckDB that this project supports
 FEW = 20  # up to this many rows, inserting values is faster than a DataFrame
 READ_STORAGE_VERSION = "v1.0.0"  # of the read copy: BI tools ship older drivers; costs neither time nor disk
 # DuckDB's messages for a damaged file; any other error leaves the file in place.
