@@ -48,7 +48,7 @@ def test_an_empty_answer_makes_nobody_a_deleter(keep_books: Keep) -> None:
     assert (books.written(), books.plan(), books.differences(), len(books.finmap())) == ([], [], [], 28)
 
 
-def test_many_that_vanish_at_once_are_held_however_often_one_looks(keep_books: Keep) -> None:
+def test_a_mass_disappearance_is_held_on_every_sync(keep_books: Keep) -> None:
     books = keep_books()
     many(books)
     blind(books)
@@ -61,7 +61,7 @@ def test_many_that_vanish_at_once_are_held_however_often_one_looks(keep_books: K
     assert (books.plan(), books.differences(), len(books.finmap())) == ([], [], 30)
 
 
-def test_many_that_really_were_deleted_are_believed_when_a_person_approves(keep_books: Keep) -> None:
+def test_a_real_mass_deletion_is_accepted_on_approval(keep_books: Keep) -> None:
     books = keep_books()
     many(books)
     for number in range(1, 31):
@@ -91,7 +91,7 @@ def test_what_is_put_back_from_the_bin_is_verified_again(books: Books) -> None:
     assert str(books.sums()["tx_1"]) == "5"
 
 
-def test_a_restored_operation_is_not_doubled_by_an_older_approval(books: Books) -> None:
+def test_an_older_approval_does_not_double_a_restored_operation(books: Books) -> None:
     """A person approves to create it again, and another one takes it out of the bin meanwhile."""
     books.sell(1)
     books.sync()
@@ -131,7 +131,7 @@ def test_hours_count_and_not_how_often_a_person_presses_sync(books: Books) -> No
 
 
 @pytest.mark.parametrize("answer", ["status", "drop_before", "drop_after"])
-def test_a_deletion_of_unknown_end_and_a_false_404_double_nothing(keep_books: Keep, answer: Any) -> None:
+def test_an_unclear_deletion_and_a_false_404_double_nothing(keep_books: Keep, answer: Any) -> None:
     books = keep_books(on_delete="withdraw")
     books.sell(1)
     books.sync()
@@ -145,7 +145,7 @@ def test_a_deletion_of_unknown_end_and_a_false_404_double_nothing(keep_books: Ke
 
 
 @pytest.mark.parametrize("fault", ["stored_delete", "stored_delete_lost"])
-def test_the_next_generation_waits_until_the_old_one_is_seen_gone(keep_books: Keep, fault: Any) -> None:
+def test_the_next_generation_waits_until_the_old_one_is_gone(keep_books: Keep, fault: Any) -> None:
     books = keep_books(on_delete="withdraw")
     books.sell_many(2)
     books.sync()
@@ -192,7 +192,7 @@ def test_what_was_looked_for_longest_ago_is_looked_for_first(books: Books, monke
 # -- A lost file --
 
 
-def test_a_generation_that_no_list_showed_is_found_before_a_first_creation(keep_books: Keep) -> None:
+def test_a_generation_no_list_shows_is_found_before_creating(keep_books: Keep) -> None:
     books = keep_books()
     books.sell_many(3)
     books.sync()
@@ -207,7 +207,8 @@ def test_a_generation_that_no_list_showed_is_found_before_a_first_creation(keep_
     assert books.written() == []
 
 
-def test_what_a_person_moved_to_another_month_is_not_created_again(books: Books) -> None:
+def test_an_operation_moved_to_another_month_is_not_recreated(books: Books) -> None:
+    """Not even when the warehouse file is lost meanwhile."""
     books.sell_many(2)
     books.sync()
     books.edit(1, date=days_ago(200))
@@ -239,7 +240,7 @@ def test_a_ledger_is_rebuilt_only_from_two_passes_that_agree(books: Books) -> No
 # -- Every operation is read back --
 
 
-def test_what_was_written_is_read_back_whichever_days_are_synced_next(books: Books) -> None:
+def test_writes_are_read_back_whichever_days_are_synced_next(books: Books) -> None:
     """Finmap died in the middle of a delivery; later syncs delivered the rest, but of other days."""
     for number in range(1, 36):
         books.sell(number, at=days_ago(8))

@@ -79,7 +79,7 @@ def test_whatever_stamp_a_row_has_its_deletion_is_noticed(row: dict[str, Any], b
     assert live(books) == []
 
 
-def test_one_whose_created_at_is_not_the_axis_of_the_filter_stays(books: Books) -> None:
+def test_only_the_read_that_listed_a_transaction_can_lose_it(books: Books) -> None:
     """Created 28 February by its stamp, listed on 2 March: only what listed it can lose it."""
     row = {"id": "odd", "createdAt": "2026-02-28T10:00:00.000Z", "amount": 100, "description": "Оплата"}
     books.shop.put_transaction(row, at(3, 2))
@@ -128,7 +128,7 @@ def test_what_is_seen_again_is_as_it_was(books: Books) -> None:
     assert live(books) == ["tx_1"], "the first of two looks again"
 
 
-def test_the_month_of_a_missing_transaction_is_looked_at_again_by_itself(books: Books) -> None:
+def test_the_month_of_a_missing_transaction_is_read_again(books: Books) -> None:
     connection = books.run.connection
     enter(books, at(1, 20), "2026-01-20")
     books.sync(date(2026, 1, 1), TODAY)

@@ -127,7 +127,7 @@ def floor(dagster: dg.DagsterInstance, inbox: Inbox) -> Floor:
 # -- Runs that fail ----------------------------------------------------------------------------------------------
 
 
-def test_one_message_when_a_connection_begins_to_fail_none_for_each_further_failure_one_when_it_is_over(
+def test_a_failing_connection_alerts_once_and_once_on_recovery(
     floor: Floor,
 ) -> None:
     assert floor.run() == []
@@ -152,9 +152,7 @@ def test_a_connection_that_fails_says_nothing_of_another(floor: Floor) -> None:
     assert floor.run("u2_sync", why="u2: broken", tags={"connection": "u2"}) == ["u2: the sync failed"]
 
 
-def test_a_delivery_that_succeeds_is_no_proof_that_the_sync_works_again(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_successful_delivery_does_not_end_a_sync_failure(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sitniks refuses its key while failed operations are delivered every 15 minutes: one message, not a hundred."""
     monkeypatch.setattr("sitniks_finmap.defs.alerts.EARLIER", 2)  # more deliveries between two syncs than are looked at
     assert floor.run(why="u1: Sitniks refused the key (401)") == ["u1: the sync failed"]
@@ -164,7 +162,7 @@ def test_a_delivery_that_succeeds_is_no_proof_that_the_sync_works_again(
     assert floor.run() == ["u1: the sync works again"]
 
 
-def test_a_preview_that_succeeds_is_no_proof_that_the_sync_works_again(floor: Floor) -> None:
+def test_a_successful_preview_does_not_end_a_sync_failure(floor: Floor) -> None:
     """A preview is the sync job without its last step."""
     assert floor.run(why="u1: Finmap refused the key (403)") == ["u1: the sync failed"]
     assert floor.run(only="table") == []
@@ -184,7 +182,7 @@ def test_a_run_that_a_person_started_at_an_asset_is_told_of_too(floor: Floor) ->
 # -- Checks that fail --------------------------------------------------------------------------------------------
 
 
-def test_one_message_when_a_check_begins_to_fail_and_one_when_all_pass_again(floor: Floor, inbox: Inbox) -> None:
+def test_a_failing_check_alerts_once_and_once_when_all_pass(floor: Floor, inbox: Inbox) -> None:
     assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == []
     assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}: 3 are wrong."]
     assert inbox.messages[-1][1] == "Mend them."
@@ -200,7 +198,7 @@ def test_a_check_that_fails_in_the_first_run_of_all_is_told(floor: Floor) -> Non
     assert floor.run(checks={UPLOAD: False}) == [f"u1: {UPLOAD}: 3 are wrong."]
 
 
-def test_a_message_about_a_check_says_what_is_wrong_and_what_to_do(
+def test_a_check_alert_says_what_is_wrong_and_what_to_do(
     connection: Connection, shop: Shop, dagster: dg.DagsterInstance, inbox: Inbox, connect: Callable[..., Connection]
 ) -> None:
     connection = connect(first_import="review")
@@ -241,7 +239,7 @@ def look_at(instance: dg.DagsterInstance, run_id: str) -> None:
     failed_run_alert(context.for_run_failure()) if failed else checks_alert(context)
 
 
-def test_a_run_that_does_not_evaluate_a_check_says_nothing_about_it(floor: Floor) -> None:
+def test_a_check_that_was_not_evaluated_raises_no_alert(floor: Floor) -> None:
     """A preview evaluates the checks of operations and not those of finmap_upload: that is no all-clear."""
     assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}: 3 are wrong."]
     assert floor.run(checks={OPERATIONS: True}) == []
@@ -270,9 +268,10 @@ def test_everybody_gets_it(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Non
     other.close()
 
 
-def test_a_service_that_is_down_stops_neither_the_others_nor_the_caller_and_its_token_is_not_logged(
+def test_an_unreachable_alert_service_stops_nobody(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The other services get the message, the caller goes on, and the token is not logged."""
     monkeypatch.setenv("ALERT_URLS", f"json://user:t0kensecret@127.0.0.1:1/ {inbox.url} nonsense://t0kensecret/x")
     with caplog.at_level(logging.DEBUG):
         send("u1: the sync failed", "why")

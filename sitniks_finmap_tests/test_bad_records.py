@@ -470,9 +470,8 @@ def fuzz(way: Way, shop: Shop, batches: int, size: int = BATCH) -> None:
     print(way.seen, dict(way.reasons))  # noqa: T201
 
 
-def test_whatever_a_record_holds_it_is_an_operation_or_rejected_and_finmap_takes_every_operation(
-    way: Way, shop: Shop
-) -> None:
+def test_every_bad_record_is_delivered_or_rejected(way: Way, shop: Shop) -> None:
+    """Whatever a record holds, it becomes an operation that Finmap accepts, or it is rejected."""
     fuzz(way, shop, batches=3, size=100)
 
 

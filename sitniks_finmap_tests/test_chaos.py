@@ -254,10 +254,11 @@ def sandbox(time: VirtualTime) -> Iterator[Sandbox]:
 @pytest.mark.chaos
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS))
-def test_after_any_storm_finmap_has_each_transaction_once_with_its_content(
+def test_after_random_faults_finmap_has_each_transaction_once(
     seed: int, connect: Callable[..., Connection], sandbox: Sandbox, time: VirtualTime, project: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    """Once the faults stop, contents are equal and nothing more is written."""
     monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.25))
     monkeypatch.setattr(http, "ANSWER_WITHIN", 0.4)
     names = ["shop_a", "shop_b", "shop_c"]

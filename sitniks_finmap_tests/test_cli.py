@@ -164,7 +164,7 @@ def test_preview_approve_sync_status(
     assert (status.exit_code, status.output.split()[-1]) == (0, "ok")
 
 
-def test_a_preview_tells_what_it_leaves_out_and_into_which_account_the_rest_goes(
+def test_a_preview_lists_rejections_and_target_accounts(
     connect: Callable[..., Connection], shop: Shop, home: None
 ) -> None:
     connect(start_date=TODAY - timedelta(days=3), accounts={"ФОП": "ФОП", "Долари": "Долари"})
@@ -229,9 +229,7 @@ def test_wrong_use_is_exit_code_2_and_one_line(synced: ConnectionRun, monkeypatc
     assert exit_code(monkeypatch, "explain", "tx_1") == 0
 
 
-def test_a_preview_of_a_connection_that_cannot_be_read_is_exit_code_1_and_no_plan(
-    synced: ConnectionRun, shop: Shop
-) -> None:
+def test_a_preview_that_cannot_read_exits_1_with_an_empty_plan(synced: ConnectionRun, shop: Shop) -> None:
     shop.revoke("sitniks")
     result = command("preview", "--json")
     assert result.exit_code == 1
@@ -239,7 +237,7 @@ def test_a_preview_of_a_connection_that_cannot_be_read_is_exit_code_1_and_no_pla
     assert "refused the key (401)" in result.output
 
 
-def test_a_sync_of_which_one_month_cannot_be_read_delivers_the_others(
+def test_a_sync_delivers_the_months_that_could_be_read(
     home: None, connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sitniks_finmap.clients.http.READ_ATTEMPTS", 1)

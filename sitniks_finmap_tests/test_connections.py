@@ -40,7 +40,7 @@ def why(settings: dict[str, Any], **more: Any) -> str:
     return read.why
 
 
-def test_two_settings_make_a_connection_and_the_rest_has_the_documented_defaults(load: Any) -> None:
+def test_two_settings_suffice_and_the_rest_has_defaults(load: Any) -> None:
     [connection], wrong = load(f"[sitniks_user_1]\n{LEAST}")
     assert not wrong
     assert connection.name == "sitniks_user_1"
@@ -201,7 +201,7 @@ def test_a_key_in_a_wrong_place_is_not_shown(field: str, value: Any) -> None:
         assert A_KEY not in (read.problem() or "")
 
 
-def test_a_key_written_where_the_variables_name_belongs_is_refused_without_being_shown() -> None:
+def test_a_key_instead_of_its_variable_is_refused_and_not_shown() -> None:
     for key in (A_KEY, "4f9c2e7a-b1d0-4c11", "eyJhbGciOiJIUzI1NiJ9.e30.abc"):
         said = why({"sitniks_key_env": key})
         assert said.startswith("u1: sitniks_key_env")
@@ -261,7 +261,7 @@ def test_a_key_that_cannot_be_sent_is_a_problem_of_its_variable(
     assert "U1_SITNIKS_API_KEY" in str(connection.problem())
 
 
-def test_a_file_that_is_not_there_or_not_toml_gives_one_clear_message(load: Any, project: Path) -> None:
+def test_a_missing_or_unreadable_file_gives_one_clear_message(load: Any, project: Path) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
         load_connections()
     with pytest.raises(ConfigurationError, match=r"connections\.toml, line 1: .*write name = "):
@@ -278,7 +278,8 @@ def test_the_file_may_lie_elsewhere(project: Path, monkeypatch: pytest.MonkeyPat
     assert [one.name for one in load_connections()[0]] == ["u7"]
 
 
-def test_a_connection_is_chosen_by_name_and_an_unknown_one_is_told_what_exists(load: Any) -> None:
+def test_a_connection_is_chosen_by_name(load: Any) -> None:
+    """An unknown name is answered with those that exist, an invalid connection with what is wrong with it."""
     load(f"[u1]\n{LEAST}[u2]\n{LEAST}[u3]\n")
     assert [one.name for one in choose(None)] == ["u1", "u2"]
     assert [one.name for one in choose("u2")] == ["u2"]
@@ -317,7 +318,7 @@ def test_keys_that_differ_in_letter_case_only_are_one_pair(
     assert [one.name for one in load_connections()[1]] == ["u2"]
 
 
-def test_a_category_for_what_no_rule_calls_a_transaction_is_a_slip(project: Path) -> None:
+def test_a_category_for_an_unknown_classification_is_refused(project: Path) -> None:
     rules = [{"classification": "rent", "description": ["оренда"]}]
     table = {"start_date": "2025-01-10", "finmap_account": "Каса"}
     fine = read_connection("u1", table | {"categories": {"rent": "Оренда", "refund": "Повернення"}, "rules": rules})
@@ -339,10 +340,11 @@ def test_a_category_for_what_no_rule_calls_a_transaction_is_a_slip(project: Path
     ],
 )
 @pytest.mark.parametrize("command", ["sync", "preview"])
-def test_what_finmap_does_not_have_is_said_before_anything_is_read(
+def test_unknown_accounts_and_categories_stop_before_reading(
     command: str, settings: dict[str, Any], said: str, connect: Callable[..., Connection], sandbox: Any, dagster: Any,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
+    """What Finmap does not have is reported before Sitniks is asked for anything."""
     monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
     connect(**settings)
     monkeypatch.setattr("sys.argv", ["sitniks-finmap", command, "--from", "2025-01-10", "--to", "2025-01-11"])
@@ -361,7 +363,7 @@ def test_a_refused_finmap_key_is_said_before_anything_is_read(
     assert sandbox.requests("sitniks") == []
 
 
-def test_while_finmap_is_unavailable_sitniks_is_read_all_the_same(
+def test_sitniks_is_read_while_finmap_is_down(
     connection: Connection, sandbox: Any, dagster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())

@@ -125,7 +125,7 @@ def test_a_conflict_is_told_and_not_approved_with_the_crowd(keep_books: Keep) ->
 # -- Decisions die with their occasion --
 
 
-def test_recreate_revives_neither_what_was_dismissed_nor_what_was_rolled_back(keep_books: Keep) -> None:
+def test_recreate_revives_nothing_dismissed_or_rolled_back(keep_books: Keep) -> None:
     from sitniks_finmap.pipeline.decisions import plan_rollback, roll_back
 
     books = keep_books()
@@ -142,7 +142,8 @@ def test_recreate_revives_neither_what_was_dismissed_nor_what_was_rolled_back(ke
     assert list(books.finmap()) == ["tx_1:2"]
 
 
-def test_an_approved_deletion_that_did_not_happen_lets_no_later_one_go(books: Books) -> None:
+def test_an_unused_approval_of_a_deletion_allows_no_later_one(books: Books) -> None:
+    """The transaction was back before the approval was carried out; when it goes again, a person is asked again."""
     books.sell_many(2)
     books.sync()
     books.unsell(1)
@@ -246,7 +247,7 @@ def test_categories_or_tags_switched_on_are_held_like_any_crowd(keep_books: Keep
 # -- Skipped history --
 
 
-def test_skipped_history_stays_skipped_whatever_comes_to_it_later(books: Books) -> None:
+def test_skipped_history_stays_skipped_after_late_changes(books: Books) -> None:
     books.sell(1, at=days_ago(5))
     books.sell(2, "сто", at=days_ago(5))
     books.read()
@@ -262,7 +263,7 @@ def test_skipped_history_stays_skipped_whatever_comes_to_it_later(books: Books) 
 # -- Refused --
 
 
-def test_what_finmap_refused_is_tried_once_a_day_and_at_once_by_a_person(books: Books) -> None:
+def test_a_refused_operation_is_retried_daily(books: Books) -> None:
     books.sell(1)
     closed = '{"statusCode": 400, "message": "The period is closed"}'
     books.sandbox.fault(

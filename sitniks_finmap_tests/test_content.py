@@ -63,7 +63,7 @@ def test_what_nobody_touched_is_a_change_of_ours_or_nothing(written: Content, sh
 
 
 @given(theirs=contents, wanted=contents)
-def test_without_knowing_what_was_written_every_difference_is_a_conflict(theirs: Content, wanted: Content) -> None:
+def test_without_a_known_write_every_difference_is_a_conflict(theirs: Content, wanted: Content) -> None:
     found = merge(None, theirs, theirs, wanted, same)
     assert (found.changes, found.kept) == ([], [])
     assert set(found.conflicts) == {

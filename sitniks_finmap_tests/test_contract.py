@@ -167,7 +167,7 @@ def run_of(connection: Connection) -> ConnectionRun:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_an_operation_holds_its_requests_are_in_the_contract(
+def test_every_request_of_any_operation_follows_the_contract(
     contract: Contract, run: ConnectionRun, shop: Shop, sandbox: Sandbox, data: st.DataObject
 ) -> None:
     sandbox.forget_requests()
@@ -214,7 +214,7 @@ def golden() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text("utf-8"), parse_float=Decimal) for path in GOLDEN.glob("*.json")}
 
 
-def test_each_kind_of_transaction_becomes_exactly_the_request_in_golden(
+def test_each_kind_of_transaction_sends_its_golden_request(
     connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox
 ) -> None:
     for kind, label in [("income", "Продажі"), ("expense", "Повернення клієнтам"), ("expense", "Комісії")]:
@@ -261,7 +261,8 @@ def categories(run: ConnectionRun) -> list[dict[str, str]]:
     return [{"id": one.id, "label": one.label} for one in found]
 
 
-def test_golden_holds_both_shapes_of_sitniks_both_directions_and_every_way_to_write_an_amount() -> None:
+def test_golden_files_cover_both_shapes_directions_and_amounts() -> None:
+    """Both shapes of Sitniks' records, income and expense, and amounts as integer, decimal and text."""
     transactions = [one["transaction"] for one in golden().values()]
     assert {"date" in one for one in transactions} == {"createdAt" in one for one in transactions} == {True, False}
     assert {type(one["amount"]) for one in transactions} == {int, Decimal, str}
@@ -271,7 +272,7 @@ def test_golden_holds_both_shapes_of_sitniks_both_directions_and_every_way_to_wr
 # -- The exact requests of each kind of change -------------------------------------------------------------------
 
 
-def test_each_kind_of_change_becomes_exactly_the_requests_in_golden(
+def test_each_kind_of_change_sends_its_golden_requests(
     keep_books: Callable[..., Books], shop: Shop, request: pytest.FixtureRequest
 ) -> None:
     """A file of golden/changes: a transaction (and its order) before and after (null = gone), and the requests."""

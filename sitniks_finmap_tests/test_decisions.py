@@ -70,7 +70,7 @@ def test_one_transaction_a_day_or_all_that_waits_is_approved(asking: Books) -> N
     assert asking.plan() == []
 
 
-def test_what_is_dismissed_is_not_sent_and_not_asked_about_until_it_changes_again(asking: Books) -> None:
+def test_a_dismissed_change_stays_dismissed_until_it_changes(asking: Books) -> None:
     change(asking, "1.00", 1, 2)
     asking.unsell(3)
     asking.read()
@@ -135,7 +135,7 @@ def test_an_approval_is_spent_when_it_is_carried_out(asking: Books) -> None:
     assert "tx_2:2" in asking.finmap()
 
 
-def test_what_was_approved_is_done_once_whatever_goes_wrong_in_between(asking: Books) -> None:
+def test_an_approved_change_happens_once_despite_faults(asking: Books) -> None:
     change(asking, "1.00", 1, 2)
     change(asking, "-1.00", 3)
     asking.decide("approve")
@@ -151,9 +151,8 @@ def test_what_was_approved_is_done_once_whatever_goes_wrong_in_between(asking: B
     assert (asking.plan(), asking.differences()) == ([], [])
 
 
-def test_an_approval_outlives_a_process_that_is_killed_before_it_could_write_down_what_it_did(
-    asking: Books, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_approval_survives_a_kill_before_results_are_stored(asking: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finmap has applied the changes, and the ledger does not know yet."""
     change(asking, "1.00", 1)
     change(asking, "-1.00", 2)
     asking.decide("approve")
@@ -174,7 +173,7 @@ def test_an_approval_outlives_a_process_that_is_killed_before_it_could_write_dow
     assert (asking.plan(), asking.differences()) == ([], [])
 
 
-def test_after_a_decision_nothing_waits_in_the_plan_that_people_see(asking: Books) -> None:
+def test_a_dismissed_change_no_longer_shows_as_pending(asking: Books) -> None:
     change(asking, "1.00", 1)
     asking.sync()
     waiting = "select count(*) from plan where standing = 'pending'"
@@ -186,7 +185,7 @@ def test_after_a_decision_nothing_waits_in_the_plan_that_people_see(asking: Book
 # -- Deleted by a person -----------------------------------------------------------------------------------------
 
 
-def test_what_a_person_deleted_is_created_again_only_by_approve_recreate(asking: Books) -> None:
+def test_a_deleted_operation_returns_only_by_approve_recreate(asking: Books) -> None:
     asking.throw_out_and_be_believed(1)
     assert asking.reasons() == [("tx_1", "recreate", "pending", "a person deleted it in Finmap")]
     assert asking.decide("approve") == 0
@@ -247,7 +246,7 @@ def test_catch_up_posts_nothing_up_to_its_day_and_undo_posts_all(books: Books) -
     assert books.differences() == []
 
 
-def test_after_catch_up_in_a_lost_file_what_finmap_has_is_found_all_the_same(books: Books) -> None:
+def test_catch_up_after_a_lost_file_still_finds_what_finmap_has(books: Books) -> None:
     books.sell_many(2)
     books.sync()
     books.warehouse.lose()
@@ -264,7 +263,7 @@ def test_after_catch_up_in_a_lost_file_what_finmap_has_is_found_all_the_same(boo
 # -- Roll back ---------------------------------------------------------------------------------------------------
 
 
-def test_a_run_is_rolled_back_and_what_it_took_out_is_not_sent_again(books: Books) -> None:
+def test_a_rolled_back_run_is_not_sent_again(books: Books) -> None:
     books.sell_many(2)
     books.sync()
     books.run.run_id = "another-run"
@@ -296,7 +295,7 @@ def test_a_run_is_rolled_back_and_what_it_took_out_is_not_sent_again(books: Book
     assert (books.finmap(), undo_catch_up(books.warehouse)) == ({}, 0)
 
 
-def test_days_are_rolled_back_but_what_a_person_edited_only_with_force(keep_books: Keep) -> None:
+def test_a_rollback_of_days_spares_edits_unless_forced(keep_books: Keep) -> None:
     books = keep_books(source_as_tag=True)
     for number in range(1, 5):
         books.sell(number, at=days_ago(number), source="Instagram")

@@ -130,7 +130,7 @@ def test_a_range_of_days_is_one_run_in_one_process(project: Path, connection: Co
 
 
 @pytest.mark.runs
-def test_a_hundred_connections_load_and_a_wrong_one_among_them_is_a_group_of_its_own(project: Path) -> None:
+def test_a_hundred_connections_load_beside_a_misconfigured_one(project: Path) -> None:
     tables = [f"[sitniks_user_{n}]\n{GOOD}" for n in range(1, 101)]
     tables[49] = '[sitniks_user_50]\nstart_date = 2025-01-15\nfinmap_acount = "Каса"\n'
     definitions = load(project, "\n".join(tables))

@@ -181,7 +181,7 @@ def test_an_operation_that_finmap_was_never_told_of_is_created(
     assert (row["state"], row["attempts"], row["sent_at"], row["next_attempt_at"]) == ("sent", 1, clock.now, None)
 
 
-def test_what_was_delivered_is_not_sent_again_and_not_even_asked_about(
+def test_a_delivered_operation_is_neither_sent_nor_read_again(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
 ) -> None:
     want(warehouse, shop, {}, {}, {})
@@ -217,7 +217,7 @@ def key(body: str) -> str:
     return body.split('"externalId": "')[1].split('"')[0]
 
 
-def test_a_run_whose_time_is_up_leaves_the_oldest_as_backlog_and_not_as_failed(
+def test_a_run_out_of_time_leaves_the_oldest_as_backlog(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
 ) -> None:
     want(warehouse, shop, *({"transaction_id": f"tx_{n:02}", "occurred_at": days_ago(n)} for n in range(30)))
@@ -251,7 +251,7 @@ def test_more_operations_than_one_chunk_are_all_delivered(
 # -- How fast ----------------------------------------------------------------------------------------------------
 
 
-def test_requests_never_come_faster_than_the_rate_of_the_connection(
+def test_requests_never_exceed_the_rate_of_the_connection(
     connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox
 ) -> None:
     run = run_of(connect(finmap_requests_per_second=20))
@@ -294,7 +294,7 @@ def test_a_429_pauses_the_key_and_is_no_failure(
     assert (only_row(warehouse)["attempts"], only_row(warehouse)["last_error"]) == (1, None)
 
 
-def test_a_429_of_one_request_holds_back_those_that_wait_beside_it(
+def test_a_429_holds_back_the_requests_waiting_beside_it(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
 ) -> None:
     """The limit belongs to the key: the sandbox blocks it for a minute, and whoever asks on is blocked on."""
@@ -324,9 +324,10 @@ def without_waiting(courier: Courier, clock: Clock | None = None) -> list[float]
 # -- Each outcome ------------------------------------------------------------------------------------------------
 
 
-def test_what_finmap_only_stored_or_queued_is_sent_and_verified_after_ten_minutes_by_reading(
+def test_stored_or_queued_writes_are_verified_by_reading_later(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
 ) -> None:
+    """After ten minutes, and not before, Finmap is read and nothing is written."""
     want(warehouse, shop, {}, {})
     sandbox.fault(Fault("stored", "finmap", seconds=60))
     sandbox.fault(Fault("queued", "finmap", seconds=60))
@@ -345,9 +346,10 @@ def test_what_finmap_only_stored_or_queued_is_sent_and_verified_after_ten_minute
         assert (row["sent_at"], row["verified_at"], row["next_attempt_at"]) == (sent_at, clock.now, None)
 
 
-def test_what_was_stored_and_never_appears_is_sent_again_under_the_same_key(
+def test_a_stored_write_that_never_appears_is_sent_again(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
 ) -> None:
+    """Under the same key."""
     want(warehouse, shop, {"transaction_id": "tx_1"})
     sandbox.fault(Fault("stored_lost", "finmap"))
     deliver(courier)
@@ -371,7 +373,7 @@ def test_what_was_stored_and_appears_late_is_not_doubled(
     assert only_row(warehouse)["state"] == "verified"
 
 
-def test_an_error_under_201_has_failed_with_its_reason_and_is_tried_again_after_15_minutes(
+def test_an_error_in_a_201_fails_and_is_retried_in_15_minutes(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
 ) -> None:
     want(warehouse, shop, {})
@@ -398,7 +400,7 @@ def test_a_person_does_not_wait_for_the_15_minutes(
     assert deliver(courier).states == {"sent": 1}
 
 
-def test_a_409_whose_operation_is_equal_is_delivered_without_another_write(
+def test_a_409_for_an_equal_operation_counts_as_delivered(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
 ) -> None:
     want(warehouse, shop, {"transaction_id": "tx_1"})
@@ -434,7 +436,7 @@ def test_a_409_of_what_we_know_nothing_of_waits_where_it_differs(
     assert (operation["sum"], operation["comment"]) == (Decimal(1500), "Оплата за замовлення #123")
 
 
-def test_a_409_of_the_other_direction_is_replaced_when_a_person_approves(
+def test_a_409_for_the_other_direction_is_replaced_on_approval(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
 ) -> None:
     want(warehouse, shop, {"transaction_id": "tx_1"})
@@ -456,7 +458,7 @@ def pending(warehouse: Warehouse) -> list[tuple[str, str]]:
         return con.execute("select action, why from plan where standing = 'pending'").fetchall()
 
 
-def test_a_409_that_finmap_never_shows_is_a_deletion_after_a_day_and_not_before(
+def test_a_409_never_shown_becomes_a_deletion_after_a_day(
     courier: Courier, warehouse: Warehouse, shop: Shop, clock: Clock
 ) -> None:
     """However often a person presses sync: hours count, not attempts."""
@@ -477,7 +479,7 @@ def test_a_409_that_finmap_never_shows_is_a_deletion_after_a_day_and_not_before(
     assert deliver(courier).planned == 0  # a person decides
 
 
-def test_a_400_rejects_the_record_with_finmaps_reason_and_stops_no_other(
+def test_a_400_refuses_one_operation_and_stops_no_other(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
 ) -> None:
     want(warehouse, shop, {"transaction_id": "tx_bad", "account": "0" * 24}, {"transaction_id": "tx_good"})
@@ -488,9 +490,10 @@ def test_a_400_rejects_the_record_with_finmaps_reason_and_stops_no_other(
     assert live(shop) == {"u1:tx_good": 1}
 
 
-def test_a_refused_record_is_sent_again_when_it_changes_and_once_a_day(
+def test_a_refused_operation_is_retried_on_change_and_daily(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
 ) -> None:
+    """And whenever a person starts the delivery."""
     want(warehouse, shop, {"transaction_id": "tx_1", "account": "0" * 24})
     deliver(courier)
     clock.forward(86399)
@@ -506,7 +509,7 @@ def test_a_refused_record_is_sent_again_when_it_changes_and_once_a_day(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_stops_at_once_and_is_not_asked_record_by_record(
+def test_a_refused_key_stops_the_delivery_at_once(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, status: int
 ) -> None:
     want(warehouse, shop, *({} for _ in range(50)))
@@ -562,9 +565,10 @@ def one_operation_each(
         sandbox.fault(fault)
 
 
-def test_what_finmap_applied_without_a_usable_answer_is_found_by_reading_and_not_sent_twice(
+def test_writes_applied_without_an_answer_are_found_by_reading(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """They are not sent twice."""
     one_operation_each(courier, shop, sandbox, APPLIED, monkeypatch)
 
     assert deliver(courier).states == {"verified": len(APPLIED)}
@@ -576,7 +580,7 @@ def test_what_finmap_applied_without_a_usable_answer_is_found_by_reading_and_not
     assert all(write["error"].startswith("Finmap ") for write in audit(warehouse))
 
 
-def test_what_finmap_did_not_apply_has_failed_and_comes_with_the_next_delivery(
+def test_writes_not_applied_fail_and_go_with_the_next_delivery(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_operation_each(courier, shop, sandbox, NOT_APPLIED, monkeypatch)
@@ -592,7 +596,7 @@ def test_what_finmap_did_not_apply_has_failed_and_comes_with_the_next_delivery(
     assert {row["attempts"] for row in ledger(warehouse).values()} == {2}
 
 
-def test_a_write_that_finmap_applies_only_after_we_looked_is_not_doubled(
+def test_a_write_applied_after_the_lookup_is_not_doubled(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sitniks_finmap.clients.http.TIMEOUT", (5.0, 0.5))
@@ -606,7 +610,7 @@ def test_a_write_that_finmap_applies_only_after_we_looked_is_not_doubled(
     assert live(shop) == {"u1:tx_1": 1}
 
 
-def test_a_write_that_was_overtaken_by_its_own_retry_is_not_doubled(
+def test_a_write_overtaken_by_its_own_retry_is_not_doubled(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sitniks_finmap.clients.http.TIMEOUT", (5.0, 0.5))
@@ -619,9 +623,10 @@ def test_a_write_that_was_overtaken_by_its_own_retry_is_not_doubled(
     assert live(shop) == {"u1:tx_1": 1}
 
 
-def test_an_unknown_outcome_that_cannot_be_read_either_is_neither_done_nor_sent_again_in_this_run(
+def test_an_unknown_outcome_that_cannot_be_read_waits(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
 ) -> None:
+    """Within the run it counts as failed and is not sent again."""
     want(warehouse, shop, {"transaction_id": "tx_1"})
     sandbox.fault(Fault("drop_after", "finmap", method="POST"))
     sandbox.fault(Fault("status", "finmap", method="GET", status=503, times=None))
@@ -635,7 +640,7 @@ def test_an_unknown_outcome_that_cannot_be_read_either_is_neither_done_nor_sent_
     assert live(shop) == {"u1:tx_1": 1}
 
 
-def test_a_patch_without_a_usable_answer_has_failed_and_is_settled_by_the_next_delivery(
+def test_a_patch_without_an_answer_is_settled_next_time(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
 ) -> None:
     want(warehouse, shop, {"transaction_id": "tx_1"})
@@ -649,7 +654,7 @@ def test_a_patch_without_a_usable_answer_has_failed_and_is_settled_by_the_next_d
     assert [row["comment"] for row in shop.operations()] == ["Доплата"]
 
 
-def test_when_finmap_stops_answering_the_rest_is_left_and_not_asked_one_by_one(
+def test_a_delivery_stops_when_finmap_stops_answering(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
 ) -> None:
     want(warehouse, shop, *({} for _ in range(60)))
@@ -702,7 +707,7 @@ def forget(warehouse: Warehouse) -> None:
 # -- Account, category, tag --------------------------------------------------------------------------------------
 
 
-def test_the_account_and_the_category_of_an_operation_are_those_that_finmap_gets(
+def test_finmap_gets_the_account_and_category_of_the_operation(
     courier: Courier, warehouse: Warehouse, shop: Shop
 ) -> None:
     sales, costs = shop.add_category("income", "Продажі"), shop.add_category("expense", "Доставка")
@@ -739,7 +744,7 @@ def test_a_source_becomes_a_tag_that_is_made_once(
     assert [has[f"u1:tx_{n}"] for n in range(5)] == ["Instagram", "Instagram", "Rozetka", "", "Instagram"]
 
 
-def test_a_tag_that_somebody_else_makes_at_the_same_moment_is_used(
+def test_a_tag_created_by_someone_else_meanwhile_is_used(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
 ) -> None:
     want(warehouse, shop, {"tag": "Instagram"})
@@ -793,9 +798,10 @@ def faults(draw: st.DrawFn) -> Fault:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 @given(rounds=st.lists(st.lists(faults(), max_size=4), min_size=1, max_size=3), forgetful=st.booleans())
-def test_whatever_goes_wrong_each_operation_is_in_finmap_once_and_equal_when_it_is_over(
+def test_random_faults_leave_each_operation_in_finmap_once(
     connect: Callable[..., Connection], sandbox: Sandbox, clock: Clock, rounds: list[list[Fault]], forgetful: bool
 ) -> None:
+    """Once the faults are over, each is there with its own content."""
     name = f"h{next(NUMBERS)}"
     shop = sandbox.add_shop(name)
     run = run_of(connect(name, shop=name))

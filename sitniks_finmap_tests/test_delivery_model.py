@@ -17,7 +17,7 @@ QUIET = timedelta(minutes=50)  # what Finmap stored and is to be deleted is wait
     ("syncs", "minutes", "courses"),
     [(1, 2, 40), pytest.param(2, 2, 400, marks=pytest.mark.runs), pytest.param(2, 11, 400, marks=pytest.mark.runs)],
 )
-def test_whatever_happens_there_is_at_most_one_operation_and_in_the_end_just_what_the_source_says(
+def test_any_course_of_events_ends_as_the_source_says(
     syncs: int, minutes: int, courses: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One or two syncs in which everything may go wrong, each followed by a change in Sitniks, then quiet ones.
@@ -45,7 +45,7 @@ def test_whatever_happens_there_is_at_most_one_operation_and_in_the_end_just_wha
 
 
 @pytest.mark.runs
-def test_the_page_about_the_states_shows_every_arrow_of_the_code_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_states_page_shows_every_transition_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it does not: put what `table(edges())` gives into the page, and see what has changed."""
     monkeypatch.setattr("sitniks_finmap.pipeline.readback.LOOK_UPS", 1_000_000)
     monkeypatch.setattr("sitniks_finmap.pipeline.courier.CHUNK", 1_000_000)

@@ -237,7 +237,7 @@ def test_a_full_page_without_a_negative_amount_is_a_warning(
     assert ("! none of 50 amounts is negative" in said) is warned
 
 
-def test_settlement_accounts_and_mappings_that_do_not_meet_are_shown(
+def test_unmatched_settlement_accounts_and_mappings_are_shown(
     connect: Callable[..., Connection], shop: Shop, doctor: Doctor
 ) -> None:
     connect(accounts={"ФОП\u00a0 mono": "Каса", "7": "Каса", "Старий рахунок": "Каса"})
@@ -254,7 +254,7 @@ def test_settlement_accounts_and_mappings_that_do_not_meet_are_shown(
     assert said.count("[u1.accounts]") == 2
 
 
-def test_a_mapping_that_only_sitniks_directory_knows_is_no_warning(
+def test_a_mapping_known_to_the_sitniks_directory_is_no_warning(
     connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox, doctor: Doctor
 ) -> None:
     connect(accounts={"Рідкісний": "Каса"})
@@ -287,7 +287,7 @@ def test_without_a_mapping_no_settlement_account_is_asked_for(
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, True), (0o604, True), (0o600, False)])
-def test_keys_that_others_may_read_are_a_warning_with_the_command(
+def test_keys_readable_by_others_are_a_warning_with_the_command(
     mode: int, warned: bool, connection: Connection, doctor: Doctor, project: Path
 ) -> None:
     (project / ".env").write_text("")
@@ -347,7 +347,7 @@ def test_all_that_finmap_lacks_is_named_at_once(connect: Callable[..., Connectio
     assert 'no Finmap category "Нічого" for delivery' in said
 
 
-def test_a_key_that_is_missing_does_not_hide_how_the_other_side_is(
+def test_a_missing_key_does_not_hide_the_other_side(
     connection: Connection, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(connection.finmap_key_env)

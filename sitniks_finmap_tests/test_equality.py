@@ -28,7 +28,8 @@ def bodies(books: Books) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_what_finmap_spells_its_own_way_is_written_once_and_followed(keep_books: Keep, spelling: str) -> None:
+def test_a_value_that_finmap_respells_is_written_once(keep_books: Keep, spelling: str) -> None:
+    """Later changes in Sitniks patch their own fields only, and nobody is asked."""
     books = keep_books(max_change_share=1.0)
     books.shop.ledger.spelling = SPELLINGS[spelling]
     for number in range(1, 4):
@@ -49,7 +50,7 @@ def test_what_finmap_spells_its_own_way_is_written_once_and_followed(keep_books:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_after_a_lost_file_what_finmap_spells_its_own_way_is_still_ours(keep_books: Keep, spelling: str) -> None:
+def test_respelled_values_are_still_ours_after_a_lost_file(keep_books: Keep, spelling: str) -> None:
     books = keep_books(max_change_share=1.0)
     books.shop.ledger.spelling = SPELLINGS[spelling]
     for number in range(1, 4):
@@ -72,7 +73,7 @@ def test_after_a_lost_file_what_finmap_spells_its_own_way_is_still_ours(keep_boo
 LOWER = SPELLINGS["lower case"]
 
 
-def test_a_ledger_that_is_rebuilt_beside_itself_knows_keys_in_lower_case(books: Books) -> None:
+def test_a_rebuilt_ledger_recognizes_lowercased_keys(books: Books) -> None:
     books.shop.ledger.spelling = LOWER
     books.sell(1, id="TX_1")
     books.sync()
@@ -94,7 +95,8 @@ def test_an_id_in_two_alphabets_is_known_in_lower_case(keep_books: Keep) -> None
     assert books.reasons() == []
 
 
-def test_an_older_generation_under_a_key_in_lower_case_is_found_after_a_lost_file(keep_books: Keep) -> None:
+def test_an_older_generation_with_a_lowercased_key_is_found(keep_books: Keep) -> None:
+    """After the warehouse file is lost."""
     books = keep_books(max_change_share=1.0)
     books.shop.ledger.spelling = LOWER
     books.sell(1, id="TX_1")
@@ -149,7 +151,7 @@ def test_a_change_that_was_stored_and_got_lost_is_sent_once_more(books: Books, c
     assert (books.plan(), books.differences()) == ([], [])
 
 
-def test_money_that_finmap_stores_again_and_again_and_never_changes_is_a_persons_to_decide(books: Books) -> None:
+def test_an_amount_finmap_never_updates_is_left_to_a_person(books: Books) -> None:
     books.sell(1)
     books.sync()
     books.sync()
@@ -176,7 +178,7 @@ def test_an_approved_change_that_was_stored_and_got_lost_arrives(keep_books: Kee
     assert (books.plan(), books.differences()) == ([], [])
 
 
-def test_a_money_difference_of_finmaps_own_waits_until_someone_decides(keep_books: Keep) -> None:
+def test_an_amount_that_finmap_rounds_waits_for_a_decision(keep_books: Keep) -> None:
     books = keep_books()
     books.shop.ledger.spelling = SPELLINGS["whole hryvnias"]
     books.sell(1, "100.40")
@@ -198,7 +200,7 @@ def test_a_comment_of_finmaps_own_is_told_and_is_no_persons(books: Books) -> Non
     assert books.plan() == []
 
 
-def test_dates_cut_to_seconds_are_not_patched_again_though_only_stored(books: Books) -> None:
+def test_dates_cut_to_seconds_are_not_patched_again(books: Books) -> None:
     books.shop.ledger.spelling = SPELLINGS["seconds"]
     books.sandbox.fault(Fault("stored", "finmap", seconds=60, times=None))
     books.sell(1, date=stamp(days_ago(1))[:-4] + "789Z")
@@ -294,7 +296,7 @@ PEOPLES: dict[str, Callable[[Books], dict[str, Any]]] = {
 }
 
 
-def test_a_label_that_finmap_has_no_more_does_not_take_the_others_along(keep_books: Keep) -> None:
+def test_a_label_deleted_in_finmap_does_not_drop_the_others(keep_books: Keep) -> None:
     books = keep_books(source_as_tag=True)
     books.sell(1, source="Instagram")
     books.sync()
@@ -345,7 +347,7 @@ def test_a_refusal_and_then_a_lost_answer_cost_no_label(keep_books: Keep) -> Non
 
 
 @pytest.mark.parametrize("sign_turns", [True, False])
-def test_after_a_lost_file_a_tag_where_we_send_none_is_still_a_persons(keep_books: Keep, sign_turns: bool) -> None:
+def test_after_a_lost_file_a_tag_we_never_sent_is_a_persons(keep_books: Keep, sign_turns: bool) -> None:
     books = keep_books(on_delete="withdraw", max_change_share=1.0)
     books.sell_many(2)
     books.sync()
@@ -367,7 +369,7 @@ def test_after_a_lost_file_a_tag_where_we_send_none_is_still_a_persons(keep_book
 
 
 @pytest.mark.parametrize("what", PEOPLES)
-def test_what_people_set_where_we_send_nothing_goes_over_when_we_replace(keep_books: Keep, what: str) -> None:
+def test_a_replacement_keeps_what_people_set_beside_our_fields(keep_books: Keep, what: str) -> None:
     books = keep_books()
     books.sell(1)
     books.sync()
@@ -386,7 +388,7 @@ def test_what_people_set_where_we_send_nothing_goes_over_when_we_replace(keep_bo
 
 
 @pytest.mark.parametrize("what", PEOPLES)
-def test_what_people_set_where_we_send_nothing_is_not_deleted_unasked(keep_books: Keep, what: str) -> None:
+def test_what_people_set_beside_our_fields_holds_up_a_deletion(keep_books: Keep, what: str) -> None:
     books = keep_books(on_delete="withdraw")
     books.sell(1)
     books.sync()

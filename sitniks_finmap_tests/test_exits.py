@@ -202,7 +202,7 @@ def test_a_name_that_cannot_be_used_is_said_before(connection: Connection, proje
     assert ends(["sync"], folder=project / "a?b", **elsewhere)[0][0] == 0
 
 
-def test_a_question_that_nobody_can_answer_names_the_option_that_does(
+def test_a_prompt_nobody_can_answer_names_the_option_to_use(
     connect: Callable[..., Connection], shop: Shop, project: Path
 ) -> None:
     shop.put_transaction(transaction(1, START))

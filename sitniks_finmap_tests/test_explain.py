@@ -23,7 +23,7 @@ def told(books: Books, transaction: str) -> dict[str, str]:
     return dict(zip(sections[1::2], sections[2::2], strict=True))
 
 
-def test_every_version_operation_rule_attempt_and_difference_is_told(keep_books: Keep) -> None:
+def test_explain_shows_versions_rule_attempts_and_differences(keep_books: Keep) -> None:
     books = keep_books(on_change="ask")
     books.put_order(5, "Новий")
     books.sell(1, orderId=5, source="Instagram")
@@ -70,7 +70,7 @@ def test_a_decision_is_told_as_every_other_command_tells_it(keep_books: Keep) ->
     assert "planned: update, kept (dismissed by a person)" in told(books, "tx_1")["differences"]
 
 
-def test_what_was_replaced_withdrawn_or_refused_is_told_to_its_end(keep_books: Keep) -> None:
+def test_explain_shows_replaced_withdrawn_and_refused_in_full(keep_books: Keep) -> None:
     books = keep_books(on_delete="withdraw")
     books.sell_many(3)
     books.sandbox.fault(Fault("status", "finmap", method="POST", path="/operations/expense", status=400))
@@ -96,7 +96,7 @@ def test_what_was_replaced_withdrawn_or_refused_is_told_to_its_end(keep_books: K
     assert "planned: withdraw, pending" in said["differences"]
 
 
-def test_what_one_look_did_not_show_is_told_with_the_time_of_the_next(books: Books) -> None:
+def test_explain_shows_what_is_missing_and_when_it_looks_again(books: Books) -> None:
     books.sell_many(2)
     books.sync()
     assert books.shop.delete_transaction("tx_1")
@@ -118,7 +118,7 @@ def test_an_unknown_transaction_is_said_to_be_unknown(books: Books, capsys: pyte
     assert out.file.getvalue().strip() == "u1: no transaction tx_[1] has been read"  # type: ignore[attr-defined]
 
 
-def test_when_finmap_does_not_answer_the_rest_is_told_all_the_same(books: Books) -> None:
+def test_explain_shows_the_rest_when_finmap_refuses_the_key(books: Books) -> None:
     books.sell(1)
     books.sync()
     books.shop.revoke("finmap")

@@ -43,7 +43,8 @@ def test_a_process_that_does_not_come_to_its_point_ends_as_ever(setting: str | N
 
 
 @pytest.mark.parametrize(("setting", "at_least"), [("request_ready:1", 1), ("reply_received:100", 100)])
-def test_the_process_ends_at_the_passing_that_was_named_whichever_thread_passes(setting: str, at_least: int) -> None:
+def test_a_failpoint_ends_the_process_at_the_named_passing(setting: str, at_least: int) -> None:
+    """Whichever thread passes it."""
     ended = run_with(setting)
     assert ended.returncode == KILLED
     assert len(ended.stdout) in range(at_least, at_least + 4)
@@ -51,14 +52,14 @@ def test_the_process_ends_at_the_passing_that_was_named_whichever_thread_passes(
 
 
 @pytest.mark.parametrize("setting", ["page_fetchd:1", "page_fetched", "page_fetched:0", "page_fetched:x", ":1"])
-def test_a_point_that_does_not_exist_is_refused_and_the_names_are_told(setting: str) -> None:
+def test_an_unknown_failpoint_is_refused_with_the_known_names(setting: str) -> None:
     ended = run_with(setting)
     assert ended.returncode == 1
     assert f"{VARIABLE}={setting}: it must be <name>:<passing, from 1>" in ended.stderr
     assert all(name in ended.stderr for name in NAMES)
 
 
-def test_every_name_is_a_place_in_the_code_and_every_place_has_a_name() -> None:
+def test_failpoints_in_the_code_match_the_known_names() -> None:
     places = Counter(
         name
         for path in Path(sitniks_finmap.__file__).parent.rglob("*.py")

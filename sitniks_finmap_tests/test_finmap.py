@@ -47,9 +47,7 @@ def answer_with(sandbox: Sandbox, status: int, body: Any, **where: Any) -> None:
 # -- Writing -----------------------------------------------------------------------------------------------------
 
 
-def test_a_creation_says_amount_and_the_account_of_its_direction_and_nothing_that_is_empty(
-    finmap: Finmap, shop: Shop, sandbox: Sandbox
-) -> None:
+def test_a_creation_sends_amount_and_account_and_nothing_empty(finmap: Finmap, shop: Shop, sandbox: Sandbox) -> None:
     account = shop.accounts[0]["id"]
     finmap.create("u1:tx_1", content(shop))
     finmap.create("u1:tx_2", content(shop, type="expense", amount=Decimal("95.5"), comment=""))
@@ -179,15 +177,13 @@ def test_a_refused_key_is_no_outcome_of_a_record(finmap: Finmap, shop: Shop, san
 # -- Reading -----------------------------------------------------------------------------------------------------
 
 
-def test_an_operation_that_is_not_there_is_none_and_so_is_an_empty_list(
-    finmap: Finmap, shop: Shop, sandbox: Sandbox
-) -> None:
+def test_a_missing_operation_or_an_empty_list_is_none(finmap: Finmap, shop: Shop, sandbox: Sandbox) -> None:
     assert finmap.details("u1:tx_1") is None
     answer_with(sandbox, 200, {"list": [], "total": 0}, path="/operations/details")
     assert finmap.details("u1:tx_1") is None
 
 
-def test_a_look_up_that_answers_with_another_operation_has_found_nothing(finmap: Finmap, sandbox: Sandbox) -> None:
+def test_a_lookup_answered_with_another_operation_finds_nothing(finmap: Finmap, sandbox: Sandbox) -> None:
     """Should the filter be ignored one day, the first operation of the company must not pass for ours."""
     other = {"externalId": "u1:tx_10", "type": "income", "sum": 1500, "date": 1736942400000}
     answer_with(sandbox, 200, {"list": [other], "total": 1}, path="/operations/details")
@@ -203,7 +199,7 @@ def test_a_look_up_that_makes_no_sense_is_no_proof_of_absence(finmap: Finmap, sa
 
 @pytest.mark.parametrize("field", ["sum", "date"])
 @pytest.mark.parametrize("value", [None, "вчора", {}, "NaN", Decimal("Infinity")])
-def test_an_operation_that_cannot_be_read_is_refused_and_its_content_is_not_told(field: str, value: Any) -> None:
+def test_an_unreadable_operation_is_refused_without_its_content(field: str, value: Any) -> None:
     row = {"externalId": "u1:tx_1", "type": "income", "sum": 5, "date": 1736942400000, "comment": "Клієнт 70001"}
     with pytest.raises(Refused) as refused:
         read_operation({**row, field: value})

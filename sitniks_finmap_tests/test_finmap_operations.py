@@ -28,7 +28,7 @@ def bodies(books: Books) -> list[dict[str, Any]]:
 # -- sent, verified, deleted -------------------------------------------------------------------------------------
 
 
-def test_sent_becomes_verified_when_finmap_shows_it_and_not_before(books: Books) -> None:
+def test_sent_becomes_verified_only_when_finmap_shows_it(books: Books) -> None:
     books.sell_many(3)
     books.read()
     books.sandbox.fault(Fault("stored", "finmap", seconds=300))
@@ -58,7 +58,8 @@ def test_a_read_back_that_fails_changes_nothing(books: Books) -> None:
     assert books.rows("from finmap_upload order by all") == before[0]
 
 
-def test_what_a_person_moved_to_another_account_or_out_of_the_days_is_not_taken_for_deleted(books: Books) -> None:
+def test_an_operation_a_person_moved_is_not_taken_for_deleted(books: Books) -> None:
+    """Neither one moved to another account nor one moved beyond the days that are read."""
     books.sell_many(3)
     books.sync()
     books.edit(1, accountToId=books.shop.accounts[1]["id"])
@@ -215,7 +216,7 @@ def persons(books: Books) -> list[tuple[str, dict[str, Any]]]:
     return [(f"tx_{n}", has[f"tx_{n}"]) for n in (1, 2, 3, 4, 11, 12, 13, 14)]
 
 
-def test_an_edit_stays_while_the_outcome_of_a_patch_is_unknown_or_refused(keep_books: Keep) -> None:
+def test_an_edit_survives_patches_that_fail_or_are_refused(keep_books: Keep) -> None:
     books = keep_books(max_change_share=1.0)
     books.sell_many(4)
     books.sync()
@@ -239,7 +240,7 @@ def test_an_edit_stays_while_the_outcome_of_a_patch_is_unknown_or_refused(keep_b
     assert {(row["comment"], str(row["sum"])) for row in books.finmap().values()} == {(EDIT, "3")}
 
 
-def test_an_edit_made_before_the_first_look_stays_until_its_field_is_corrected(books: Books) -> None:
+def test_an_edit_before_the_first_read_stays_until_corrected(books: Books) -> None:
     """It cannot be told from Finmap's own spelling, and is never called a person's."""
     books.sell_many(3)
     books.read()
@@ -263,7 +264,7 @@ def test_an_edit_made_before_the_first_look_stays_until_its_field_is_corrected(b
     ]  # fmt: skip
 
 
-def test_what_a_person_edited_is_neither_withdrawn_nor_replaced_unasked(keep_books: Keep) -> None:
+def test_an_edited_operation_is_not_removed_or_replaced_unasked(keep_books: Keep) -> None:
     books = keep_books(on_delete="withdraw", source_as_tag=True, max_change_share=1.0)
     mine = books.shop.add_tag("мій")["id"]
     for number in range(1, 5):
@@ -294,7 +295,7 @@ def test_what_a_person_edited_is_neither_withdrawn_nor_replaced_unasked(keep_boo
     assert (books.plan(), books.differences()) == ([], [])
 
 
-def test_when_a_person_did_what_the_source_then_says_there_is_nothing_to_do(books: Books) -> None:
+def test_an_edit_that_sitniks_then_matches_needs_no_action(books: Books) -> None:
     books.sell(1)
     books.sync()
     books.edit(1, amount="50.00")
@@ -350,9 +351,7 @@ def test_when_the_file_is_lost_the_next_sync_writes_nothing(keep_books: Keep) ->
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-def test_what_was_approved_after_the_file_was_lost_is_delivered_though_the_first_attempts_fail(
-    books: Books, kind: FaultKind
-) -> None:
+def test_an_approval_after_a_lost_file_survives_failed_attempts(books: Books, kind: FaultKind) -> None:
     books.sell(1, "10.00", source="Instagram")
     books.sync()
     books.sell(1, "11.00", source="Instagram")
@@ -367,7 +366,7 @@ def test_what_was_approved_after_the_file_was_lost_is_delivered_though_the_first
     assert len([one for one in books.written() if one.method == "PATCH"]) == (3 if kind == "drop_before" else 1)
 
 
-def test_what_was_not_read_yet_after_the_file_was_lost_is_not_taken_for_gone(keep_books: Keep) -> None:
+def test_what_a_rebuilt_ledger_has_not_read_yet_is_not_gone(keep_books: Keep) -> None:
     books = keep_books(on_delete="withdraw")
     for number in range(1, 6):
         books.sell(number, at=days_ago(number))
@@ -384,7 +383,7 @@ def test_what_was_not_read_yet_after_the_file_was_lost_is_not_taken_for_gone(kee
     assert books.reasons() == [("tx_5", "withdraw", "pending", unknown)]
 
 
-def test_a_ledger_is_rebuilt_from_our_own_keys_only_and_keeps_their_generation(books: Books) -> None:
+def test_a_ledger_is_rebuilt_from_our_keys_with_generations(books: Books) -> None:
     for amount in ("100.00", "-100.00"):
         books.sell(1, amount, id="a:b/ї")
         books.sync()

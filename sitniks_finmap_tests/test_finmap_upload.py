@@ -48,7 +48,7 @@ def results(instance: dg.DagsterInstance, run_id: str) -> dict[str, bool]:
     return found
 
 
-def test_a_sync_delivers_and_each_day_gets_its_own_numbers_without_personal_data(
+def test_a_sync_shows_each_days_numbers_without_personal_data(
     connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance, warehouse: Warehouse
 ) -> None:
     shop.put_transactions([transaction(1), transaction(2, amount="-40.10"), transaction(3, BEFORE, amount="1 000,05")])
@@ -92,7 +92,7 @@ def test_a_sync_delivers_and_each_day_gets_its_own_numbers_without_personal_data
     assert len(writes(sandbox)) == 6
 
 
-def test_a_run_of_a_sensor_delivers_for_its_minutes_and_leaves_the_rest_as_backlog(
+def test_a_sensor_run_out_of_time_leaves_the_rest_as_backlog(
     project: Any, connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance,
     warehouse: Warehouse,
 ) -> None:  # fmt: skip
@@ -115,7 +115,7 @@ def test_a_run_of_a_sensor_delivers_for_its_minutes_and_leaves_the_rest_as_backl
     assert results(dagster, result.run_id)["nothing_is_left_undelivered"]
 
 
-def test_a_refused_key_fails_the_run_with_one_message_that_says_what_to_do(
+def test_a_refused_finmap_key_fails_the_run_with_one_message(
     connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance, warehouse: Warehouse
 ) -> None:
     shop.put_transactions([transaction(n) for n in range(1, 30)])

@@ -23,7 +23,7 @@ def clean(instance: dg.DagsterInstance) -> int:
     return housekeeping.execute_in_process(instance=instance, run_config=quiet).output_for_node("delete_old_runs")
 
 
-def test_runs_that_ended_more_than_30_days_ago_are_deleted_and_no_others(dagster: dg.DagsterInstance) -> None:
+def test_only_runs_that_ended_over_30_days_ago_are_deleted(dagster: dg.DagsterInstance) -> None:
     now = datetime.now(UTC)
     old = [add_run(dagster, "u1", status, now - timedelta(days=31)) for status in ENDED]
     young = [add_run(dagster, "u1", status, now - timedelta(days=29)) for status in ENDED]
@@ -76,9 +76,8 @@ def test_housekeeping_runs_every_night_by_itself() -> None:
     assert housekeeping_schedule.default_status is dg.DefaultScheduleStatus.RUNNING
 
 
-def test_a_run_that_is_started_while_nobody_holds_its_connection_is_reported_as_failed_and_no_other(
-    dagster: dg.DagsterInstance, connection: Connection
-) -> None:
+def test_only_a_run_whose_process_was_killed_is_reported(dagster: dg.DagsterInstance, connection: Connection) -> None:
+    """A started run counts as killed once nobody holds the lock of its connection."""
     now = datetime.now(UTC)
     started, minutes = dg.DagsterRunStatus.STARTED, timedelta(minutes=1)
     killed = add_run(dagster, "u1", started, now - 3 * minutes)

@@ -76,7 +76,7 @@ def fault(sandbox: Sandbox) -> Callable[..., None]:
 # -- What is sent and what comes back --
 
 
-def test_an_explicit_user_agent_is_sent_and_the_key_in_its_header(api: Api, sandbox: Sandbox) -> None:
+def test_the_user_agent_and_the_key_are_sent(api: Api, sandbox: Sandbox) -> None:
     assert api.read("GET", PATH).status == 200
     [request] = sandbox.requests()
     assert request.user_agent == USER_AGENT
@@ -254,10 +254,13 @@ def test_an_answer_that_does_not_come_in_time_is_not_waited_for(
 
 
 @pytest.mark.parametrize("kind", ["drip", "drip_head"])
-def test_an_answer_that_drips_without_an_end_is_given_up_and_the_next_one_has_its_own_time(
+def test_an_answer_that_drips_endlessly_is_abandoned(
     kind: str, api: Api, fault: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each piece comes within the time-out of requests; the whole would take a minute."""
+    """Each piece comes within the time-out of requests; the whole would take a minute.
+
+    The next answer has its own time.
+    """
     monkeypatch.setattr(http, "ANSWER_WITHIN", 0.3)
     fault(kind, times=2, seconds=60)
     begun = time.monotonic()
@@ -399,7 +402,7 @@ def test_a_429_pauses_everybody_on_the_key_and_nobody_else(
     assert (sum(same.slept), sum(other.slept)) == (PAUSE_AFTER_429, 0)
 
 
-def test_a_write_that_was_limited_is_sent_again_for_nothing_was_done(
+def test_a_rate_limited_write_is_sent_again(
     api: Api, fault: Callable[..., None], paused: Waits, sandbox: Sandbox
 ) -> None:
     fault("status", status=429, times=2)

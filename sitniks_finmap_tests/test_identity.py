@@ -245,9 +245,7 @@ def test_some_deletions_by_people_do_not_make_a_key_doubtful(books: Books, monke
     assert books.rows("select distinct how from identity") == [("examined",)]
 
 
-def test_shops_that_number_their_transactions_alike_are_told_apart(
-    books: Books, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shops_with_the_same_transaction_ids_are_told_apart(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     other = books.sandbox.add_shop("other")
     books.sell_many(5)
     books.sync()
@@ -259,9 +257,7 @@ def test_shops_that_number_their_transactions_alike_are_told_apart(
         again(books)
 
 
-def test_an_operation_of_the_same_key_in_another_company_is_no_proof(
-    books: Books, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_key_in_another_company_is_no_proof(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same name of a connection, in another installation, on another company."""
     other = books.sandbox.add_shop("other")
     books.sell_many(2)

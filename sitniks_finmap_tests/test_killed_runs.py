@@ -63,7 +63,7 @@ def process(code: str, *arguments: str, failpoint: str = "") -> subprocess.Compl
         ("results_committed:1", Fault("status_after", "finmap", method="POST", path="/operations/income", times=2)),
     ],
 )
-def test_a_sync_by_the_command_that_is_killed_is_finished_by_the_next(
+def test_a_killed_sync_command_is_finished_by_the_next(
     connection: Connection, shop: Shop, sandbox: Sandbox, project: Path, failpoint: str, fault: Fault
 ) -> None:
     put(shop, 12)

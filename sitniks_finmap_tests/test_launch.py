@@ -187,9 +187,7 @@ def test_a_run_that_is_interrupted_in_a_query_is_canceled_too(
     assert ended == ("u1: the run was interrupted; the next one continues where it stopped",)
 
 
-def test_a_query_of_a_person_that_takes_too_long_can_be_interrupted(
-    connection: Connection, home: dg.DagsterInstance
-) -> None:
+def test_a_long_query_can_be_interrupted(connection: Connection, home: dg.DagsterInstance) -> None:
     assert run_job(home, connection, "sync", connection.start_date, connection.start_date).success
     with pytest.raises(KeyboardInterrupt), a_signal_soon(signal.SIGINT):
         read_only(ENDLESS, connection)
@@ -205,13 +203,13 @@ def test_a_home_that_dagster_cannot_use_is_said_before(home: str, monkeypatch: p
         prepare_home()
 
 
-def test_settings_of_dagster_that_are_wrong_are_said_with_their_file() -> None:
+def test_invalid_dagster_settings_are_reported_with_their_file() -> None:
     (prepare_home() / "dagster.yaml").write_text("telemetry: 1\n")
     with pytest.raises(ConfigurationError, match=r"dagster\.yaml"), instance():
         pass
 
 
-def test_a_database_of_runs_that_another_process_holds_is_said_with_the_remedy(
+def test_a_locked_database_of_runs_is_reported_with_the_remedy(
     connection: Connection, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with instance() as dagster:

@@ -117,10 +117,11 @@ def in_any_form(word: str) -> list[bytes]:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(300)
-def test_whatever_goes_wrong_no_key_and_no_customer_is_anywhere_but_in_the_warehouse_and_in_finmap(
+def test_no_fault_leaks_a_key_or_a_customer(
     connect: Callable[..., Connection], project: Path, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
+    """Customers are in the warehouse and in Finmap only, keys in no file at all."""
     monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
     monkeypatch.setenv("DAGSTER_HOME", str(project / "home"))
     connection = connect(source_as_tag=True)
@@ -281,7 +282,7 @@ def test_no_field_of_a_record_is_quoted_outside_of_the_warehouse(
 # -- What is shown of a reason --
 
 
-def test_a_refusal_is_shown_without_the_words_of_the_record_that_it_quotes() -> None:
+def test_a_refusal_is_shown_without_the_words_of_the_record() -> None:
     told = "Оплата від Іваненко | Контрагент: ivan@example.com | +38 (099) 111-22-33"
     said = "400 comment: 'Оплата від ІВАНЕНКО', ivan@exam; 38 099 111; accountToId: not found"
     assert without_echo(said, told) == "400 comment: '…; accountToId: not found"
@@ -310,7 +311,7 @@ def test_status_and_summary_tell_reasons_and_no_values(
     assert [word for word in CUSTOMERS if word in shown] == []
 
 
-def test_nothing_in_a_record_is_taken_for_an_instruction_of_the_terminal(
+def test_a_record_cannot_send_commands_to_the_terminal(
     run: ConnectionRun, shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from sitniks_finmap.cli.terminal import out
@@ -375,7 +376,7 @@ def files_of(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
-def test_sql_can_neither_write_nor_read_a_file_nor_load_nor_change_anything(
+def test_sql_cannot_reach_files_extensions_or_settings(
     attempt: str, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(published)
@@ -429,7 +430,7 @@ def impostor(tmp_path: Path) -> Iterator[tuple[str, list[dict[str, str]]]]:
     server.server_close()
 
 
-def test_a_server_whose_certificate_nobody_vouches_for_gets_no_key(
+def test_a_server_with_an_untrusted_certificate_gets_no_key(
     impostor: tuple[str, list[dict[str, str]]], project: Path
 ) -> None:
     url, seen = impostor

@@ -233,7 +233,7 @@ def test_a_value_is_a_text_or_an_object_with_a_title_or_a_name(stage: Stage) -> 
         assert [one[name] for one in read] == [text for _, text in values]
 
 
-def test_objects_that_are_none_or_something_else_leave_the_rest_readable(stage: Stage) -> None:
+def test_missing_or_malformed_objects_leave_the_rest_readable(stage: Stage) -> None:
     for read in stage.each(
         {"order": nothing, "client": nothing, "settlementAccount": nothing, "salesChannel": None, "comment": "Так"}
         for nothing in (None, 5, "x", [], {}, [{}], True)
@@ -267,7 +267,7 @@ FORMS: list[Callable[[Decimal], str]] = [
 ]
 
 
-def test_every_amount_with_two_places_arrives_exactly_in_every_form(stage: Stage) -> None:
+def test_every_two_decimal_amount_is_exact_in_every_form(stage: Stage) -> None:
     @settings(BATCHES, max_examples=5)
     @given(st.lists(st.tuples(cents, st.booleans()), min_size=5, max_size=12))
     def check(batch: list[tuple[int, bool]]) -> None:
@@ -339,7 +339,7 @@ def test_amounts_as_people_and_machines_write_them(stage: Stage) -> None:
 # -- The key --
 
 
-def test_the_external_id_is_the_id_percent_encoded_and_no_two_are_alike(stage: Stage) -> None:
+def test_an_external_id_is_percent_encoded_and_unique(stage: Stage) -> None:
     ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20) | st.text(
         "%2Fa~:/ ._-", min_size=1
     )
@@ -378,7 +378,7 @@ def test_nothing_that_may_change_is_in_the_external_id(stage: Stage) -> None:
 # -- The moment --
 
 
-def test_the_moment_is_exact_to_the_millisecond_and_naive_stamps_are_local_time(stage: Stage) -> None:
+def test_moments_keep_milliseconds_and_naive_ones_are_local(stage: Stage) -> None:
     @settings(BATCHES, max_examples=6)
     @given(st.lists(st.tuples(instants, st.sampled_from(["utc", "offset", "compact offset", "naive"])),
                     min_size=20, max_size=40))  # fmt: skip
@@ -399,7 +399,7 @@ def test_the_moment_is_exact_to_the_millisecond_and_naive_stamps_are_local_time(
     check()
 
 
-def test_the_moment_is_the_date_and_the_day_that_of_the_axis_of_the_api(stage: Stage) -> None:
+def test_the_moment_comes_from_date_and_the_day_from_created_at(stage: Stage) -> None:
     read = stage.one({"date": "2025-01-14T10:00:00Z", "createdAt": "2025-01-15T09:00:00Z"})
     assert (read["occurred_at"], read["day"]) == (datetime(2025, 1, 14, 10, tzinfo=UTC), DAY)
     for nothing in (None, "", " \n"):
@@ -465,7 +465,7 @@ def cut(text: str, most: int) -> str:
     return text[: blank if blank >= most - 41 else most][: most - 1] + "…"
 
 
-def test_the_comment_tells_the_fields_in_order_on_one_line_of_a_thousand_characters(stage: Stage) -> None:
+def test_a_comment_is_one_line_of_fields_in_1000_characters(stage: Stage) -> None:
     orders_of_fields = st.lists(st.sampled_from(list(FIELDS)), unique=True, max_size=7)
 
     @settings(BATCHES, max_examples=8)
@@ -547,7 +547,7 @@ def test_several_long_texts_are_cut_to_one_length(stage: Stage) -> None:
 # -- Classification --
 
 
-def test_a_transaction_is_classified_by_source_description_and_sign(stage: Stage) -> None:
+def test_source_description_and_sign_classify_a_transaction(stage: Stage) -> None:
     examples = [
         (1500, None, "Оплата за замовлення #123", "client_payment"),
         (1500, "Сайт", None, "client_payment"),
@@ -573,7 +573,7 @@ def test_a_transaction_is_classified_by_source_description_and_sign(stage: Stage
     assert found == examples
 
 
-def test_the_rules_of_the_connection_come_first_and_the_first_that_holds_decides(stage: Stage) -> None:
+def test_rules_of_the_connection_come_first_and_first_match_wins(stage: Stage) -> None:
     stage.configure(
         connection_with(
             stage,
@@ -605,7 +605,8 @@ def test_words_are_taken_as_they_are_written(stage: Stage) -> None:
 # -- Account, category, tag --
 
 
-def test_the_account_follows_the_settlement_account_and_else_is_the_one_of_the_connection(stage: Stage) -> None:
+def test_the_settlement_account_decides_the_account(stage: Stage) -> None:
+    """Unmapped, it is the account of the connection."""
     stage.configure(connection_with(stage, accounts={"7": "ФОП", "LiqPay": "acc2"}))
     examples: list[tuple[dict[str, Any], str]] = [
         ({}, "acc1"),
@@ -624,7 +625,7 @@ ACCOUNT_NAMES = [
 ]  # fmt: skip
 
 
-def test_a_settlement_account_is_known_however_its_name_is_written(stage: Stage) -> None:
+def test_a_settlement_account_matches_however_it_is_written(stage: Stage) -> None:
     pairs = [(there, written) for there in ACCOUNT_NAMES for written in ACCOUNT_NAMES]
     pairs += [("Мой", "Мо\u0438\u0306"), ("Мо\u0438\u0306", "Мой"), ("7", 7), ("№ 7", "№\u20097"), ("AB12", "ab12")]
     for written in dict.fromkeys(written for written, _ in pairs):
@@ -649,7 +650,7 @@ def test_names_of_finmap_are_found_however_they_are_written(stage: Stage) -> Non
         assert (stage.one({})["account"], stage.one({})["category"]) == ("acc1", "cat1")
 
 
-def test_of_names_that_differ_in_case_only_the_exact_one_is_meant() -> None:
+def test_an_exact_account_name_wins_over_another_case() -> None:
     accounts = [Account("a", "Каса", "UAH"), Account("b", "КАСА", "UAH")]
     exact = Connection.model_validate({"name": "u1", "start_date": DAY, "finmap_account": "КАСА"})
     assert find_accounts(exact, accounts)["КАСА"].id == "b"
@@ -696,7 +697,8 @@ def test_without_mappings_no_settlement_account_is_missing_one(stage: Stage) -> 
         assert (len(stage.operations()), unmapped(stage), unused(stage)) == (6, [], [])
 
 
-def test_an_unmapped_settlement_account_may_be_rejected_until_it_is_mapped(stage: Stage) -> None:
+def test_an_unmapped_settlement_account_can_be_rejected(stage: Stage) -> None:
+    """Until it is mapped."""
     stage.configure(connection_with(stage, accounts={"LiqPay": "ФОП"}, unmapped_accounts="reject"))
     stage.put(*({**SOUND, **one} for one in UNMAPPED))
     assert sorted(stage.operations()) == ["5", "6"]  # a transaction that names none goes to the default account
@@ -774,7 +776,7 @@ def test_deriving_again_changes_nothing(stage: Stage) -> None:
         assert stage.operations() == before
 
 
-def test_what_changed_is_derived_again_even_when_its_day_is_not_chosen(stage: Stage) -> None:
+def test_changes_are_derived_even_outside_the_chosen_days(stage: Stage) -> None:
     old, far = {"id": "tx_1", **SOUND, "orderId": 991}, date(2025, 3, 1)
     stage.put(old, orders=[ORDER])
     before = stage.operations()["tx_1"]
@@ -849,7 +851,7 @@ payloads = st.one_of(
 )
 
 
-def test_no_value_in_any_field_stops_the_rest_and_every_transaction_is_accounted_for(stage: Stage) -> None:
+def test_no_field_value_stops_the_rest_or_loses_a_transaction(stage: Stage) -> None:
     @settings(BATCHES, max_examples=10)
     @given(st.lists(payloads, min_size=10, max_size=30), st.lists(payloads, max_size=5))
     def check(transactions: list[Any], orders: list[Any]) -> None:

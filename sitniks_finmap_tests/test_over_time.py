@@ -31,7 +31,8 @@ def broken(books: Books) -> list[str]:
 # -- An hour without news ----------------------------------------------------------------------------------------
 
 
-def test_an_hour_without_news_writes_nothing_and_reads_the_window_once_on_each_side(keep_books: Keep) -> None:
+def test_an_hour_without_news_reads_once_and_writes_nothing(keep_books: Keep) -> None:
+    """The window is read once on each side."""
     books = keep_books()
     for number in range(1, 121):
         books.put_order(number, "Новий")
@@ -49,7 +50,7 @@ def test_an_hour_without_news_writes_nothing_and_reads_the_window_once_on_each_s
     }
 
 
-def test_edits_and_what_waits_for_a_person_cost_no_write_and_no_question_hour_after_hour(keep_books: Keep) -> None:
+def test_edits_and_pending_changes_cost_no_writes_or_lookups(keep_books: Keep) -> None:
     books = keep_books(on_change="ask")
     books.sell_many(4)
     books.sync()
@@ -70,7 +71,8 @@ def test_edits_and_what_waits_for_a_person_cost_no_write_and_no_question_hour_af
 # -- One transaction, everything ---------------------------------------------------------------------------------
 
 
-def test_an_edit_then_a_turned_sign_then_a_deletion_by_the_person(keep_books: Keep) -> None:
+def test_a_deletion_voids_the_approval_of_a_replacement(keep_books: Keep) -> None:
+    """A person edited it, Sitniks turned its sign, the person deleted it: it returns only by approve --recreate."""
     books = keep_books()
     books.sell_many(2)
     books.sync()
@@ -105,7 +107,7 @@ def test_a_sign_that_turns_twice_between_two_syncs_is_no_change(keep_books: Keep
     assert (books.plan(), books.written(), books.differences()) == ([], [], [])
 
 
-def test_a_sign_that_turns_again_after_each_sync_is_one_operation_each_time(books: Books) -> None:
+def test_a_sign_that_flips_every_sync_leaves_one_operation(books: Books) -> None:
     for amount in ("100.00", "-100.00", "100.00", "-100.00"):
         books.sell(1, amount)
         books.sync()
@@ -114,7 +116,7 @@ def test_a_sign_that_turns_again_after_each_sync_is_one_operation_each_time(book
     assert list(books.finmap()) == ["tx_1:4"]
 
 
-def test_a_replacement_whose_second_half_failed_is_finished_and_not_doubled(books: Books) -> None:
+def test_a_replacement_with_a_failed_creation_is_finished_once(books: Books) -> None:
     books.sell_many(3)
     books.sync()
     books.sell_many(3, amount="-100.00")
@@ -126,7 +128,7 @@ def test_a_replacement_whose_second_half_failed_is_finished_and_not_doubled(book
     assert (books.differences(), broken(books)) == ([], [])
 
 
-def test_a_replacement_whose_first_half_is_in_doubt_is_finished_and_not_doubled(books: Books) -> None:
+def test_a_replacement_with_an_unclear_deletion_is_finished_once(books: Books) -> None:
     books.sell_many(2)
     books.sync()
     books.sell_many(2, amount="-100.00")
@@ -138,7 +140,7 @@ def test_a_replacement_whose_first_half_is_in_doubt_is_finished_and_not_doubled(
     assert (books.differences(), broken(books)) == ([], [])
 
 
-def test_a_transaction_that_is_gone_and_comes_back_while_a_person_decides_is_as_it_was(books: Books) -> None:
+def test_a_transaction_back_before_its_deletion_stays_as_it_was(books: Books) -> None:
     books.sell(1)
     books.sync()
     books.unsell(1)
@@ -150,7 +152,7 @@ def test_a_transaction_that_is_gone_and_comes_back_while_a_person_decides_is_as_
     assert (books.plan(), books.written(), list(books.finmap())) == ([], [], ["tx_1"])
 
 
-def test_an_amount_that_a_person_and_sitniks_change_in_turns_is_never_overwritten_unasked(books: Books) -> None:
+def test_an_amount_changed_on_both_sides_stays_until_approved(books: Books) -> None:
     books.sell(1)
     books.sync()
     books.edit(1, amount="101.00")
@@ -190,7 +192,7 @@ def test_a_correction_of_what_was_caught_up_with_waits_for_undo(books: Books) ->
     assert {name: str(amount) for name, amount in books.sums().items()} == {"tx_1": "-5", "tx_2": "100"}
 
 
-def test_a_refused_correction_is_tried_again_when_it_changes_and_the_operation_stays_as_it_was(books: Books) -> None:
+def test_a_refused_correction_is_retried_when_it_changes(books: Books) -> None:
     books.sell(1)
     books.sync()
     books.sell(1, "2.00")
@@ -204,7 +206,7 @@ def test_a_refused_correction_is_tried_again_when_it_changes_and_the_operation_s
     assert (str(books.sums()["tx_1"]), books.states(), books.differences()) == ("3", {"tx_1": "verified"}, [])
 
 
-def test_what_finmap_refused_is_no_trouble_any_more_when_the_transaction_is_gone(books: Books) -> None:
+def test_a_refusal_is_over_when_the_transaction_is_gone(books: Books) -> None:
     books.sell_many(2)
     books.sandbox.fault(Fault("status", "finmap", method="POST", path="/operations/income", status=400))
     books.sync()
@@ -220,7 +222,7 @@ def test_what_finmap_refused_is_no_trouble_any_more_when_the_transaction_is_gone
     assert (books.plan(), books.differences()) == ([], [])
 
 
-def test_a_read_copy_put_in_place_of_the_file_is_a_warehouse_again(books: Books) -> None:
+def test_a_read_copy_in_place_of_the_file_works_as_a_warehouse(books: Books) -> None:
     """The documented way back from a backup."""
     books.sell_many(2)
     books.sync()
@@ -253,7 +255,7 @@ def test_a_category_taken_out_of_the_settings_is_taken_off(keep_books: Keep) -> 
     assert (books.plan(), books.differences()) == ([], [])
 
 
-def test_a_category_that_is_configured_later_is_put_on_every_operation_but_a_persons(keep_books: Keep) -> None:
+def test_a_category_configured_later_reaches_all_but_edited_ones(keep_books: Keep) -> None:
     books = keep_books()
     sales, gifts = (books.shop.add_category("income", label)["id"] for label in ("Продажі", "Подарунки"))
     books.sell_many(3)
@@ -265,7 +267,7 @@ def test_a_category_that_is_configured_later_is_put_on_every_operation_but_a_per
     assert has == {"tx_1": sales, "tx_2": sales, "tx_3": gifts}
 
 
-def test_new_settings_that_would_change_everything_wait_for_a_person(keep_books: Keep) -> None:
+def test_settings_that_change_everything_wait_for_a_person(keep_books: Keep) -> None:
     books = keep_books()
     books.sell_many(20)
     books.sync()
@@ -306,7 +308,7 @@ def test_a_start_date_that_is_moved_back_imports_the_days_before(keep_books: Kee
     assert (list(books.finmap()), books.plan()) == (["tx_1"], [("tx_8", "create", "pending")])
 
 
-def test_another_time_zone_takes_nothing_for_gone_and_moves_only_stamps_without_one(keep_books: Keep) -> None:
+def test_another_time_zone_moves_naive_dates_and_loses_nothing(keep_books: Keep) -> None:
     """22:30 UTC of the 2nd is the 3rd in Kyiv: after the change it lies outside of a window that begins on the 3rd."""
     books = keep_books(on_delete="withdraw", max_change_share=1.0)
     books.sell(1, at=datetime(2026, 3, 2, 22, 30, tzinfo=UTC))
@@ -324,7 +326,8 @@ def test_another_time_zone_takes_nothing_for_gone_and_moves_only_stamps_without_
     assert (books.plan(), books.differences(), broken(books)) == ([], [], [])
 
 
-def test_a_transaction_that_moves_to_another_day_is_one_operation_on_that_day(keep_books: Keep) -> None:
+def test_a_transaction_moved_to_another_day_is_one_operation(keep_books: Keep) -> None:
+    """On that day."""
     books = keep_books()
     books.sell(1, at=days_ago(3))
     books.sync()

@@ -70,7 +70,7 @@ def imported() -> set[str]:
     return {known[module][0].lower() for module in modules - sys.stdlib_module_names - {"sitniks_finmap"}}
 
 
-def test_what_is_imported_is_declared_and_what_is_declared_imported() -> None:
+def test_imports_and_declared_dependencies_match() -> None:
     assert imported() - DECLARED == set()
     assert DECLARED - imported() == set(BY_ANOTHER)
 
@@ -78,7 +78,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_imported() -> None:
 # -- What is said twice --
 
 
-def test_pyproject_and_workspace_name_the_same_module_and_code_location(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyproject_and_workspace_name_the_same_code_location(monkeypatch: pytest.MonkeyPatch) -> None:
     """`dg dev` and `dagster dev` read [tool.dg.project], the webserver and the daemon of a server workspace.yaml."""
     monkeypatch.chdir(ROOT)
     told = {
@@ -101,7 +101,7 @@ def test_links_to_pages_of_the_project_lead_somewhere() -> None:
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
 
 
-def test_every_file_that_the_page_of_the_architecture_names_exists() -> None:
+def test_every_file_named_in_the_architecture_page_exists() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     names = re.findall(r"`([\w./]+(?:\.(?:py|sql|toml)|/))`", page)
     assert len(names) > 40

@@ -28,7 +28,7 @@ def standings(books: Books) -> dict[str, int]:
 # -- The five actions --------------------------------------------------------------------------------------------
 
 
-def test_finmap_follows_each_transaction_and_a_second_sync_has_nothing_to_do(keep_books: Keep) -> None:
+def test_finmap_follows_sitniks_and_a_second_sync_does_nothing(keep_books: Keep) -> None:
     books = keep_books(on_delete="withdraw", max_change_share=1.0)
     books.sell_many(4)
     books.sync()
@@ -54,7 +54,7 @@ def test_finmap_follows_each_transaction_and_a_second_sync_has_nothing_to_do(kee
     assert (books.plan(), books.written(), books.differences()) == ([], [], [])
 
 
-def test_what_comes_back_after_it_was_withdrawn_takes_the_next_generation(keep_books: Keep) -> None:
+def test_a_transaction_that_returns_gets_the_next_generation(keep_books: Keep) -> None:
     books = keep_books(on_delete="withdraw")
     books.sell(1)
     books.sync()
@@ -112,7 +112,7 @@ def test_a_change_of_one_field_is_a_patch_of_only_that(keep_books: Keep) -> None
     assert (books.written(), books.differences()) == ([], [])
 
 
-def test_an_order_that_moves_on_is_told_however_old_its_transaction_is(keep_books: Keep) -> None:
+def test_an_order_that_moves_on_updates_even_an_old_operation(keep_books: Keep) -> None:
     books = keep_books(final_order_statuses=["Виконано"])
     for number, status in enumerate(["Новий", "Новий", "Виконано", "Новий"], 1):
         books.put_order(number, status, on=START)
@@ -140,7 +140,7 @@ def test_an_order_that_moves_on_is_told_however_old_its_transaction_is(keep_book
     assert "Статус: Виконано" in books.finmap()["tx_1"]["comment"]
 
 
-def test_what_is_dated_in_the_future_is_created_when_its_moment_comes(books: Books) -> None:
+def test_a_future_transaction_is_created_when_its_time_comes(books: Books) -> None:
     books.sell(1, date=stamp(days_ago(0, hour=18)))
     books.sync()
     assert books.rows("select action, standing, due_at from plan") == [("create", "go", days_ago(0, hour=18))]
@@ -191,7 +191,7 @@ def test_on_delete_is_withdraw_ask_or_keep(keep_books: Keep) -> None:
     assert (list(books.finmap()), books.differences()) == (["tx_2"], [])
 
 
-def test_unless_the_connection_says_otherwise_a_change_goes_and_what_is_gone_waits(books: Books) -> None:
+def test_by_default_changes_go_and_deletions_wait(books: Books) -> None:
     books.sell_many(2)
     books.sync()
     books.sell(1, "1.00")
@@ -201,9 +201,7 @@ def test_unless_the_connection_says_otherwise_a_change_goes_and_what_is_gone_wai
 
 
 @pytest.mark.parametrize("on_delete", ["ask", "withdraw"])
-def test_what_sitniks_still_has_and_nobody_understands_is_not_withdrawn_unasked(
-    keep_books: Keep, on_delete: str
-) -> None:
+def test_an_unreadable_transaction_is_not_withdrawn_unasked(keep_books: Keep, on_delete: str) -> None:
     books = keep_books(on_delete=on_delete)
     books.sell(1)
     books.sync()
@@ -234,7 +232,7 @@ def test_of_fewer_than_twenty_operations_all_may_change_at_once(books: Books) ->
     assert standings(books) == {"go": 19}
 
 
-def test_of_twenty_operations_a_fifth_may_change_at_once_and_more_waits(keep_books: Keep) -> None:
+def test_a_fifth_of_twenty_may_change_at_once_and_more_waits(keep_books: Keep) -> None:
     books = keep_books(on_delete="withdraw")
     books.sell_many(20)
     books.sync()
@@ -308,7 +306,7 @@ def test_orders_that_move_on_are_everyday_life_however_many(keep_books: Keep, fi
     assert standings(books)["pending"] >= 5
 
 
-def test_what_was_held_back_stays_so_whatever_days_are_planned_next_until_a_person_says_so(books: Books) -> None:
+def test_a_held_change_stays_held_whatever_days_are_planned(books: Books) -> None:
     """Ten of twenty of one day are too many; that they are few among all days is no reason to let them go."""
     for number in range(1, 121):
         books.sell(number, at=days_ago(1 if number <= 20 else 5))
@@ -336,7 +334,7 @@ def test_what_was_held_back_stays_so_whatever_days_are_planned_next_until_a_pers
 # -- The first import --------------------------------------------------------------------------------------------
 
 
-def test_a_first_import_is_held_for_review_until_approve_and_later_sales_are_not(keep_books: Keep) -> None:
+def test_a_first_import_waits_for_review_but_later_sales_do_not(keep_books: Keep) -> None:
     books = keep_books(first_import="review")
     books.sell(1, at=days_ago(8))
     books.sell_many(2)
@@ -360,7 +358,7 @@ def test_a_first_import_is_held_for_review_until_approve_and_later_sales_are_not
     assert books.plan() == [("tx_5", "create", "pending")]
 
 
-def test_what_is_dismissed_in_the_review_is_not_posted_and_a_correction_of_it_asks_again(keep_books: Keep) -> None:
+def test_a_correction_of_a_dismissed_import_asks_again(keep_books: Keep) -> None:
     books = keep_books(first_import="review")
     books.sell_many(2)
     books.sync()
@@ -374,7 +372,7 @@ def test_what_is_dismissed_in_the_review_is_not_posted_and_a_correction_of_it_as
     assert books.plan() == [("tx_1", "create", "pending")]
 
 
-def test_a_connection_that_delivered_already_is_not_held_for_review(keep_books: Keep) -> None:
+def test_a_connection_with_deliveries_is_not_held_for_review(keep_books: Keep) -> None:
     books = keep_books()
     books.sell(1)
     books.sync()
@@ -396,7 +394,7 @@ def test_a_transaction_that_one_read_does_not_have_is_not_gone(keep_books: Keep)
     assert (books.plan(), len(books.finmap())) == ([], 3)
 
 
-def test_of_two_reads_that_miss_different_transactions_none_is_gone(keep_books: Keep) -> None:
+def test_two_reads_that_miss_different_transactions_lose_none(keep_books: Keep) -> None:
     books = keep_books(on_delete="withdraw")
     books.sell_many(2)
     books.sync()
@@ -408,7 +406,7 @@ def test_of_two_reads_that_miss_different_transactions_none_is_gone(keep_books: 
     assert (books.plan(), len(books.finmap())) == ([], 2)
 
 
-def test_a_transaction_that_two_complete_reads_do_not_have_is_gone_and_lives_again_when_it_is_back(
+def test_a_transaction_missing_twice_is_gone_until_it_returns(
     keep_books: Keep,
 ) -> None:
     books = keep_books(on_delete="ask")
@@ -451,7 +449,7 @@ def test_only_the_days_that_were_read_can_lose_a_transaction(keep_books: Keep) -
     assert list(books.finmap()) == ["tx_2"]
 
 
-def test_a_transaction_that_arrived_while_it_was_read_is_not_gone(keep_books: Keep) -> None:
+def test_a_transaction_that_arrives_during_a_read_is_not_gone(keep_books: Keep) -> None:
     """The read ends where it began; what is younger than that was not asked for."""
     books = keep_books(on_delete="withdraw")
     books.sell(1, at=datetime(2026, 3, 10, 12, 30, tzinfo=UTC))

@@ -53,9 +53,8 @@ def test_it_is_the_operation_again_and_follows_sitniks(books: Books) -> None:
 
 
 @pytest.mark.parametrize("before", [recreated, turned])
-def test_in_the_hour_in_which_the_newer_was_deleted_nothing_is_deleted(
-    books: Books, before: Callable[[Books], None]
-) -> None:
+def test_a_restored_operation_stays_once_the_newer_is_deleted(books: Books, before: Callable[[Books], None]) -> None:
+    """A person deletes the newer and restores the older within one hour: nothing is written."""
     before(books)
     books.throw_out(1, generation=2)
     books.shop.restore_operation("u1:tx_1")
@@ -139,7 +138,7 @@ def test_what_she_edits_on_it_afterwards_is_not_lost(books: Books) -> None:
     ]
 
 
-def test_a_decision_about_one_change_is_not_forgotten_with_another(books: Books) -> None:
+def test_a_dismissal_outlives_changes_of_other_transactions(books: Books) -> None:
     recreated(books)
     books.throw_out_and_be_believed(1, generation=2)
     assert books.decide("dismiss", transaction="tx_1") == 1
@@ -162,7 +161,7 @@ def killed_before_the_deletion(books: Books) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_while_the_newer_is_refused_what_she_puts_back_is_the_operation(books: Books, status: int) -> None:
+def test_a_restored_operation_stays_while_the_newer_is_refused(books: Books, status: int) -> None:
     books.sell_many(2)
     books.sync()
     books.throw_out_and_be_believed(1)
@@ -193,9 +192,8 @@ def test_an_approved_recreation_meets_what_she_put_back(books: Books) -> None:
 
 
 @pytest.mark.parametrize("on_delete", ["keep", "ask"])
-def test_what_was_to_be_replaced_and_is_gone_from_sitniks_is_not_deleted_unasked(
-    keep_books: Keep, on_delete: str
-) -> None:
+def test_an_interrupted_replacement_is_not_deleted_unasked(keep_books: Keep, on_delete: str) -> None:
+    """The transaction disappeared from Sitniks meanwhile."""
     books = keep_books(on_delete=on_delete)
     killed_before_the_deletion(books)
     books.unsell(1)

@@ -54,7 +54,7 @@ def test_what_fits_is_a_table_and_a_long_last_column_is_broken() -> None:
     assert max(map(len, said.splitlines())) <= 80
 
 
-def test_fields_without_a_value_are_left_out_and_no_rows_are_said() -> None:
+def test_empty_columns_are_left_out_and_no_rows_are_reported() -> None:
     columns = [f"column_{number}" for number in range(20)]
     assert "column_7" not in printed(columns, [(*range(7), None, *range(8, 20))])
     assert printed(columns, []).startswith("no rows; columns: column_0, column_1")
@@ -81,7 +81,7 @@ def test_money_is_exact_and_negative_numbers_stay_numbers() -> None:
     assert csv_of(*row).splitlines()[1] == "-1234567890123456.78,0.10,-5,-12.50,,-1e-09"
 
 
-def test_a_file_begins_with_the_mark_of_utf8_and_a_terminal_does_not() -> None:
+def test_csv_has_a_byte_order_mark_except_on_a_terminal() -> None:
     class Terminal(io.TextIOWrapper):
         def isatty(self) -> bool:
             return True
@@ -121,7 +121,7 @@ def test_the_data_is_never_changed(warehouse: Warehouse, connection: Connection)
         assert con.execute("select count(*) from operations").fetchone() == (0,)
 
 
-def test_json_is_a_list_of_objects_with_dates_and_decimals_as_text(
+def test_json_is_a_list_of_objects_dates_and_decimals_as_text(
     warehouse: Warehouse, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with warehouse.transaction():

@@ -12,10 +12,13 @@ COURSES = int(os.environ.get("COURSES", "1000"))
 
 @pytest.mark.runs
 @pytest.mark.timeout(1200)
-def test_in_no_course_is_money_doubled_an_edit_lost_or_all_called_well_too_early(
+def test_no_course_doubles_money_or_loses_an_edit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Eight syncs in which every request may go wrong, then quiet ones; at last a person approves what waits."""
+    """Eight syncs in which every request may go wrong, then quiet ones; at last a person approves what waits.
+
+    Nor does `status` call everything ok too early.
+    """
     monkeypatch.setattr("sitniks_finmap.pipeline.readback.LOOK_UPS", 1_000_000)
     monkeypatch.setattr("sitniks_finmap.pipeline.courier.CHUNK", 1_000_000)
     courses = Courses(COURSES, SEED)

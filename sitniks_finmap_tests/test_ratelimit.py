@@ -96,7 +96,7 @@ def test_requests_start_at_the_rate_and_the_first_one_at_once(project: Path, tim
     assert starts == [1024.0, 1024.25, 1024.5, 1024.75, 1025.0]
 
 
-def test_everybody_with_the_key_shares_the_rate_and_uses_all_of_it(project: Path, time_: VirtualTime) -> None:
+def test_all_users_of_a_key_share_its_whole_rate(project: Path, time_: VirtualTime) -> None:
     starts: list[float] = []
     one, other = limiter(project, time_), limiter(project, time_)
     time_.together(*(worker(each, starts, 5) for each in (one, one, other, other)))
@@ -128,7 +128,7 @@ def test_rate_zero_is_no_rate_but_pauses_hold(project: Path, time_: VirtualTime)
     assert starts == [1024.0, 1024.0, 1024.0, 1094.0, 1094.0]
 
 
-def test_a_pause_holds_for_everybody_with_the_key_and_for_nobody_else(project: Path, time_: VirtualTime) -> None:
+def test_a_pause_holds_for_all_users_of_a_key_and_no_others(project: Path, time_: VirtualTime) -> None:
     starts: list[float] = []
     limiter(project, time_).pause(70)
     limiter(project, time_, key="another").wait()
@@ -219,7 +219,7 @@ def ask(pipe: Pipe, folder: Path, rate: float, begin: Barrier, seconds: float) -
     pipe.send(moments)
 
 
-def test_several_processes_never_exceed_the_rate_and_use_nine_tenths_of_it(project: Path) -> None:
+def test_several_processes_share_a_rate_without_exceeding_it(project: Path) -> None:
     rate, askers, seconds = 32.0, 8, 1.0
     begin = processes.Barrier(askers)
     pipes = [processes.Pipe() for _ in range(askers)]
@@ -296,7 +296,7 @@ def most_in(window: float, moments: list[float]) -> int:
 
 
 @pytest.mark.chaos
-def test_two_connections_on_one_key_the_command_and_other_runs_never_exceed_its_rate_and_use_it(
+def test_two_connections_on_one_key_share_its_rate(
     connect: Callable[..., Connection], sandbox: Sandbox, shop: Shop, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two syncs from the command line and two other processes; in the middle one of them is told 429.

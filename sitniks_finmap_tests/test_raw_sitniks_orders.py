@@ -85,7 +85,7 @@ def test_an_order_outside_the_days_is_read_by_its_id(run: ConnectionRun, shop: S
     assert orders(run) == [("1", 1, "Новий", False), ("2", 1, "Новий", False)]
 
 
-def test_an_order_whose_status_the_transaction_tells_is_not_asked_for(
+def test_an_order_whose_status_the_transaction_has_is_not_read(
     run: ConnectionRun, shop: Shop, sandbox: Sandbox
 ) -> None:
     shop.put_transactions([
@@ -110,9 +110,7 @@ def test_each_order_is_asked_for_at_most_once_a_run(run: ConnectionRun, shop: Sh
     assert set(asked_by_id(sandbox)) == {"1", "404"}
 
 
-def test_a_deleted_order_keeps_its_status_as_last_known_and_is_not_asked_for_again(
-    hourly: Hourly, shop: Shop, sandbox: Sandbox
-) -> None:
+def test_a_deleted_order_keeps_its_last_status_and_is_not_reread(hourly: Hourly, shop: Shop, sandbox: Sandbox) -> None:
     run = hourly()
     clock: Any = run.now
     shop.put_order(order(1, status="В роботі"))
@@ -153,9 +151,10 @@ def test_an_order_that_comes_back_lives_again(hourly: Hourly, shop: Shop) -> Non
     assert orders(run) == [("1", 1, "Новий", True), ("1", 2, "Новий", False)]
 
 
-def test_orders_read_by_id_are_kept_in_small_batches_so_that_a_kill_costs_little(
+def test_a_kill_costs_few_of_the_orders_read_by_id(
     run: ConnectionRun, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """They are stored in small batches."""
     shop.put_orders([order(number) for number in range(120)])
     shop.put_transactions([transaction(number, orderId=number) for number in range(120)])
     calls = itertools.count(1)
@@ -173,9 +172,10 @@ def test_orders_read_by_id_are_kept_in_small_batches_so_that_a_kill_costs_little
 
 
 @pytest.mark.parametrize("kind", ["page_short", "count_lies", "page_shift", "status", "filter_ignored"])
-def test_a_list_of_orders_that_is_not_whole_is_not_recorded_as_read_and_stops_nothing(
+def test_an_incomplete_list_of_orders_is_not_recorded_as_read(
     kind: Any, run: ConnectionRun, shop: Shop, sandbox: Sandbox
 ) -> None:
+    """It stops nothing: the transactions are read all the same."""
     at = LONG_AGO if kind == "filter_ignored" else "2025-01-15T09:00:00.000Z"
     shop.put_orders([order(number, at) for number in range(70)])
     shop.put_transaction(transaction(1, orderId=1))
@@ -254,9 +254,7 @@ def test_a_key_without_the_right_to_orders_reads_transactions(run: ConnectionRun
     assert rows(run.warehouse, "from unread_days") == []
 
 
-def test_ids_that_are_numbers_here_and_texts_there_are_the_same_orders(
-    run: ConnectionRun, shop: Shop, sandbox: Sandbox
-) -> None:
+def test_order_ids_as_numbers_or_text_mean_the_same_orders(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
     shop.put_orders([order(number, "2025-01-15T09:00:00.000Z") for number in (1, 2)])
     shop.put_transactions([transaction(1, orderId="1"), transaction(2, orderId=2)])
     sandbox.fault(Fault("ids_as_strings", "sitniks", path="/orders", times=None))
@@ -321,7 +319,7 @@ def cash_on_delivery(shop: Shop, count: int) -> None:
 
 
 @pytest.mark.parametrize("final", [[], ["Виконано"]])
-def test_an_hour_without_news_asks_again_only_for_orders_that_moved_lately(
+def test_an_hour_without_news_rereads_few_orders(
     final: list[str], hourly: Hourly, shop: Shop, sandbox: Sandbox, record_property: Any
 ) -> None:
     """Before, each of the 120 was asked for by each sync."""
@@ -342,9 +340,7 @@ def test_an_hour_without_news_asks_again_only_for_orders_that_moved_lately(
     assert ("3", 2, "Виконано", False) in orders(run)
 
 
-def test_the_newest_are_asked_for_first_and_never_more_than_the_budget(
-    hourly: Hourly, shop: Shop, sandbox: Sandbox
-) -> None:
+def test_the_newest_orders_are_read_first_within_the_budget(hourly: Hourly, shop: Shop, sandbox: Sandbox) -> None:
     run = hourly()
     clock: Any = run.now
     cash_on_delivery(shop, 300)
@@ -366,9 +362,7 @@ def test_an_order_in_a_final_status_is_never_asked_for(hourly: Hourly, shop: Sho
     assert "1" not in asked_by_id(sandbox)
 
 
-def test_an_order_that_does_not_exist_is_asked_for_ever_more_rarely(
-    hourly: Hourly, shop: Shop, sandbox: Sandbox
-) -> None:
+def test_a_missing_order_is_asked_for_ever_more_rarely(hourly: Hourly, shop: Shop, sandbox: Sandbox) -> None:
     run = hourly()
     shop.put_transaction(transaction(1, "2026-03-10T11:00:00.000Z", orderId=404))
     read_hourly(run, 24)
@@ -376,7 +370,7 @@ def test_an_order_that_does_not_exist_is_asked_for_ever_more_rarely(
     assert rows(run.warehouse, "from unreadable_orders") == [], "it is not unreadable: there is none"
 
 
-def test_orders_whose_status_the_transaction_tells_are_followed_within_the_budget(
+def test_orders_with_a_known_status_are_read_within_the_budget(
     keep_books: Callable[..., Any], sandbox: Sandbox
 ) -> None:
     """Thousands of them, at the first sync that knows the final statuses."""

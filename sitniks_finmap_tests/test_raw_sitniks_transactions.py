@@ -108,7 +108,7 @@ def test_reading_again_adds_nothing_but_that_it_was_seen(run: ConnectionRun, sho
     assert rows(run.warehouse, seen) > seen_before
 
 
-def test_every_version_is_kept_and_the_highest_is_the_present_one(run: ConnectionRun) -> None:
+def test_every_version_is_kept_and_the_highest_is_current(run: ConnectionRun) -> None:
     texts = [f'{{"id": "tx_1", "date": "2025-01-15", "amount": {amount}}}' for amount in (1, 2, 2, 1)]
     for text in texts:
         with run.warehouse.transaction() as con:
@@ -121,7 +121,7 @@ def test_every_version_is_kept_and_the_highest_is_the_present_one(run: Connectio
     assert rows(run.warehouse, "select version from latest_transactions") == [(3,)]
 
 
-def test_one_that_was_gone_and_is_seen_again_lives_as_a_new_version(run: ConnectionRun) -> None:
+def test_a_transaction_that_returns_is_a_new_version(run: ConnectionRun) -> None:
     text = '{"id": "tx_1", "date": "2025-01-15"}'
     with run.warehouse.transaction() as con:
         keep(con, run, row(text))
@@ -173,7 +173,7 @@ def stamp(instant: datetime, style: str) -> str:
             return instant.astimezone(KYIV).strftime("%Y-%m-%d %H:%M:%S")  # naive: local time
 
 
-def test_the_local_day_of_any_instant_is_the_one_that_python_finds(run: ConnectionRun) -> None:
+def test_the_local_day_of_any_instant_matches_python(run: ConnectionRun) -> None:
     styles = st.sampled_from(["utc", "offset", "compact offset", "naive"])
     fields = st.sampled_from(["createdAt", "date"])
     run.connection = run.connection.model_copy(update={"start_date": date(1995, 1, 1)})
@@ -222,15 +222,14 @@ def test_the_day_is_cut_in_the_zone_of_the_connection(connect: Any) -> None:
         ('"createdAt": 1736935200', date(2025, 1, 10)),
     ],
 )
-def test_the_day_is_that_of_the_axis_of_the_api_and_else_the_first_of_the_window(
-    stamps: str, day: date, run: ConnectionRun
-) -> None:
+def test_the_day_comes_from_created_at_or_date_or_the_window(stamps: str, day: date, run: ConnectionRun) -> None:
+    """The first of these that is readable decides."""
     with run.warehouse.transaction() as con:
         store(con, run, "transactions", [row(f'{{"id": "tx_1", {stamps}}}')], date(2025, 1, 10), date(2025, 1, 31))
     assert rows(run.warehouse, "select day from raw_sitniks_transactions") == [(day,)]
 
 
-def test_one_without_a_date_stays_on_the_day_on_which_it_was_first_put(run: ConnectionRun) -> None:
+def test_an_undated_transaction_stays_on_its_first_day(run: ConnectionRun) -> None:
     for first, text in ((date(2025, 1, 10), '{"id": "tx_1"}'), (date(2025, 1, 12), '{"id": "tx_1", "amount": 1}')):
         with run.warehouse.transaction() as con:
             keep(con, run, row(text), day=first)
@@ -280,9 +279,7 @@ def complete(warehouse: Warehouse, resource: str) -> list[tuple[date, date, int]
     return rows(warehouse, f"select min(day), max(day), count(*) from complete_reads where resource = '{resource}'")
 
 
-def test_a_range_is_read_in_windows_of_a_month_with_bounds_around_local_days(
-    run: ConnectionRun, shop: Shop, sandbox: Sandbox
-) -> None:
+def test_a_range_is_read_in_months_bounded_by_local_days(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
     assert extract(run, date(2025, 2, 27), date(2025, 4, 2), orders=True) is None
     asked = [(r.parameters["createdAtFrom"], r.parameters["createdAtTo"]) for r in sandbox.requests(path="/transact")]
     assert asked == [
@@ -333,7 +330,7 @@ def test_an_import_that_dies_keeps_the_windows_that_it_finished(
     strict=True,
     reason="first_unread_day wants both resources read, and orders are only read after all windows of transactions",
 )
-def test_an_import_that_died_among_the_transactions_goes_on_at_the_window_where_it_died(
+def test_an_import_killed_in_transactions_resumes_in_its_window(
     import_run: ConnectionRun, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_windows(shop)
@@ -343,7 +340,7 @@ def test_an_import_that_died_among_the_transactions_goes_on_at_the_window_where_
     assert first_unread_day(import_run.connection, import_run.warehouse, LAST) == date(2025, 3, 1)
 
 
-def test_an_import_that_died_among_the_orders_goes_on_at_the_window_where_it_died(
+def test_an_import_killed_in_orders_resumes_in_its_window(
     import_run: ConnectionRun, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_windows(shop)
@@ -376,7 +373,7 @@ def test_a_day_left_out_is_the_first_to_be_read(run: ConnectionRun) -> None:
     assert first_unread_day(run.connection, run.warehouse, date(2025, 1, 31)) == date(2025, 1, 20)
 
 
-def test_a_day_that_was_read_before_it_ended_is_read_again_however_long_the_machine_was_off(
+def test_a_day_read_before_its_end_is_read_again_weeks_later(
     run: ConnectionRun,
 ) -> None:
     noon = datetime(2025, 1, 20, 12, tzinfo=KYIV)
@@ -406,7 +403,7 @@ PERMANENT = [
 
 
 @pytest.mark.parametrize("fault", PERMANENT)
-def test_a_read_that_is_not_whole_fails_its_partition_and_never_looks_like_no_transactions(
+def test_an_incomplete_read_fails_and_never_looks_empty(
     fault: dict[str, Any], run: ConnectionRun, shop: Shop, sandbox: Sandbox
 ) -> None:
     shop.put_transactions([{"id": n, "createdAt": "2025-01-15T10:00:00.000Z", "amount": n} for n in range(120)])
@@ -425,7 +422,7 @@ def test_what_passes_ends_in_a_whole_read(run: ConnectionRun, shop: Shop, sandbo
     assert rows(run.warehouse, "select count(distinct transaction_id) from raw_sitniks_transactions") == [(120,)]
 
 
-def test_what_a_failure_says_names_the_connection_the_list_and_what_was_seen(
+def test_a_failed_read_names_connection_list_and_what_was_seen(
     run: ConnectionRun, shop: Shop, sandbox: Sandbox
 ) -> None:
     shop.put_transaction({"id": 1, "createdAt": "2025-01-15T10:00:00.000Z", "counterparty": "Іваненко"})
@@ -551,7 +548,7 @@ def test_a_filter_on_another_axis_than_created_at_fails_the_read(run: Connection
 # -- Others at the warehouse --
 
 
-def test_nobody_waits_for_the_warehouse_while_the_network_is_awaited(
+def test_the_warehouse_is_free_while_the_network_is_awaited(
     import_run: ConnectionRun, shop: Shop, project: Path
 ) -> None:
     fill_windows(shop)
@@ -573,9 +570,8 @@ def test_nobody_waits_for_the_warehouse_while_the_network_is_awaited(
     assert set(answers) == {"read"}
 
 
-def test_in_dagster_a_read_that_is_not_whole_fails_the_run_and_nothing_follows_it(
-    run: ConnectionRun, shop: Shop, sandbox: Sandbox
-) -> None:
+def test_in_dagster_an_incomplete_read_fails_the_run(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
+    """No asset is materialized."""
     shop.put_transaction({"id": 1, "createdAt": "2025-01-15T10:00:00.000Z", "amount": 1})
     sandbox.fault(Fault("count_lies", "sitniks", times=None))
     result = materialize(run, DAY, DAY)

@@ -60,7 +60,7 @@ def test_a_refusal_shows_the_reason_and_its_remedy(
 
 @pytest.mark.runs
 @pytest.mark.parametrize("status", [402, 403])
-def test_an_expired_subscription_stops_a_delivery_with_one_message(
+def test_an_expired_subscription_stops_a_delivery_at_once(
     status: int, connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance
 ) -> None:
     shop.put_transactions([transaction(n, DAY) for n in range(1, 30)])

@@ -122,7 +122,8 @@ def test_what_nobody_can_explain_is_named_by_its_kind(books: Books, monkeypatch:
     assert ("tx_6", "deleted by a person", True) in books.differences()  # looked for twice, hours apart
 
 
-def test_two_generations_of_one_transaction_are_money_counted_twice(keep_books: Keep) -> None:
+def test_a_second_generation_in_finmap_is_unexpected(keep_books: Keep) -> None:
+    """Its money would count twice."""
     books = keep_books(max_change_share=1.0)
     books.sell(1)
     books.sync()
@@ -134,7 +135,7 @@ def test_two_generations_of_one_transaction_are_money_counted_twice(keep_books: 
     assert books.rows("select external_id, kind, explained from differences") == [("u1:tx_1:3", "unexpected", False)]
 
 
-def test_operations_that_are_not_of_this_connection_are_nobodys_difference(books: Books) -> None:
+def test_operations_of_other_connections_are_no_difference(books: Books) -> None:
     books.sell(1)
     for external_id in ("u12:tx_1", "u2:tx_1", "manual"):
         post(books, external_id, 7)
@@ -172,7 +173,7 @@ def test_what_was_not_read_again_stays_different(books: Books) -> None:
 # -- Sums --------------------------------------------------------------------------------------------------------
 
 
-def test_sums_of_every_day_and_account_are_exact_to_the_kopiyka_on_both_sides(keep_books: Keep) -> None:
+def test_sums_per_day_and_account_are_exact_to_the_kopiyka(keep_books: Keep) -> None:
     books = keep_books(accounts={"7": "ФОП"})
     rng = random.Random(1)
     accounts = {1: books.shop.accounts[0]["id"], 7: books.shop.accounts[1]["id"]}
@@ -201,7 +202,7 @@ def test_sums_of_every_day_and_account_are_exact_to_the_kopiyka_on_both_sides(ke
     assert len(changed) <= 2
 
 
-def test_an_operation_counts_on_the_day_of_its_transaction_on_both_sides(books: Books) -> None:
+def test_both_sides_count_an_operation_on_its_transactions_day(books: Books) -> None:
     """Its date may be another day: the shop wrote the payment down a day later, or a person moved it."""
     books.sell(1, at=days_ago(1), date=stamp(days_ago(3)))
     books.sync()
@@ -213,7 +214,7 @@ def test_an_operation_counts_on_the_day_of_its_transaction_on_both_sides(books: 
 # -- The alarm ---------------------------------------------------------------------------------------------------
 
 
-def test_an_unexplained_difference_raises_the_alarm_with_numbers_and_no_names(books: Books) -> None:
+def test_an_unexplained_difference_warns_with_numbers_not_names(books: Books) -> None:
     books.sell(1, counterparty="Олена Коваль")
     books.sell(2, counterparty="Олена Коваль")
     books.sync()

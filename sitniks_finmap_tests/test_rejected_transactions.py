@@ -110,9 +110,7 @@ def test_what_is_no_object_or_no_json_is_set_aside(stage: Stage) -> None:
     assert reasons(stage, *broken) == [("not a readable record", None)] * len(broken)
 
 
-def test_huge_records_are_set_aside_and_neither_they_nor_large_ones_exhaust_the_memory(
-    run: ConnectionRun, sandbox: Sandbox
-) -> None:
+def test_huge_records_are_rejected_without_exhausting_memory(run: ConnectionRun, sandbox: Sandbox) -> None:
     """DuckDB may take 256 MB for a connection."""
     texts = [json.dumps({"id": f"h{n}", **SOUND, "x": "x" * 1_500_000}) for n in range(3)]
     texts += [json.dumps({"id": f"l{n}", **SOUND, "x": "x" * 90_000}) for n in range(40)]
@@ -129,9 +127,8 @@ def test_huge_records_are_set_aside_and_neither_they_nor_large_ones_exhaust_the_
         ]
 
 
-def test_each_of_several_equal_rows_without_an_id_is_set_aside_and_holds_nothing_up(
-    run: ConnectionRun, sandbox: Sandbox
-) -> None:
+def test_equal_rows_without_an_id_are_each_rejected(run: ConnectionRun, sandbox: Sandbox) -> None:
+    """They hold up nothing else."""
     rows = [{"id": "sound", **SOUND}, *[SOUND] * 3, {"id": 5, **SOUND}, {"id": "5", **SOUND, "amount": 7}]
     body = json.dumps({"data": rows, "count": len(rows)})
     for _ in range(2):  # and again, when they are known already
@@ -165,7 +162,7 @@ def test_the_currency_is_that_of_the_account_the_money_goes_to(stage: Stage) -> 
 # -- Currency --
 
 
-def test_a_currency_is_understood_by_its_code_its_sign_or_its_name(stage: Stage) -> None:
+def test_a_currency_is_read_by_code_sign_or_name(stage: Stage) -> None:
     hryvnia: list[Any] = [
         {"id": 1, "code": "UAH", "symbol": "₴"}, {"isoCode": "uah"}, {"id": 1, "symbol": "₴"}, {"title": "Гривня"},
         {"id": 1, "code": 7, "symbol": "грн."}, "гривня", {"code": " UAH "}, {"code": None, "name": "UAH"},
@@ -186,7 +183,7 @@ def test_a_currency_is_understood_by_its_code_its_sign_or_its_name(stage: Stage)
     stage.each([{place: one} for place in places for one in foreign["USD"]])
 
 
-def test_a_currency_that_is_there_and_unreadable_never_becomes_the_hryvnia(stage: Stage) -> None:
+def test_an_unreadable_currency_never_becomes_the_hryvnia(stage: Stage) -> None:
     unreadable: list[Any] = [
         {"id": 2},
         {},
@@ -219,7 +216,7 @@ def test_a_currency_heals_when_it_is_corrected(stage: Stage) -> None:
 # -- Date --
 
 
-def test_a_date_that_is_there_and_unreadable_never_becomes_that_of_another_field(stage: Stage) -> None:
+def test_an_unreadable_date_is_not_replaced_by_another_field(stage: Stage) -> None:
     dates: list[Any] = [
         "2026-02-30", "31.02.2026", "02.15.2026", "15/02/2026", "02/03/2026", "вчора", "0000-00-00 00:00:00",
         1736929800, 17369298000000, -1, 0, 1.5, True, [], {}, ["2025-01-15"], {"date": "2025-01-15"}, "15.02.26",
@@ -253,7 +250,7 @@ NO_DIRECTION: list[Any] = [
 ]  # fmt: skip
 
 
-def test_a_field_that_contradicts_the_sign_of_the_amount_rejects_the_record(stage: Stage) -> None:
+def test_a_direction_that_contradicts_the_sign_is_rejected(stage: Stage) -> None:
     for words, wrong, right in ((EXPENSE, 250, -250), (INCOME, -250, 250)):
         shapes = [{field: word} for field in DIRECTION_FIELDS for word in words]
         shapes += [{"category": {"title": "Реклама", "type": word}} for word in words]
@@ -293,7 +290,8 @@ def test_a_direction_heals_when_either_is_corrected(stage: Stage) -> None:
 # -- The beginning of the import --
 
 
-def test_what_is_dated_before_the_import_is_rejected_wherever_it_was_filed(stage: Stage) -> None:
+def test_a_date_before_start_date_is_rejected(stage: Stage) -> None:
+    """Whichever day the transaction was listed on."""
     stage.configure(connection_with(stage, start_date=date(2025, 1, 10)))
     before: list[dict[str, Any]] = [
         {"date": "2024-06-01T10:00:00Z"},
@@ -319,7 +317,7 @@ def test_what_is_dated_before_the_import_is_rejected_wherever_it_was_filed(stage
     assert len(stage.operations()) == 2
 
 
-def test_what_an_earlier_version_filed_before_the_import_is_accounted_for(stage: Stage) -> None:
+def test_what_an_older_version_filed_too_early_is_accounted_for(stage: Stage) -> None:
     stage.configure(connection_with(stage, start_date=date(2025, 1, 10)))
     store(stage.con, stage.run, "transactions", read_rows(
         [{"id": 1, "amount": 1, "date": "2025-01-09 23:59:59"}, {"id": 2, "amount": 1, "date": "2025-01-15 10:00:00"}]
@@ -330,7 +328,8 @@ def test_what_an_earlier_version_filed_before_the_import_is_accounted_for(stage:
     assert stage.operations()["2"]["day"] == date(2025, 1, 10)
 
 
-def test_moving_the_beginning_heals_and_leaves_what_was_delivered(stage: Stage) -> None:
+def test_moving_start_date_loses_no_operation(stage: Stage) -> None:
+    """An earlier one accepts what was rejected, a later one keeps the operations that there are."""
     stage.configure(connection_with(stage, start_date=date(2025, 1, 16)))
     stage.put({"id": 1, **SOUND})
     assert stage.reasons() == {"1": "its date, 2025-01-15, is before start_date"}
@@ -353,7 +352,7 @@ def test_finmaps_range_of_dates_is_exact_to_the_millisecond(stage: Stage) -> Non
     assert sorted(stage.reasons()) == ["0", "3"]
 
 
-def test_every_amount_with_a_real_third_decimal_is_rejected_in_every_form(stage: Stage) -> None:
+def test_every_amount_with_a_third_decimal_is_rejected(stage: Stage) -> None:
     thirds = st.decimals("-99999999", "99999999", places=3) | st.decimals("-9999", "9999", places=6)
     forms = [lambda amount: f"{amount:f}", lambda amount: f'"{amount:f}"', lambda amount: f'"{amount:,f}"']
 
@@ -374,7 +373,7 @@ def test_every_amount_with_a_real_third_decimal_is_rejected_in_every_form(stage:
     check()
 
 
-def test_a_record_heals_when_it_is_corrected_and_falls_ill_when_it_is_spoilt(stage: Stage) -> None:
+def test_a_corrected_record_is_accepted_a_spoilt_one_rejected(stage: Stage) -> None:
     stage.put({"id": "tx_1", **SOUND, "amount": "сто гривень"})
     assert list(stage.reasons()) == ["tx_1"]
     stage.put({"id": "tx_1", **SOUND})

@@ -126,7 +126,8 @@ def test_the_command_starts_without_dagster_and_pandas(module: str) -> None:
     assert said.stdout.split() == []
 
 
-def test_every_sql_file_begins_with_what_a_row_is_or_what_it_does() -> None:
+def test_every_sql_file_starts_with_a_comment() -> None:
+    """It says what one row is, or what the file does."""
     files = {path.relative_to(HOUSE).as_posix(): path.read_text("utf-8") for path in HOUSE.rglob("*.sql")}
     assert "sql/plan.sql" in files
     assert [name for name, text in files.items() if not text.startswith("-- ")] == []

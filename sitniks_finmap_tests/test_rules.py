@@ -57,7 +57,7 @@ def sync(dagster: dg.DagsterInstance, connection: Connection) -> Any:
 # -- 1. At most one live operation per transaction in Finmap, whatever happens -----------------------------------
 
 
-def test_rule_1_a_run_that_is_killed_in_the_middle_is_finished_by_the_next_and_nothing_is_doubled(
+def test_rule_1_a_killed_run_is_finished_without_duplicates(
     connect: Callable[..., Connection], project: Path, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance
 ) -> None:
     put(shop, 40)
@@ -78,7 +78,7 @@ def test_rule_1_a_run_that_is_killed_in_the_middle_is_finished_by_the_next_and_n
     assert len(ledger(warehouse)) == 40
 
 
-def test_rule_1_when_the_duckdb_file_is_lost_a_fresh_import_duplicates_nothing(
+def test_rule_1_an_import_after_a_lost_file_duplicates_nothing(
     run: ConnectionRun, shop: Shop, sandbox: Sandbox
 ) -> None:
     put(shop, 12)
@@ -99,7 +99,7 @@ def import_all(run: ConnectionRun) -> None:
     courier_of(run).deliver(DAY - timedelta(days=2), DAY)
 
 
-def test_rule_1_two_machines_that_deliver_at_once_make_each_operation_once(
+def test_rule_1_two_machines_at_once_create_each_operation_once(
     connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No lock file joins them: the key alone must hold."""
@@ -128,9 +128,7 @@ def at_once(work: list[Callable[[], Any]]) -> None:
 # -- 2. An unknown outcome is settled by reading, never by guessing ----------------------------------------------
 
 
-def test_rule_2_no_second_write_is_sent_for_an_operation_before_it_was_looked_up(
-    run: ConnectionRun, shop: Shop, sandbox: Sandbox
-) -> None:
+def test_rule_2_no_write_is_repeated_before_a_lookup(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
     put(shop, 12)
     stage(run, DAY - timedelta(days=2), DAY)
     for n, kind in enumerate(["drop_after", "drop_before", "html_after", "html", "status_after", "status"]):
@@ -185,7 +183,7 @@ def everything(warehouse: Warehouse) -> list[Any]:
         ]
 
 
-def test_rule_3_a_run_whose_read_was_cut_short_fails_and_delivers_nothing(
+def test_rule_3_a_run_with_an_incomplete_read_delivers_nothing(
     connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance, warehouse: Warehouse
 ) -> None:
     put(shop, 60)
@@ -228,7 +226,7 @@ def another_process() -> Iterator[Callable[[Path], bool]]:
         one.stdin.close()
 
 
-def test_rule_4_while_an_answer_is_awaited_another_process_can_open_the_file(
+def test_rule_4_the_file_can_be_opened_while_an_answer_is_due(
     connection: Connection, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance
 ) -> None:
     put(shop, 3)
@@ -263,7 +261,7 @@ def test_rule_4_while_an_answer_is_awaited_another_process_can_open_the_file(
     assert {path: found.get(path) for path in paths} == dict.fromkeys(paths, True)
 
 
-def test_rule_4_what_was_done_is_committed_while_the_delivery_goes_on(
+def test_rule_4_results_are_committed_during_the_delivery(
     connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sitniks_finmap.pipeline.courier.COMMIT_EVERY", 0.05)
@@ -281,7 +279,7 @@ def test_rule_4_what_was_done_is_committed_while_the_delivery_goes_on(
 # -- 5. One run at a time for each connection, one rate for each key ---------------------------------------------
 
 
-def test_rule_5_a_second_run_of_a_connection_does_nothing_and_says_why(
+def test_rule_5_a_second_run_does_nothing_and_says_why(
     connection: Connection, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -319,9 +317,8 @@ def test_rule_5_two_connections_on_one_key_share_its_rate(
 # -- 6. A record that cannot be understood is quarantined with a reason; it stops nothing else -------------------
 
 
-def test_rule_6_malformed_transactions_are_set_aside_with_a_reason_and_the_rest_is_delivered(
-    run: ConnectionRun, shop: Shop
-) -> None:
+def test_rule_6_malformed_transactions_are_rejected_with_reasons(run: ConnectionRun, shop: Shop) -> None:
+    """The rest is delivered, and so is a rejected one once it is corrected."""
     seeded = seed_shop(shop, days=1, today=MARCH)
     assert seeded.malformed == 7
     stage(run, MARCH - timedelta(days=1), MARCH)
@@ -346,7 +343,7 @@ def test_rule_6_malformed_transactions_are_set_aside_with_a_reason_and_the_rest_
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_rule_7_a_refused_sitniks_key_fails_the_run_after_one_request_with_one_message(
+def test_rule_7_a_refused_sitniks_key_fails_after_one_request(
     connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance, status: int
 ) -> None:
     put(shop, 3)
@@ -361,7 +358,7 @@ def test_rule_7_a_refused_sitniks_key_fails_the_run_after_one_request_with_one_m
 # -- 8. No key and no customer's name in logs, run metadata, errors, tags or Dagster's database ------------------
 
 
-def test_rule_8_neither_a_key_nor_a_customer_leaves_the_warehouse(
+def test_rule_8_no_key_or_customer_leaves_the_warehouse(
     connect: Callable[..., Connection], project: Path, shop: Shop, sandbox: Sandbox,
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

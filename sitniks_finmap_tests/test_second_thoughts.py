@@ -32,7 +32,7 @@ def comment(books: Books, number: int = 1) -> str:
     return books.finmap()[f"tx_{number}"]["comment"]
 
 
-def test_an_edited_operation_is_not_deleted_because_one_look_did_not_show_it(books: Books) -> None:
+def test_an_edited_operation_one_look_missed_is_not_deleted(books: Books) -> None:
     books.sell_many(2)
     books.sync()
     books.edit(1, comment=EDIT)
@@ -48,7 +48,7 @@ def test_an_edited_operation_is_not_deleted_because_one_look_did_not_show_it(boo
     assert [row[:3] for row in books.reasons()] == [("tx_1", "withdraw", "pending")]
 
 
-def test_an_edited_older_operation_is_not_deleted_because_one_look_did_not_show_it(books: Books) -> None:
+def test_an_edited_older_operation_one_look_missed_stays(books: Books) -> None:
     books.sell(1)
     books.sync()
     books.sell(1, "-100.00")
@@ -82,7 +82,7 @@ def test_an_amount_of_hers_stays_when_one_look_did_not_show_it(keep_books: Keep,
     assert books.sums()["tx_1"] == 77
 
 
-def test_an_edit_after_the_approval_of_a_change_that_failed_at_first_stays(keep_books: Keep) -> None:
+def test_an_edit_after_an_approved_change_failed_stays(keep_books: Keep) -> None:
     books = keep_books(on_change="ask")
     books.sell_many(2)
     books.sync()
@@ -101,7 +101,8 @@ def test_an_edit_after_the_approval_of_a_change_that_failed_at_first_stays(keep_
     assert [row[:3] for row in books.reasons()] == [("tx_1", "update", "pending")]
 
 
-def test_an_edit_while_a_change_is_in_doubt_is_not_deleted_with_a_crowd(books: Books) -> None:
+def test_an_edit_during_an_unclear_change_is_not_deleted(books: Books) -> None:
+    """Not even by an approval of all pending deletions."""
     books.sell_many(2)
     books.sync()
     books.sell(1, "110.00")
@@ -118,7 +119,7 @@ def test_an_edit_while_a_change_is_in_doubt_is_not_deleted_with_a_crowd(books: B
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_amount_of_hers_is_not_overwritten_with_what_finmap_stored_otherwise(books: Books, when: str) -> None:
+def test_an_edited_amount_survives_the_approval_of_a_rounded_one(books: Books, when: str) -> None:
     books.shop.ledger.spelling = SPELLINGS["whole hryvnias"]
     books.sell(1, "100.40")
     books.sync()
@@ -133,7 +134,7 @@ def test_an_amount_of_hers_is_not_overwritten_with_what_finmap_stored_otherwise(
     assert books.sums()["tx_1"] == 77
 
 
-def test_a_deletion_without_an_answer_is_believed_after_hours_and_not_before(books: Books) -> None:
+def test_an_unanswered_deletion_is_not_believed_at_once(books: Books) -> None:
     books.sell_many(2)
     books.sync()
     books.sell(1, "-100.00")
@@ -147,7 +148,8 @@ def test_a_deletion_without_an_answer_is_believed_after_hours_and_not_before(boo
     assert sorted(books.finmap()) == ["tx_1", "tx_2"]
 
 
-def test_labels_of_hers_go_over_though_her_category_is_of_the_other_kind(books: Books) -> None:
+def test_labels_survive_a_replacement_that_drops_the_category(books: Books) -> None:
+    """Her category is for income, and the replacement is an expense."""
     project = books.shop.add_project("Салон")["id"]
     category = books.shop.add_category("income", "Її")["id"]
     books.sell(1)
@@ -220,7 +222,7 @@ def test_another_day_in_the_shop_waits_for_a_person(books: Books) -> None:
     assert books.plan() == [("tx_1", "update", "pending")]
 
 
-def test_a_rollback_takes_out_what_was_created_with_a_lost_answer(books: Books) -> None:
+def test_a_rollback_covers_creations_whose_answer_was_lost(books: Books) -> None:
     books.sell_many(2)
     books.sandbox.fault(Fault("drop_after", "finmap", method="POST", path="/operations/income"))
     books.sync()
@@ -228,7 +230,7 @@ def test_a_rollback_takes_out_what_was_created_with_a_lost_answer(books: Books) 
         assert len(plan_rollback(con, run_id=books.run.run_id)) == 2
 
 
-def test_a_creation_that_could_not_look_first_does_not_make_our_deletion_a_persons(keep_books: Keep) -> None:
+def test_our_deletion_is_not_a_persons_after_a_failed_lookup(keep_books: Keep) -> None:
     books = keep_books(on_delete="withdraw")
     books.sell_many(2)
     books.sync()
@@ -249,7 +251,8 @@ def test_a_creation_that_could_not_look_first_does_not_make_our_deletion_a_perso
     assert (sorted(books.finmap()), books.plan()) == (["tx_1:2", "tx_2"], [])
 
 
-def test_an_edit_beside_an_approved_change_of_a_rebuilt_ledger_stays_hers(books: Books) -> None:
+def test_an_edit_beside_an_approved_change_stays_after_a_loss(books: Books) -> None:
+    """The ledger was rebuilt, and the approved change had an unknown outcome."""
     books.sell(1, "10.00")
     books.sync()
     books.sell(1, "11.00")
@@ -269,7 +272,7 @@ def test_an_edit_beside_an_approved_change_of_a_rebuilt_ledger_stays_hers(books:
     assert [row[:3] for row in books.reasons()] == [("tx_1", "update", "pending")]
 
 
-def test_a_run_is_not_taken_back_for_what_another_run_surely_created(books: Books) -> None:
+def test_a_rollback_of_a_run_spares_what_another_run_created(books: Books) -> None:
     books.sell(1)
     books.sandbox.fault(Fault("drop_before", "finmap", method="POST", path="/operations/income"))
     books.sync()

@@ -165,9 +165,10 @@ def sandbox(year: Year) -> Iterator[Sandbox]:
 
 @pytest.mark.simulation
 @pytest.mark.timeout(2400)
-def test_from_march_to_november_every_difference_is_explained_and_sums_are_equal(
+def test_march_to_november_leaves_no_unexplained_difference(
     connect: Callable[..., Connection], sandbox: Sandbox, year: Year
 ) -> None:
+    """Sums are equal, and each transaction is one operation."""
     year.open(sandbox.shop())
     connection = connect(
         start_date=FIRST, final_order_statuses=["Виконано"], on_delete="withdraw", lookback_days=7,

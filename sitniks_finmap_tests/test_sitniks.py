@@ -76,7 +76,8 @@ def test_only_what_is_inside_the_bounds_is_read(resource: str, client: Sitniks, 
     assert ids(getattr(client, resource)(START, END)) == expected
 
 
-def test_bounds_are_sent_as_utc_because_the_api_ignores_an_offset(client: Sitniks, sandbox: Sandbox) -> None:
+def test_bounds_are_sent_as_utc(client: Sitniks, sandbox: Sandbox) -> None:
+    """The API ignores an offset."""
     client.transactions(datetime(2025, 7, 1, tzinfo=KYIV), datetime(2025, 7, 1, 0, 0, 0, 1500, tzinfo=KYIV))
     [request] = sandbox.requests()
     assert request.parameters["createdAtFrom"] == "2025-06-30T21:00:00.000Z"
@@ -98,7 +99,7 @@ def test_bounds_are_sent_as_utc_because_the_api_ignores_an_offset(client: Sitnik
     ),
     st.integers(0, 40),
 )
-def test_the_bounds_of_local_days_hold_every_moment_of_them_and_no_other(first: date, days: int) -> None:
+def test_bounds_of_local_days_hold_exactly_their_moments(first: date, days: int) -> None:
     settings = {"name": "u1", "start_date": date(2015, 1, 1), "finmap_account": "Каса"}
     connection = Connection.model_validate(settings)
     last = first + timedelta(days=days)
@@ -110,7 +111,7 @@ def test_the_bounds_of_local_days_hold_every_moment_of_them_and_no_other(first: 
     assert (end.astimezone(UTC) - timedelta(milliseconds=1)).astimezone(KYIV).date() == last
 
 
-def test_the_days_on_which_the_clock_changes_have_23_and_25_hours(run: ConnectionRun) -> None:
+def test_days_of_a_clock_change_have_23_or_25_hours(run: ConnectionRun) -> None:
     for day, hours in ((date(2025, 3, 30), 23), (date(2025, 10, 26), 25), (date(2025, 1, 15), 24)):
         start, end = run.bounds(day, day)
         assert end.astimezone(UTC) - start.astimezone(UTC) == timedelta(hours=hours, milliseconds=1)
@@ -191,7 +192,7 @@ def test_a_short_page_never_looks_like_no_transactions(client: Sitniks, shop: Sh
         client.transactions(START, END)
 
 
-def test_a_key_without_the_right_never_looks_like_no_transactions(client: Sitniks, shop: Shop) -> None:
+def test_a_key_without_the_right_never_looks_like_no_data(client: Sitniks, shop: Shop) -> None:
     shop.forbid("sitniks", "/transactions")
     with pytest.raises(KeyRefused):
         client.transactions(START, END)
@@ -206,9 +207,7 @@ def test_a_refusal_never_looks_like_no_transactions(client: Sitniks, sandbox: Sa
 @pytest.mark.parametrize(
     "body", ['{"message": "ok"}', '{"data": null, "count": 0}', '{"data": {}}', '"nothing"', "null", "[[", "", "{}"]
 )
-def test_an_answer_that_is_no_list_never_looks_like_no_transactions(
-    body: str, client: Sitniks, sandbox: Sandbox
-) -> None:
+def test_an_answer_that_is_no_list_never_looks_like_no_data(body: str, client: Sitniks, sandbox: Sandbox) -> None:
     sandbox.fault(Fault("status", "sitniks", status=200, body=body, times=None))
     with pytest.raises(ApiError):
         client.transactions(START, END)
@@ -242,15 +241,13 @@ def nothing() -> None:
     pass
 
 
-def test_a_row_that_slips_over_a_page_because_another_was_deleted_is_not_missed(client: Sitniks, shop: Shop) -> None:
+def test_a_row_moved_to_another_page_by_a_deletion_is_not_missed(client: Sitniks, shop: Shop) -> None:
     expected = fill(shop, ROWS)
     meanwhile(client, nothing, lambda: shop.delete_transaction(f"0115-{ROWS - 1}"))
     assert ids(client.transactions(START, END)) == expected - {f"0115-{ROWS - 1}"}
 
 
-def test_rows_that_slip_over_a_page_are_not_missed_when_others_make_the_count_right(
-    client: Sitniks, shop: Shop
-) -> None:
+def test_rows_moved_while_the_count_stays_right_are_not_missed(client: Sitniks, shop: Shop) -> None:
     """Down and up again: neither the count of a page nor the number of rows tells."""
     expected = fill(shop, ROWS)
 
@@ -269,7 +266,7 @@ def test_rows_that_slip_over_a_page_are_not_missed_when_others_make_the_count_ri
     assert found == expected - {f"0115-{ROWS - 1}", f"0115-{ROWS - 2}"} | {"late", "new"}
 
 
-def test_a_list_in_no_settled_order_is_taken_when_two_passes_agree(client: Sitniks, sandbox: Sandbox) -> None:
+def test_an_unsorted_list_is_accepted_when_two_passes_agree(client: Sitniks, sandbox: Sandbox) -> None:
     pages = [page(*range(50)), [*page(70), *page(*range(50, 60))], page(59)]
     for _ in range(2):
         answers(sandbox, *({"data": one, "count": 61} for one in pages))
@@ -365,9 +362,7 @@ def test_without_a_count_reads_that_differ_are_not_taken(client: Sitniks, sandbo
 # -- Whose count it is --
 
 
-def test_a_count_of_the_page_beside_the_total_of_the_list_is_understood(
-    client: Sitniks, shop: Shop, sandbox: Sandbox
-) -> None:
+def test_a_count_of_the_page_is_told_from_a_total(client: Sitniks, shop: Shop, sandbox: Sandbox) -> None:
     sandbox.fault(Fault("count_of_page", "sitniks", times=None))
     for rows, requests in ((ROWS, 3), (37, 1), (50, 2), (0, 1)):
         day = date(2025, 2, 1) + timedelta(days=rows)
@@ -414,9 +409,7 @@ def test_a_list_that_nothing_counts_is_read_whole(
 
 
 @pytest.mark.parametrize("size", [10, 20, 25])
-def test_a_server_that_shortens_its_pages_and_counts_them_hides_nothing(
-    size: int, client: Sitniks, sandbox: Sandbox
-) -> None:
+def test_a_server_that_shortens_its_pages_hides_nothing(size: int, client: Sitniks, sandbox: Sandbox) -> None:
     rows = list(range(45))
     pages = [rows[start : start + size] for start in range(0, 45, size - 1)]
     answers(sandbox, *({"data": page(*one), "count": len(one)} for one in [*pages, [44]] * 2))
@@ -524,7 +517,7 @@ def test_rows_without_an_id_are_told_apart_and_none_is_lost(client: Sitniks, san
     assert all(row.id.startswith("?") for row in found)
 
 
-def test_equal_rows_without_an_id_on_two_pages_are_as_many_as_there_are(client: Sitniks, sandbox: Sandbox) -> None:
+def test_equal_rows_without_an_id_on_two_pages_all_count(client: Sitniks, sandbox: Sandbox) -> None:
     """A shifted list would show such a row twice as well: a second read must show the same."""
     pages: list[Any] = [{"data": [{"amount": 1}] * 50, "count": 53}, {"data": [{"amount": 1}] * 4, "count": 53}]
     answers(sandbox, *pages, *pages)
@@ -533,9 +526,7 @@ def test_equal_rows_without_an_id_on_two_pages_are_as_many_as_there_are(client: 
 
 
 @pytest.mark.parametrize("count", [100, None])
-def test_a_page_without_ids_that_comes_twice_does_not_hide_the_page_it_replaced(
-    count: int | None, client: Sitniks, sandbox: Sandbox
-) -> None:
+def test_a_repeated_page_without_ids_hides_no_other_page(count: int | None, client: Sitniks, sandbox: Sandbox) -> None:
     first, second = [{"amount": n} for n in range(50)], page(*range(50))
     passes = [[first, first], [first, second, []], [first, second, []]]
     if count is None:  # a list without a count that ends at a full page is read again in two halves
@@ -546,7 +537,7 @@ def test_a_page_without_ids_that_comes_twice_does_not_hide_the_page_it_replaced(
     assert len(found) == 100
 
 
-def test_a_list_that_repeats_a_page_without_ids_for_ever_is_never_taken(client: Sitniks, sandbox: Sandbox) -> None:
+def test_a_list_that_repeats_a_page_forever_is_never_accepted(client: Sitniks, sandbox: Sandbox) -> None:
     body = json.dumps({"data": [{"amount": n} for n in range(50)], "count": 120})
     sandbox.fault(Fault("status", "sitniks", status=200, body=body, times=None))
     with pytest.raises(IncompleteRead):
@@ -568,9 +559,8 @@ def test_records_with_one_id_at_the_edge_of_a_page_are_one_row(at: int, client: 
     assert len(sandbox.requests()) == 2
 
 
-def test_records_of_one_page_with_one_id_are_one_row_and_say_so_where_they_differ(
-    client: Sitniks, sandbox: Sandbox
-) -> None:
+def test_records_with_one_id_on_a_page_are_one_row(client: Sitniks, sandbox: Sandbox) -> None:
+    """Where they differ, the row holds them all."""
     same = [{"id": 1, "amount": 5}, {"id": 1, "amount": 5}]
     differ = [{"id": "2", "amount": 5}, {"id": 2, "amount": 6}]
     answers(sandbox, {"data": [*same, *differ, {"id": 3, "amount": 7}], "count": 5})
@@ -583,9 +573,7 @@ def test_records_of_one_page_with_one_id_are_one_row_and_say_so_where_they_diffe
 
 
 @pytest.mark.parametrize("at", [47, 48, 49])
-def test_two_records_with_one_id_at_the_edge_of_a_page_hold_up_nothing(
-    at: int, client: Sitniks, sandbox: Sandbox
-) -> None:
+def test_two_records_with_one_id_at_a_page_edge_hold_up_nothing(at: int, client: Sitniks, sandbox: Sandbox) -> None:
     listed = [{"id": n, "amount": n} for n in range(60)]
     listed[at + 1] = {"id": at, "amount": 1000}
     answers(sandbox, {"data": listed[:50], "count": 60}, {"data": listed[49:], "count": 60})
@@ -614,7 +602,7 @@ def test_an_id_that_no_database_can_hold_is_known_by_its_text() -> None:
         (row.id + (row.amount or "") + row.text).encode()
 
 
-def test_of_a_huge_record_the_beginning_is_kept_and_every_change_is_seen() -> None:
+def test_a_huge_record_is_shortened_and_its_changes_are_seen() -> None:
     fields = f'"amount": 5, "x": "{"я" * 2_000_000}'
     first, changed, nameless = rows_of(f'{{"id": 7, {fields}"}}', f'{{"id": 7, {fields}!"}}', f'{{{fields}"}}')
     assert (first.id, first.amount, changed.id) == ("7", None, "7")
@@ -651,7 +639,7 @@ def test_any_order_id_stays_one_part_of_the_path(order_id: str, client: Sitniks,
     assert (request.path.count("/"), unquote(request.path.removeprefix("/orders/"))) == (2, order_id)
 
 
-def test_an_order_that_is_refused_or_no_object_is_not_taken_for_deleted(client: Sitniks, sandbox: Sandbox) -> None:
+def test_an_order_answered_strangely_is_not_taken_for_deleted(client: Sitniks, sandbox: Sandbox) -> None:
     sandbox.fault(Fault("status", "sitniks", status=405, body='{"message": "bad"}'))
     sandbox.fault(Fault("status", "sitniks", status=200, body="[]"))
     for _ in range(2):
@@ -659,8 +647,6 @@ def test_an_order_that_is_refused_or_no_object_is_not_taken_for_deleted(client: 
             client.order("991")
 
 
-def test_an_order_id_that_sitniks_does_not_take_is_an_order_that_is_not_there(
-    client: Sitniks, sandbox: Sandbox
-) -> None:
+def test_an_order_id_that_sitniks_refuses_is_a_missing_order(client: Sitniks, sandbox: Sandbox) -> None:
     sandbox.fault(Fault("status", "sitniks", status=400, body='{"message": "id must be a number"}'))
     assert client.order("manual") is None

@@ -166,7 +166,7 @@ def test_history_that_was_skipped_is_ok(connection: Connection, shop: Shop) -> N
     assert status()[:2] == (0, "ok")
 
 
-def test_a_shop_that_begins_later_is_a_warning_for_the_year_may_be_a_slip(connect: Connect) -> None:
+def test_a_start_date_in_the_future_is_a_warning(connect: Connect) -> None:
     connect(start_date=TODAY + timedelta(days=2))
     code, verdict, said = status()
     assert (code, verdict) == (0, "warning")
@@ -333,7 +333,7 @@ def test_a_stopped_daemon_is_an_error(connection: Connection, monkeypatch: pytes
     assert "Is `dagster dev` or the daemon running?" in said
 
 
-def test_reading_old_months_again_does_not_hide_that_today_is_not_read(
+def test_rereading_old_months_does_not_hide_unread_recent_days(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warehouse = synced(connection)
@@ -520,7 +520,7 @@ def test_what_is_left_is_an_error_unless_a_run_is_at_work(delivered: Warehouse) 
     assert "not in Finmap yet: 1; a run is in progress" in said
 
 
-def test_rejected_transactions_are_an_error_until_they_are_corrected(connection: Connection, shop: Shop) -> None:
+def test_rejected_transactions_are_an_error_until_corrected(connection: Connection, shop: Shop) -> None:
     shop.put_transactions([transaction(1), transaction(2, "сто від Іваненко")])
     code, said = command("sync")
     assert code == 1
@@ -532,7 +532,7 @@ def test_rejected_transactions_are_an_error_until_they_are_corrected(connection:
     assert status()[:2] == (0, "ok")
 
 
-def test_accounts_that_nothing_maps_and_mappings_that_nothing_meets_are_a_warning(connect: Connect, shop: Shop) -> None:
+def test_unmapped_accounts_and_unused_mappings_are_a_warning(connect: Connect, shop: Shop) -> None:
     connect(start_date=TODAY - timedelta(days=30), accounts={"ФОП Mono": "ФОП", "LiqPay": "ФОП"})
     shop.put_transactions([transaction(1, settlementAccount="LiqPay"), transaction(2, settlementAccount="ФОП  mono")])
     assert command("sync")[0] == 0
@@ -569,7 +569,7 @@ def test_operations_that_nobody_knows_are_an_error(delivered: Warehouse, connect
     assert status()[:2] == (1, "error")
 
 
-def test_a_pending_change_of_an_old_day_is_not_forgotten_by_the_next_sync(connect: Connect, shop: Shop) -> None:
+def test_a_pending_change_of_an_old_day_is_still_reported(connect: Connect, shop: Shop) -> None:
     connection = connect(start_date=TODAY - timedelta(days=30), on_change="ask")
     shop.put_transactions([transaction(1, days_ago=20), transaction(2)])
     synced(connection)
@@ -610,7 +610,7 @@ def test_never_more_is_delivered_than_there_are_operations(
 # -- The files themselves ----------------------------------------------------------------------------------------
 
 
-def test_a_file_that_cannot_be_read_is_said_and_the_others_are_shown(connect: Connect, sandbox: Sandbox) -> None:
+def test_a_damaged_file_is_reported_and_the_others_are_shown(connect: Connect, sandbox: Sandbox) -> None:
     sandbox.add_shop("other")
     for name, tenant in (("u1", "demo"), ("u2", "other")):
         synced(connect(name, tenant, start_date=TODAY - timedelta(days=30)))
@@ -622,9 +622,7 @@ def test_a_file_that_cannot_be_read_is_said_and_the_others_are_shown(connect: Co
     assert [line.split()[-1] for line in said.splitlines()[1:3]] == ["error", "ok"]
 
 
-def test_a_connection_that_is_misconfigured_is_an_error_beside_the_others(
-    connection: Connection, project: Path
-) -> None:
+def test_a_misconfigured_connection_is_an_error_beside_others(connection: Connection, project: Path) -> None:
     synced(connection)
     with (project / "connections.toml").open("a", encoding="utf-8") as file:
         file.write("\n[u2]\nstart_date = 2025-01-15\n")
@@ -634,9 +632,7 @@ def test_a_connection_that_is_misconfigured_is_an_error_beside_the_others(
     assert [line.split()[-1] for line in said.splitlines()[1:3]] == ["error", "ok"]
 
 
-def test_data_of_a_connection_that_is_no_longer_configured_is_shown(
-    connect: Connect, shop: Shop, project: Path
-) -> None:
+def test_data_of_a_removed_connection_is_shown(connect: Connect, shop: Shop, project: Path) -> None:
     shop.put_transaction(transaction(1))
     synced(connect("u1", start_date=TODAY - timedelta(days=30)))
     text = (project / "connections.toml").read_text("utf-8")
@@ -646,7 +642,7 @@ def test_data_of_a_connection_that_is_no_longer_configured_is_shown(
     assert "run `sitniks-finmap rename u1 NEW`" in said
 
 
-def test_a_leftover_file_into_which_nothing_was_read_is_not_shown(connect: Connect, project: Path) -> None:
+def test_a_leftover_file_without_data_is_not_shown(connect: Connect, project: Path) -> None:
     connection = connect("u1", start_date=TODAY - timedelta(days=30))
     with open_warehouse(connection).transaction():
         pass

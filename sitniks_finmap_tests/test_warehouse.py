@@ -164,7 +164,7 @@ def test_every_session_counts_in_utc(project: Path, monkeypatch: pytest.MonkeyPa
         time.tzset()
 
 
-def test_a_transaction_waits_for_the_short_one_of_another_process(project: Path) -> None:
+def test_a_transaction_waits_for_a_short_one_of_another_process(project: Path) -> None:
     other = Other(hold, project / "data", 0.2)
     with Warehouse(project / "data", "u1").transaction() as con:
         con.execute(ROW)
@@ -173,9 +173,7 @@ def test_a_transaction_waits_for_the_short_one_of_another_process(project: Path)
         assert count(con) == 1
 
 
-def test_a_file_that_stays_held_is_said_with_the_connection_and_what_to_do(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_stays_locked_is_reported_with_the_remedy(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "OPEN_DEADLINE", 0.0)
     other = Other(hold, project / "data", 30)
     try:
@@ -215,7 +213,7 @@ def test_a_thousand_rows_go_in_at_once_and_replace_their_like(project: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["u1", "1", "main", "temp", "system", "memory", "fresh", "read", "select"])
-def test_the_read_copy_holds_everything_whatever_the_connection_is_called(project: Path, name: str) -> None:
+def test_the_read_copy_is_complete_whatever_the_connections_name(project: Path, name: str) -> None:
     warehouse = Warehouse(project / "data", name)
     for rows in (1, 2):
         with warehouse.transaction() as con:
@@ -302,7 +300,8 @@ def test_nothing_in_the_read_copy_needs_a_newer_duckdb(project: Path) -> None:
 # -- One run at a time --
 
 
-def test_one_run_at_a_time_for_a_connection_and_none_waits_for_another_connection(project: Path) -> None:
+def test_a_connection_has_one_run_at_a_time(project: Path) -> None:
+    """Connections do not wait for each other."""
     first, second, other = (Warehouse(project / "data", name) for name in ("u1", "u1", "u2"))
     assert not first.is_running()
     with first.run(wait=0):

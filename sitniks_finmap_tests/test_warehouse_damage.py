@@ -75,7 +75,8 @@ def aside(warehouse: Warehouse) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_a_damaged_file_is_set_aside_and_the_read_copy_takes_its_place(filled: Warehouse, how: Damage) -> None:
+def test_a_damaged_file_is_replaced_by_the_read_copy(filled: Warehouse, how: Damage) -> None:
+    """It is kept under another name."""
     filled.publish()
     before = damage(filled.path, how)
     with pytest.raises(Damaged, match=r"^u1: .*is kept as u1\.damaged-.*the read copy of 20"), filled.transaction():
@@ -86,7 +87,7 @@ def test_a_damaged_file_is_set_aside_and_the_read_copy_takes_its_place(filled: W
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_without_a_copy_that_can_be_read_the_next_run_begins_anew(filled: Warehouse, how: Damage) -> None:
+def test_without_a_readable_copy_the_next_run_starts_afresh(filled: Warehouse, how: Damage) -> None:
     filled.publish()
     before = damage(filled.path, how)
     damage(filled.read_path, how)
@@ -97,7 +98,7 @@ def test_without_a_copy_that_can_be_read_the_next_run_begins_anew(filled: Wareho
         assert count(con) == 0
 
 
-def test_damage_that_shows_only_in_the_middle_of_a_read_is_found_too(filled: Warehouse) -> None:
+def test_damage_that_shows_during_a_read_is_found_too(filled: Warehouse) -> None:
     with filled.transaction() as con:
         con.execute(
             "insert into finmap_requests select now(), null, uuid()::varchar, '', uuid()::varchar, 201, '', 1, null "
@@ -140,7 +141,7 @@ def test_a_log_that_a_kill_left_behind_is_taken_in(filled: Warehouse) -> None:
         assert count(con, "decisions") == 5000
 
 
-def test_a_file_that_another_process_has_replaced_meanwhile_stays_where_it_is(filled: Warehouse) -> None:
+def test_a_file_replaced_by_another_process_is_not_set_aside(filled: Warehouse) -> None:
     filled.publish()
     damage(filled.path, lambda whole: b"")
     said = filled._set_aside(0, "not a valid DuckDB database")
@@ -186,7 +187,7 @@ def write_with_little_room(said: Pipe, folder: Path, bytes_more: int) -> None:
         said.send(str(error))
 
 
-def test_a_disk_without_room_is_said_and_what_was_committed_stays(filled: Warehouse) -> None:
+def test_a_full_disk_is_reported_and_what_was_committed_stays(filled: Warehouse) -> None:
     before = filled.path.read_bytes()
     said = in_another_process(write_with_little_room, filled.path.parent, 500_000)
     assert said
@@ -209,7 +210,7 @@ def write_as_nobody(said: Pipe, folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_file_that_this_user_may_not_write_is_said_and_not_set_aside(filled: Warehouse) -> None:
+def test_a_file_without_write_permission_is_not_set_aside(filled: Warehouse) -> None:
     for folder in (filled.path.parent, *filled.path.parents):
         if folder.stat().st_uid == os.geteuid() and "pytest" in str(folder):
             folder.chmod(0o755)
@@ -221,9 +222,7 @@ def test_a_file_that_this_user_may_not_write_is_said_and_not_set_aside(filled: W
     assert aside(filled) == {}
 
 
-def test_a_copy_that_cannot_be_made_is_no_reason_for_a_run_to_fail(
-    filled: Warehouse, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_read_copy_that_cannot_be_made_fails_no_run(filled: Warehouse, caplog: pytest.LogCaptureFixture) -> None:
     filled.read_path.parent.write_text("in the way of the folder")
     with filled.run(wait=0):
         pass
@@ -285,7 +284,7 @@ def migrate_and_die(said: Pipe, folder: Path) -> None:
         said.send("migrated")
 
 
-def test_a_migration_that_is_killed_has_not_happened_and_is_done_by_the_next(project: Path) -> None:
+def test_a_killed_migration_is_rolled_back_and_done_next_time(project: Path) -> None:
     warehouse = Warehouse(project / "data", "u1")
     as_of(1, warehouse.path)
     with duckdb.connect(warehouse.path) as con:

@@ -77,7 +77,7 @@ WRONG: dict[str, tuple[Break, str]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_wrong_configuration_is_2_for_what_works_and_1_for_a_report(
+def test_wrong_settings_exit_2_for_work_and_1_for_reports(
     wrong: str, connect: Callable[..., Connection], shop: Shop, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.put_transaction(transaction(1, START))
@@ -186,9 +186,10 @@ def test_swapped_keys_are_told_by_the_names_of_their_variables(
 # -- The account --
 
 
-def test_an_unknown_account_is_told_by_its_setting_and_the_accounts_that_exist(
+def test_an_unknown_account_is_reported_with_the_known_ones(
     connect: Callable[..., Connection], command: Command
 ) -> None:
+    """By the setting that names it."""
     connect(start_date=START, finmap_account="Каса 2")
     for arguments in (["preview"], ["doctor"]):
         said = command(*arguments)[1]
@@ -277,7 +278,7 @@ def test_a_catch_up_to_a_day_outside_the_import_is_wrong_use(
 
 
 @pytest.mark.parametrize("name", ["sync", "preview"])
-def test_without_network_a_run_ends_soon_and_every_line_names_the_connection(
+def test_without_network_a_run_ends_soon(
     name: str,
     connect: Callable[..., Connection],
     sandbox: Sandbox,
@@ -285,6 +286,7 @@ def test_without_network_a_run_ends_soon_and_every_line_names_the_connection(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Every line of the log names the connection."""
     caplog.set_level("INFO", "sitniks_finmap")
     connect(start_date=START - timedelta(days=100))
     sandbox.stop()

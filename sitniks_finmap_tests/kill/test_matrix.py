@@ -151,9 +151,8 @@ TWICE = {
 
 
 @pytest.mark.parametrize("case", TWICE)
-def test_what_changes_again_before_the_next_sync_is_followed_and_no_person_is_asked(
-    harness: Harness, case: str
-) -> None:
+def test_a_change_after_a_kill_is_delivered_without_asking(harness: Harness, case: str) -> None:
+    """What changes, is killed in mid-delivery and changes again before the next sync ends as Sitniks has it."""
     till = harness.connect()
     till.sell(harness.clock.now, 3)
     harness.sync()
@@ -172,7 +171,8 @@ def test_what_changes_again_before_the_next_sync_is_followed_and_no_person_is_as
     assert till.audit().nothing, till.audit()
 
 
-def test_what_was_created_and_then_deleted_before_the_next_sync_does_not_stay(harness: Harness) -> None:
+def test_what_was_created_before_a_kill_can_still_be_deleted(harness: Harness) -> None:
+    """A transaction that is deleted before the next sync leaves no operation in Finmap."""
     till = harness.connect()
     till.sell(harness.clock.now, 1)
     harness.sync()

@@ -121,7 +121,7 @@ def faults(seed: int) -> list[Fault]:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_nothing_is_lost_or_doubled_however_often_the_process_is_killed(
+def test_random_kills_lose_and_double_nothing(
     harness: Harness, part: int, record_property: Callable[[str, str], None]
 ) -> None:
     seed, kills = SEED * PARTS + part, KILLS // PARTS
@@ -170,13 +170,13 @@ def test_a_wrong_delivery_is_right_as_long_as_nothing_is_killed(harness: Harness
     assert findings.right == 20
 
 
-def test_a_delivery_that_marks_before_it_posts_is_found_to_lose_operations(harness: Harness) -> None:
+def test_the_audit_finds_operations_lost_by_marking_first(harness: Harness) -> None:
     findings = audit_of("marks first", harness, kills=8)
     assert findings.lost
     assert findings.doubled == []
 
 
-def test_a_delivery_that_posts_without_a_key_is_found_to_double_operations(harness: Harness) -> None:
+def test_the_audit_finds_operations_doubled_without_a_key(harness: Harness) -> None:
     findings = audit_of("posts without a key", harness, kills=8)
     assert findings.doubled
     assert findings.lost == []

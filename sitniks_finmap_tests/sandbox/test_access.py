@@ -38,7 +38,7 @@ def test_the_limit_belongs_to_one_key(limited: Client) -> None:
     assert limited.finmap("GET", "/accounts").status_code == 200
 
 
-def test_a_limit_may_keep_silent_about_when_to_retry_and_may_be_lifted(client: Client) -> None:
+def test_a_limit_can_omit_retry_after_and_be_lifted(client: Client) -> None:
     client.shop.limit("finmap", requests=0)
     answer = client.finmap("GET", "/accounts")
     assert answer.status_code == 429

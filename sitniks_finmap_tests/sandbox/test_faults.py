@@ -25,7 +25,7 @@ def test_a_status_before_or_after_applying(client: Client, kind: FaultKind, appl
     assert ids(client) == applied
 
 
-def test_a_status_is_500_with_a_json_body_unless_something_else_is_wanted(client: Client) -> None:
+def test_a_status_fault_defaults_to_500_with_a_json_body(client: Client) -> None:
     client.sandbox.fault(Fault("status", "sitniks"))
     answer = client.sitniks("/transactions")
     assert (answer.status_code, answer.json()["statusCode"]) == (500, 500)
@@ -85,7 +85,8 @@ def test_a_stored_operation_appears_later(
     assert client.finmap("POST", "/operations/list", {}).json()["total"] == 1
 
 
-def test_a_stored_operation_may_leave_its_id_free_until_it_appears(client: Client, clock: Clock) -> None:
+def test_a_stored_operation_can_leave_its_id_free_meanwhile(client: Client, clock: Clock) -> None:
+    """With conflict=False, another one is accepted under the same id until the stored one appears."""
     client.sandbox.fault(Fault("stored", "finmap", seconds=30, conflict=False))
     client.income()
     assert client.income().status_code == 201
@@ -167,7 +168,7 @@ def test_a_truncated_body_is_no_json(client: Client) -> None:
     assert ids(client) == ["x:1"]
 
 
-def test_a_truncated_body_under_the_full_length_is_a_broken_connection(client: Client) -> None:
+def test_a_truncated_body_of_full_length_breaks_the_connection(client: Client) -> None:
     client.sandbox.fault(Fault("truncated", "finmap", full_length=True))
     with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
         client.income()

@@ -11,7 +11,7 @@ DATE = 1772366400000  # 2026-03-01T12:00:00Z
 DONE = {"status": "Processed now", "statusCode": "1"}
 
 
-def test_a_created_income_is_found_with_the_fields_of_the_contract(client: Client) -> None:
+def test_a_created_income_is_read_back_with_its_contract_fields(client: Client) -> None:
     category = client.shop.add_category("income", "Продажі")["id"]
     tag = client.shop.add_tag("Instagram")["id"]
     answer = client.income(amount=95.5, date=DATE, comment="Оплата", categoryId=category, tagIds=[tag])
@@ -154,7 +154,7 @@ def test_an_external_id_is_percent_encoded_in_the_path(client: Client) -> None:
     assert client.finmap("DELETE", path).status_code == 200
 
 
-def test_the_offset_decides_about_approval_and_never_about_the_date(client: Client, clock: Clock) -> None:
+def test_the_offset_decides_approval_but_never_the_date(client: Client, clock: Clock) -> None:
     soon = int(clock.now.timestamp() * 1000) + 3_600_000
     client.income("planned", date=soon)
     body = {"accountToId": client.account, "date": soon, "externalId": "approved"}
@@ -211,7 +211,8 @@ def test_the_list_is_filtered_by_ids_of_things(three: Client) -> None:
     assert three.listed(ids=ids) == three.listed(operationIds=ids) == ["b", "a"]
 
 
-def test_the_total_of_a_list_counts_the_company_and_not_the_filter(three: Client) -> None:
+def test_the_total_of_a_list_ignores_the_filter(three: Client) -> None:
+    """It counts all operations of the company."""
     assert three.finmap("POST", "/operations/list", {"types": ["expense"]}).json()["total"] == 3
 
 

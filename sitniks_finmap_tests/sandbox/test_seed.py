@@ -70,7 +70,7 @@ def test_the_shapes_are_mixed(seeded: tuple[Shop, SeedSummary]) -> None:
     assert sources == {*SOURCES, "Нова Пошта"}
 
 
-def test_orders_have_every_status_and_some_are_older_than_their_money(seeded: tuple[Shop, SeedSummary]) -> None:
+def test_orders_cover_every_status_and_some_predate_their_money(seeded: tuple[Shop, SeedSummary]) -> None:
     shop, _ = seeded
     orders = {order["id"]: order for order in shop.orders()}
     titles = {order["status"]["title"] for order in orders.values()}
@@ -80,7 +80,8 @@ def test_orders_have_every_status_and_some_are_older_than_their_money(seeded: tu
     assert sum(wait > timedelta(days=1) for wait in waits) > 100
 
 
-def test_each_kind_of_malformed_row_is_there_once_and_found_on_the_axis(seeded: tuple[Shop, SeedSummary]) -> None:
+def test_each_kind_of_malformed_row_is_seeded_once(seeded: tuple[Shop, SeedSummary]) -> None:
+    """Each is listed among the recent transactions, even without a readable date."""
     shop, summary = seeded
     broken = [row for row in shop.transactions() if not sound(row)]
     assert len(broken) == summary.malformed == 7
@@ -89,7 +90,7 @@ def test_each_kind_of_malformed_row_is_there_once_and_found_on_the_axis(seeded: 
     assert all(row in recent for row in broken)
 
 
-def test_the_same_seed_gives_the_same_shop_and_another_seed_another() -> None:
+def test_the_seed_determines_the_shop() -> None:
     def rows(seed: int) -> list[dict[str, Any]]:
         with Sandbox(clock=lambda: NOW) as sandbox:
             seed_shop(sandbox.shop(), days=3, seed=seed, today=date(2026, 3, 10))

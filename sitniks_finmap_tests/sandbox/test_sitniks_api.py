@@ -98,7 +98,8 @@ def test_date_filters_take_the_wall_time_as_utc(five: Client, lower: str, upper:
     assert five.page(createdAtFrom=lower, createdAtTo=upper) == (ids, len(ids))
 
 
-def test_the_place_on_the_axis_is_at_then_created_then_date_then_now(client: Client) -> None:
+def test_a_transaction_is_placed_by_at_created_at_date_or_now(client: Client) -> None:
+    """The first of these that is given is the moment by which the list filters and sorts."""
     put = client.shop.put_transaction
     put({"id": "now"})
     put({"id": "kyiv", "date": "2026-01-15 01:30:00"})
