@@ -15,7 +15,7 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse.store import SETTINGS, Warehouse, open_warehouse
 from sitniks_finmap_tests.books import START, Books, OpenWarehouse
-from sitniks_finmap_tests.plain_planning import planning_plainly
+from sitniks_finmap_tests.plain_settings import PLAIN
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.warehouses import begun
 
@@ -66,11 +66,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def unoptimized(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The quick tests plan plainly, on one thread; simulation, fuzz, chaos and the demo in CI run DuckDB as shipped."""
-    if not any(request.node.get_closest_marker(suite) for suite in ("simulation", "fuzz", "chaos", "kill")):
-        monkeypatch.setattr(Warehouse, "_prepare", planning_plainly(Warehouse._prepare))
-        monkeypatch.setitem(SETTINGS, "threads", 1)
+def optimizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB's optimizer: off, but in simulation, fuzz and chaos and where BOTH_OPTIMIZERS turns it on, too."""
+    as_shipped = any(request.node.get_closest_marker(suite) for suite in ("simulation", "fuzz", "chaos", "kill"))
+    if getattr(request, "param", "on" if as_shipped else "off") == "off":
+        for name, value in PLAIN.items():
+            monkeypatch.setitem(SETTINGS, name, value)
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def closed_books() -> Iterator[None]:
 def keep_books(connect: Callable[..., Connection], sandbox: Sandbox) -> Callable[..., Books]:
     """Books of the shop "demo" under these settings, on a clock that only a test and a sync move."""
     clock = Clock()
-    sandbox._clock = clock
+    sandbox.clock = clock
     return lambda **settings: Books(sandbox, sandbox.shop(), connect(start_date=START, **settings), clock)
 
 

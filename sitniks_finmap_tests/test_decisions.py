@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.pipeline.courier import Courier, Delivery
 from sitniks_finmap.pipeline.decisions import RolledBack, catch_up, plan_rollback, roll_back, undo_catch_up
 from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.sandbox import Fault
@@ -151,19 +150,12 @@ def test_an_approved_change_happens_once_despite_faults(asking: Books) -> None:
     assert (asking.plan(), asking.differences()) == ([], [])
 
 
-def test_an_approval_survives_a_kill_before_results_are_stored(asking: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approval_survives_a_kill_before_results_are_stored(asking: Books) -> None:
     """Finmap has applied the changes, and the ledger does not know yet."""
     change(asking, "1.00", 1)
     change(asking, "-1.00", 2)
     asking.decide("approve")
-
-    def killed(self: Courier, delivery: Delivery, settled: list[Any]) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Courier, "_commit", killed)
-        with pytest.raises(SystemExit):
-            asking.deliver()
+    asking.be_killed_delivering("reply_received:3")  # a change, a deletion, and what takes its place
     assert len(asking.written()) == 3
     carry_out(asking)
     assert sorted(asking.finmap()) == ["tx_1", "tx_2:2", "tx_3"]

@@ -14,8 +14,9 @@ from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.pipeline.reading import UnreadDays
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago, stamp
+from sitniks_finmap_tests.plain_settings import BOTH_OPTIMIZERS
 
-pytestmark = pytest.mark.runs
+pytestmark = [pytest.mark.runs, BOTH_OPTIMIZERS]
 
 Keep = Callable[..., Books]
 NOTHING = '{"data": [], "count": 0}'

@@ -128,7 +128,7 @@ def test_no_error_drops_what_the_vendor_said(
     }
     if (ask, fault["status"]) == ("order", 200):
         pytest.skip("any object is an order")
-    monkeypatch.setattr("sitniks_finmap.clients.http._pause", lambda header: 0.0)
+    monkeypatch.setattr("sitniks_finmap.clients.http.PAUSE_AFTER_429", 0.0)
     for api in (run.finmap.api, run.sitniks.api):
         api.attempts = 1
     for side in ("finmap", "sitniks"):

@@ -101,7 +101,7 @@ def test_a_quoted_key_reaches_no_database_log_or_alert(
     status: int, connection: Connection, project: Path, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance,
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("sitniks_finmap.clients.http._pause", lambda header: 0.0)
+    monkeypatch.setattr("sitniks_finmap.clients.http.PAUSE_AFTER_429", 0.0)
     caplog.set_level(logging.DEBUG)
     shop.put_transactions([transaction(n, DAY) for n in range(1, 4)])
     keys = [shop.sitniks_key, shop.finmap_key]

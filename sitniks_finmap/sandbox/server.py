@@ -38,7 +38,7 @@ class Sandbox:
         self, path: Path | str | None = None, port: int = 0, clock: Callable[[], datetime] | None = None, *,
         reuse_deleted_ids: bool = False, keep_requests: int = 200_000,
     ):  # fmt: skip
-        self._clock = clock or utc_now
+        self.clock = clock or utc_now
         self._reuse_deleted_ids = reuse_deleted_ids
         self._wanted_port = port
         self._state = State(path)
@@ -71,7 +71,7 @@ class Sandbox:
         """Starts serving; returns when connections are accepted. Raises OSError if the port is taken."""
         connections = _Connections()
         application = Application(
-            self._keys, self._faults, self._journal, lambda: self._clock(), connections.transport_of, self._control
+            self._keys, self._faults, self._journal, lambda: self.clock(), connections.transport_of, self._control
         )
         self._server = _Server(application, connections, self._wanted_port)
         self._server.start()
@@ -120,7 +120,7 @@ class Sandbox:
         return key
 
     def _now(self) -> datetime:
-        return self._clock()
+        return self.clock()
 
     def fault(self, fault: Fault) -> None:
         self._faults.add(fault)

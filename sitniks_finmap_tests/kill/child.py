@@ -25,10 +25,9 @@ from sitniks_finmap.warehouse import store as warehouse
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.kill.phases import Phases
 from sitniks_finmap_tests.kill.wrong_deliveries import WRONG
-from sitniks_finmap_tests.plain_planning import planning_plainly
+from sitniks_finmap_tests.plain_settings import PLAIN
 
 IMMEDIATELY = 0.0
-ONE_THREAD = {"threads": 1}  # of DuckDB: faster where rows are few, and many tests share the machine
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,7 @@ def live(message: dict[str, Any]) -> dict[str, Any]:
     os.environ |= task.keys | {"SITNIKS_FINMAP_DATA": task.data}
     arm(task.failpoint)
     delivery.COMMIT_EVERY = IMMEDIATELY  # so that a delivery of a few operations has several commits
-    warehouse.SETTINGS |= ONE_THREAD
-    Warehouse._prepare = planning_plainly(Warehouse._prepare)  # type: ignore[method-assign]
+    warehouse.SETTINGS |= PLAIN
     phases = Phases(Path(task.phases)) if task.phases else None
     if phases:
         watch(phases)
