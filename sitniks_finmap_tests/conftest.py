@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ import dagster as dg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sitniks_finmap.cli.entry import main
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse.store import SETTINGS, Warehouse, open_warehouse
 from sitniks_finmap_tests.books import START, Books, OpenWarehouse
+from sitniks_finmap_tests.deliveries import run_of
 from sitniks_finmap_tests.plain_settings import PLAIN
 from sitniks_finmap_tests.sandbox.clients import Clock
+from sitniks_finmap_tests.staging import Stage
 from sitniks_finmap_tests.warehouses import begun
 
 # No test depends on how fast the machine is.
@@ -112,7 +116,22 @@ def warehouse(connection: Connection) -> Warehouse:
 @pytest.fixture
 def run(connection: Connection, warehouse: Warehouse) -> ConnectionRun:
     """The clients and the warehouse of the connection, without Dagster."""
-    return ConnectionRun(connection, warehouse, "test-run")
+    return run_of(connection, warehouse)
+
+
+@pytest.fixture(scope="module")
+def staging(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """One empty file for all tests of a module; each leaves it as it was."""
+    return Warehouse(tmp_path_factory.mktemp("staging"), "u1")
+
+
+@pytest.fixture
+def stage(staging: Warehouse) -> Iterator[Stage]:
+    settings = {"name": "u1", "start_date": date(2015, 1, 1), "finmap_account": "Каса"}
+    with staging.transaction() as con:
+        yield Stage(con, Connection.model_validate(settings), staging)
+        con.rollback()
+        con.begin()
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +158,31 @@ def books(keep_books: Callable[..., Books]) -> Books:
 def dagster(project: Path) -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral(tempdir=str(project)) as instance:
         yield instance
+
+
+@pytest.fixture
+def home(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands keep their runs in memory, for a new database takes seconds, and show no progress."""
+    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
+    monkeypatch.setattr("sitniks_finmap.cli.commands.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.cli.terminal.show_progress", lambda: None)
+
+
+@pytest.fixture
+def command(
+    home: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[Any, str]]:
+    """Runs a command as a shell does; its exit code, and all that it printed."""
+
+    def command(*arguments: str) -> tuple[Any, str]:
+        monkeypatch.setattr("sys.argv", ["sitniks-finmap", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.out + printed.err
+        return ended.value.code, printed.out + printed.err
+
+    return command
 
 
 def _table(name: str, settings: dict[str, Any]) -> str:

@@ -10,17 +10,11 @@ from sitniks_finmap.clients.sitniks import IncompleteRead
 from sitniks_finmap.pipeline.readback import rebuild_ledger
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
+from sitniks_finmap_tests.empty_lists import show_no_operations
 
 pytestmark = pytest.mark.runs
 
 Keep = Callable[..., Books]
-EMPTY = '{"list": [], "total": 0}'
-
-
-def blind(books: Books, times: int | None = None) -> None:
-    """Finmap shows nothing that it has: an empty list, and 404 for every key."""
-    books.sandbox.fault(Fault("status", "finmap", path="/operations/list", status=200, body=EMPTY, times=times))
-    books.sandbox.fault(Fault("status", "finmap", path="/operations/details", status=404, times=times))
 
 
 def many(books: Books, count: int = 30) -> None:
@@ -37,7 +31,7 @@ def test_an_empty_answer_makes_nobody_a_deleter(keep_books: Keep) -> None:
     """28 operations, one sync in which Finmap shows none: nothing is deleted, and nothing is ever posted again."""
     books = keep_books()
     many(books, 28)
-    blind(books)
+    show_no_operations(books)
     books.sync()
     books.sandbox.clear_faults()
     assert set(books.states().values()) == {"verified"}
@@ -51,7 +45,7 @@ def test_an_empty_answer_makes_nobody_a_deleter(keep_books: Keep) -> None:
 def test_a_mass_disappearance_is_held_on_every_sync(keep_books: Keep) -> None:
     books = keep_books()
     many(books)
-    blind(books)
+    show_no_operations(books)
     for _ in range(6):
         books.sync()
     assert {row[1:] for row in books.reasons()} == {("verify", "pending", "Finmap no longer shows 30 of 30 operations")}

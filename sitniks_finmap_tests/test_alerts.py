@@ -16,6 +16,7 @@ from sitniks_finmap.defs.alerts import alert_urls, checks_alert, failed_run_aler
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.sandbox import Shop
 from sitniks_finmap.warehouse.store import open_warehouse
+from sitniks_finmap_tests.dagster_runs import QUIET
 
 pytestmark = pytest.mark.runs
 
@@ -109,9 +110,8 @@ class Floor:
                 yield dg.AssetCheckResult(asset_key="table", check_name=name, passed=passed, metadata=words)
 
         definitions = dg.Definitions([table, last_step], asset_checks=[look], jobs=[dg.define_asset_job(job)])
-        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         result = definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, raise_on_error=False, tags=tags, run_config=quiet, asset_selection=only
+            instance=self.instance, raise_on_error=False, tags=tags, run_config=QUIET, asset_selection=only
         )
         return result.run_id
 

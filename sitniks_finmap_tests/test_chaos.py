@@ -31,7 +31,7 @@ from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap_tests.test_delivery import run_of
+from sitniks_finmap_tests.deliveries import run_of
 
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))

@@ -19,7 +19,7 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.books import Books
-from sitniks_finmap_tests.test_delivery import stage
+from sitniks_finmap_tests.deliveries import stage
 
 DAY = date(2025, 1, 15)
 TRANSACTIONS: list[dict[str, Any]] = [
@@ -73,7 +73,7 @@ TAMPERED_ORDERS = {
         "delete from unbooked_orders",
         "delete from operations",
         "insert into operations by name select * replace ('u1:other' as external_id) from operations",
-        "insert into unbooked_orders by name select order_key as order_id, 'sale' as part, 'a' as reason from operations",
+        "insert into unbooked_orders by name select order_key as order_id, 'sale' as part, '' as reason from operations",
         "insert into unbooked_orders by name select order_key as order_id, 'a' as reason from operations",
     ],
 }

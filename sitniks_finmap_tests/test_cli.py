@@ -4,38 +4,25 @@ import json
 import re
 import runpy
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
 from sitniks_finmap.cli.commands import cli, main
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.extract import read_transactions
-from sitniks_finmap.pipeline.orders import read_orders
-from sitniks_finmap.pipeline.readback import read_back
-from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import open_warehouse
-from sitniks_finmap_tests.test_delivery import writes
+from sitniks_finmap_tests.deliveries import sync, writes
 
 pytestmark = pytest.mark.runs
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def home(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are kept in memory: to make a new database for them takes seconds."""
-    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.cli.commands.show_progress", lambda: None)
 
 
 def command(*arguments: str, answer: str | None = None) -> Result:
@@ -96,13 +83,7 @@ def synced(connect: Callable[..., Connection], shop: Shop, home: None) -> Connec
     run = ConnectionRun(connection, open_warehouse(connection), "first-run")
     shop.put_transactions([transaction(n) for n in (1, 2, 3)])
     days: tuple[date, date] = (connection.start_date, TODAY)
-    read_transactions(run, *days)
-    read_orders(run, *days)
-    derive_operations(run, *days)
-    deliver(run, *days)
-    read_back(run, *days, datetime.now(UTC))
-    with run.warehouse.transaction() as con:
-        reconcile(con)
+    sync(run, *days)
     shop.put_transactions([transaction(1, "1499.90"), transaction(2, "-1500.00"), transaction(4, "10.00")])
     shop.delete_transaction("tx_3")
     run.now = lambda: datetime.now(UTC) - timedelta(minutes=15)

@@ -1,7 +1,6 @@
 """Connections: one or a hundred, validated when they are loaded, no key in the file and none in a message."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import wait_none
 
-from sitniks_finmap.cli.commands import main
 from sitniks_finmap.clients.finmap import Account
 from sitniks_finmap.connections import ConfigurationError, Connection, MissingKey
 from sitniks_finmap.connections_file import WrongConnection, choose, load_connections, read_connection
@@ -339,19 +337,16 @@ def test_a_category_for_an_unknown_classification_is_refused(project: Path) -> N
         ({"categories": {"refund": "Ніщо"}}, 'there is no Finmap category "Ніщо"'),
     ],
 )
-@pytest.mark.parametrize("command", ["sync", "preview"])
+@pytest.mark.parametrize("name", ["sync", "preview"])
 def test_unknown_accounts_and_categories_stop_before_reading(
-    command: str, settings: dict[str, Any], said: str, connect: Callable[..., Connection], sandbox: Any, dagster: Any,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    name: str, settings: dict[str, Any], said: str, connect: Callable[..., Connection], sandbox: Any,
+    command: Callable[..., tuple[Any, str]],
 ) -> None:  # fmt: skip
     """What Finmap does not have is reported before Sitniks is asked for anything."""
-    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
     connect(**settings)
-    monkeypatch.setattr("sys.argv", ["sitniks-finmap", command, "--from", "2025-01-10", "--to", "2025-01-11"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    assert said in capsys.readouterr().out
+    code, printed = command(name, "--from", "2025-01-10", "--to", "2025-01-11")
+    assert code == 2
+    assert said in printed
     assert sandbox.requests("sitniks") == []
 
 

@@ -10,17 +10,11 @@ from sitniks_finmap.pipeline.decisions import catch_up, note_shown, only_shown, 
 from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
-from sitniks_finmap_tests.test_absence import EMPTY
+from sitniks_finmap_tests.empty_lists import NO_OPERATIONS, show_no_transactions
 
 pytestmark = pytest.mark.runs
 
 Keep = Callable[..., Books]
-NOTHING = '{"data": [], "count": 0}'
-
-
-def gone_at_once(books: Books, times: int | None = None) -> None:
-    """Sitniks answers that it has no transactions."""
-    books.sandbox.fault(Fault("status", "sitniks", path="/transactions", status=200, body=NOTHING, times=times))
 
 
 # -- One list of what is pending --
@@ -67,7 +61,7 @@ def test_approve_takes_only_what_the_last_preview_showed(keep_books: Keep) -> No
     books.read()
     with books.warehouse.transaction() as con:
         note_shown(con, books.clock())
-    gone_at_once(books)
+    show_no_transactions(books)
     books.read()
     books.clock.forward(900)
     books.read()
@@ -282,7 +276,7 @@ def test_a_refused_operation_is_retried_daily(books: Books) -> None:
 def test_no_all_clear_while_finmap_shows_nothing(books: Books) -> None:
     books.sell_many(3)
     books.sync()
-    books.sandbox.fault(Fault("status", "finmap", path="/operations/list", status=200, body=EMPTY, times=None))
+    books.sandbox.fault(Fault("status", "finmap", path="/operations/list", status=200, body=NO_OPERATIONS, times=None))
     books.sandbox.fault(Fault("status", "finmap", path="/operations/details", status=404, times=None))
     books.sync()
     assert not any(explained for *_, explained in books.differences())

@@ -23,7 +23,7 @@ from sitniks_finmap.sandbox import Fault, RecordedRequest, Sandbox, Shop, seed_s
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.conftest import SHARED_APIS
-from sitniks_finmap_tests.test_delivery import NOON, stage, writes
+from sitniks_finmap_tests.deliveries import NOON, stage, writes
 
 DOCUMENT = SHARED_APIS / "finmap-openapi.json"
 GOLDEN = Path(__file__).parent / "golden"

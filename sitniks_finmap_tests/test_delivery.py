@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -14,77 +14,36 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sitniks_finmap.clients.answers import ApiError, KeyRefused, Unavailable
+from sitniks_finmap.clients.finmap import Write
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.connections_file import choose
 from sitniks_finmap.pipeline.courier import IN_FLIGHT, UNANSWERED_IN_A_ROW, Courier, Delivery
 from sitniks_finmap.pipeline.decisions import decide
-from sitniks_finmap.pipeline.directory import read_directory, save_directory
-from sitniks_finmap.pipeline.reading import save_settings, store
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.pipeline.transform import derive
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.warehouse.store import Warehouse, insert_rows, open_warehouse
+from sitniks_finmap.warehouse.store import Warehouse
+from sitniks_finmap_tests.books import days_ago
+from sitniks_finmap_tests.deliveries import (
+    NOON,
+    NUMBERS,
+    RETRY,
+    count_waits,
+    courier_of,
+    key_in,
+    ledger,
+    live,
+    run_of,
+    want,
+    writes,
+)
+from sitniks_finmap_tests.processes import until
 from sitniks_finmap_tests.sandbox.clients import Clock
 
 pytestmark = pytest.mark.runs
 
 DAY = date(2026, 3, 10)
-NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-RETRY = timedelta(minutes=15)
-NUMBERS = count(1)
 
 
 # -- What a test is made of ------------------------------------------------------------------------------------
-
-
-def stage(run: ConnectionRun, first_day: date, last_day: date) -> None:
-    """Sitniks → operations for these days, as the assets before delivery do it, without Dagster."""
-    transactions = run.sitniks.transactions(*run.bounds(first_day, last_day))
-    orders = run.sitniks.orders(*run.bounds(first_day, last_day))
-    directory = read_directory(run.finmap, run.connection)
-    with run.warehouse.transaction() as con:
-        store(con, run, "transactions", transactions, first_day, last_day)
-        store(con, run, "orders", orders, first_day, last_day)
-        save_directory(con, run.connection, directory)
-        derive(con, first_day, last_day)
-
-
-def want(warehouse: Warehouse, shop: Shop, *rows: dict[str, Any]) -> None:
-    """Puts operations into the warehouse as the step before delivery leaves them; a known one is replaced."""
-    written = []
-    for row in rows:
-        number = row.get("transaction_id", f"tx_{next(NUMBERS)}")
-        operation = {
-            "transaction_id": number,
-            "external_id": f"{warehouse.connection}:{number}",
-            "occurred_at": NOON,
-            "type": "income",
-            "amount": Decimal("1500.00"),
-            "currency": "UAH",
-            "classification": "client_payment",
-            "account": shop.accounts[0]["id"],
-            "category": None,
-            "tag": None,
-            "comment": "Оплата за замовлення #123",
-            "raw_version": 1,
-            **row,
-        }
-        operation["day"] = operation["occurred_at"].date()
-        operation["content_hash"] = str(sorted((name, str(value)) for name, value in operation.items()))
-        written.append(operation)
-    with warehouse.transaction() as con:
-        save_settings(con, choose(warehouse.connection)[0])
-        for operation in written:
-            con.execute("delete from operations where transaction_id = $1", [operation["transaction_id"]])
-        insert_rows(con, "operations", written)
-
-
-def ledger(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
-    """finmap_upload by transaction."""
-    with warehouse.transaction() as con:
-        rows = con.execute("from finmap_upload")
-        names = [column[0] for column in rows.description]
-        return {row[names.index("transaction_id")]: dict(zip(names, row, strict=True)) for row in rows.fetchall()}
 
 
 def only_row(warehouse: Warehouse) -> dict[str, Any]:
@@ -100,30 +59,6 @@ def audit(warehouse: Warehouse) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
 
 
-def writes(sandbox: Sandbox, method: str | None = None) -> list[Any]:
-    """The requests that change an operation in Finmap."""
-    return [
-        request
-        for request in sandbox.requests("finmap", method=method, path="/operations")
-        if request.method in ("POST", "PATCH", "DELETE") and request.path != "/operations/list"
-    ]
-
-
-def live(shop: Shop) -> Counter[str]:
-    """How many operations Finmap has under each externalId."""
-    return Counter(row["externalId"] for row in shop.operations())
-
-
-def until(happened: Callable[[], Any], seconds: float = 5) -> None:
-    """Waits for what happens outside of this test's threads."""
-    waiting = threading.Event()
-    for _ in range(round(seconds * 100)):
-        if happened():
-            return
-        waiting.wait(0.01)
-    raise AssertionError(f"it did not happen within {seconds} seconds")
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -136,27 +71,13 @@ def sandbox(clock: Clock) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def run_of(connection: Connection) -> ConnectionRun:
-    return ConnectionRun(connection, open_warehouse(connection), "test-run")
-
-
-def send_courier(run: ConnectionRun, clock: Clock) -> Courier:
-    """A courier that does not wait between two attempts to read."""
-    run.finmap.api.sleep = lambda seconds: None
-    return Courier(run.warehouse, run.finmap, retry_every=RETRY, run_id=run.run_id, now=clock)
-
-
 @pytest.fixture
 def courier(run: ConnectionRun, clock: Clock) -> Courier:
-    return send_courier(run, clock)
+    return courier_of(run, now=clock)
 
 
 def deliver(courier: Courier, **options: Any) -> Delivery:
     return courier.deliver(DAY - timedelta(days=30), DAY, **options)
-
-
-def days_ago(days: int) -> datetime:
-    return NOON - timedelta(days=days)
 
 
 # -- The plan ----------------------------------------------------------------------------------------------------
@@ -208,13 +129,9 @@ def test_the_newest_day_comes_first(
 
     deliver(courier)
 
-    days = [int(key(request.body).removeprefix("u1:tx_")[0]) for request in writes(sandbox)]
+    days = [int(key_in(request.body).removeprefix("u1:tx_")[0]) for request in writes(sandbox)]
     assert days == sorted(days)
     assert len(days) == 14
-
-
-def key(body: str) -> str:
-    return body.split('"externalId": "')[1].split('"')[0]
 
 
 def test_a_run_out_of_time_leaves_the_oldest_as_backlog(
@@ -251,30 +168,37 @@ def test_more_operations_than_one_chunk_are_all_delivered(
 # -- How fast ----------------------------------------------------------------------------------------------------
 
 
-def test_requests_never_exceed_the_rate_of_the_connection(
+def test_every_request_waits_for_the_rate_of_the_connection(
     connect: Callable[..., Connection], shop: Shop, sandbox: Sandbox
 ) -> None:
-    run = run_of(connect(finmap_requests_per_second=20))
+    run = run_of(connect(finmap_requests_per_second=50))
     want(run.warehouse, shop, *({} for _ in range(12)))
+    assert run.finmap.api.limiter.interval == 1 / 50
+    waits = count_waits(run.finmap.api)
+    sandbox.forget_requests()
 
-    deliver(send_courier(run, Clock()))
+    deliver(courier_of(run, now=Clock()))
 
-    at = [request.monotonic for request in sandbox.requests("finmap")]
-    # 11 pauses of 50 ms; a first request that the machine delayed takes something off.
-    assert at[-1] - at[0] > 0.45
+    assert len(waits) == len(sandbox.requests("finmap")) == 12
 
 
 def test_four_requests_are_in_flight_and_never_more(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
+    courier: Courier, warehouse: Warehouse, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     want(warehouse, shop, *({} for _ in range(9)))
-    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.6, times=4))
+    create, begun = courier.finmap.create, count(1)
+    four, fifth = threading.Barrier(4), threading.Event()
 
-    deliver(courier)
+    def held(*what: Any) -> Write:
+        if next(begun) > 4:
+            fifth.set()
+        else:
+            four.wait(30)  # none of four waits for another ...
+            assert not fifth.wait(0.3)  # ... and the fifth waits for one of them
+        return create(*what)
 
-    at = [request.monotonic for request in writes(sandbox)]
-    assert at[3] - at[0] < 0.55  # four did not wait for each other ...
-    assert at[4] - at[0] >= 0.55  # ... and the fifth waited for one of them
+    monkeypatch.setattr(courier.finmap, "create", held)
+    assert deliver(courier).states == {"sent": 9}
 
 
 @pytest.mark.parametrize(("retry_after", "least", "most"), [("7", 7, 20), (None, 60, 80)])
@@ -357,7 +281,7 @@ def test_a_stored_write_that_never_appears_is_sent_again(
 
     clock.forward(600)
     assert deliver(courier).states == {"sent": 1}
-    assert [key(request.body) for request in writes(sandbox)] == ["u1:tx_1", "u1:tx_1"]
+    assert [key_in(request.body) for request in writes(sandbox)] == ["u1:tx_1", "u1:tx_1"]
     assert live(shop) == {"u1:tx_1": 1}
 
 
@@ -686,7 +610,7 @@ def test_every_attempt_to_write_is_recorded(
     deliver(courier)
 
     recorded = audit(warehouse)
-    assert Counter(row["external_id"] for row in recorded) == Counter(key(one.body) for one in writes(sandbox))
+    assert Counter(row["external_id"] for row in recorded) == Counter(key_in(one.body) for one in writes(sandbox))
     # The last three are those that never got a status: two connections were dropped, before and after.
     answered = Counter((one.method, one.path, one.status) for one in writes(sandbox) if one.status)
     assert (
@@ -805,7 +729,7 @@ def test_random_faults_leave_each_operation_in_finmap_once(
     name = f"h{next(NUMBERS)}"
     shop = sandbox.add_shop(name)
     run = run_of(connect(name, shop=name))
-    courier = send_courier(run, clock)
+    courier = courier_of(run, now=clock)
     rows = [
         {"transaction_id": f"tx_{n}", "amount": Decimal(100 + n), "type": "expense" if n % 2 else "income"}
         for n in range(6)

@@ -18,9 +18,10 @@ from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.private_files import data_folder
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows
-from sitniks_finmap_tests.books import OpenWarehouse
+from sitniks_finmap_tests.books import OpenWarehouse, days_ago
+from sitniks_finmap_tests.deliveries import NOON, ledger, live, want, writes
+from sitniks_finmap_tests.reads import everything_due, mark_read
 from sitniks_finmap_tests.sandbox.clients import Clock
-from sitniks_finmap_tests.test_delivery import NOON, days_ago, ledger, live, want, writes
 
 RETRY = timedelta(minutes=15)
 FIRST = date(2025, 1, 10)  # the start date, unless a test says otherwise
@@ -92,22 +93,6 @@ def since_new_year(connect: Callable[..., Connection], clock: Clock) -> Ticks:
     return Ticks(connect(start_date=NEW_YEAR), clock)
 
 
-def read(warehouse: Warehouse, first: date, last: date, at: datetime = NOON) -> None:
-    """Both resources of these days were read completely."""
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    rows = [
-        {"resource": resource, "day": day, "read_at": at, "run_id": "r"}
-        for resource in ("transactions", "orders")
-        for day in days
-    ]
-    with warehouse.transaction() as con:
-        insert_rows(con, "complete_reads", rows, replacing=True)
-
-
-def history(warehouse: Warehouse, first: date, last: date, days_ago: int) -> None:
-    read(warehouse, first, last, NOON - timedelta(days=days_ago))
-
-
 def unreadable(
     warehouse: Warehouse, first: date, last: date, since: datetime, tried: datetime, resource: str = "transactions"
 ) -> None:
@@ -136,12 +121,6 @@ def delivered(warehouse: Warehouse, **rows: Any) -> None:
             )
 
 
-def everything_due(warehouse: Warehouse, shop: Shop) -> None:
-    """One operation to deliver, and a history that was read so long ago that it is due even 40 days earlier."""
-    want(warehouse, shop, {"occurred_at": days_ago(60)})
-    history(warehouse, FIRST, date(2026, 1, 8), days_ago=60)
-
-
 # -- The days of a sync ------------------------------------------------------------------------------------------
 
 
@@ -150,23 +129,23 @@ def test_the_first_sync_reads_everything_since_the_start_date(ticks: Ticks) -> N
 
 
 def test_a_sync_reads_the_recent_days_again(ticks: Ticks) -> None:
-    read(ticks.warehouse, FIRST, MARCH)
+    mark_read(ticks.warehouse, FIRST, MARCH)
     assert ticks.launches() == ["sync 2026-03-03 2026-03-10"]
 
 
 def test_after_three_weeks_off_a_sync_begins_where_it_stopped(ticks: Ticks) -> None:
-    read(ticks.warehouse, FIRST, date(2026, 2, 17))
+    mark_read(ticks.warehouse, FIRST, date(2026, 2, 17))
     assert ticks.launches() == ["sync 2026-02-18 2026-03-10"]
 
 
 def test_a_first_import_that_died_goes_on_at_the_first_gap(ticks: Ticks) -> None:
-    read(ticks.warehouse, FIRST, date(2025, 1, 31))
-    read(ticks.warehouse, date(2025, 3, 1), MARCH)
+    mark_read(ticks.warehouse, FIRST, date(2025, 1, 31))
+    mark_read(ticks.warehouse, date(2025, 3, 1), MARCH)
     assert ticks.launches() == ["sync 2025-02-01 2026-03-10"]
 
 
 def test_a_day_of_which_only_one_resource_was_read_is_read_again(ticks: Ticks) -> None:
-    read(ticks.warehouse, FIRST, MARCH)
+    mark_read(ticks.warehouse, FIRST, MARCH)
     with ticks.warehouse.transaction() as con:
         con.execute("delete from complete_reads where resource = 'orders' and day = '2025-06-01'")
     assert ticks.launches() == ["sync 2025-06-01 2026-03-10"]
@@ -292,7 +271,8 @@ def test_each_run_waits_for_the_one_before_and_then_follows(ticks: Ticks, shop: 
 
 
 def test_a_reread_delays_a_sync_by_its_own_run_at_most(since_new_year: Ticks, clock: Clock) -> None:
-    history(since_new_year.warehouse, NEW_YEAR, MARCH, days_ago=8)  # January stays due: no run here reads it
+    # January stays due: no run here reads it.
+    mark_read(since_new_year.warehouse, NEW_YEAR, MARCH, NOON - timedelta(days=8))
     run, tick = timedelta(minutes=25), timedelta(minutes=1)
     ends = NOON
     syncs, rereads = [], 0
@@ -486,7 +466,7 @@ JANUARY = (NEW_YEAR, date(2026, 1, 31))
 def test_after_seven_days_the_history_is_read_a_month_at_a_time(since_new_year: Ticks, clock: Clock) -> None:
     assert since_new_year.launches() == ["sync 2026-01-01 2026-03-10"]  # what was never read is the sync's
     clock.forward(300)
-    history(since_new_year.warehouse, NEW_YEAR, MARCH, days_ago=7)
+    mark_read(since_new_year.warehouse, NEW_YEAR, MARCH, NOON - timedelta(days=7))
     clock.now = NOON
     since_new_year.synced()
     assert since_new_year.launches() == []
@@ -495,13 +475,13 @@ def test_after_seven_days_the_history_is_read_a_month_at_a_time(since_new_year: 
     launched = []
     while run := since_new_year.rereads():
         launched.append(run)
-        read(since_new_year.warehouse, *run, clock.now)
+        mark_read(since_new_year.warehouse, *run, clock.now)
         clock.forward(300)
     assert launched == [JANUARY, (date(2026, 2, 1), date(2026, 2, 28)), (date(2026, 3, 1), MARCH)]
 
 
 def test_between_two_months_of_the_history_lie_five_minutes(since_new_year: Ticks, clock: Clock) -> None:
-    history(since_new_year.warehouse, NEW_YEAR, MARCH, days_ago=8)
+    mark_read(since_new_year.warehouse, NEW_YEAR, MARCH, NOON - timedelta(days=8))
     assert since_new_year.rereads() == JANUARY
     clock.forward(299)
     assert since_new_year.rereads() is None
@@ -510,13 +490,13 @@ def test_between_two_months_of_the_history_lie_five_minutes(since_new_year: Tick
 
 
 def test_recent_days_alone_are_no_reason_for_a_full_reread(since_new_year: Ticks) -> None:
-    history(since_new_year.warehouse, NEW_YEAR, MARCH, days_ago=1)
-    history(since_new_year.warehouse, date(2026, 3, 3), MARCH, days_ago=8)
+    mark_read(since_new_year.warehouse, NEW_YEAR, MARCH, NOON - timedelta(days=1))
+    mark_read(since_new_year.warehouse, date(2026, 3, 3), MARCH, NOON - timedelta(days=8))
     assert since_new_year.rereads() is None
 
 
 def test_a_month_that_failed_or_was_half_read_comes_again(since_new_year: Ticks, clock: Clock) -> None:
-    history(since_new_year.warehouse, NEW_YEAR, MARCH, days_ago=8)
+    mark_read(since_new_year.warehouse, NEW_YEAR, MARCH, NOON - timedelta(days=8))
     assert since_new_year.rereads() == JANUARY
     clock.forward(300)
     assert since_new_year.rereads() == JANUARY
@@ -528,13 +508,13 @@ def test_a_month_that_failed_or_was_half_read_comes_again(since_new_year: Ticks,
 
 def test_how_often_the_history_is_read_is_a_setting(connect: Callable[..., Connection], clock: Clock) -> None:
     often = Ticks(connect(start_date=NEW_YEAR, full_resync_every="1d"), clock)
-    history(often.warehouse, NEW_YEAR, MARCH, days_ago=2)
+    mark_read(often.warehouse, NEW_YEAR, MARCH, NOON - timedelta(days=2))
     assert often.rereads() == JANUARY
 
 
 def test_a_start_date_moved_ahead_does_not_stop_the_reread(connect: Callable[..., Connection], clock: Clock) -> None:
     moved = Ticks(connect(start_date=date(2026, 2, 10)), clock)
-    history(moved.warehouse, NEW_YEAR, MARCH, days_ago=8)
+    mark_read(moved.warehouse, NEW_YEAR, MARCH, NOON - timedelta(days=8))
     assert moved.rereads() == (date(2026, 2, 10), date(2026, 2, 28))
 
 
@@ -545,7 +525,7 @@ def test_a_month_that_failed_in_a_first_import_stops_no_sync(
     connect: Callable[..., Connection], warehouse: Warehouse
 ) -> None:
     connection = connect(start_date=NEW_YEAR)
-    read(warehouse, NEW_YEAR, MARCH)
+    mark_read(warehouse, NEW_YEAR, MARCH)
     with warehouse.transaction() as con:
         con.execute("delete from complete_reads where resource = 'transactions' and month(day) = 2")
     unreadable(warehouse, date(2026, 2, 1), date(2026, 2, 28), NOON, NOON)
@@ -559,7 +539,7 @@ def test_recent_days_that_failed_do_not_stop_the_others(
     connect: Callable[..., Connection], warehouse: Warehouse
 ) -> None:
     connection = connect(start_date=NEW_YEAR, lookback_days=20)
-    read(warehouse, NEW_YEAR, MARCH)
+    mark_read(warehouse, NEW_YEAR, MARCH)
     unreadable(warehouse, date(2026, 2, 18), date(2026, 2, 28), NOON, NOON)
     assert days_to_sync(connection, warehouse, NOON) == (date(2026, 3, 1), MARCH)
     with warehouse.transaction() as con:
@@ -572,7 +552,7 @@ def test_recent_days_that_failed_do_not_stop_the_others(
 
 def test_the_next_try_goes_to_the_month_not_tried_longest(since_new_year: Ticks, clock: Clock) -> None:
     warehouse = since_new_year.warehouse
-    history(warehouse, NEW_YEAR, MARCH, days_ago=8)
+    mark_read(warehouse, NEW_YEAR, MARCH, NOON - timedelta(days=8))
     launched = []
     for _ in range(4):  # January fails each time
         days = since_new_year.rereads()
@@ -590,14 +570,14 @@ def test_the_next_try_goes_to_the_month_not_tried_longest(since_new_year: Ticks,
             with warehouse.transaction() as con:
                 con.execute("update unread_days set tried_at = $1", [clock.now])
         else:
-            read(warehouse, first, last, clock.now)
+            mark_read(warehouse, first, last, clock.now)
         clock.forward(300 if len(launched) < 3 else 3600)
     assert launched == [1, 2, 3, 1]
 
 
 @pytest.mark.runs
 def test_a_month_that_stays_unreadable_is_tried_ever_more_rarely(since_new_year: Ticks, clock: Clock) -> None:
-    read(since_new_year.warehouse, date(2026, 2, 1), MARCH)
+    mark_read(since_new_year.warehouse, date(2026, 2, 1), MARCH)
     unreadable(since_new_year.warehouse, *JANUARY, NOON, NOON)
     tries = []
     for hour in range(1, 73):
@@ -610,12 +590,12 @@ def test_a_month_that_stays_unreadable_is_tried_ever_more_rarely(since_new_year:
 
 
 def test_without_the_right_to_orders_the_history_is_left_alone(since_new_year: Ticks, clock: Clock) -> None:
-    read(since_new_year.warehouse, NEW_YEAR, MARCH)
+    mark_read(since_new_year.warehouse, NEW_YEAR, MARCH)
     with since_new_year.warehouse.transaction() as con:
         con.execute("delete from complete_reads where resource = 'orders'")
     unreadable(since_new_year.warehouse, NEW_YEAR, MARCH, NOON, NOON, resource="orders")
     clock.forward(5 * 86400)
     assert since_new_year.rereads() is None
-    read(since_new_year.warehouse, date(2026, 3, 9), MARCH, clock.now)  # the right was given
+    mark_read(since_new_year.warehouse, date(2026, 3, 9), MARCH, clock.now)  # the right was given
     clock.forward(300)
     assert since_new_year.rereads() == JANUARY

@@ -23,7 +23,7 @@ from sitniks_finmap.defs.launch import instance
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sandbox.state import State
 from sitniks_finmap.warehouse.store import open_warehouse
-from sitniks_finmap_tests.test_finmap_upload import transaction
+from sitniks_finmap_tests.records import transaction
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.runs, pytest.mark.timeout(300)]  # processes that import Dagster anew

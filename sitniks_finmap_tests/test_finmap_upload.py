@@ -1,6 +1,6 @@
 """The asset finmap_upload as Dagster runs it: numbers for each day, backlog, previews without personal data."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -13,18 +13,13 @@ from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import Warehouse
-from sitniks_finmap_tests.test_delivery import ledger, live, writes
+from sitniks_finmap_tests.dagster_runs import QUIET
+from sitniks_finmap_tests.deliveries import ledger, live, writes
+from sitniks_finmap_tests.records import DAY, transaction
 
 pytestmark = pytest.mark.runs
 
-DAY = date(2025, 1, 15)
 BEFORE = DAY - timedelta(days=1)
-
-
-def transaction(number: int, day: date = DAY, amount: Any = 100, **more: Any) -> dict[str, Any]:
-    client = f"Клієнт {880088000 + number}"
-    described = {"description": f"Оплата від {client}", "counterparty": client, "source": "Instagram"}
-    return {"id": f"tx_{number}", "date": f"{day} 10:00:00", "amount": amount, **described, **more}
 
 
 def metadata_by_day(instance: dg.DagsterInstance, run_id: str, table: str) -> dict[str, dict[str, Any]]:
@@ -104,7 +99,7 @@ def test_a_sensor_run_out_of_time_leaves_the_rest_as_backlog(
         tags={"connection": "u1", **range_tags(DAY, DAY)},
         run_config={
             "ops": {"u1__finmap_upload": {"config": {"minutes": 0}}},
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            **QUIET,
         },
     )  # fmt: skip
 

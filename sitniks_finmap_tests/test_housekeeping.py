@@ -6,21 +6,11 @@ import dagster as dg
 import pytest
 
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.defs.housekeeping import housekeeping, housekeeping_schedule, report_killed_runs
-from sitniks_finmap_tests.test_sensor import add_run
+from sitniks_finmap.defs.housekeeping import housekeeping_schedule, report_killed_runs
+from sitniks_finmap_tests.dagster_runs import add_run, clean, status_of
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 GOES_ON = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED]
-
-
-def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus | None:
-    run = instance.get_run_by_id(run_id)
-    return run.status if run else None
-
-
-def clean(instance: dg.DagsterInstance) -> int:
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    return housekeeping.execute_in_process(instance=instance, run_config=quiet).output_for_node("delete_old_runs")
 
 
 def test_only_runs_that_ended_over_30_days_ago_are_deleted(dagster: dg.DagsterInstance) -> None:

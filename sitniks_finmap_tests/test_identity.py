@@ -1,7 +1,6 @@
 """Each side proves to be the company that the warehouse was filled from: in every job, asset and command."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.books import Books, key
+from sitniks_finmap_tests.dagster_runs import QUIET
 
 pytestmark = pytest.mark.runs
 
@@ -54,7 +54,7 @@ class Company:
         job = connection_definitions(self.connection).resolve_job_def(f"{self.connection.name}_sync")
         result = job.execute_in_process(
             instance=self.dagster,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config=QUIET,
             tags=range_tags(*DAYS),
             asset_selection=[dg.AssetKey([self.connection.name, what])],
             raise_on_error=False,
@@ -82,12 +82,6 @@ def two(sandbox: Sandbox, connect: Connect, dagster: dg.DagsterInstance) -> tupl
     connections = connect("u1", start_date=DAYS[0]), connect("u2", shop="other", start_date=DAYS[0])
     a, b = (Company(*one, dagster) for one in zip(("a", "b"), shops, connections, strict=True))
     return a, b
-
-
-@pytest.fixture
-def home(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.cli.commands.show_progress", lambda: None)
 
 
 def command(*arguments: str, answer: str | None = None) -> Result:

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -172,11 +171,7 @@ def test_a_rollback_is_refused_to_the_second_as_well(books: Books, install: Inst
     assert len(books.shop.operations()) == 2
 
 
-def test_a_takeover_asks_and_then_the_first_is_refused(
-    books: Books, install: Install, dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.cli.terminal.show_progress", lambda: None)
+def test_a_takeover_asks_and_then_the_first_is_refused(books: Books, install: Install, home: None) -> None:
     books.sell_many(3)
     books.sync()
     second = install(folder="elsewhere")

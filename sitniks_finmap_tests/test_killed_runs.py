@@ -13,9 +13,8 @@ import pytest
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import KILLED, VARIABLE
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap_tests.test_delivery import live
-from sitniks_finmap_tests.test_finmap_upload import transaction
-from sitniks_finmap_tests.test_rules import DAY, once_each, put
+from sitniks_finmap_tests.deliveries import live, once_each
+from sitniks_finmap_tests.records import DAY, put_many, transaction
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(300)]
 
@@ -66,7 +65,7 @@ def process(code: str, *arguments: str, failpoint: str = "") -> subprocess.Compl
 def test_a_killed_sync_command_is_finished_by_the_next(
     connection: Connection, shop: Shop, sandbox: Sandbox, project: Path, failpoint: str, fault: Fault
 ) -> None:
-    put(shop, 12)
+    put_many(shop, 12)
     sandbox.fault(fault)
     days = ["sync", "--from", str(DAY - timedelta(days=2)), "--to", str(DAY)]
 

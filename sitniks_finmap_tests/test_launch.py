@@ -26,9 +26,8 @@ from sitniks_finmap.people.query import read_only
 from sitniks_finmap.pipeline import deliver
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
-from sitniks_finmap_tests.test_delivery import until
-from sitniks_finmap_tests.test_finmap_upload import transaction
-from sitniks_finmap_tests.test_warehouse import Other, Pipe, processes
+from sitniks_finmap_tests.processes import Other, Pipe, processes, until
+from sitniks_finmap_tests.records import transaction
 
 pytestmark = [pytest.mark.runs, pytest.mark.timeout(300)]  # processes that import Dagster anew
 ROOT = Path(__file__).parents[1]

@@ -30,7 +30,6 @@ from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.ratelimit import RateLimiter
 from sitniks_finmap.clients.reasons import without_echo
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.defs.alerts import checks_alert, failed_run_alert
 from sitniks_finmap.defs.launch import Run, instance, run_job
 from sitniks_finmap.people.query import read_only
 from sitniks_finmap.people.report import print_plan
@@ -39,12 +38,13 @@ from sitniks_finmap.pipeline import transform
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox, Shop
 from sitniks_finmap.warehouse.store import open_warehouse
-from sitniks_finmap_tests.test_finmap_upload import transaction
-from sitniks_finmap_tests.test_rules import as_text
+from sitniks_finmap_tests.dagster_runs import told_by_alerts
+from sitniks_finmap_tests.deliveries import courier_of, stage
+from sitniks_finmap_tests.leak_search import as_text, in_any_form
+from sitniks_finmap_tests.records import DAY, transaction
 
 pytestmark = pytest.mark.runs
 
-DAY = date(2025, 1, 15)
 CUSTOMERS = ["Квітослава", "Неповторна", "770011", "(099) 770-22", "kvitoslava", "@kvitka_n"]
 
 
@@ -94,25 +94,6 @@ def said_by(command: list[str], cwd: Path, arguments: set[str]) -> str:
         with suppress(OSError):
             arguments.add(Path(f"/proc/{process.pid}/cmdline").read_text())
         return process.communicate(timeout=100)[0]
-
-
-def told_by_alerts(dagster: dg.DagsterInstance, run: Run) -> None:
-    """Lets the alert sensors look at a run, as the daemon does; they log what they send."""
-    found = dagster.get_run_by_id(run.run_id)
-    kind = dg.DagsterEventType.RUN_SUCCESS if run.success else dg.DagsterEventType.RUN_FAILURE
-    (entry,) = dagster.all_logs(run.run_id, of_type=kind)
-    assert found
-    assert entry.dagster_event
-    context = dg.build_run_status_sensor_context("alert", entry.dagster_event, dagster, found)
-    if run.success:
-        checks_alert(context)
-    else:
-        failed_run_alert(context.for_run_failure())
-
-
-def in_any_form(word: str) -> list[bytes]:
-    """A word as bytes, and as JSON writes it in ASCII."""
-    return [word.encode(), word.encode("ascii", "backslashreplace"), word.encode("utf-16-le")]
 
 
 @pytest.mark.chaos
@@ -292,7 +273,6 @@ def test_a_refusal_is_shown_without_the_words_of_the_record() -> None:
 def test_status_and_summary_tell_reasons_and_no_values(
     run: ConnectionRun, shop: Shop, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sitniks_finmap_tests.test_rules import courier_of, stage
 
     shop.put_transaction(transaction(1, DAY, description="Оплата від Квітослава Неповторна"))
     shop.put_transaction(transaction(8, DAY, amount="сто від Квітослава"))
@@ -315,7 +295,6 @@ def test_a_record_cannot_send_commands_to_the_terminal(
     run: ConnectionRun, shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from sitniks_finmap.cli.terminal import out
-    from sitniks_finmap_tests.test_rules import stage
 
     markup = r"[red]x[/red] \[bold] [/nothing] [link=http://x]y :boom: {0} %s"
     shop.put_transaction(transaction(1, DAY, description=markup, counterparty="\x1b[31mred\x07"))

@@ -15,35 +15,17 @@ from dagster._core.utils import make_new_run_id
 from sitniks_finmap.defs import leftovers
 from sitniks_finmap.defs.launch import prepare_home
 from sitniks_finmap.defs.leftovers import shrink_databases
-from sitniks_finmap_tests.test_housekeeping import clean, status_of
+from sitniks_finmap_tests.dagster_runs import clean, status_of
+from sitniks_finmap_tests.small_job import CHECKS, sync
 
 pytestmark = pytest.mark.runs
 
 MONTHS_AGO = timedelta(days=90)
-CHECKS = 5
-
-
-@dg.asset(name="shop", partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
-def shop_table(context: dg.AssetExecutionContext) -> None:
-    print("printed " * 100)  # noqa: T201
-    context.log.info("said " * 20_000)
-    context.add_asset_metadata({"preview": dg.MetadataValue.md("| a |" * 10_000)})
-
-
-@dg.multi_asset_check(specs=[dg.AssetCheckSpec(f"check_{n}", asset="shop") for n in range(CHECKS)])
-def shop_checks() -> Iterator[dg.AssetCheckResult]:
-    for n in range(CHECKS):
-        yield dg.AssetCheckResult(asset_key="shop", check_name=f"check_{n}", passed=True)
-
-
-JOB = dg.Definitions(
-    [shop_table], asset_checks=[shop_checks], jobs=[dg.define_asset_job("shop_sync")]
-).resolve_job_def("shop_sync")  # fmt: skip
 
 
 SYNC_TWICE = """
 import dagster as dg
-from sitniks_finmap_tests.test_leftovers import sync
+from sitniks_finmap_tests.small_job import sync
 with dg.DagsterInstance.get() as instance:
     for _ in range(2):
         sync(instance)
@@ -60,17 +42,6 @@ def home(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def dagster(home: Path) -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.get() as instance:
         yield instance
-
-
-def sync(instance: dg.DagsterInstance, ago: timedelta = timedelta()) -> str:
-    """A run of a shop with logs, events and checks, which was so long ago."""
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    run_id = JOB.execute_in_process(instance=instance, run_config=quiet, partition_key="a").run_id
-    with sqlite3.connect(Path(instance.root_directory, "history", "runs.db")) as con:
-        con.execute(
-            "update runs set create_timestamp = ? where run_id = ?", [str(datetime.now() - ago), run_id]  # noqa: DTZ005
-        )  # fmt: skip
-    return run_id
 
 
 def bytes_of(folder: Path) -> int:

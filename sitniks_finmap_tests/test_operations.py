@@ -5,7 +5,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,113 +13,23 @@ from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.clients.answers import Reply
-from sitniks_finmap.clients.finmap import Account, Label
-from sitniks_finmap.clients.sitniks import Row, read_page
+from sitniks_finmap.clients.finmap import Account
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.defs.assets.extract import extract_assets
 from sitniks_finmap.defs.assets.transform import transform_assets
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.pipeline.checks import CHECKS
-from sitniks_finmap.pipeline.directory import Directory, find_accounts, save_directory
+from sitniks_finmap.pipeline.directory import find_accounts
 from sitniks_finmap.pipeline.reading import store
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.pipeline.transform import derive
 from sitniks_finmap.sandbox import Shop, seed_shop
-from sitniks_finmap.warehouse.store import Warehouse
-from sitniks_finmap_tests.test_raw_sitniks_transactions import BATCHES, KYIV, QUIET, instants, stamp
-
-DAY = date(2025, 1, 15)
-DIRECTORY = Directory(
-    [Account("acc1", "Каса", "UAH"), Account("acc2", "ФОП", "UAH"), Account("acc3", "Долари", "USD")],
-    {"income": [Label("cat1", "Продажі")], "expense": [Label("cat2", "Повернення"), Label("cat3", "Доставка")]},
-)
-SOUND = {"date": "2025-01-15 10:30:00", "amount": 1500}
-
-
-def read_rows(payloads: Any) -> list[Row]:
-    """Payloads, as text or not yet, the way the client reads them."""
-    texts = [one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in payloads]
-    text = '{"data": [' + ",\n".join(texts) + "]}"
-    return list({row.id: row for row in read_page(Reply(200, json.loads(text), text)).rows}.values())
-
-
-class Stage:
-    """A warehouse inside one transaction: put transactions in, see what becomes of them."""
-
-    def __init__(self, con: duckdb.DuckDBPyConnection, connection: Connection, warehouse: Warehouse) -> None:
-        self.con = con
-        self.run = ConnectionRun(connection, warehouse)
-        self.configure(connection)
-
-    def configure(self, connection: Connection) -> None:
-        self.run.connection = connection
-        save_directory(self.con, connection, DIRECTORY)
-
-    def put(self, *transactions: Any, orders: Any = ()) -> None:
-        """One read of the day of the examples; then everything of that day is derived."""
-        if orders:
-            store(self.con, self.run, "orders", read_rows(orders), DAY, DAY)
-        store(self.con, self.run, "transactions", read_rows(transactions), DAY, DAY)
-        self.derive()
-
-    def derive(self, day: date = DAY) -> None:
-        derive(self.con, day, day, datetime(2200, 1, 1, tzinfo=UTC))
-
-    def clear(self) -> None:
-        for table in ("raw_sitniks_transactions", "raw_sitniks_orders", "operations", "rejected_transactions"):
-            self.con.execute(f"delete from {table}")
-
-    def rows(self, query: str) -> list[dict[str, Any]]:
-        found = self.con.execute(query)
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
-
-    def operations(self) -> dict[str, dict[str, Any]]:
-        """Operations by transaction_id."""
-        return {one["transaction_id"]: one for one in self.rows("from operations order by transaction_id")}
-
-    def reasons(self) -> dict[str, str]:
-        """Reasons of the rejected transactions by transaction_id."""
-        return {one["transaction_id"]: one["reason"] for one in self.rows("from rejected_transactions")}
-
-    def each(self, transactions: Iterable[dict[str, Any]], orders: Any = ()) -> list[dict[str, Any]]:
-        """What becomes of sound transactions with these fields, one by one."""
-        self.clear()
-        batch = [{"id": n, **SOUND, **fields} for n, fields in enumerate(transactions)]
-        self.put(*batch, orders=orders)
-        assert self.reasons() == {}
-        found = self.operations()
-        return [found[str(n)] for n in range(len(batch))]
-
-    def one(self, fields: dict[str, Any], orders: Any = ()) -> dict[str, Any]:
-        """What becomes of one sound transaction with these fields."""
-        return self.each([fields], orders)[0]
-
-
-@pytest.fixture(scope="module")
-def staging(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """One empty file for all tests of a module; each leaves it as it was."""
-    return Warehouse(tmp_path_factory.mktemp("staging"), "u1")
-
-
-@pytest.fixture
-def stage(staging: Warehouse) -> Iterator[Stage]:
-    settings = {"name": "u1", "start_date": date(2015, 1, 1), "finmap_account": "Каса"}
-    with staging.transaction() as con:
-        yield Stage(con, Connection.model_validate(settings), staging)
-        con.rollback()
-        con.begin()
-
-
-def connection_with(stage: Stage, **settings: Any) -> Connection:
-    return Connection.model_validate({**stage.run.connection.model_dump(), **settings})
-
+from sitniks_finmap_tests.dagster_runs import QUIET
+from sitniks_finmap_tests.records import BATCHES, DAY, KYIV, SOUND, instants, read_rows, written_as
+from sitniks_finmap_tests.staging import Stage, connection_with
 
 # -- The examples of the vendor --
 
@@ -384,7 +294,7 @@ def test_moments_keep_milliseconds_and_naive_ones_are_local(stage: Stage) -> Non
                     min_size=20, max_size=40))  # fmt: skip
     def check(batch: list[tuple[datetime, str]]) -> None:
         stage.clear()
-        stage.put(*({"id": n, "date": stamp(at, style), "amount": 1} for n, (at, style) in enumerate(batch)))
+        stage.put(*({"id": n, "date": written_as(at, style), "amount": 1} for n, (at, style) in enumerate(batch)))
         operations = stage.operations()
         for n, (at, style) in enumerate(batch):
             found = operations[str(n)]["occurred_at"]

@@ -14,12 +14,12 @@ from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.pipeline.reading import UnreadDays
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago, stamp
+from sitniks_finmap_tests.empty_lists import show_no_transactions
 from sitniks_finmap_tests.plain_settings import BOTH_OPTIMIZERS
 
 pytestmark = [pytest.mark.runs, BOTH_OPTIMIZERS]
 
 Keep = Callable[..., Books]
-NOTHING = '{"data": [], "count": 0}'
 
 
 def standings(books: Books) -> dict[str, int]:
@@ -390,7 +390,7 @@ def test_a_transaction_that_one_read_does_not_have_is_not_gone(keep_books: Keep)
     books = keep_books(on_delete="withdraw")
     books.sell_many(3)
     books.sync()
-    books.sandbox.fault(Fault("status", "sitniks", path="/transactions", status=200, body=NOTHING))
+    show_no_transactions(books, times=1)
     books.sync()
     assert (books.plan(), len(books.finmap())) == ([], 3)
 
@@ -413,7 +413,7 @@ def test_a_transaction_missing_twice_is_gone_until_it_returns(
     books = keep_books(on_delete="ask")
     books.sell_many(2)
     books.sync()
-    books.sandbox.fault(Fault("status", "sitniks", path="/transactions", status=200, body=NOTHING, times=2))
+    show_no_transactions(books, times=2)
     books.sync()
     assert books.plan() == []
     books.sync()
@@ -428,7 +428,7 @@ def test_a_read_that_was_cut_never_counts(keep_books: Keep, fault: Any) -> None:
     books.sell_many(3)
     books.sync()
     # The first read is whole and has none of them; the second is cut, again and again.
-    books.sandbox.fault(Fault("status", "sitniks", path="/transactions", status=200, body=NOTHING))
+    show_no_transactions(books, times=1)
     books.sandbox.fault(Fault(fault, "sitniks", path="/transactions", times=None))
     books.sync()
     with pytest.raises(UnreadDays):

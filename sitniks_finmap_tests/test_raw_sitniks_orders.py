@@ -18,12 +18,12 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.private_files import data_folder
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.books import OpenWarehouse
+from sitniks_finmap_tests.reads import FIRST, LAST, complete, extract, rows
+from sitniks_finmap_tests.records import DAY
 from sitniks_finmap_tests.sandbox.clients import Clock
-from sitniks_finmap_tests.test_raw_sitniks_transactions import DAY, FIRST, LAST, complete, extract, rows, run
 
 pytestmark = pytest.mark.runs
 
-__all__ = ["run"]  # the fixture
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 Hourly = Callable[..., ConnectionRun]

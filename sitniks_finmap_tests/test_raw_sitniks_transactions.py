@@ -10,52 +10,25 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import duckdb
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.clients import sitniks
 from sitniks_finmap.clients.sitniks import Row
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets.extract import extract_assets
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.pipeline.due import days_to_sync, first_unread_day
-from sitniks_finmap.pipeline.extract import read_transactions
-from sitniks_finmap.pipeline.orders import read_orders
 from sitniks_finmap.pipeline.reading import months, store
-from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
-from sitniks_finmap_tests.test_warehouse import Other, read_when_asked
+from sitniks_finmap.warehouse.store import open_warehouse
+from sitniks_finmap_tests.dagster_runs import QUIET
+from sitniks_finmap_tests.deliveries import run_of
+from sitniks_finmap_tests.processes import Other, read_when_asked
+from sitniks_finmap_tests.reads import FIRST, LAST, complete, extract, rows
+from sitniks_finmap_tests.records import BATCHES, DAY, KYIV, instants, written_as
 
-KYIV = ZoneInfo("Europe/Kyiv")
-DAY = date(2025, 1, 15)
 NOON_OF_DAY = datetime(2025, 1, 15, 12, tzinfo=UTC)
-BATCHES = settings(deadline=None, phases=[Phase.generate])  # an example is a batch: to shrink it takes minutes
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-@pytest.fixture
-def run(connection: Connection) -> ConnectionRun:
-    """As in conftest, but between two attempts no time passes."""
-    return patient(connection)
-
-
-def patient(connection: Connection) -> ConnectionRun:
-    run = ConnectionRun(connection, open_warehouse(connection), "test-run")
-    run.sitniks = sitniks.connect(connection, sleep=lambda seconds: None)
-    return run
-
-
-def extract(run: ConnectionRun, first: date, last: date, *, orders: bool = False) -> str | None:
-    """Reads the transactions of these days, with `orders` also the orders. What a failure says, or None."""
-    try:
-        with run.explained():
-            read_transactions(run, first, last)
-            if orders:
-                read_orders(run, first, last)
-    except StepFailed as failure:
-        return str(failure)
-    return None
 
 
 def materialize(run: ConnectionRun, first: date, last: date) -> dg.ExecuteInProcessResult:
@@ -67,11 +40,6 @@ def materialize(run: ConnectionRun, first: date, last: date) -> dg.ExecuteInProc
         run_config=QUIET,
         raise_on_error=False,
     )
-
-
-def rows(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
-    with warehouse.transaction() as con:
-        return con.execute(query).fetchall()
 
 
 def row(text: str, id: str = "tx_1") -> Row:
@@ -140,39 +108,6 @@ def test_rows_that_are_not_even_objects_are_kept_too(run: ConnectionRun, sandbox
 # -- Days --
 
 
-def last_sunday(year: int, month: int) -> date:
-    return max(date(year, month, day) for day in range(25, 32) if date(year, month, day).weekday() == 6)
-
-
-changes_of_the_clock = st.builds(last_sunday, st.integers(2016, 2035), st.sampled_from([3, 10]))
-instants = st.one_of(
-    st.datetimes(datetime(2015, 1, 1), datetime(2036, 4, 8), timezones=st.just(UTC)),  # noqa: DTZ001
-    st.builds(
-        lambda day, offset: datetime(day.year, day.month, day.day, tzinfo=UTC) + offset,
-        changes_of_the_clock,
-        st.timedeltas(timedelta(hours=-27), timedelta(hours=27)),
-    ),
-    st.builds(
-        lambda day, offset: datetime(day.year, day.month, day.day, tzinfo=KYIV).astimezone(UTC) + offset,
-        st.dates(date(2015, 1, 2), date(2036, 4, 1)) | changes_of_the_clock,
-        st.sampled_from([timedelta(milliseconds=n) for n in (-1, 0, 1, 999, 1000)]),
-    ),
-)
-
-
-def stamp(instant: datetime, style: str) -> str:
-    """An instant as Sitniks may write it."""
-    match style:
-        case "utc":
-            return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        case "offset":
-            return instant.astimezone(KYIV).isoformat(" ")
-        case "compact offset":
-            return instant.astimezone(ZoneInfo("Asia/Kathmandu")).strftime("%Y-%m-%dT%H:%M:%S,%f%z")
-        case _:
-            return instant.astimezone(KYIV).strftime("%Y-%m-%d %H:%M:%S")  # naive: local time
-
-
 def test_the_local_day_of_any_instant_matches_python(run: ConnectionRun) -> None:
     styles = st.sampled_from(["utc", "offset", "compact offset", "naive"])
     fields = st.sampled_from(["createdAt", "date"])
@@ -185,7 +120,7 @@ def test_the_local_day_of_any_instant_matches_python(run: ConnectionRun) -> None
         def check(batch: list[tuple[datetime, str, str]]) -> None:
             con.execute("delete from raw_sitniks_transactions")
             keep(con, run, *(
-                row(f'{{"id": {n}, "{field}": "{stamp(instant, style)}"}}', str(n))
+                row(f'{{"id": {n}, "{field}": "{written_as(instant, style)}"}}', str(n))
                 for n, (instant, style, field) in enumerate(batch)
             ))  # fmt: skip
             found = dict(con.execute("select transaction_id::int, day from raw_sitniks_transactions").fetchall())
@@ -254,13 +189,10 @@ def every_day(first: date, last: date) -> Iterator[date]:
         first += timedelta(days=1)
 
 
-FIRST, LAST = date(2025, 1, 31), date(2025, 3, 2)  # three windows
-
-
 @pytest.fixture
 def import_run(connect: Callable[..., Connection]) -> ConnectionRun:
     """The run of a connection whose days begin with FIRST."""
-    return patient(connect(start_date=FIRST))
+    return run_of(connect(start_date=FIRST))
 
 
 def fill_windows(shop: Shop) -> None:
@@ -272,11 +204,6 @@ def fill_windows(shop: Shop) -> None:
             for n in range(1, 4)
         ]
     )
-
-
-def complete(warehouse: Warehouse, resource: str) -> list[tuple[date, date, int]]:
-    """First and last day that were read completely, and how many."""
-    return rows(warehouse, f"select min(day), max(day), count(*) from complete_reads where resource = '{resource}'")
 
 
 def test_a_range_is_read_in_months_bounded_by_local_days(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
@@ -362,7 +289,8 @@ def read_completely(run: ConnectionRun, first: date, last: date, at: datetime) -
         con.execute("update complete_reads set read_at = $1 where day between $2 and $3", [at, first, last])
 
 
-def test_nothing_was_read_before_the_first_run(run: ConnectionRun) -> None:
+def test_nothing_was_read_before_the_first_run(connection: Connection) -> None:
+    run = run_of(connection)
     assert first_unread_day(run.connection, run.warehouse, date(2025, 2, 1)) == run.connection.start_date
     assert not run.warehouse.exists()
 
@@ -493,7 +421,7 @@ def test_in_dagster_only_the_days_that_could_not_be_read_fail(
 
 def test_the_month_that_was_tried_longest_ago_is_tried_first(connect: Any, shop: Shop, sandbox: Sandbox) -> None:
     """And when several fail in a row, Sitniks is down: the others are not even asked."""
-    run = patient(connect(start_date=date(2025, 1, 1)))
+    run = run_of(connect(start_date=date(2025, 1, 1)))
     sandbox.fault(Fault("status", "sitniks", times=None, path="/transactions"))
 
     def asked() -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -16,9 +16,7 @@ from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import open_warehouse
-from sitniks_finmap_tests.test_finmap_upload import transaction
-
-DAY = date(2025, 1, 15)
+from sitniks_finmap_tests.records import DAY, transaction
 
 RENEW = "pay for or renew the "
 NEW_KEY = "; put the correct "

@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,13 +25,13 @@ from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import open_warehouse
-from sitniks_finmap_tests.test_finmap_upload import transaction
-from sitniks_finmap_tests.test_leaks import in_any_form, told_by_alerts
+from sitniks_finmap_tests.dagster_runs import told_by_alerts
+from sitniks_finmap_tests.leak_search import as_text, in_any_form
+from sitniks_finmap_tests.records import DAY, transaction
 
 pytestmark = pytest.mark.runs
 
 KEY = "eyJhbGci.Zx9/q+7w==4f9c2e-7ab1_Q"
-DAY = date(2025, 1, 15)
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "as it is": lambda key: key,
@@ -90,9 +89,7 @@ def everywhere(connection: Connection, project: Path, *said: str) -> bytes:
     left = b"".join(path.read_bytes() for path in project.rglob("*") if path.is_file())
     warehouse = open_warehouse(connection)
     if warehouse.exists():
-        with warehouse.transaction() as con:
-            tables = [name for (name,) in con.execute("select table_name from duckdb_tables()").fetchall()]
-            left += repr([con.execute(f'from "{table}"').fetchall() for table in tables]).encode()
+        left += as_text(warehouse.path).encode()
     return left + "".join(said).encode()
 
 

@@ -21,10 +21,9 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sandbox.transaction_shapes import malformed
-from sitniks_finmap_tests.test_operations import DAY, SOUND, Stage, connection_with, read_rows, stage, staging
-from sitniks_finmap_tests.test_raw_sitniks_transactions import BATCHES, QUIET
-
-__all__ = ["stage", "staging"]  # fixtures
+from sitniks_finmap_tests.dagster_runs import QUIET
+from sitniks_finmap_tests.records import BATCHES, DAY, SOUND, read_rows
+from sitniks_finmap_tests.staging import Stage, connection_with
 
 FIRST, LAST = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=n) for n in (1420070400000, 2091365243872))
 

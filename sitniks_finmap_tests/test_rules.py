@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 from tenacity import wait_none
 
@@ -23,31 +22,28 @@ from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.sitniks import IncompleteRead
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import instance, run_job
-from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox, Shop, seed_shop
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
-from sitniks_finmap_tests.test_delivery import key, ledger, live, run_of, stage, until, want, writes
-from sitniks_finmap_tests.test_finmap_upload import transaction
+from sitniks_finmap_tests.deliveries import (
+    count_waits,
+    courier_of,
+    key_in,
+    ledger,
+    live,
+    once_each,
+    run_of,
+    stage,
+    want,
+    writes,
+)
+from sitniks_finmap_tests.leak_search import as_text
+from sitniks_finmap_tests.processes import until
+from sitniks_finmap_tests.records import DAY, put_many, transaction
 
 pytestmark = pytest.mark.runs
 
-DAY = date(2025, 1, 15)
-RETRY = timedelta(minutes=15)
 MARCH = date(2026, 3, 10)
-
-
-def courier_of(run: ConnectionRun) -> Courier:
-    run.finmap.api.sleep = run.sitniks.api.sleep = lambda seconds: None
-    return Courier(run.warehouse, run.finmap, retry_every=RETRY, run_id=run.run_id)
-
-
-def put(shop: Shop, count: int) -> None:
-    shop.put_transactions([transaction(n, DAY - timedelta(days=n % 3), amount=100 + n) for n in range(count)])
-
-
-def once_each(count: int) -> dict[str, int]:
-    return {f"u1:tx_{n}": 1 for n in range(count)}
 
 
 def sync(dagster: dg.DagsterInstance, connection: Connection) -> Any:
@@ -60,7 +56,7 @@ def sync(dagster: dg.DagsterInstance, connection: Connection) -> Any:
 def test_rule_1_a_killed_run_is_finished_without_duplicates(
     connect: Callable[..., Connection], project: Path, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance
 ) -> None:
-    put(shop, 40)
+    put_many(shop, 40)
     warehouse = open_warehouse(connect(finmap_requests_per_second=25))
     command = [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()", "sync"]
     days = ["--from", str(DAY - timedelta(days=2)), "--to", str(DAY)]
@@ -81,7 +77,7 @@ def test_rule_1_a_killed_run_is_finished_without_duplicates(
 def test_rule_1_an_import_after_a_lost_file_duplicates_nothing(
     run: ConnectionRun, shop: Shop, sandbox: Sandbox
 ) -> None:
-    put(shop, 12)
+    put_many(shop, 12)
     import_all(run)
     before = shop.operations()
     run.warehouse.path.unlink()
@@ -129,7 +125,7 @@ def at_once(work: list[Callable[[], Any]]) -> None:
 
 
 def test_rule_2_no_write_is_repeated_before_a_lookup(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
-    put(shop, 12)
+    put_many(shop, 12)
     stage(run, DAY - timedelta(days=2), DAY)
     for n, kind in enumerate(["drop_after", "drop_before", "html_after", "html", "status_after", "status"]):
         sandbox.fault(Fault(kind, "finmap", method="POST", status=502, after=n))  # type: ignore[arg-type]
@@ -143,8 +139,8 @@ def test_rule_2_no_write_is_repeated_before_a_lookup(run: ConnectionRun, shop: S
         if request.method == "GET":
             looked_up[request.parameters["externalId"]] = True
         else:
-            assert looked_up.get(key(request.body), True), f"{key(request.body)} was sent again unseen"
-            looked_up[key(request.body)] = request.status == 201
+            assert looked_up.get(key_in(request.body), True), f"{key_in(request.body)} was sent again unseen"
+            looked_up[key_in(request.body)] = request.status == 201
     assert len([one for one in writes(sandbox) if one.fault]) == 6
     assert live(shop) == once_each(12)
     assert {row["state"] for row in ledger(run.warehouse).values()} == {"sent", "verified"}
@@ -154,7 +150,7 @@ def test_rule_2_no_write_is_repeated_before_a_lookup(run: ConnectionRun, shop: S
 
 
 def test_rule_3_a_read_that_was_cut_short_changes_nothing(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
-    put(shop, 60)
+    put_many(shop, 60)
     courier_of(run)
     stage(run, DAY - timedelta(days=2), DAY)
     before = everything(run.warehouse)
@@ -186,7 +182,7 @@ def everything(warehouse: Warehouse) -> list[Any]:
 def test_rule_3_a_run_with_an_incomplete_read_delivers_nothing(
     connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance, warehouse: Warehouse
 ) -> None:
-    put(shop, 60)
+    put_many(shop, 60)
     sandbox.fault(Fault("page_short", "sitniks", path="/transactions", times=None))
     ended = sync(dagster, connection)
     assert not ended.success
@@ -229,7 +225,7 @@ def another_process() -> Iterator[Callable[[Path], bool]]:
 def test_rule_4_the_file_can_be_opened_while_an_answer_is_due(
     connection: Connection, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance
 ) -> None:
-    put(shop, 3)
+    put_many(shop, 3)
     shop.put_transaction(transaction(9, source=None, orderId=777))
     with warehouse.transaction():
         pass
@@ -284,7 +280,7 @@ def test_rule_5_a_second_run_does_nothing_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("sitniks_finmap.pipeline.run.LOCK_WAIT", 0.0)
-    put(shop, 2)
+    put_many(shop, 2)
     with warehouse.run(wait=0):
         ended = sync(dagster, connection)
     assert not ended.success
@@ -294,7 +290,7 @@ def test_rule_5_a_second_run_does_nothing_and_says_why(
 
 def test_rule_5_a_run_of_another_connection_is_not_held_up(connect: Callable[..., Connection], shop: Shop) -> None:
     first, second = open_warehouse(connect("u2")), run_of(connect("u1"))
-    put(shop, 2)
+    put_many(shop, 2)
     with first.run(wait=0), second.warehouse.run(wait=0):
         import_all(second)
     assert live(shop) == once_each(2)
@@ -308,10 +304,14 @@ def test_rule_5_two_connections_on_one_key_share_its_rate(
     monkeypatch.setenv("U2_SITNIKS_API_KEY", "key-of-another-shop")
     for run in runs:
         want(run.warehouse, shop, *({} for _ in range(6)))
+    limiters = [run.finmap.api.limiter for run in runs]
+    assert [one.interval for one in limiters] == [1 / 20] * 2
+    assert limiters[0].path == limiters[1].path
+    waits = [count_waits(run.finmap.api) for run in runs]
+    sandbox.forget_requests()
     at_once([lambda run=run: courier_of(run).deliver(MARCH, MARCH) for run in runs])
-    at = [request.monotonic for request in writes(sandbox)]
-    assert len(at) == 12
-    assert at[-1] - at[0] > 0.45  # 11 pauses of 50 ms; two rates would take half of that
+    assert len(writes(sandbox)) == 12
+    assert sum(map(len, waits)) == len(sandbox.requests("finmap"))
 
 
 # -- 6. A record that cannot be understood is quarantined with a reason; it stops nothing else -------------------
@@ -346,7 +346,7 @@ def test_rule_6_malformed_transactions_are_rejected_with_reasons(run: Connection
 def test_rule_7_a_refused_sitniks_key_fails_after_one_request(
     connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance, status: int
 ) -> None:
-    put(shop, 3)
+    put_many(shop, 3)
     sandbox.fault(Fault("status", "sitniks", status=status, times=None))
     ended = sync(dagster, connection)
     assert not ended.success
@@ -409,20 +409,13 @@ def test_rule_8_no_key_or_customer_leaves_the_warehouse(
     assert all(word in text for word in customers)
 
 
-def as_text(path: Path) -> str:
-    """Every value of every table."""
-    with duckdb.connect(path) as con:
-        tables = [name for (name,) in con.execute("select table_name from duckdb_tables()").fetchall()]
-        return "".join(str(con.execute(f"from {table}").fetchall()) for table in tables)
-
-
 # -- 9. Running again with nothing new makes no write to Finmap --------------------------------------------------
 
 
 def test_rule_9_a_second_run_makes_no_write_to_finmap(
     connection: Connection, shop: Shop, sandbox: Sandbox, dagster: dg.DagsterInstance
 ) -> None:
-    put(shop, 12)
+    put_many(shop, 12)
     shop.put_transaction(transaction(20, amount="сто"))
     assert sync(dagster, connection).success
     before = shop.operations()

@@ -12,7 +12,7 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.sandbox.spelling import SPELLINGS
 from sitniks_finmap_tests.books import Books, days_ago
-from sitniks_finmap_tests.test_absence import blind
+from sitniks_finmap_tests.empty_lists import show_no_operations
 
 pytestmark = pytest.mark.runs
 
@@ -23,7 +23,7 @@ NO_PATCH = Fault("status", "finmap", method="PATCH", path="/operations", status=
 
 def look_blindly(books: Books) -> None:
     """One look in which Finmap shows nothing."""
-    blind(books)
+    show_no_operations(books)
     books.look()
     books.sandbox.clear_faults()
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.utils import make_new_run_id
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.connection_definitions import connection_definitions
@@ -15,8 +14,9 @@ from sitniks_finmap.failpoint import KILLED, arm
 from sitniks_finmap.pipeline.due import Memory
 from sitniks_finmap.sandbox import Shop
 from sitniks_finmap.warehouse.store import Warehouse
+from sitniks_finmap_tests.dagster_runs import add_run, status_of
+from sitniks_finmap_tests.reads import everything_due
 from sitniks_finmap_tests.sandbox.clients import Clock
-from sitniks_finmap_tests.test_due import everything_due
 
 KINDS = ["sync", "deliver", "full re-read"]
 LOOKED = {"sync": (), "deliver": ("last_sync",), "full re-read": ("last_sync", "last_delivery_check")}
@@ -74,23 +74,6 @@ def sensor(connection: Connection, dagster: dg.DagsterInstance, clock: Clock) ->
 def due(warehouse: Warehouse, shop: Shop) -> None:
     """Each kind of run has something to do."""
     everything_due(warehouse, shop)
-
-
-def add_run(
-    instance: dg.DagsterInstance, connection: str, status: dg.DagsterRunStatus, at: datetime | None = None
-) -> str:
-    run = dg.DagsterRun(f"{connection}_sync", make_new_run_id(), status=status, tags={"connection": connection})
-    if at:
-        instance.run_storage.add_historical_run(run, at)
-    else:
-        instance.add_run(run)
-    return run.run_id
-
-
-def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
-    run = instance.get_run_by_id(run_id)
-    assert run
-    return run.status
 
 
 # -- What is launched --------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.cli.commands import main
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.days import day_of
@@ -26,20 +25,6 @@ SAVED_AS = {
     "Windows-1251": lambda text: text.encode("cp1251"),
     "line ends of Windows": lambda text: text.replace("\n", "\r\n").encode(),
 }
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Any, str]]:
-    """Runs a command; its exit code, and all that it printed."""
-
-    def command(*arguments: str) -> tuple[Any, str]:
-        monkeypatch.setattr("sys.argv", ["sitniks-finmap", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code, printed.out + printed.err
-
-    return command
 
 
 def encoded(saved_as: str, text: str) -> bytes:

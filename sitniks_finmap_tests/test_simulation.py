@@ -12,15 +12,10 @@ import pytest
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.decisions import decide
-from sitniks_finmap.pipeline.deliver import deliver
-from sitniks_finmap.pipeline.extract import read_transactions
-from sitniks_finmap.pipeline.orders import read_orders
-from sitniks_finmap.pipeline.readback import read_back
-from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import open_warehouse
+from sitniks_finmap_tests.deliveries import sync
 
 FIRST, LAST = date(2026, 3, 1), date(2026, 11, 15)  # both Sundays on which the clock of Kyiv changes lie inside
 STATUSES = ["Новий", "В роботі", "Відправлено", "Виконано"]
@@ -137,17 +132,6 @@ class Year:
 
 def stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def sync(run: ConnectionRun, first: date, last: date) -> None:
-    now = run.now()
-    read_transactions(run, first, last)
-    read_orders(run, first, last)
-    derive_operations(run, first, last)
-    deliver(run, first, last, now=run.now)
-    read_back(run, first, last, now)
-    with run.warehouse.transaction() as con:
-        reconcile(con)
 
 
 @pytest.fixture

@@ -7,13 +7,11 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import dagster as dg
 import pytest
 from click.testing import CliRunner
 from tenacity import wait_none
@@ -22,16 +20,11 @@ from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import VARIABLE
 from sitniks_finmap.people.summary import done_by
-from sitniks_finmap.pipeline.deliver import deliver
-from sitniks_finmap.pipeline.extract import read_transactions
-from sitniks_finmap.pipeline.orders import read_orders
-from sitniks_finmap.pipeline.readback import read_back
-from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.last_runs import LastRun, last_runs, record_ends, record_start
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
+from sitniks_finmap_tests.deliveries import sync
 from sitniks_finmap_tests.warehouses import begun
 
 pytestmark = pytest.mark.runs
@@ -42,10 +35,8 @@ Connect = Callable[..., Connection]
 
 
 @pytest.fixture(autouse=True)
-def home(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are kept in memory, and nobody waits between two attempts."""
-    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.cli.terminal.show_progress", lambda: None)
+def impatient(home: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits between two attempts."""
     monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
 
 
@@ -78,13 +69,7 @@ def synced(connection: Connection) -> Warehouse:
     """A whole sync without Dagster, as of now."""
     run = ConnectionRun(connection, begun(open_warehouse(connection)), str(uuid.uuid4()))
     days = (connection.start_date, TODAY)
-    read_transactions(run, *days)
-    read_orders(run, *days)
-    derive_operations(run, *days)
-    deliver(run, *days)
-    read_back(run, *days, datetime.now(UTC))
-    with run.warehouse.transaction() as con:
-        reconcile(con)
+    sync(run, *days)
     return run.warehouse
 
 

@@ -1,12 +1,9 @@
 """The warehouse: private files, short transactions, a read copy for people, one run at a time."""
 
-import multiprocessing
 import os
 import re
 import stat
 import time
-from collections.abc import Callable
-from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 import duckdb
@@ -15,66 +12,15 @@ import pytest
 from sitniks_finmap.private_files import private_files, private_folder
 from sitniks_finmap.warehouse import store as module
 from sitniks_finmap.warehouse.store import Busy, Damaged, Warehouse, WarehouseError, insert_rows
-
-ROW = (
-    "insert into settings (connection, timezone, comment_fields, source_as_tag, on_change, on_delete, "
-    "max_change_share, first_import, start_date, sitniks_url, finmap_url) "
-    "values ('u1', 'Europe/Kyiv', ['description'], false, 'update', 'ask', 0.2, 'post', "
-    "'2025-01-10', 'https://sitniks', 'https://finmap')"
-)
+from sitniks_finmap_tests.processes import Other, hold, run_until_killed
+from sitniks_finmap_tests.warehouses import ROW, count
 
 
 def mode(path: Path) -> str:
     return oct(stat.S_IMODE(path.stat().st_mode))
 
 
-def count(con: duckdb.DuckDBPyConnection, table: str = "settings") -> int:
-    found = con.execute(f"select count(*) from {table}").fetchone()
-    assert found
-    return found[0]
-
-
 # -- Another process, for what two connections of one process cannot show --
-
-
-def hold(pipe: Pipe, path: Path, seconds: float) -> None:
-    """Holds the DuckDB file of u1 for a moment, as another run's transaction does."""
-    with Warehouse(path, "u1").transaction():
-        pipe.send("held")
-        pipe.poll(seconds)
-
-
-def run_until_killed(pipe: Pipe, path: Path) -> None:
-    with Warehouse(path, "u1").run(wait=0):
-        pipe.send("running")
-        pipe.recv()
-
-
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload([f"sitniks_finmap_tests.test_{name}" for name in ("warehouse", "ratelimit")])
-
-
-class Other:
-    """One other process, started with a function and a pipe to it."""
-
-    def __init__(self, target: Callable[..., None], *arguments: object) -> None:
-        self.pipe, theirs = processes.Pipe()
-        self.process = processes.Process(target=target, args=(theirs, *arguments), daemon=True)
-        self.process.start()
-        assert self.pipe.poll(30), "the other process did not start"
-        self.said = self.pipe.recv()
-
-
-def read_when_asked(pipe: Pipe, folder: Path) -> None:
-    """Reads the warehouse of u1 at once or not at all, each time it is asked."""
-    module.OPEN_DEADLINE = 0.0
-    pipe.send("ready")
-    while pipe.recv():
-        try:
-            with Warehouse(folder, "u1").transaction():
-                pipe.send("read")
-        except WarehouseError:
-            pipe.send("busy")
 
 
 # -- Files --

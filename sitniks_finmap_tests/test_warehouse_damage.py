@@ -16,9 +16,10 @@ from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse import schema
 from sitniks_finmap.warehouse.schema import SCHEMA_VERSION
 from sitniks_finmap.warehouse.store import Damaged, Warehouse, WarehouseError
-from sitniks_finmap_tests.test_finmap_upload import transaction
-from sitniks_finmap_tests.test_simulation import sync
-from sitniks_finmap_tests.test_warehouse import ROW, count
+from sitniks_finmap_tests.deliveries import sync
+from sitniks_finmap_tests.processes import in_another_process
+from sitniks_finmap_tests.records import transaction
+from sitniks_finmap_tests.warehouses import ROW, count
 
 pytestmark = pytest.mark.runs
 
@@ -35,21 +36,6 @@ DAMAGES = [
 ]
 
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["sitniks_finmap_tests.test_warehouse_damage"])
-
-
-def in_another_process(function: Callable[..., None], *arguments: object) -> str | None:
-    """What the function sends from a process of its own, or None when it ends without a word."""
-    ours, theirs = processes.Pipe(duplex=False)
-    process = processes.Process(target=function, args=(theirs, *arguments))
-    process.start()
-    theirs.close()
-    try:
-        return ours.recv() if ours.poll(60) else None
-    except EOFError:
-        return None
-    finally:
-        process.join(60)
 
 
 @pytest.fixture

@@ -4,19 +4,17 @@ A command that works (sync, preview, approve …) ends with 2. doctor and status
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
-from sitniks_finmap.cli.commands import main
 from sitniks_finmap.clients.http import UNREACHED_ATTEMPTS
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.sandbox import Sandbox, Shop
-from sitniks_finmap_tests.test_finmap_upload import transaction
+from sitniks_finmap_tests.records import transaction
 
 pytestmark = pytest.mark.runs
 
@@ -24,26 +22,6 @@ START = datetime.now(UTC).date() - timedelta(days=2)
 Command = Callable[..., tuple[Any, str]]
 WORKS = [["sync"], ["preview"], ["sync", "--connection", "u1"], ["preview", "--connection", "u1"]]
 REPORTS = [["doctor"], ["doctor", "--connection", "u1"], ["status"], ["status", "--connection", "u1"]]
-
-
-@pytest.fixture
-def command(
-    dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Runs a command as a shell does; its exit code, and all that it printed."""
-    monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.cli.commands.show_progress", lambda: None)
-    monkeypatch.setattr("sitniks_finmap.cli.terminal.show_progress", lambda: None)
-
-    def command(*arguments: str) -> tuple[Any, str]:
-        monkeypatch.setattr("sys.argv", ["sitniks-finmap", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.out + printed.err
-        return ended.value.code, printed.out + printed.err
-
-    return command
 
 
 # -- One rule for the exit code --

