@@ -12,12 +12,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sitniks_finmap.cli.entry import main
+from sitniks_finmap.clients import sitniks
+from sitniks_finmap.clients.sitniks import Sitniks
 from sitniks_finmap.connections import Connection
+from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse.store import SETTINGS, Warehouse, open_warehouse
 from sitniks_finmap_tests.books import START, Books, OpenWarehouse
-from sitniks_finmap_tests.deliveries import run_of
+from sitniks_finmap_tests.deliveries import courier_of, run_of
 from sitniks_finmap_tests.plain_settings import PLAIN
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.staging import Stage
@@ -109,6 +112,12 @@ def connection(connect: Callable[..., Connection]) -> Connection:
 
 
 @pytest.fixture
+def client(connection: Connection) -> Sitniks:
+    """The client of the connection; between two attempts no time passes."""
+    return sitniks.connect(connection, sleep=lambda seconds: None)
+
+
+@pytest.fixture
 def warehouse(connection: Connection) -> Warehouse:
     return begun(open_warehouse(connection))
 
@@ -117,6 +126,19 @@ def warehouse(connection: Connection) -> Warehouse:
 def run(connection: Connection, warehouse: Warehouse) -> ConnectionRun:
     """The clients and the warehouse of the connection, without Dagster."""
     return run_of(connection, warehouse)
+
+
+@pytest.fixture
+def clock(sandbox: Sandbox) -> Clock:
+    """The clock of the sandbox and of the courier, which only a test moves."""
+    sandbox.clock = clock = Clock()
+    return clock
+
+
+@pytest.fixture
+def courier(run: ConnectionRun, clock: Clock) -> Courier:
+    """Delivers the operations of the connection."""
+    return courier_of(run, now=clock)
 
 
 @pytest.fixture(scope="module")

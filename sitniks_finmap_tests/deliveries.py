@@ -12,7 +12,7 @@ from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.sitniks import Sitniks
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.connections_file import choose
-from sitniks_finmap.pipeline.courier import Courier
+from sitniks_finmap.pipeline.courier import Courier, Delivery
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.directory import read_directory, save_directory
 from sitniks_finmap.pipeline.extract import read_transactions
@@ -22,7 +22,7 @@ from sitniks_finmap.pipeline.reading import save_settings, store
 from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive, derive_operations
-from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows, open_warehouse
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -117,6 +117,25 @@ def ledger(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
         return {row[names.index("transaction_id")]: dict(zip(names, row, strict=True)) for row in rows.fetchall()}
 
 
+def only_row(warehouse: Warehouse) -> dict[str, Any]:
+    (row,) = ledger(warehouse).values()
+    return row
+
+
+def audit(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """finmap_requests, oldest first."""
+    with warehouse.transaction() as con:
+        rows = con.execute("from finmap_requests order by requested_at")
+        names = [column[0] for column in rows.description]
+        return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+
+
+def forget(warehouse: Warehouse) -> None:
+    """The ledger is lost."""
+    with warehouse.transaction() as con:
+        con.execute("delete from finmap_upload")
+
+
 def writes(sandbox: Sandbox, method: str | None = None) -> list[Any]:
     """The requests that change an operation in Finmap."""
     return [
@@ -151,3 +170,30 @@ def count_waits(api: Api) -> list[None]:
 
     api.limiter.wait = counted  # type: ignore[method-assign]
     return waits
+
+
+def deliver_all(courier: Courier, **options: Any) -> Delivery:
+    """The thirty days up to NOON."""
+    return courier.deliver(NOON.date() - timedelta(days=30), NOON.date(), **options)
+
+
+# -- What happens to a write --
+
+APPLIED = [
+    Fault("status_after", "finmap", method="POST", status=500),
+    Fault("status_after", "finmap", method="POST", status=502),
+    Fault("drop_after", "finmap", method="POST"),
+    Fault("html_after", "finmap", method="POST"),
+    Fault("truncated", "finmap", method="POST"),
+    Fault("truncated", "finmap", method="POST", full_length=True),
+    Fault("slow_after", "finmap", method="POST", seconds=0.8),
+]
+NOT_APPLIED = [
+    Fault("status", "finmap", method="POST", status=500),
+    Fault("status", "finmap", method="POST", status=503),
+    Fault("drop_before", "finmap", method="POST"),
+    Fault("html", "finmap", method="POST"),
+    Fault("html_403", "finmap", method="POST"),
+    Fault("status", "finmap", method="POST", status=200, body='{"message": "щось"}'),
+    Fault("status", "finmap", method="POST", status=302),
+]

@@ -71,3 +71,13 @@ def written_as(instant: datetime, style: str) -> str:
             return instant.astimezone(ZoneInfo("Asia/Kathmandu")).strftime("%Y-%m-%dT%H:%M:%S,%f%z")
         case _:
             return instant.astimezone(KYIV).strftime("%Y-%m-%d %H:%M:%S")  # naive: local time
+
+
+# -- Texts --
+
+alphabet = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
+    "  |\n\r\t\x00\x1f\x85\u2028\u202e\u200dїЇщ👩‍👩‍👧🇺🇦"
+)
+texts = st.text(alphabet, max_size=30) | st.builds(
+    lambda word, times: word * times, st.text(alphabet, min_size=1, max_size=12), st.integers(1, 400)
+)

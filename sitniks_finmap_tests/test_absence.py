@@ -10,7 +10,7 @@ from sitniks_finmap.clients.sitniks import IncompleteRead
 from sitniks_finmap.pipeline.readback import rebuild_ledger
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
-from sitniks_finmap_tests.empty_lists import show_no_operations
+from sitniks_finmap_tests.fake_lists import show_no_operations
 
 pytestmark = pytest.mark.runs
 

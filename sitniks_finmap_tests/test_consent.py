@@ -10,7 +10,7 @@ from sitniks_finmap.pipeline.decisions import catch_up, note_shown, only_shown, 
 from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
-from sitniks_finmap_tests.empty_lists import NO_OPERATIONS, show_no_transactions
+from sitniks_finmap_tests.fake_lists import NO_OPERATIONS, show_no_transactions
 
 pytestmark = pytest.mark.runs
 

@@ -1,8 +1,8 @@
-"""Plan and apply: what is sent to Finmap, in which order and how fast, and how every outcome is settled."""
+"""Plan and apply: what is sent to Finmap, in which order and how fast, and that it is there once whatever happens."""
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,71 +13,36 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.clients.answers import ApiError, KeyRefused, Unavailable
+from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.clients.finmap import Write
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.pipeline.courier import IN_FLIGHT, UNANSWERED_IN_A_ROW, Courier, Delivery
-from sitniks_finmap.pipeline.decisions import decide
-from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.books import days_ago
 from sitniks_finmap_tests.deliveries import (
+    APPLIED,
     NOON,
+    NOT_APPLIED,
     NUMBERS,
-    RETRY,
+    audit,
     count_waits,
     courier_of,
+    deliver_all,
+    forget,
     key_in,
     ledger,
     live,
+    only_row,
     run_of,
     want,
     writes,
 )
-from sitniks_finmap_tests.processes import until
 from sitniks_finmap_tests.sandbox.clients import Clock
 
 pytestmark = pytest.mark.runs
 
 DAY = date(2026, 3, 10)
-
-
-# -- What a test is made of ------------------------------------------------------------------------------------
-
-
-def only_row(warehouse: Warehouse) -> dict[str, Any]:
-    (row,) = ledger(warehouse).values()
-    return row
-
-
-def audit(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """finmap_requests, oldest first."""
-    with warehouse.transaction() as con:
-        rows = con.execute("from finmap_requests order by requested_at")
-        names = [column[0] for column in rows.description]
-        return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def sandbox(clock: Clock) -> Iterator[Sandbox]:
-    """The sandbox on the clock that the courier has too."""
-    with Sandbox(clock=clock) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def courier(run: ConnectionRun, clock: Clock) -> Courier:
-    return courier_of(run, now=clock)
-
-
-def deliver(courier: Courier, **options: Any) -> Delivery:
-    return courier.deliver(DAY - timedelta(days=30), DAY, **options)
 
 
 # -- The plan ----------------------------------------------------------------------------------------------------
@@ -89,7 +54,7 @@ def test_an_operation_that_finmap_was_never_told_of_is_created(
     expense = {"transaction_id": "tx_2", "type": "expense", "amount": Decimal("95.50"), "comment": "Доставка"}
     want(warehouse, shop, {"transaction_id": "tx_1"}, expense)
 
-    delivery = deliver(courier)
+    delivery = deliver_all(courier)
 
     assert (delivery.planned, delivery.states, delivery.backlog) == (2, {"sent": 2}, 0)
     has = {row["externalId"]: (row["type"], row["sum"], row["comment"], row["date"]) for row in shop.operations()}
@@ -106,10 +71,10 @@ def test_a_delivered_operation_is_neither_sent_nor_read_again(
     courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
 ) -> None:
     want(warehouse, shop, {}, {}, {})
-    deliver(courier)
+    deliver_all(courier)
     sandbox.forget_requests()
 
-    assert str(deliver(courier)) == "nothing to deliver"
+    assert str(deliver_all(courier)) == "nothing to deliver"
     assert sandbox.requests() == []
 
 
@@ -127,7 +92,7 @@ def test_the_newest_day_comes_first(
     )  # so that the order of arrival is the order of sending
     want(warehouse, shop, *({"transaction_id": f"tx_{n % 7}{n}", "occurred_at": days_ago(n % 7)} for n in range(14)))
 
-    deliver(courier)
+    deliver_all(courier)
 
     days = [int(key_in(request.body).removeprefix("u1:tx_")[0]) for request in writes(sandbox)]
     assert days == sorted(days)
@@ -140,7 +105,7 @@ def test_a_run_out_of_time_leaves_the_oldest_as_backlog(
     want(warehouse, shop, *({"transaction_id": f"tx_{n:02}", "occurred_at": days_ago(n)} for n in range(30)))
     sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.05, times=None))
 
-    delivery = deliver(courier, minutes=0)
+    delivery = deliver_all(courier, minutes=0)
 
     assert 0 < delivery.done <= 8
     assert delivery.backlog == 30 - delivery.done
@@ -151,7 +116,7 @@ def test_a_run_out_of_time_leaves_the_oldest_as_backlog(
     assert set(live(shop)) == {f"u1:tx_{n:02}" for n in range(delivery.done)}
 
     sandbox.clear_faults()
-    assert deliver(courier).backlog == 0
+    assert deliver_all(courier).backlog == 0
     assert set(live(shop).values()) == {1}
     assert len(live(shop)) == 30
 
@@ -161,7 +126,7 @@ def test_more_operations_than_one_chunk_are_all_delivered(
 ) -> None:
     monkeypatch.setattr("sitniks_finmap.pipeline.courier.CHUNK", 7)
     want(warehouse, shop, *({} for _ in range(21)))
-    assert deliver(courier).states == {"sent": 21}
+    assert deliver_all(courier).states == {"sent": 21}
     assert len(live(shop)) == 21
 
 
@@ -177,7 +142,7 @@ def test_every_request_waits_for_the_rate_of_the_connection(
     waits = count_waits(run.finmap.api)
     sandbox.forget_requests()
 
-    deliver(courier_of(run, now=Clock()))
+    deliver_all(courier_of(run, now=Clock()))
 
     assert len(waits) == len(sandbox.requests("finmap")) == 12
 
@@ -198,7 +163,7 @@ def test_four_requests_are_in_flight_and_never_more(
         return create(*what)
 
     monkeypatch.setattr(courier.finmap, "create", held)
-    assert deliver(courier).states == {"sent": 9}
+    assert deliver_all(courier).states == {"sent": 9}
 
 
 @pytest.mark.parametrize(("retry_after", "least", "most"), [("7", 7, 20), (None, 60, 80)])
@@ -211,7 +176,7 @@ def test_a_429_pauses_the_key_and_is_no_failure(
     headers = {"Retry-After": retry_after} if retry_after else {}
     sandbox.fault(Fault("status", "finmap", method="POST", status=429, headers=headers))
 
-    assert deliver(courier).states == {"sent": 1}
+    assert deliver_all(courier).states == {"sent": 1}
 
     assert least <= sum(slept) <= most
     assert [request.status for request in writes(sandbox)] == [429, 201]
@@ -226,7 +191,7 @@ def test_a_429_holds_back_the_requests_waiting_beside_it(
     shop.limit("finmap", 3, per_seconds=10, block_seconds=60)
     want(warehouse, shop, *({} for _ in range(5)))
 
-    assert deliver(courier).states == {"sent": 5}
+    assert deliver_all(courier).states == {"sent": 5}
     refused = [request for request in writes(sandbox) if request.status == 429]
     assert 1 <= len(refused) <= 4
 
@@ -245,355 +210,6 @@ def without_waiting(courier: Courier, clock: Clock | None = None) -> list[float]
     return slept
 
 
-# -- Each outcome ------------------------------------------------------------------------------------------------
-
-
-def test_stored_or_queued_writes_are_verified_by_reading_later(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
-) -> None:
-    """After ten minutes, and not before, Finmap is read and nothing is written."""
-    want(warehouse, shop, {}, {})
-    sandbox.fault(Fault("stored", "finmap", seconds=60))
-    sandbox.fault(Fault("queued", "finmap", seconds=60))
-    assert deliver(courier).states == {"sent": 2}
-    assert {row["next_attempt_at"] for row in ledger(warehouse).values()} == {clock.now + timedelta(minutes=10)}
-    sent_at = clock.now
-
-    clock.forward(599)
-    assert deliver(courier).planned == 0
-
-    clock.forward(1)
-    sandbox.forget_requests()
-    assert deliver(courier).states == {"verified": 2}
-    assert [(request.method, request.path) for request in sandbox.requests()] == [("GET", "/operations/details")] * 2
-    for row in ledger(warehouse).values():
-        assert (row["sent_at"], row["verified_at"], row["next_attempt_at"]) == (sent_at, clock.now, None)
-
-
-def test_a_stored_write_that_never_appears_is_sent_again(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
-) -> None:
-    """Under the same key."""
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    sandbox.fault(Fault("stored_lost", "finmap"))
-    deliver(courier)
-    assert live(shop) == {}
-
-    clock.forward(600)
-    assert deliver(courier).states == {"sent": 1}
-    assert [key_in(request.body) for request in writes(sandbox)] == ["u1:tx_1", "u1:tx_1"]
-    assert live(shop) == {"u1:tx_1": 1}
-
-
-def test_what_was_stored_and_appears_late_is_not_doubled(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
-) -> None:
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    sandbox.fault(Fault("stored", "finmap", seconds=3000))
-    for _ in range(6):
-        deliver(courier)
-        clock.forward(600)
-    assert live(shop) == {"u1:tx_1": 1}
-    assert only_row(warehouse)["state"] == "verified"
-
-
-def test_an_error_in_a_201_fails_and_is_retried_in_15_minutes(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
-) -> None:
-    want(warehouse, shop, {})
-    sandbox.fault(Fault("error_201", "finmap"))
-    assert deliver(courier).states == {"failed": 1}
-    row = only_row(warehouse)
-    assert (row["last_error"], row["attempts"]) == ("Finmap answered Error", 1)
-    assert (row["next_attempt_at"], row["sent_at"]) == (clock.now + RETRY, None)
-
-    clock.forward(RETRY.total_seconds() - 1)
-    assert deliver(courier, every_failed=False).planned == 0
-    clock.forward(1)
-    assert deliver(courier, every_failed=False).states == {"sent": 1}
-    row = only_row(warehouse)
-    assert (row["attempts"], row["last_error"], row["next_attempt_at"]) == (2, None, None)
-
-
-def test_a_person_does_not_wait_for_the_15_minutes(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
-) -> None:
-    want(warehouse, shop, {})
-    sandbox.fault(Fault("error_201", "finmap"))
-    deliver(courier)
-    assert deliver(courier).states == {"sent": 1}
-
-
-def test_a_409_for_an_equal_operation_counts_as_delivered(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
-) -> None:
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    deliver(courier)
-    forget(warehouse)
-    sandbox.forget_requests()
-
-    assert deliver(courier).states == {"verified": 1}
-    assert [(request.method, request.status) for request in writes(sandbox)] == [("POST", 409)]
-    assert live(shop) == {"u1:tx_1": 1}
-
-
-def test_a_409_of_what_we_know_nothing_of_waits_where_it_differs(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
-) -> None:
-    """Nobody knows who wrote what is there: nothing is overwritten, and a person decides."""
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    deliver(courier)
-    shop.edit_operation("u1:tx_1", amount="1499.99", comment="щось інше")
-    forget(warehouse)
-    sandbox.forget_requests()
-
-    assert deliver(courier).states == {"verified": 1}
-    assert [request.status for request in writes(sandbox)] == [409]
-    assert pending(warehouse) == [("update", "the ledger was rebuilt: who changed it is unknown")]
-
-    assert decide(warehouse, "approve", NOON, conflicts=True) == 1
-    assert deliver(courier).states == {"sent": 1}
-    (patch,) = writes(sandbox, "PATCH")
-    assert patch.path == "/operations/income/byExternalId/u1%3Atx_1"
-    assert patch.body == '{"amount": 1500.00, "comment": "Оплата за замовлення #123"}'
-    (operation,) = shop.operations()
-    assert (operation["sum"], operation["comment"]) == (Decimal(1500), "Оплата за замовлення #123")
-
-
-def test_a_409_for_the_other_direction_is_replaced_on_approval(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
-) -> None:
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    deliver(courier)
-    forget(warehouse)
-    want(warehouse, shop, {"transaction_id": "tx_1", "type": "expense"})
-    sandbox.forget_requests()
-
-    assert deliver(courier).states == {"verified": 1}  # the ledger learns what is there
-    assert [request.status for request in writes(sandbox)] == [409]
-    assert [action for action, _ in pending(warehouse)] == ["replace"]
-    assert decide(warehouse, "approve", NOON, conflicts=True) == 1
-    assert deliver(courier).states == {"sent": 1}
-    assert [(row["externalId"], row["type"]) for row in shop.operations()] == [("u1:tx_1:2", "expense")]
-
-
-def pending(warehouse: Warehouse) -> list[tuple[str, str]]:
-    with warehouse.transaction() as con:
-        return con.execute("select action, why from plan where standing = 'pending'").fetchall()
-
-
-def test_a_409_never_shown_becomes_a_deletion_after_a_day(
-    courier: Courier, warehouse: Warehouse, shop: Shop, clock: Clock
-) -> None:
-    """However often a person presses sync: hours count, not attempts."""
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    deliver(courier)
-    shop.delete_operation("u1:tx_1")
-    forget(warehouse)
-
-    for _ in range(12):
-        assert deliver(courier).states in ({"sent": 1}, {})
-        clock.forward(600)
-    assert "does not show it" in only_row(warehouse)["last_error"]
-    while clock.now < NOON + timedelta(hours=24):
-        clock.forward(3600)
-        deliver(courier)
-    assert only_row(warehouse)["state"] == "deleted"
-    clock.forward(1000)
-    assert deliver(courier).planned == 0  # a person decides
-
-
-def test_a_400_refuses_one_operation_and_stops_no_other(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
-) -> None:
-    want(warehouse, shop, {"transaction_id": "tx_bad", "account": "0" * 24}, {"transaction_id": "tx_good"})
-
-    assert deliver(courier).states == {"refused": 1, "sent": 1}
-    row = ledger(warehouse)["tx_bad"]
-    assert (row["last_error"], row["next_attempt_at"]) == ("400 accountToId: not found", clock.now + timedelta(days=1))
-    assert live(shop) == {"u1:tx_good": 1}
-
-
-def test_a_refused_operation_is_retried_on_change_and_daily(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock
-) -> None:
-    """And whenever a person starts the delivery."""
-    want(warehouse, shop, {"transaction_id": "tx_1", "account": "0" * 24})
-    deliver(courier)
-    clock.forward(86399)
-    assert deliver(courier, every_failed=False).planned == 0
-    clock.forward(1)
-    assert deliver(courier, every_failed=False).states == {"refused": 1}
-    assert deliver(courier).states == {"refused": 1}  # a person may have mended the account in Finmap
-
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    assert deliver(courier).states == {"sent": 1}
-    assert live(shop) == {"u1:tx_1": 1}
-    assert only_row(warehouse)["attempts"] == 4
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_stops_the_delivery_at_once(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, status: int
-) -> None:
-    want(warehouse, shop, *({} for _ in range(50)))
-    sandbox.fault(Fault("status", "finmap", status=status, times=None))
-
-    with pytest.raises(KeyRefused, match=f"Finmap refused the key \\({status}\\)"):
-        deliver(courier)
-
-    assert len(sandbox.requests()) <= IN_FLIGHT
-    assert ledger(warehouse) == {}  # no record failed: the key did
-    sandbox.clear_faults()
-    assert deliver(courier).states == {"sent": 50}
-
-
-def test_what_was_delivered_before_the_key_was_refused_is_kept(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
-) -> None:
-    want(warehouse, shop, *({} for _ in range(30)))
-    sandbox.fault(Fault("status", "finmap", method="POST", status=401, times=None, after=10))
-    with pytest.raises(KeyRefused):
-        deliver(courier)
-    assert len(ledger(warehouse)) == len(shop.operations()) == 10
-
-
-APPLIED = [
-    Fault("status_after", "finmap", method="POST", status=500),
-    Fault("status_after", "finmap", method="POST", status=502),
-    Fault("drop_after", "finmap", method="POST"),
-    Fault("html_after", "finmap", method="POST"),
-    Fault("truncated", "finmap", method="POST"),
-    Fault("truncated", "finmap", method="POST", full_length=True),
-    Fault("slow_after", "finmap", method="POST", seconds=0.8),
-]
-NOT_APPLIED = [
-    Fault("status", "finmap", method="POST", status=500),
-    Fault("status", "finmap", method="POST", status=503),
-    Fault("drop_before", "finmap", method="POST"),
-    Fault("html", "finmap", method="POST"),
-    Fault("html_403", "finmap", method="POST"),
-    Fault("status", "finmap", method="POST", status=200, body='{"message": "щось"}'),
-    Fault("status", "finmap", method="POST", status=302),
-]
-
-
-def one_operation_each(
-    courier: Courier, shop: Shop, sandbox: Sandbox, faults: list[Fault], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As many operations as faults, and each meets its own: they are sent one after the other."""
-    monkeypatch.setattr("sitniks_finmap.pipeline.courier.IN_FLIGHT", 1)
-    monkeypatch.setattr("sitniks_finmap.clients.http.TIMEOUT", (5.0, 0.5))
-    want(courier.warehouse, shop, *({"transaction_id": f"tx_{n}"} for n in range(len(faults))))
-    for fault in faults:
-        sandbox.fault(fault)
-
-
-def test_writes_applied_without_an_answer_are_found_by_reading(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They are not sent twice."""
-    one_operation_each(courier, shop, sandbox, APPLIED, monkeypatch)
-
-    assert deliver(courier).states == {"verified": len(APPLIED)}
-
-    assert [request.method for request in sandbox.requests("finmap")] == ["POST", "GET"] * len(APPLIED)
-    until(lambda: [request.fault for request in writes(sandbox)] == [fault.kind for fault in APPLIED])
-    assert live(shop) == {f"u1:tx_{n}": 1 for n in range(len(APPLIED))}
-    assert {write["outcome"] for write in audit(warehouse)} == {"unknown"}
-    assert all(write["error"].startswith("Finmap ") for write in audit(warehouse))
-
-
-def test_writes_not_applied_fail_and_go_with_the_next_delivery(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one_operation_each(courier, shop, sandbox, NOT_APPLIED, monkeypatch)
-
-    assert deliver(courier).states == {"failed": len(NOT_APPLIED)}
-    assert [one.fault for one in writes(sandbox)] == [fault.kind for fault in NOT_APPLIED]
-    for row in ledger(warehouse).values():
-        assert row["last_error"].startswith("Finmap ")
-        assert row["next_attempt_at"] == clock.now + RETRY
-
-    assert deliver(courier).states == {"sent": len(NOT_APPLIED)}
-    assert live(shop) == {f"u1:tx_{n}": 1 for n in range(len(NOT_APPLIED))}
-    assert {row["attempts"] for row in ledger(warehouse).values()} == {2}
-
-
-def test_a_write_applied_after_the_lookup_is_not_doubled(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sitniks_finmap.clients.http.TIMEOUT", (5.0, 0.5))
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=1.2))
-    assert deliver(courier).states == {"failed": 1}
-    assert live(shop) == {}
-
-    until(lambda: live(shop))
-    assert deliver(courier).states == {"verified": 1}
-    assert live(shop) == {"u1:tx_1": 1}
-
-
-def test_a_write_overtaken_by_its_own_retry_is_not_doubled(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sitniks_finmap.clients.http.TIMEOUT", (5.0, 0.5))
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    sandbox.fault(Fault("slow", "finmap", method="POST", seconds=1.2))
-    deliver(courier)
-    deliver(courier)
-    until(lambda: all(request.status for request in writes(sandbox)))
-    assert sorted(request.status for request in writes(sandbox)) == [201, 409]
-    assert live(shop) == {"u1:tx_1": 1}
-
-
-def test_an_unknown_outcome_that_cannot_be_read_waits(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
-) -> None:
-    """Within the run it counts as failed and is not sent again."""
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    sandbox.fault(Fault("drop_after", "finmap", method="POST"))
-    sandbox.fault(Fault("status", "finmap", method="GET", status=503, times=None))
-
-    assert deliver(courier).states == {"failed": 1}
-    assert only_row(warehouse)["last_error"] == 'the outcome is unknown: Finmap answered 503: "sandbox fault"'
-    assert len(writes(sandbox)) == 1
-
-    sandbox.clear_faults()
-    assert deliver(courier).states == {"verified": 1}
-    assert live(shop) == {"u1:tx_1": 1}
-
-
-def test_a_patch_without_an_answer_is_settled_next_time(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
-) -> None:
-    want(warehouse, shop, {"transaction_id": "tx_1"})
-    deliver(courier)
-    want(warehouse, shop, {"transaction_id": "tx_1", "comment": "Доплата"})
-    sandbox.fault(Fault("drop_after", "finmap", method="PATCH"))
-
-    assert deliver(courier).states == {"failed": 1}
-    assert deliver(courier).states == {"verified": 1}
-    assert len(writes(sandbox, "PATCH")) == 1
-    assert [row["comment"] for row in shop.operations()] == ["Доплата"]
-
-
-def test_a_delivery_stops_when_finmap_stops_answering(
-    courier: Courier, warehouse: Warehouse, shop: Shop, sandbox: Sandbox
-) -> None:
-    want(warehouse, shop, *({} for _ in range(60)))
-    sandbox.fault(Fault("status", "finmap", method="POST", status=503, times=None))
-
-    with pytest.raises(Unavailable, match="stopped answering"):
-        deliver(courier)
-
-    assert UNANSWERED_IN_A_ROW <= len(writes(sandbox)) <= UNANSWERED_IN_A_ROW + 8
-    assert len(ledger(warehouse)) == len(writes(sandbox))
-    sandbox.clear_faults()
-    assert deliver(courier).backlog == 0
-    assert sorted(live(shop).values()) == [1] * 60
-
-
 # -- The audit log -----------------------------------------------------------------------------------------------
 
 
@@ -605,9 +221,9 @@ def test_every_attempt_to_write_is_recorded(
         sandbox.fault(fault)
     sandbox.fault(Fault("error_201", "finmap"))
     sandbox.fault(Fault("stored", "finmap"))
-    deliver(courier)
+    deliver_all(courier)
     clock.forward(1000)
-    deliver(courier)
+    deliver_all(courier)
 
     recorded = audit(warehouse)
     assert Counter(row["external_id"] for row in recorded) == Counter(key_in(one.body) for one in writes(sandbox))
@@ -620,12 +236,6 @@ def test_every_attempt_to_write_is_recorded(
     assert {row["run_id"] for row in recorded} == {"test-run"}
     assert all(row["error"] for row in recorded if row["outcome"] in ("error", "unknown"))
     assert all(row["milliseconds"] >= 0 for row in recorded)
-
-
-def forget(warehouse: Warehouse) -> None:
-    """The ledger is lost."""
-    with warehouse.transaction() as con:
-        con.execute("delete from finmap_upload")
 
 
 # -- Account, category, tag --------------------------------------------------------------------------------------
@@ -643,7 +253,7 @@ def test_finmap_gets_the_account_and_category_of_the_operation(
         {"transaction_id": "tx_2", "account": till, "category": costs["id"], "type": "expense"},
         {"transaction_id": "tx_3", "account": till},
     )
-    deliver(courier)
+    deliver_all(courier)
     has = {row["externalId"]: row for row in shop.operations()}
     assert (has["u1:tx_1"]["accountToId"], has["u1:tx_1"]["categoryName"]) == (bank, "Продажі")
     assert (has["u1:tx_2"]["accountFromId"], has["u1:tx_2"]["categoryName"]) == (till, "Доставка")
@@ -657,9 +267,9 @@ def test_a_source_becomes_a_tag_that_is_made_once(
     tags = ["Instagram", "Instagram", "Rozetka", None]
     want(warehouse, shop, *({"transaction_id": f"tx_{n}", "tag": tag} for n, tag in enumerate(tags)))
 
-    deliver(courier)
+    deliver_all(courier)
     want(warehouse, shop, {"transaction_id": "tx_4", "tag": "Instagram"})
-    deliver(courier)
+    deliver_all(courier)
 
     assert [request.body for request in sandbox.requests("finmap", "demo", "POST", "/tags")] == [
         '{"label": "Instagram"}'
@@ -673,7 +283,7 @@ def test_a_tag_created_by_someone_else_meanwhile_is_used(
 ) -> None:
     want(warehouse, shop, {"tag": "Instagram"})
     sandbox.fault(Fault("status_after", "finmap", method="POST", path="/tags", status=409))
-    assert deliver(courier).states == {"sent": 1}
+    assert deliver_all(courier).states == {"sent": 1}
     assert [row["tags"] for row in shop.operations()] == ["Instagram"]
 
 
@@ -683,13 +293,13 @@ def test_a_tag_that_finmap_does_not_make_holds_up_no_money(
 ) -> None:
     want(warehouse, shop, {"transaction_id": "tx_1", "tag": "Instagram"}, {"transaction_id": "tx_2"})
     sandbox.fault(Fault("status", "finmap", method="POST", path="/tags", status=status))
-    assert deliver(courier).states == {"sent": 2}
+    assert deliver_all(courier).states == {"sent": 2}
     assert live(shop) == {"u1:tx_1": 1, "u1:tx_2": 1}
     assert str(status) in ledger(warehouse)["tx_1"]["last_error"]
-    assert deliver(courier, every_failed=False).planned == 0
+    assert deliver_all(courier, every_failed=False).planned == 0
 
     clock.forward(86400)  # it is added when it can be
-    assert deliver(courier, every_failed=False).states == {"sent": 1}
+    assert deliver_all(courier, every_failed=False).states == {"sent": 1}
     assert {row["externalId"]: row["tags"] for row in shop.operations()}["u1:tx_1"] == "Instagram"
     assert ledger(warehouse)["tx_1"]["last_error"] is None
     assert len(writes(sandbox, "PATCH")) == 1
@@ -739,13 +349,13 @@ def test_random_faults_leave_each_operation_in_finmap_once(
         for fault in wrong:
             sandbox.fault(fault)
         with suppress(ApiError):
-            deliver(courier)
+            deliver_all(courier)
         clock.forward(700)
         if forgetful:
             forget(run.warehouse)
     sandbox.clear_faults()
     clock.forward(3600)
-    deliver(courier)
+    deliver_all(courier)
 
     has = sorted((row["externalId"], row["sum"], row["type"], row["comment"]) for row in shop.operations())
     assert has == [

@@ -14,7 +14,7 @@ from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.pipeline.reading import UnreadDays
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago, stamp
-from sitniks_finmap_tests.empty_lists import show_no_transactions
+from sitniks_finmap_tests.fake_lists import show_no_transactions
 from sitniks_finmap_tests.plain_settings import BOTH_OPTIMIZERS
 
 pytestmark = [pytest.mark.runs, BOTH_OPTIMIZERS]

@@ -12,7 +12,7 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.sandbox.spelling import SPELLINGS
 from sitniks_finmap_tests.books import Books, days_ago
-from sitniks_finmap_tests.empty_lists import show_no_operations
+from sitniks_finmap_tests.fake_lists import show_no_operations
 
 pytestmark = pytest.mark.runs
 
