@@ -73,8 +73,8 @@ TAMPERED_ORDERS = {
         "delete from unbooked_orders",
         "delete from operations",
         "insert into operations by name select * replace ('u1:other' as external_id) from operations",
-        "insert into unbooked_orders by name select order_key as order_id, 'sale' as part, '' as reason from operations",
-        "insert into unbooked_orders by name select order_key as order_id, 'a' as reason from operations",
+        "insert into unbooked_orders (order_id, part, reason) select order_key, 'sale', '' from operations",
+        "insert into unbooked_orders (order_id, reason) select order_key, '' from operations",
     ],
 }
 
