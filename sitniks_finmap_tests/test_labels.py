@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from sitniks_finmap.clients.answers import KeyRefused
-from sitniks_finmap.people.findings import find
+from sitniks_finmap.people.status import status_of
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import Books
 
@@ -130,6 +130,6 @@ def test_a_project_that_is_gone_for_good_is_told_and_then_let_go(books: Books) -
     books.sell(1, "-100.00")
     books.sync()
     assert books.plan() != []
-    assert "refused" in {one.problem for one in find(books.run.connection, books.warehouse, books.clock())}
+    assert "refused" in {one.problem for one in status_of(books.run.connection, books.clock()).findings}
     days_pass(books)
     assert list(books.finmap()) == ["tx_1:2"]

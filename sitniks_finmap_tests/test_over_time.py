@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.people.summary import summarize
+from sitniks_finmap.people.status import status_of
 from sitniks_finmap.pipeline.checks import CHECKS
 from sitniks_finmap.pipeline.decisions import catch_up, undo_catch_up
 from sitniks_finmap.sandbox import Fault
@@ -210,13 +210,13 @@ def test_a_refusal_is_over_when_the_transaction_is_gone(books: Books) -> None:
     books.sell_many(2)
     books.sandbox.fault(Fault("status", "finmap", method="POST", path="/operations/income", status=400))
     books.sync()
-    found = summarize(books.warehouse)
+    found = status_of(books.run.connection, books.clock()).summary
     assert found
     assert found.refused == 1
     (refused,) = (name for name, state in books.states().items() if state == "refused")
     books.unsell(int(refused.removeprefix("tx_")))
     books.sync()
-    found = summarize(books.warehouse)
+    found = status_of(books.run.connection, books.clock()).summary
     assert found
     assert (found.refused, found.failed, found.backlog, found.pending, found.rejected) == (0, 0, 0, 0, 0)
     assert (books.plan(), books.differences()) == ([], [])

@@ -24,7 +24,7 @@ from sitniks_finmap.defs.launch import instance, prepare_home, run_job
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.report import print_sides
 from sitniks_finmap.people.status import print_runs, print_state
-from sitniks_finmap.people.summary import Sums, summarize
+from sitniks_finmap.people.summary import Sums
 from sitniks_finmap.pipeline.readback import listed
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.private_files import data_folder, private_folder
@@ -57,7 +57,7 @@ def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
             return False
         print_runs(out, connection, (first_day, last_day), [ended.run_id], begun)
         status = print_state(out, connection, (first_day, last_day))
-        found = summarize(open_warehouse(connection), first_day, last_day)
+        found = status.summary
         run = ConnectionRun(connection, open_warehouse(connection))
         agree = found is not None and print_sides(out, found.wanted, finmap_side(run, first_day, last_day))
     writes = counted(_writes(connection, ended.run_id), "write")

@@ -1,4 +1,4 @@
-"""Findings about a connection, each with its reason and remedy. `find` calls neither API."""
+"""Findings about a connection, each with its reason and remedy. Calls neither API."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,9 @@ from typing import Literal
 from sitniks_finmap.clients.reasons import without_echo
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.days import format_duration
+from sitniks_finmap.people.summary import Summary, summarize
 from sitniks_finmap.pipeline.checks import CHECKS
+from sitniks_finmap.pipeline.plan import planned
 from sitniks_finmap.warehouse.last_runs import LastRun, last_runs
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse
@@ -40,6 +42,7 @@ class State:
     first_read: datetime | None  # of any day
     last_read: datetime | None  # the last complete read of recent days
     runs: list[LastRun]
+    summary: Summary | None
     problems: list[tuple[str, str | None, str | None, int]]  # rows of sql/status.sql
     checks: dict[str, int]  # name of the check → how many rows break it
 
@@ -55,18 +58,17 @@ class State:
 
 
 def find(
-    connection: Connection, warehouse: Warehouse, now: datetime, days: tuple[date, date] | None = None
+    connection: Connection, warehouse: Warehouse, state: State | None, now: datetime, days: tuple[date, date] | None
 ) -> list[Finding]:
     """Everything wrong with the connection and with the records of these days (default: all), worst first.
 
-    Empty if, as of the last runs, everything in Sitniks is also in Finmap. Raises WarehouseError.
+    Empty if, as of the last runs, everything in Sitniks is also in Finmap. `state` is None if there is no file yet.
     """
     if problem := connection.problem():
         return [Finding("error", problem.removeprefix(f"{connection.name}: "), "configuration")]
     to_come = connection.today(now) < connection.start_date
-    if not warehouse.exists():
+    if state is None:
         return [to_begin(connection)] if to_come else [NEVER_SYNCED]
-    state = look(connection, warehouse, now, days)
     if to_come:
         return [NOT_BEGUN if state.first_read else to_begin(connection)]
     findings = [*_runs(state), *_records(state), *_checks(state), *_copy(state, warehouse)]
@@ -75,11 +77,15 @@ def find(
     return sorted(findings, key=lambda finding: finding.verdict)
 
 
-def look(connection: Connection, warehouse: Warehouse, now: datetime, days: tuple[date, date] | None = None) -> State:
-    """Reads the warehouse, in one short transaction."""
+def look(
+    connection: Connection, warehouse: Warehouse, now: datetime, days: tuple[date, date] | None = None
+) -> State | None:
+    """Reads the warehouse, in one short transaction; None if there is no file yet. Raises WarehouseError."""
+    if not warehouse.exists():
+        return None
     first_day, last_day = days or (date.min, date.max)
     patience = 2 * connection.sync_every
-    with warehouse.transaction() as con:
+    with warehouse.transaction() as con, planned(con):
         runs = last_runs(con)
         recent = {"recent_day": (now - patience).astimezone(connection.zone).date()}
         first_read, last_read = con.execute(sql("first_and_last_read"), recent).fetchone() or (None, None)
@@ -96,11 +102,12 @@ def look(connection: Connection, warehouse: Warehouse, now: datetime, days: tupl
         }
         problems = con.execute(sql("status"), given).fetchall() if first_read else []
         checks = {c.name: int((con.execute(c.wrong).fetchone() or (0,))[0]) for c in CHECKS if c.name in CHECKED}
+        summary = summarize(con, first_day, last_day)
     running = warehouse.is_running()
     if not running and any(run.unfinished for run in runs):
         with warehouse.transaction() as con:  # it may have ended between the two reads
             runs = last_runs(con)
-    return State(connection, now, running, first_read, last_read, runs, problems, checks)
+    return State(connection, now, running, first_read, last_read, runs, summary, problems, checks)
 
 
 def to_begin(connection: Connection) -> Finding:

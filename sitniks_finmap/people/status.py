@@ -12,9 +12,9 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.connections_file import WrongConnection, choose_any
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted, money
-from sitniks_finmap.people.findings import Finding, Verdict, find
+from sitniks_finmap.people.findings import Finding, Verdict, find, look
 from sitniks_finmap.people.marks import MARKS
-from sitniks_finmap.people.summary import Done, Summary, done_by, summarize
+from sitniks_finmap.people.summary import Done, Summary, done_by
 from sitniks_finmap.private_files import data_folder
 from sitniks_finmap.warehouse.store import WarehouseError, open_warehouse
 
@@ -39,8 +39,8 @@ def status_of(connection: Connection, now: datetime, days: tuple[date, date] | N
     """The state of a connection as of the last runs. Never raises: unreadable data is a finding."""
     warehouse = open_warehouse(connection)
     try:
-        findings = find(connection, warehouse, now, days)
-        return Status(summarize(warehouse, *days or ()), findings)
+        state = look(connection, warehouse, now, days)
+        return Status(state.summary if state else None, find(connection, warehouse, state, now, days))
     except (WarehouseError, duckdb.Error, OSError) as error:
         said = str(error) if isinstance(error, WarehouseError) else f"DuckDB failed ({type(error).__name__})"
         return Status(None, [Finding("error", said.removeprefix(f"{connection.name}: "), "unreadable")])

@@ -51,16 +51,15 @@ class Done:
     refused: int
 
 
-def summarize(warehouse: Warehouse, first_day: date | None = None, last_day: date | None = None) -> Summary | None:
-    """The numbers of these days (default: all), or None if nothing was read yet. Raises WarehouseError."""
-    if not warehouse.exists():
+def summarize(
+    con: duckdb.DuckDBPyConnection, first_day: date | None = None, last_day: date | None = None
+) -> Summary | None:
+    """The numbers of these days (default: all), or None if nothing was read yet. Needs the table `planned`."""
+    if not _row(con, "select exists (from complete_reads)", {})[0]:
         return None
     days = {"first": first_day or date.min, "last": last_day or date.max}
-    with warehouse.transaction() as con:
-        if not _row(con, "select exists (from complete_reads)", {})[0]:
-            return None
-        transactions, *sides, failed, backlog, refused, rejected, pending, last_read = _row(con, sql("summary"), days)
-        left_out = dict(con.execute(sql("left_out"), days).fetchall())
+    transactions, *sides, failed, backlog, refused, rejected, pending, last_read = _row(con, sql("summary"), days)
+    left_out = dict(con.execute(sql("left_out"), days).fetchall())
     return Summary(
         transactions,
         Sums(*sides[:3]),

@@ -18,7 +18,7 @@ from sitniks_finmap.pipeline.apply.applier import Applier
 from sitniks_finmap.pipeline.apply.task import Result, Task
 from sitniks_finmap.pipeline.apply.transitions import carried_over
 from sitniks_finmap.pipeline.ledger import State, entry_of, save_entries
-from sitniks_finmap.pipeline.plan import Action
+from sitniks_finmap.pipeline.plan import Action, planned
 from sitniks_finmap.progress import Progress
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows
@@ -71,11 +71,11 @@ def take_tasks(
     """
     con.execute(sql("hold_first_import"), {"now": now})
     con.execute(sql("adopt"))
-    con.execute("create or replace temp table planned as from plan")
-    con.execute(sql("sweep"))
-    con.execute("delete from tasks")
-    con.execute(sql("tasks"), {"first_day": first_day, "last_day": last_day, "now": now, "every_failed": every_failed})
-    con.execute("drop table planned")
+    with planned(con):
+        con.execute(sql("sweep"))
+        con.execute("delete from tasks")
+        days = {"first_day": first_day, "last_day": last_day}
+        con.execute(sql("tasks"), {**days, "now": now, "every_failed": every_failed})
     return _count(con)
 
 

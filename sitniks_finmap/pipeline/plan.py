@@ -1,6 +1,10 @@
 """The vocabulary of the plan (sql/plan.sql): what to do about a transaction, and whether a run may do it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+
+import duckdb
 
 
 class Action(StrEnum):
@@ -25,3 +29,11 @@ class Standing(StrEnum):
     GO = "go"  # by a run, once it is due
     PENDING = "pending"  # a person decides
     KEPT = "kept"  # no: the connection or a person said so
+
+
+@contextmanager
+def planned(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Provide the plan as the temporary table `planned`; on small data, binding the view takes 0.1 s of CPU."""
+    con.execute("create or replace temp table planned as from plan")
+    yield
+    con.execute("drop table planned")

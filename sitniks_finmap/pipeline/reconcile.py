@@ -2,12 +2,12 @@
 
 import duckdb
 
+from sitniks_finmap.pipeline.plan import planned
 from sitniks_finmap.warehouse.schema import sql
 
 
 def reconcile(con: duckdb.DuckDBPyConnection) -> None:
     """Compare both sides over all days, because one run may write what another reads back."""
-    con.execute("create or replace temp table planned as from plan")
-    con.execute(sql("differences"))
-    con.execute(sql("reconciliation"))
-    con.execute("drop table planned")
+    with planned(con):
+        con.execute(sql("differences"))
+        con.execute(sql("reconciliation"))

@@ -23,7 +23,7 @@ with sides as (
             min_by(standing, standing <> 'pending') as standing,
             min_by(why, standing <> 'pending') as why,
             max(due_at) as due_at
-        from plan group by all
+        from planned group by all
     ) p on p.transaction_id = coalesce(o.transaction_id, l.transaction_id)
 ),
 judged as (
