@@ -186,7 +186,7 @@ def dagster(project: Path) -> Iterator[dg.DagsterInstance]:
 def home(dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands keep their runs in memory, for a new database takes seconds, and show no progress."""
     monkeypatch.setattr("sitniks_finmap.defs.launch.instance", lambda: nullcontext(dagster))
-    monkeypatch.setattr("sitniks_finmap.cli.commands.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.cli.sync_commands.show_progress", lambda: None)
     monkeypatch.setattr("sitniks_finmap.cli.terminal.show_progress", lambda: None)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from sitniks_finmap.cli.commands import cli, main
+from sitniks_finmap.cli.commands import COMMANDS, cli, main
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.run import ConnectionRun
@@ -49,7 +49,7 @@ def table_of(readme: str) -> dict[str, str]:
 def test_the_readmes_list_exactly_the_commands_that_help_lists() -> None:
     text = command("--help").output
     listed = re.findall(r"^  ([a-z-]+) {2,}(.+)$", text[text.index("Commands:") :], re.MULTILINE)
-    assert len(listed) == len(cli.commands)
+    assert len(listed) == len(COMMANDS)
     assert table_of("README.md") == dict(listed)
     assert list(table_of("README.md")) == list(table_of("README.uk.md"))
 
@@ -60,9 +60,10 @@ def test_the_page_of_settings_is_the_one_that_the_code_makes() -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    for name in cli.commands:
+    for name, (_, about) in COMMANDS.items():
         result = command(name, "--help")
         assert (result.exit_code, result.output.startswith(f"Usage: cli {name} ")) == (0, True)
+        assert result.output.splitlines()[2] == f"  {about}"
 
 
 # -- Preview, decide, sync ---------------------------------------------------------------------------------------
@@ -107,7 +108,7 @@ def test_preview_approve_sync_status(
     assert (writes(sandbox), shop.operations()) == ([], before)
 
     with monkeypatch.context() as staged:
-        staged.setattr("sitniks_finmap.cli.commands.run", lambda *what: True)  # it was read just now
+        staged.setattr("sitniks_finmap.cli.sync_commands.run", lambda *what: True)  # it was read just now
         result = command("preview", "--json")
     assert result.exit_code == 0
     plan = {row["external_id"]: row for row in json.loads(result.output)}

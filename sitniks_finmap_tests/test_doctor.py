@@ -30,7 +30,7 @@ Doctor = Callable[[], tuple[int, str]]
 def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
     """Runs the command; its exit code and what it printed. Nothing of it may be a traceback."""
     monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
-    monkeypatch.setattr("sitniks_finmap.cli.commands.show_progress", lambda: None)
+    monkeypatch.setattr("sitniks_finmap.cli.sync_commands.show_progress", lambda: None)
 
     def run() -> tuple[int, str]:
         monkeypatch.setattr("sys.argv", ["sitniks-finmap", "doctor"])

@@ -40,7 +40,7 @@ COMMAND = [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; mai
 FORKS = """
 import json, os, sys, tempfile
 import sitniks_finmap.cli.commands, sitniks_finmap.cli.demo, sitniks_finmap.defs.launch
-import sitniks_finmap.people.doctor, sitniks_finmap.people.explain, sitniks_finmap.people.query
+import sitniks_finmap.cli.decision_commands, sitniks_finmap.cli.report_commands, sitniks_finmap.cli.sync_commands
 for line in sys.stdin:
     task = json.loads(line)
     with tempfile.TemporaryFile() as said:
@@ -308,7 +308,7 @@ class Interrupting:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("module", ["sitniks_finmap.cli.commands", "sitniks_finmap.people.query"])
+@pytest.mark.parametrize("module", ["sitniks_finmap.cli.commands", "sitniks_finmap.cli.report_commands"])
 def test_ctrl_c_in_the_first_moment_is_no_traceback(
     module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

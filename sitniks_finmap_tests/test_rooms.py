@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import sitniks_finmap
+from sitniks_finmap.cli.commands import COMMANDS
 
 HOUSE = Path(sitniks_finmap.__file__).parent
 BELOW = {
@@ -29,8 +30,9 @@ FOREIGN = {  # libraries that only these rooms may know
 SLOW = {"dagster", "pandas", "starlette"}
 # Imported where it is used, because it costs a command that does without it more than it can spare.
 LAZY = {
-    "cli/commands.py": {"sitniks_finmap.cli.demo"},  # Dagster and the server of the sandbox: 1.5 s
     "cli/entry.py": {"sitniks_finmap.cli.commands"},  # until it is imported nothing can answer Ctrl-C
+    "cli/exits.py": {"sitniks_finmap.cli.errors"},  # DuckDB and pydantic, which --help does without: 0.4 s
+    "cli/sandbox_commands.py": {"sitniks_finmap.cli.demo"},  # Dagster and the server of the sandbox: 1.5 s
     "cli/terminal.py": {"sitniks_finmap.defs.launch"},  # Dagster: 1 s
     "warehouse/store.py": {"pandas"},  # 0.4 s
 }
@@ -117,13 +119,28 @@ def test_only_what_is_slow_is_imported_inside_of_a_function() -> None:
     assert lazy == LAZY
 
 
-@pytest.mark.parametrize("module", ["sitniks_finmap.cli.commands", "sitniks_finmap.people.status"])
-def test_the_command_starts_without_dagster_and_pandas(module: str) -> None:
+# What each command does without, beside what is slow for all: cli/commands.py imports a command when it is used.
+WITHOUT = {
+    "sitniks_finmap.cli.commands": SLOW | {"duckdb", "pydantic", "requests", "rich"},
+    "sitniks_finmap.cli.report_commands": SLOW | {"requests", "tenacity"},
+    "sitniks_finmap.cli.sync_commands": SLOW,
+    "sitniks_finmap.cli.decision_commands": SLOW,
+    "sitniks_finmap.cli.identity_commands": SLOW,
+    "sitniks_finmap.cli.sandbox_commands": SLOW,
+}
+
+
+@pytest.mark.parametrize("module", WITHOUT)
+def test_a_command_starts_without_what_it_does_not_need(module: str) -> None:
     said = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", f"import sys, {module}; print(*{SLOW} & {{*sys.modules}})"],
+        [sys.executable, "-c", f"import sys, {module}; print(*{WITHOUT[module]} & {{*sys.modules}})"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert said.stdout.split() == []
+
+
+def test_every_command_is_in_the_test_above() -> None:
+    assert {f"sitniks_finmap.cli.{module}" for module, _ in COMMANDS.values()} < set(WITHOUT)
 
 
 def test_every_sql_file_starts_with_a_comment() -> None:

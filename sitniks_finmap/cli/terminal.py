@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from sitniks_finmap.cli.exits import EXPECTED, FAILED, MISUSED, describe, exit_code
+from sitniks_finmap.cli.errors import EXPECTED, describe, is_misconfigured
+from sitniks_finmap.cli.exits import FAILED, MISUSED
 from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.connections_file import choose, load_connections
@@ -156,8 +157,8 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
             if name:
                 raise
             out.print(f"{MARKS['error']} {escape(describe(error))}")
-            misused |= exit_code(error) == MISUSED
-            failed |= exit_code(error) == FAILED
+            misused |= is_misconfigured(error)
+            failed |= not is_misconfigured(error)
     sys.exit(FAILED if failed else MISUSED if misused else 0)
 
 

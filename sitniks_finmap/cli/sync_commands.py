@@ -1,0 +1,129 @@
+"""Commands that call the APIs: sync, preview, explain, doctor, rebuild-ledger."""
+
+import json
+import sys
+from datetime import date, datetime
+
+import click
+from rich.markup import escape
+
+from sitniks_finmap.cli.identity_commands import take_over
+from sitniks_finmap.cli.terminal import Day, for_each, one_connection, out, run, show_progress, sync_days
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.connections_file import choose_any
+from sitniks_finmap.days import utc_now
+from sitniks_finmap.figures import counted
+from sitniks_finmap.people.doctor import examine
+from sitniks_finmap.people.explain import explain as tell
+from sitniks_finmap.people.marks import MARKS
+from sitniks_finmap.people.report import plan_json, print_plan
+from sitniks_finmap.people.status import print_runs, print_state
+from sitniks_finmap.pipeline.readback import rebuild_ledger as rebuild
+from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.warehouse.store import open_warehouse
+
+DAY = Day()
+CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: all.")
+FROM = click.option("--from", "first", type=DAY, metavar="DAY", help="First day, e.g. 2025-01-15.")
+TO = click.option("--to", "last", type=DAY, metavar="DAY", help="Last day; default: today.")
+
+
+@click.command()
+@CONNECTION
+@FROM
+@TO
+@click.option("--full", is_flag=True, help="Read the whole history again.")
+def sync(connection: str | None, first: datetime | None, last: datetime | None, full: bool) -> None:
+    """Sync now and deliver everything.
+
+    Without --from and --to: days never read, recent days, and whatever earlier runs left. With them, the printed state
+    and the exit code cover only these days.
+    """
+    if full and (first or last):
+        raise click.UsageError("use either --full, or --from and --to")
+
+    def work(one: Connection, days: tuple[date, date]) -> bool:
+        if full:
+            days = (one.start_date, days[1])
+        synced = sync_days(one, days, only_these=bool(first or last))
+        print_runs(out, one, synced.days, synced.run_ids, synced.begun)
+        # The chosen days may be complete while others were never read.
+        status = print_state(out, one, days if first or last else None)
+        return all(run.success for run in synced.runs) and status.verdict != "error"
+
+    for_each(connection, first, last, work)
+
+
+@click.command()
+@CONNECTION
+@FROM
+@TO
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+def preview(connection: str | None, first: datetime | None, last: datetime | None, as_json: bool) -> None:
+    """Show what a sync would write; write nothing."""
+    plans: list[dict[str, object]] = []
+
+    def work(one: Connection, days: tuple[date, date]) -> bool:
+        ended = run("stage", one, days)
+        if ended and as_json:
+            plans.extend(plan_json(one, *days))
+        elif ended:
+            print_plan(out, one, *days)
+        return ended
+
+    try:
+        for_each(connection, first, last, work)
+    finally:
+        if as_json:
+            click.echo(json.dumps(plans, ensure_ascii=False, indent=2))
+
+
+@click.command()
+@click.argument("transaction")
+@click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
+def explain(transaction: str, connection: str | None) -> None:
+    """Show what happened to one transaction, and why."""
+    one = one_connection(connection)
+    sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one), proving=False), transaction) else 1)
+
+
+@click.command()
+@CONNECTION
+def doctor(connection: str | None) -> None:
+    """Check keys, account, permissions and API format.
+
+    For each connection: whether each side accepts its key, the account and its currency, the categories, whether
+    GET /transactions returns every field we expect, clock, time zone, rate limit.
+    """
+    chosen = choose_any(connection)
+    show_progress()
+    sick = False
+    for one in chosen:
+        out.print(f"[bold]{one.name}[/]")
+        for finding in examine(one):
+            sick |= finding.verdict == "error"
+            out.print(f"  {MARKS[finding.verdict]} {escape(finding.what)}")
+    sys.exit(1 if sick else 0)
+
+
+@click.command("rebuild-ledger")
+@CONNECTION
+@click.option("--yes", is_flag=True, help="Take over from another installation without asking.")
+def rebuild_ledger(connection: str | None, yes: bool) -> None:
+    """Rebuild the ledger from Finmap after its file was lost.
+
+    A sync with an empty ledger does this automatically. If another installation writes to Finmap under this
+    connection's name, this one takes over after asking.
+    """
+
+    def work(one: Connection, days: tuple[date, date]) -> bool:
+        own = ConnectionRun(one, open_warehouse(one))
+        with own.warehouse.run(wait=60):
+            took = take_over(own, yes=yes)
+            if took == "declined":
+                return True
+            found, fresh = rebuild(own, one.start_date, days[1], utc_now(), anew=took == "taken over")
+        out.print(f"{one.name}: {counted(found, 'operation')} in Finmap; new to the ledger: {fresh:,}")
+        return True
+
+    for_each(connection, None, None, work)
