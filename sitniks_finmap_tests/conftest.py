@@ -74,7 +74,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def optimizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DuckDB's optimizer: off, but in simulation, fuzz and chaos and where BOTH_OPTIMIZERS turns it on, too."""
+    """DuckDB's optimizer: off in quick tests, on in simulation, fuzz and chaos; a test may ask for either."""
     as_shipped = any(request.node.get_closest_marker(suite) for suite in ("simulation", "fuzz", "chaos", "kill"))
     if getattr(request, "param", "on" if as_shipped else "off") == "off":
         for name, value in PLAIN.items():

@@ -15,9 +15,9 @@ from sitniks_finmap.pipeline.reading import UnreadDays
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago, stamp
 from sitniks_finmap_tests.fake_lists import show_no_transactions
-from sitniks_finmap_tests.plain_settings import BOTH_OPTIMIZERS
 
-pytestmark = [pytest.mark.runs, BOTH_OPTIMIZERS]
+# Twice: as quick tests run, and with DuckDB as shipped.
+pytestmark = [pytest.mark.runs, pytest.mark.parametrize("optimizer", ["off", "on"], indirect=True)]
 
 Keep = Callable[..., Books]
 
