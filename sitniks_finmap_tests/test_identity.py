@@ -336,7 +336,7 @@ def test_a_mapped_account_by_name_is_held_to_its_id_as_well(keep_books: Callable
     books.sync()
     books.shop.rename_account("ФОП", "ФОП закритий")
     books.shop.add_account("ФОП")
-    with pytest.raises(ConfigurationError, match='"ФОП" was'):
+    with pytest.raises(ConfigurationError, match='"ФОП" used to be'):
         books.sync()
     assert len(books.shop.operations()) == 1
 
