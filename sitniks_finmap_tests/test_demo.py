@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sitniks_finmap.cli.demo import DEMO_KEYS, NAME, SHIPPED, run_demo
+from sitniks_finmap.cli.demo import EXAMPLES, run_demo
 from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.sandbox import Sandbox
@@ -27,12 +27,13 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA", "DAGSTER_HOME"):
         monkeypatch.setenv(name, "")
     for side in ("SITNIKS", "FINMAP"):
-        monkeypatch.setenv(f"{NAME.upper()}_{side}_API_KEY", "")
+        for example in EXAMPLES.values():
+            monkeypatch.setenv(f"{example.name.upper()}_{side}_API_KEY", "")
 
 
-def demo(port: int, days: int = 3) -> str:
+def demo(port: int, days: int = 3, source: str = "transactions") -> str:
     out = Console(file=io.StringIO(), width=10_000)
-    assert run_demo(out, port=port, days=days, seed=1)
+    assert run_demo(out, source=source, port=port, days=days, seed=1)
     return out.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -69,7 +70,7 @@ def test_the_commands_that_a_demo_prints_work_as_printed() -> None:
         line.replace("dagster dev -m sitniks_finmap.definitions", ask), shell=True, env=bare, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
-    assert done.stdout.split() == [f"{NAME}_sensor"], done.stderr
+    assert done.stdout.split() == ["sandbox_shop_sensor"], done.stderr
 
 
 SENSORS = """
@@ -85,6 +86,17 @@ with dg.DagsterInstance.get() as instance:
 """
 
 
+def test_a_demo_of_orders_ends_equal_and_then_writes_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    said = demo(port, days=5, source="orders")
+    assert "both sides agree" in said
+    assert "Склад" in said
+    again = demo(port, days=5, source="orders")
+    assert "both sides agree" in again
+    assert " 0 writes to Finmap" in again
+
+
 def test_a_port_of_another_program_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -94,10 +106,11 @@ def test_a_port_of_another_program_is_said() -> None:
 
 
 def test_the_shipped_connection_is_the_one_of_the_project() -> None:
-    assert SHIPPED.read_text("utf-8") == (ROOT / "connections.toml").read_text("utf-8")
-    (shipped,) = load_connections(SHIPPED)[0]
+    example = EXAMPLES["transactions"]
+    assert example.file.read_text("utf-8") == (ROOT / "connections.toml").read_text("utf-8")
+    (shipped,) = load_connections(example.file)[0]
     assert shipped.sync_every.total_seconds() == 60
-    assert all(key in (ROOT / ".env.example").read_text("utf-8") for key in DEMO_KEYS)
+    assert all(key in (ROOT / ".env.example").read_text("utf-8") for key in example.keys)
 
 
 def test_the_example_of_env_leaves_the_home_of_dagster_alone() -> None:

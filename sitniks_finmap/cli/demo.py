@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,35 +18,58 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.markup import escape
 
+from sitniks_finmap.clients.finmap import Operation
 from sitniks_finmap.connections import LOOPBACK, ConfigurationError, Connection
 from sitniks_finmap.connections_file import connections_path, load_connections
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.defs.launch import instance, prepare_home, run_job
-from sitniks_finmap.figures import counted
+from sitniks_finmap.figures import counted, money
 from sitniks_finmap.people.report import print_sides
 from sitniks_finmap.people.status import print_runs, print_state
 from sitniks_finmap.people.summary import Sums
 from sitniks_finmap.pipeline.readback import listed
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.private_files import data_folder, private_folder
-from sitniks_finmap.sandbox import Sandbox
+from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.sandbox.seed import seed_shop
-from sitniks_finmap.sandbox.serve import serve
+from sitniks_finmap.sandbox.serve import ORDERS_SHOP, open_orders, serve
+from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import open_warehouse
 
-NAME = "sandbox_shop"
-DEMO_KEYS = ("sandbox-sitniks-key", "sandbox-finmap-key")  # of the sandbox's shop "demo"; see .env.example
-SHIPPED = Path(__file__).parents[1] / "sandbox" / "connections.toml"
+SANDBOX = Path(__file__).parents[1] / "sandbox"
 
 
-def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
-    """Runs `sandbox_shop_sync` against the sandbox; returns whether Finmap ends up with exactly what Sitniks has."""
+@dataclass(frozen=True)
+class Example:
+    """A shop of the sandbox and the connection to it; the keys are those of .env.example."""
+
+    name: str
+    shop: str
+    file: Path
+    folder: str
+    keys: tuple[str, str]
+
+
+EXAMPLES = {
+    "transactions": Example(
+        "sandbox_shop", "demo", SANDBOX / "connections.toml", "demo", ("sandbox-sitniks-key", "sandbox-finmap-key")
+    ),
+    "orders": Example(
+        "sandbox_orders", ORDERS_SHOP, SANDBOX / "connections_orders.toml", "demo_orders",
+        ("sandbox-sitniks-key-orders", "sandbox-finmap-key-orders"),
+    ),
+}  # fmt: skip
+
+
+def run_demo(out: Console, *, source: str, port: int | None, days: int, seed: int) -> bool:
+    """Runs the sync of a shop of the sandbox; returns whether Finmap ends up with exactly what Sitniks has."""
     started, begun = time.monotonic(), utc_now()
-    connection = _connection(port)
+    example = EXAMPLES[source]
+    connection = _connection(example, port)
     last_day = connection.today(utc_now())
     first_day = max(connection.start_date, last_day - timedelta(days))
-    with _served(out, connection, days, seed):
-        for variable, key in _keys(connection).items():
+    with _served(out, example, connection, days, seed):
+        for variable, key in _keys(example, connection).items():
             os.environ[variable] = key
         with instance() as dagster:
             ended = run_job(dagster, connection, "sync", first_day, last_day)
@@ -59,10 +83,12 @@ def run_demo(out: Console, *, port: int | None, days: int, seed: int) -> bool:
         status = print_state(out, connection, (first_day, last_day))
         found = status.summary
         run = ConnectionRun(connection, open_warehouse(connection))
-        agree = found is not None and print_sides(out, found.wanted, finmap_side(run, first_day, last_day))
+        shown = listed(run, first_day, last_day)
+        agree = found is not None and print_sides(out, found.wanted, sums_of(shown))
+        agree &= print_accounts(out, run, shown, first_day, last_day)
     writes = counted(_writes(connection, ended.run_id), "write")
     out.print(f"  took       {time.monotonic() - started:.0f} s, {writes} to Finmap\n")
-    _say_what_next(out, connection)
+    _say_what_next(out, example, connection)
     # The shop's malformed rows are there to be rejected.
     return agree and not [one for one in status.findings if one.verdict == "error" and one.problem != "rejected"]
 
@@ -99,19 +125,19 @@ def _port_problem(port: int, error: OSError) -> Exception:
     return error
 
 
-def _connection(port: int | None) -> Connection:
+def _connection(example: Example, port: int | None) -> Connection:
     """The sandbox's connection: the project's if it points to this machine, otherwise the demo's own copy."""
-    shipped = load_connections(SHIPPED)[0][0]
+    shipped = load_connections(example.file)[0][0]
     try:
-        mine = {connection.name: connection for connection in load_connections()[0]}.get(NAME)
+        mine = {connection.name: connection for connection in load_connections()[0]}.get(example.name)
     except ConfigurationError:
         mine = None
     if mine and urlsplit(mine.sitniks_url).hostname in LOOPBACK and port in (None, _port(mine)):
         return mine
     # The project's table is missing, belongs to a real shop or uses another port: leave it untouched.
-    folder = data_folder() / "demo"
+    folder = data_folder() / example.folder
     private_folder(folder)
-    text = SHIPPED.read_text("utf-8")
+    text = example.file.read_text("utf-8")
     path = folder / "connections.toml"
     path.write_text(text.replace(f":{_port(shipped)}/", f":{port or _port(shipped)}/"), "utf-8")
     os.environ["SITNIKS_FINMAP_CONNECTIONS"] = str(path)
@@ -123,16 +149,16 @@ def _port(connection: Connection) -> int:
     return urlsplit(connection.sitniks_url).port or 80
 
 
-def _keys(connection: Connection) -> dict[str, str]:
-    """The connection's environment variables, with the keys of the sandbox's first shop."""
-    return dict(zip((connection.sitniks_key_env, connection.finmap_key_env), DEMO_KEYS, strict=True))
+def _keys(example: Example, connection: Connection) -> dict[str, str]:
+    """The connection's environment variables, with the keys of the sandbox's shop."""
+    return dict(zip((connection.sitniks_key_env, connection.finmap_key_env), example.keys, strict=True))
 
 
 @contextmanager
-def _served(out: Console, connection: Connection, days: int, seed: int) -> Iterator[None]:
+def _served(out: Console, example: Example, connection: Connection, days: int, seed: int) -> Iterator[None]:
     """Serves the sandbox at the connection's address, unless it is already running."""
     address = urlsplit(connection.sitniks_url)
-    if _is_running(url := f"{address.scheme}://{address.netloc}"):
+    if _is_running(url := f"{address.scheme}://{address.netloc}", example.shop):
         out.print(f"Using the sandbox that is running on {url}")
         yield
         return
@@ -145,19 +171,23 @@ def _served(out: Console, connection: Connection, days: int, seed: int) -> Itera
             sandbox.start()
         except OSError as error:
             raise _port_problem(_port(connection), error) from None
-        shop = sandbox.shop()
-        if not shop.transactions():
-            seeded = seed_shop(shop, days=days, seed=seed)
-            size = f"{counted(seeded.transactions, 'transaction')} in {counted(days, 'day')}"
-            out.print(f"Serving a new shop with {size} on {sandbox.url}")
+        shop = sandbox.add_shop(example.shop)
+        if not shop.transactions() and not shop.orders():
+            out.print(f"Serving a new shop with {_seed(shop, days, seed)} in {counted(days, 'day')} on {sandbox.url}")
         yield
 
 
-def _is_running(url: str) -> bool:
-    """Whether a sandbox listens there, with the demo's shop."""
+def _seed(shop: Shop, days: int, seed: int) -> str:
+    if shop.name == ORDERS_SHOP:
+        return counted(open_orders(shop, days, seed).orders, "order")
+    return counted(seed_shop(shop, days=days, seed=seed).transactions, "transaction")
+
+
+def _is_running(url: str, shop: str) -> bool:
+    """Whether a sandbox listens there, with this shop."""
     try:
         answer = requests.get(f"{url}/sandbox", timeout=5).json()
-        return any(shop["name"] == "demo" for shop in answer["shops"])
+        return any(one["name"] == shop for one in answer["shops"])
     except (requests.RequestException, ValueError, KeyError, TypeError):
         return False
 
@@ -168,13 +198,13 @@ def _writes(connection: Connection, run_id: str) -> int:
     return writes
 
 
-def _say_what_next(out: Console, connection: Connection) -> None:
+def _say_what_next(out: Console, example: Example, connection: Connection) -> None:
     """Prints commands that work as they are, in any shell and without .env."""
     warehouse = open_warehouse(connection)
     settings: dict[str, str] = {}
     if connections_path() == data_folder() / "connections.toml":  # the demo's own
         settings = {name: os.environ[name] for name in ("SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA")}
-    keys = _keys(connection) | {"DAGSTER_HOME": os.environ["DAGSTER_HOME"]}
+    keys = _keys(example, connection) | {"DAGSTER_HOME": os.environ["DAGSTER_HOME"]}
     where = "" if Path("workspace.yaml").exists() else " -m sitniks_finmap.definitions"
     sandbox = "sitniks-finmap sandbox" + ("" if _port(connection) == 8686 else f" --port {_port(connection)}")
     look = 'sitniks-finmap sql "select day, type, amount, comment from operations limit 5"'
@@ -189,10 +219,23 @@ def _command(variables: dict[str, str], command: str) -> str:
     return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in variables.items()), command])
 
 
-def finmap_side(run: ConnectionRun, first_day: date, last_day: date) -> Sums:
-    """What Finmap has for this connection on these days, read from Finmap and not from our ledger."""
-    count, sums = 0, {"income": Decimal(0), "expense": Decimal(0)}
-    for operation in listed(run, first_day, last_day):
-        count += 1
+def sums_of(shown: list[Operation]) -> Sums:
+    """The sums of what Finmap has, read from Finmap and not from our ledger."""
+    sums = {"income": Decimal(0), "expense": Decimal(0)}
+    for operation in shown:
         sums[operation.content.type] += operation.content.amount
-    return Sums(count, sums["income"], sums["expense"])
+    return Sums(len(shown), sums["income"], sums["expense"])
+
+
+def print_accounts(out: Console, run: ConnectionRun, shown: list[Operation], first_day: date, last_day: date) -> bool:
+    """Prints the balance of each Finmap account, if there are several; returns whether both sides have the same."""
+    with run.warehouse.transaction() as con:
+        rows = con.execute(sql("balances"), {"first": first_day, "last": last_day}).fetchall()
+    finmap: dict[str, Decimal] = {}
+    for one in shown:
+        signed = one.content.amount if one.content.type == "income" else -one.content.amount
+        finmap[one.content.account] = finmap.get(one.content.account, Decimal(0)) + signed
+    if len(rows) > 1:
+        for _, label, balance in rows:
+            out.print(f"    {escape(label):<8} {money(balance):>17}")
+    return {account: balance for account, _, balance in rows} == finmap

@@ -12,15 +12,22 @@ SECONDS = click.FloatRange(0, 86400)
 
 
 @click.command()
+@click.option(
+    "--source",
+    type=click.Choice(["transactions", "orders"]),
+    default="transactions",
+    show_default=True,
+    help="The shop to run: one with transactions, or one whose Sitniks has only orders.",
+)
 @click.option("--port", type=PORT, help="Port of the sandbox on 127.0.0.1; default: the one in connections.toml.")
 @click.option("--days", type=SHOP_DAYS, default=60, show_default=True, help="Days of history to generate.")
 @click.option("--seed", default=1, show_default=True, help="Random seed; each makes a different shop.")
-def demo(port: int | None, days: int, seed: int) -> None:
+def demo(source: str, port: int | None, days: int, seed: int) -> None:
     """Run the main job against a simulated shop."""
     from sitniks_finmap.cli.demo import run_demo
 
     show_progress()
-    sys.exit(0 if run_demo(out, port=port, days=days, seed=seed) else 1)
+    sys.exit(0 if run_demo(out, source=source, port=port, days=days, seed=seed) else 1)
 
 
 @click.command()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .exchange import parse_json
-from .order_book import OrderBook, seed_orders
+from .order_book import OrderBook, OrderSummary, seed_orders
 from .seed import live_transaction, seed_shop
 from .server import Sandbox
 from .sitniks_rows import KYIV, parse_stamp
@@ -33,17 +33,21 @@ def serve(path: Path | str | None, port: int, live: float | None, days: int, see
             click.echo(
                 f"A new shop: {summary.transactions:,} transactions and {summary.orders:,} orders in {days} days."
             )
-        book = open_orders(sandbox.add_shop(ORDERS_SHOP), days, seed)
+        second = sandbox.add_shop(ORDERS_SHOP)
+        is_new = not second.orders()
+        orders = open_orders(second, days, seed)
+        if is_new:
+            click.echo(f"A second shop, {second.name}: {orders.orders:,} orders in {days} days, no transactions.")
         _explain(sandbox, shop)
         while not stop.wait(live):
             if live:
                 row = live_transaction(shop, seed)
                 click.echo(f"+ {row['id']}  {row['amount']}  {row.get('description') or row.get('comment')}")
-                _live_on(book, shop.clock())
+                _live_on(orders.book, shop.clock())
     click.echo("Stopped.")
 
 
-def open_orders(shop: Shop, days: int, seed: int) -> OrderBook:
+def open_orders(shop: Shop, days: int, seed: int) -> OrderSummary:
     """The orders of a shop whose Sitniks has no transactions, brought to now.
 
     If the shop has orders, they live on from their first day; `seed` must be the one that they began with.
@@ -54,10 +58,7 @@ def open_orders(shop: Shop, days: int, seed: int) -> OrderBook:
         (oldest,) = shop.rows["orders"].page(1, known - 1)
         created = parse_stamp(parse_json(oldest)["createdAt"]) or shop.clock()
         days = (shop.clock().astimezone(KYIV).date() - created.astimezone(KYIV).date()).days + 1
-    summary = seed_orders(shop, days=days, seed=seed)
-    if not known:
-        click.echo(f"A second shop, {shop.name}: {summary.orders:,} orders in {days} days, no transactions.")
-    return summary.book
+    return seed_orders(shop, days=days, seed=seed)
 
 
 def _live_on(book: OrderBook, now: datetime) -> None:
