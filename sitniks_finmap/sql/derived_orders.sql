@@ -1,6 +1,6 @@
 -- One row is one part of one live order whose latest version or settings changed since it was derived: an operation, or
--- the reason why it cannot become one (`reason`), or why there is none for now (`unbooked`), or none of these. The row
--- without a part stands for the whole order. The columns are those of the transactions' derived_transactions.sql.
+-- the reason why it cannot become one (`reason`), or why there is none for now (`unbooked`). A row without a part speaks
+-- of the whole order; there is one for each. The columns are those of derived_transactions.sql.
 --
 -- An order is a sequence of versions, each in a stage. The last version that is paid or prepaid says what was received;
 -- a refund counts only after it. An order that went back to a stage without money has no operations: if they are in
@@ -28,31 +28,61 @@ taken as (
     cross join settings s
     where o.gone_at is null and st.meaning_hash is distinct from s.meaning_hash
 ),
-told as (
+extracted as (
+    select order_id, version, day, json_type(payload) <> 'OBJECT' as unreadable, json_extract(payload, [
+        '$.orderNumber', '$.status', '$.orderStatus', '$.client.fullname', '$.client.email', '$.client.id',
+        '$.salesChannel', '$.salesChannel.id', '$.paymentMethod', '$.settlementAccount', '$.delivery', '$.currency'
+    ]) as raw
+    from taken
+),
+fields as (
     select
         order_id,
         version,
         day,
-        payload,
-        text[1] as order_number,
-        coalesce(text[2], text[3]) as order_status,
-        coalesce(text[4], text[5], text[6]) as counterparty,
-        text[7] as source,
-        normal_name(text[8]) as channel_id,
-        coalesce(text[9], text[10]) as payment_method,
-        text[11] as delivery,
-        currency_of(raw[12], text[12]) as currency
-    from (
-        select *, list_transform(raw, lambda value : text_of(value)) as text
-        from (
-            select *, json_extract(payload, [
-                '$.orderNumber', '$.status', '$.orderStatus', '$.client.fullname', '$.client.email', '$.client.id',
-                '$.salesChannel', '$.salesChannel.id', '$.paymentMethod', '$.settlementAccount', '$.delivery',
-                '$.currency'
-            ]) as raw
-            from taken
-        )
-    )
+        unreadable,
+        raw[1] as order_number,
+        coalesce(raw[2], raw[3]) as status,
+        raw[4] as client_name,
+        raw[5] as client_email,
+        raw[6] as client_id,
+        raw[7] as channel,
+        raw[8] as channel_id,
+        coalesce(raw[9], raw[10]) as payment_method,
+        raw[11] as delivery,
+        raw[12] as currency
+    from extracted
+),
+-- What many orders share is read once.
+shared as (
+    select value, text_of(value) as text
+    from (select distinct unnest([status, channel, channel_id, payment_method, delivery, currency]) as value from fields)
+    where value is not null
+),
+told as (
+    select
+        f.order_id,
+        f.version,
+        f.day,
+        f.unreadable,
+        text_of(f.order_number) as order_number,
+        status.text as order_status,
+        coalesce(text_of(f.client_name), text_of(f.client_email), text_of(f.client_id)) as counterparty,
+        channel.text as source,
+        payment_method.text as payment_method,
+        delivery.text as delivery,
+        case when f.currency is not null then currency_of(f.currency, currency.text) end as currency,
+        coalesce(by_id.mapped_by, by_title.mapped_by) as mapped_by,
+        coalesce(by_id.account, by_title.account) as channel_account
+    from fields f
+    left join shared status on status.value = f.status
+    left join shared channel on channel.value = f.channel
+    left join shared channel_id on channel_id.value = f.channel_id
+    left join shared payment_method on payment_method.value = f.payment_method
+    left join shared delivery on delivery.value = f.delivery
+    left join shared currency on currency.value = f.currency
+    left join mapping by_id on by_id.name = normal_name(channel_id.text)
+    left join mapping by_title on by_title.name = normal_name(channel.text)
 ),
 stages as (
     select st.* from order_stages st semi join taken using (order_id)
@@ -65,12 +95,11 @@ turns as (
         min(version) filter (stage = 'paid') as first_paid,
         max(version) filter (stage = 'prepaid') as last_prepaid
     from stages
-    group by all
+    group by order_id
 ),
 history as (
     select
         order_id,
-        last_paid is not null as was_paid,
         last_money is not null as was_money,
         -- Paid, and not set back to prepaid since.
         coalesce(last_paid > coalesce(last_prepaid, last_paid - 1), false) as sold,
@@ -92,28 +121,26 @@ history as (
     join turns using (order_id)
     group by order_id, last_money, last_paid, last_prepaid
 ),
-money as (
-    select
-        *,
-        returned is null and stage in ('none', 'cancelled') as reverted,
-        prepayment is not null and (returned is not null or stage <> 'none') as has_prepayment,
-        sold and not (returned is null and stage in ('none', 'cancelled')) as has_sale,
-        total - coalesce(prepayment, 0) as rest
-    from history
-),
 booked as (
     select
         h.*,
-        has_prepayment and prepaid_at >= s.first_moment as books_prepayment,
-        has_sale and paid_at >= s.first_moment and rest is distinct from 0 as books_sale,
-        has_sale and paid_at >= s.first_moment as books_cost,
-        case when h.total_fault is not null then h.total_fault
-            when h.rest < 0 then 'the prepayment is larger than the total'
+        returned is null and stage in ('none', 'cancelled') as reverted,
+        prepayment is not null and (returned is not null or stage <> 'none') and prepaid_at >= s.first_moment
+            as books_prepayment,
+        total - coalesce(prepayment, 0) as rest,
+        sold and not reverted and paid_at >= s.first_moment as is_sold,
+        is_sold and rest is distinct from 0 as books_sale,
+        is_sold and s.stock_account is not null as books_cost,
+        case
+            when h.total_fault is not null then h.total_fault
+            when rest < 0 then 'the prepayment is larger than the total'
         end as sale_fault,
-        coalesce(case when books_prepayment then prepayment end, 0) + coalesce(case when books_sale then rest end, 0)
-            as received,
-        case when total - total_left > 0 and total - total_left <= received then total - total_left end as part_returned
-    from money h
+        if(books_prepayment, prepayment, 0) + if(books_sale and rest is not null, rest, 0) as received,
+        case when sold and total - total_left > 0 and total - total_left <= received then total - total_left end
+            as part_returned,
+        received > 0 or (books_sale and sale_fault is not null) as is_booked,
+        if(books_sale and sale_fault is not null, 'its sale is rejected', null) as follows
+    from history h
     cross join here s
 ),
 parts as (
@@ -124,128 +151,111 @@ parts as (
     select order_id, '.sale', 'sale', 'income', false, paid_at, rest, sale_fault, null
     from booked where books_sale
     union all
-    select order_id, '.partial', 'refund', 'expense', false, partly_at, part_returned,
-        if(books_sale and sale_fault is not null, 'its sale is rejected', null),
+    select order_id, '.partial', 'refund', 'expense', false, partly_at, part_returned, follows,
         if(part_returned is null, 'partly refunded, but its total does not tell how much', null)
-    from booked where partly_at is not null and (received > 0 or sale_fault is not null)
+    from booked where partly_at is not null and is_booked
     union all
-    select order_id, '.refund', 'refund', 'expense', false, refunded_at, received - coalesce(part_returned, 0),
-        if(books_sale and sale_fault is not null, 'its sale is rejected', null), null
+    select order_id, '.refund', 'refund', 'expense', false, refunded_at, received - coalesce(part_returned, 0), follows, null
     from booked
-    where returned = 'refunded' and (received - coalesce(part_returned, 0) > 0 or books_sale and sale_fault is not null)
+    where returned = 'refunded' and (received - coalesce(part_returned, 0) > 0 or follows is not null)
     union all
-    select order_id, '.cogs', 'cost_of_goods', 'expense', true, paid_at, cost,
-        if(sale_fault is not null, 'its sale is rejected', null),
+    select order_id, '.cogs', 'cost_of_goods', 'expense', true, paid_at, cost, follows,
         case when cost is null then 'the cost of its goods is incomplete' when cost = 0 then 'its goods cost nothing' end
-    from booked cross join here s
-    where books_cost and s.stock_account is not null and (received > 0 or sale_fault is not null)
+    from booked where books_cost and is_booked
     union all
-    select order_id, '.restock', 'restock', 'income', true, refunded_at, cost,
-        if(sale_fault is not null, 'its sale is rejected', null), null
+    select order_id, '.restock', 'restock', 'income', true, refunded_at, cost, follows, null
     from booked cross join here s
-    where books_cost and s.stock_account is not null and s.restock_on_refund and returned = 'refunded' and cost > 0
-        and (received > 0 or sale_fault is not null)
+    where books_cost and is_booked and s.restock_on_refund and returned = 'refunded' and cost > 0
 ),
--- Every part of every order taken, whether wanted or not, and the order as a whole.
-rows as (
+-- Why a whole order cannot be read, or has no operation.
+orders as (
     select
         t.*,
-        coalesce(by_id.mapped_by, by_title.mapped_by) as mapped_by,
-        coalesce(by_id.account, by_title.account) as channel_account,
-        b.* exclude (order_id),
-        p.* exclude (order_id, part),
-        part.part
-    from told t
-    left join mapping by_id on by_id.name = t.channel_id
-    left join mapping by_title on by_title.name = normal_name(t.source)
-    left join booked b using (order_id)
-    cross join (values (''), ('.prepayment'), ('.sale'), ('.refund'), ('.partial'), ('.cogs'), ('.restock')) part(part)
-    left join parts p on p.order_id = t.order_id and p.part = part.part
-),
-judged as (
-    select
-        r.*,
-        s.timezone,
-        s.meaning_hash,
-        if(r.of_stock, s.stock_account, coalesce(r.channel_account, s.money_account)) as account,
-        s.money_currency,
-        -- Why the whole order cannot be read.
         case
-            when json_type(r.payload) <> 'OBJECT' then 'not a readable record'
-            when starts_with(r.order_id, '?') then 'no id'
-            when length(url_encode(r.order_id)) > 300 then 'its id is too long'
-            when r.undated then 'no readable date'
-            when timezone(s.timezone, greatest(r.prepaid_at, r.paid_at, r.refunded_at, r.partly_at))::date > c.today
+            when t.unreadable then 'not a readable record'
+            when starts_with(t.order_id, '?') then 'no id'
+            when length(url_encode(t.order_id)) > 300 then 'its id is too long'
+            when b.undated then 'no readable date'
+            when timezone(s.timezone, greatest(b.prepaid_at, b.paid_at, b.refunded_at, b.partly_at))::date > c.today
                 then 'its day is in the future'
-            when r.currency is not null and r.currency <> s.money_currency and is_currency(r.currency)
-                then 'currency ' || r.currency || ', but the Finmap account is in ' || s.money_currency
-            when r.currency is not null and r.currency <> s.money_currency
-                then 'unknown currency, and the Finmap account is in ' || s.money_currency
-        end as unreadable,
-        count(r.classification) filter (r.unbooked is null) over (partition by r.order_id) as booked_parts,
-        count(r.unbooked) over (partition by r.order_id) as unbooked_parts
-    from rows r
+            when t.currency <> s.money_currency and is_currency(t.currency)
+                then 'currency ' || t.currency || ', but the Finmap account is in ' || s.money_currency
+            when t.currency <> s.money_currency then 'unknown currency, and the Finmap account is in ' || s.money_currency
+        end as fault,
+        case
+            when p.order_id is not null then null
+            when b.was_money and b.stage = 'cancelled' and b.reverted then 'it was cancelled'
+            when b.was_money and b.reverted then 'it went back to a status that is in no list'
+            when b.was_money and not b.sold and b.prepayment is null then 'prepaid, but its prepayment has no amount'
+            when b.was_money and (b.sold and b.total = 0 or b.stage in ('paid', 'prepaid') and b.total_now = 0)
+                then 'its total is zero'
+            when b.was_money then 'its money came before start_date'
+            when b.stage = 'refunded' then 'refunded before it was ever seen paid'
+            when b.stage = 'partly_refunded' then 'partly refunded before it was ever seen paid'
+            when b.stage = 'cancelled' then 'cancelled before it was paid'
+            else 'its status is in no list'
+        end as nothing,
+        b.total_now
+    from told t
+    join booked b using (order_id)
+    left join (select distinct order_id from parts) p using (order_id)
     cross join here s
     cross join chosen_days c
+),
+rows as (
+    select order_id, part, classification, type, of_stock, occurred_at, amount, reason, unbooked from parts
+    union all
+    select order_id, '', null, null, false, null, null, fault, if(fault is null, nothing, null) from orders
 )
 select
-    'order-' || order_id || part as transaction_id,
-    nullif(ltrim(part, '.'), '') as part,
-    order_id,
-    coalesce(timezone(timezone, occurred_at)::date, day) as day,
-    occurred_at,
-    type,
-    amount as rounded_amount,
-    money_currency as currency,
-    classification,
+    'order-' || r.order_id || r.part as transaction_id,
+    nullif(ltrim(r.part, '.'), '') as part,
+    coalesce(timezone(s.timezone, r.occurred_at)::date, o.day) as day,
+    r.occurred_at,
+    r.type,
+    r.amount as rounded_amount,
+    s.money_currency as currency,
+    r.classification,
     null::integer as rule,
-    account,
-    case part
+    if(r.of_stock, s.stock_account, coalesce(o.channel_account, s.money_account)) as account,
+    case r.part
         when '.prepayment' then 'Передплата'
         when '.sale' then 'Продаж'
         when '.cogs' then 'Собівартість'
         when '.restock' then 'Повернення на склад'
     end as description,
-    if(classification = 'refund', 'Refund', null) as heading,
-    counterparty,
-    source,
-    order_number,
-    order_status,
-    payment_method,
-    delivery,
-    version as raw_version,
-    order_id as order_key,
-    version as order_version,
+    if(r.classification = 'refund', 'Refund', null) as heading,
+    o.counterparty,
+    o.source,
+    o.order_number,
+    o.order_status,
+    o.payment_method,
+    o.delivery,
+    o.version as raw_version,
+    r.order_id as order_key,
+    o.version as order_version,
     null::varchar as settlement_account_id,
     null::varchar as settlement_account,
-    mapped_by,
-    meaning_hash,
-    payload,
-    day as created_day,
-    total_now as order_total,
-    -- An unreadable order is rejected as a whole, a part for its own reason.
+    o.mapped_by,
+    s.meaning_hash,
+    o.day as created_day,
+    o.total_now as order_total,
     case
-        when part = '' then unreadable
-        when unreadable is not null or classification is null or unbooked is not null then null
-        when reason is not null then reason
-        when amount >= 10000000000000 then 'amount is too large'
-        when epoch_ms(occurred_at) not between 1420070400000 and 2091365243872
-            then 'date ' || strftime(occurred_at, '%Y-%m-%d') || ' is outside what Finmap accepts (2015 to 2036)'
+        when r.unbooked is not null then null
+        when r.reason is not null then r.reason
+        when r.amount >= 10000000000000 then 'amount is too large'
+        when epoch_ms(r.occurred_at) not between 1420070400000 and 2091365243872
+            then 'date ' || strftime(r.occurred_at, '%Y-%m-%d') || ' is outside what Finmap accepts (2015 to 2036)'
     end as reason,
     null::varchar as written,
-    part <> '' and unreadable is null and classification is not null and unbooked is null as wanted,
-    case
-        when unreadable is not null then null
-        when part <> '' then if(classification is null, null, unbooked)
-        when booked_parts > 0 or unbooked_parts > 0 then null
-        when was_money and stage = 'cancelled' and reverted then 'it was cancelled'
-        when was_money and reverted then 'it went back to a status that is in no list'
-        when was_money and not sold and prepayment is null then 'prepaid, but its prepayment has no amount'
-        when was_money and (sold and total = 0 or stage in ('paid', 'prepaid') and total_now = 0) then 'its total is zero'
-        when was_money then 'its money came before start_date'
-        when stage = 'refunded' then 'refunded before it was ever seen paid'
-        when stage = 'partly_refunded' then 'partly refunded before it was ever seen paid'
-        when stage = 'cancelled' then 'cancelled before it was paid'
-        else 'its status is in no list'
-    end as unbooked
-from judged;
+    r.part <> '' and r.unbooked is null as wanted,
+    r.unbooked
+from rows r
+join orders o using (order_id)
+cross join here s
+-- An unreadable order is rejected as a whole.
+where r.part = '' or o.fault is null;
+
+-- What was derived from these orders before is derived anew.
+delete from operations where order_key in (select order_key from derived_transactions);
+delete from rejected_transactions where order_key in (select order_key from derived_transactions);

@@ -101,6 +101,7 @@ create or replace macro bare_amount(written) as replace(
 
 create or replace macro amount_of(written, is_text) as try_cast(
     case
+        when regexp_full_match(written, '\d+(\.\d{1,2})?') then written
         when is_text and regexp_full_match(bare_amount(written), '[+-]?\d{1,3}\.\d{3}') then null
         when regexp_full_match(bare_amount(written), '[+-]?\d+(\.\d+)?([eE][+-]?\d{1,2})?') then bare_amount(written)
         when regexp_full_match(bare_amount(written), '[+-]?\d+,\d{1,2}') then replace(bare_amount(written), ',', '.')

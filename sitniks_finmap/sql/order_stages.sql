@@ -31,9 +31,15 @@ statuses as (
     select status, text_of(status) as title from (select distinct status from named) where status is not null
 ),
 lines as (
-    select order_id, version, unnest(json_extract(payload, '$.products[*]')) as line
-    from raw_sitniks_orders
-    semi join named using (order_id, version)
+    select order_id, version, unnest(products) as line
+    from (
+        select order_id, version, from_json(
+            json_extract(payload, '$.products'), '[{"costPrice": "JSON", "quantity": "JSON"}]'
+        ) as products
+        from raw_sitniks_orders
+        semi join named using (order_id, version)
+        where json_type(payload, '$.products') = 'ARRAY'
+    )
 ),
 costs as (
     select
@@ -44,8 +50,8 @@ costs as (
         select
             order_id,
             version,
-            coalesce(try_cast(number_of(json_extract(line, '$.costPrice')) as decimal(18, 6)), -1) as cost,
-            coalesce(try_cast(number_of(json_extract(line, '$.quantity')) as decimal(18, 6)), -1) as quantity
+            coalesce(try_cast(number_of(line.costPrice) as decimal(18, 6)), -1) as cost,
+            coalesce(try_cast(number_of(line.quantity) as decimal(18, 6)), -1) as quantity
         from lines
     )
     group by all
@@ -58,12 +64,11 @@ select
     'none' as stage,
     date_trunc('millisecond', case
         when n.version > 1 then n.first_seen_at
-        when n.history_date = 'updated' and updated is not null then updated
-        else created
+        else coalesce(updated, created)
     end) as since,
     case
         when n.version > 1 then 'seen'
-        when n.history_date = 'updated' and updated is not null then 'updated'
+        when updated is not null then 'updated'
         else 'created'
     end as known_by,
     case
@@ -81,11 +86,12 @@ select
 from (
     select
         named.*,
-        s.history_date,
         number_of(total) as exact_total,
         number_of(prepayment) as exact_prepayment,
-        sensible(instant_of(text_of(created_at), s.timezone)) as created,
-        sensible(instant_of(text_of(updated_at), s.timezone)) as updated
+        case when version = 1 then sensible(instant_of(text_of(created_at), s.timezone)) end as created,
+        case when version = 1 and s.history_date = 'updated'
+            then sensible(instant_of(text_of(updated_at), s.timezone))
+        end as updated
     from named
     cross join settings s
 ) n

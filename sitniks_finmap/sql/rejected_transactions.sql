@@ -5,16 +5,18 @@ where transaction_id in (select transaction_id from derived_transactions)
 
 insert into rejected_transactions by name
 select
-    transaction_id,
-    day,
-    reason,
-    written,
-    payload,
-    raw_version,
-    order_key,
-    order_version,
-    settlement_account_id,
-    settlement_account,
-    mapped_by
-from derived_transactions
-where reason is not null;
+    d.transaction_id,
+    d.day,
+    d.reason,
+    d.written,
+    coalesce(t.payload, o.payload) as payload,
+    d.raw_version,
+    d.order_key,
+    d.order_version,
+    d.settlement_account_id,
+    d.settlement_account,
+    d.mapped_by
+from derived_transactions d
+left join latest_transactions t on t.transaction_id = d.transaction_id
+left join latest_orders o on o.order_id = d.order_key and t.transaction_id is null
+where d.reason is not null;

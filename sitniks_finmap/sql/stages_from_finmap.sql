@@ -9,7 +9,7 @@ select
 from current_uploads
 where written is null and shown is not null and not is_out(state) and starts_with(transaction_id, 'order-');
 
-insert or ignore into order_stages by name
+insert into order_stages by name
 with orders as (
     select
         order_id,
@@ -39,7 +39,8 @@ stays as (
     from orders where refunded_at is not null
 )
 select order_id, version, stage, since, 'finmap' as known_by, total, prepayment, cost
-from stays;
+from stays
+anti join order_stages using (order_id, version);
 
 -- The first version read is then no longer where the order's history begins.
 update order_stages

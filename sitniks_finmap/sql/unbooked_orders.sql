@@ -1,14 +1,14 @@
 -- One row is one live order, or one part of it, for which there is no operation, with the reason.
 delete from unbooked_orders
-where order_id in (select order_id from derived_transactions)
+where order_id in (select order_key from derived_transactions)
     or order_id not in (select order_id from latest_orders where gone_at is null);
 
 insert into unbooked_orders by name
-select order_id, part, order_number, created_day as day, order_status as status, unbooked as reason, order_total as total
+select order_key as order_id, part, order_number, created_day as day, order_status as status, unbooked as reason, order_total as total
 from derived_transactions
 where unbooked is not null;
 
 update order_stages
 set meaning_hash = derived.meaning_hash
-from (select distinct order_id, raw_version, meaning_hash from derived_transactions) derived
+from (select order_key as order_id, raw_version, meaning_hash from derived_transactions where part is null) derived
 where derived.order_id = order_stages.order_id and derived.raw_version = order_stages.version;

@@ -21,8 +21,7 @@ create table order_stages (
     total_fault varchar,
     prepayment decimal(18, 2),
     cost decimal(18, 2),
-    meaning_hash varchar,
-    primary key (order_id, version)
+    meaning_hash varchar
 );
 comment on table order_stages is 'One row is one version of one order: the stage that its status means, since when, and the money it named. With source = "orders", operations follow from it.';
 comment on column order_stages.order_id is 'Sitniks'' order id.';
