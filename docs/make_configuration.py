@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from sitniks_finmap.connections import Connection, Rule
+from sitniks_finmap.connections import Connection, Orders, Rule
 from sitniks_finmap.days import format_duration
 
 HEAD = """\
@@ -45,6 +45,34 @@ marked *required* are mandatory.
 ## A connection
 """
 
+ORDERS = """
+## Orders as the source
+
+With `source = "orders"`, the table `[….orders]` says what the order statuses of the company mean; a status is given by
+its title or its ID. [Transactions or orders?](sources.md) says what becomes of an order. Three defaults differ:
+`source_as_tag = true`, `lookback_days = 45`, `first_import = "review"`. `accounts` and `rules` are for transactions.
+`categories` has the classifications `prepayment`, `sale`, `refund`, `cost_of_goods` and `restock`.
+
+```toml
+[shop_2]
+source = "orders"
+start_date = 2025-01-15
+finmap_account = "Каса"
+
+[shop_2.orders]
+paid = ["Виконано"]
+prepaid = ["Передплата"]
+refunded = ["Повернено"]
+cancelled = ["Відмінено"]
+stock_account = "Склад"
+
+[shop_2.channels]
+"Rozetka" = "Рахунок ФОП"
+```
+
+When you change a list, what it adds waits for `approve`, and what it takes away asks like a deletion.
+"""
+
 RULES = """
 ## A rule
 
@@ -71,7 +99,10 @@ Variables are read from the environment and from `.env` in the working directory
 
 
 def page() -> str:
-    return HEAD + table(Connection, but={"name"}) + RULES + table(Rule, but=set()) + ENVIRONMENT
+    return (
+        HEAD + table(Connection, but={"name"}) + ORDERS + table(Orders, but=set()) + RULES + table(Rule, but=set())
+        + ENVIRONMENT
+    )  # fmt: skip
 
 
 def table(model: type[BaseModel], but: set[str]) -> str:
