@@ -1,4 +1,4 @@
-"""A shop with orders from March to June: every order ends in Finmap as its life was seen, to the kopiyka."""
+"""A shop with orders in March and April: every order ends in Finmap as its life was seen, to the kopiyka."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,8 @@ from sitniks_finmap_tests.order_model import Version, expected
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(900)]
 
-DAYS = 80
-EVERY = 4  # days between two syncs
+DAYS = 60
+EVERY = 5  # days between two syncs
 STAGES = {
     "Виконано": "paid",
     "Передплата": "prepaid",
@@ -23,7 +23,7 @@ STAGES = {
 }
 
 
-def test_from_march_to_may_every_order_is_booked_as_it_was_seen(keep_books: Callable[..., Books]) -> None:
+def test_in_two_months_every_order_is_booked_as_it_was_seen(keep_books: Callable[..., Books]) -> None:
     """People edit and approve, and the file is lost once; no operation is doubled and none changes its day."""
     lists = {stage: [title] for title, stage in STAGES.items()} | {"stock_account": "Склад"}
     shop = keep_books().shop
@@ -33,6 +33,7 @@ def test_from_march_to_may_every_order_is_booked_as_it_was_seen(keep_books: Call
     books = keep_books(source="orders", first_import="post", orders=lists, lookback_days=200, on_delete="ask")
     seen: dict[int, list[Version]] = {}
     gone: set[int] = set()
+    days: dict[str, int] = {}
     for step in range(DAYS // EVERY):
         moment += timedelta(days=EVERY)
         books.clock.forward((moment - books.clock()).total_seconds())
@@ -47,7 +48,7 @@ def test_from_march_to_may_every_order_is_booked_as_it_was_seen(keep_books: Call
             there = dates(books)
             assert {key: there[key] for key in days if key in there} == days
     for _ in range(4):
-        books.decide("approve")
+        books.decide("approve", conflicts=True)
         books.sync(START, books.run.connection.today(books.clock()))
     assert books.plan() == []
     assert [row for row in books.differences() if not row[2]] == []
@@ -60,7 +61,7 @@ def test_from_march_to_may_every_order_is_booked_as_it_was_seen(keep_books: Call
     wanted = {order: parts for order, versions in seen.items() if order not in gone and (parts := expected(versions))}
     assert {order: found.get(order) for order in wanted if found.get(order) != wanted[order]} == {}
     assert found.keys() == wanted.keys()
-    assert len(found) > 1000
+    assert len(found) > 700
 
 
 def look(life: Life, moment: datetime, seen: dict[int, list[Version]], gone: set[int]) -> None:

@@ -16,7 +16,8 @@ from sitniks_finmap.pipeline import courier as delivery
 from sitniks_finmap.pipeline.decisions import decide
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.extract import read_transactions
-from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.order_statuses import check_statuses
+from sitniks_finmap.pipeline.orders import read_orders, read_orders_as_source
 from sitniks_finmap.pipeline.readback import read_back
 from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
@@ -87,8 +88,12 @@ def sync(
     """The steps of the job `<connection>_sync`, without Dagster. What an API does not answer is left to the next."""
     try:
         enter("reading")
-        read_transactions(run, first, last)
-        read_orders(run, first, last)
+        if run.connection.source == "orders":
+            check_statuses(run, again=True)
+            read_orders_as_source(run, first, last)
+        else:
+            read_transactions(run, first, last)
+            read_orders(run, first, last)
         enter("deriving")
         derive_operations(run, first, last)
         if task.approve:

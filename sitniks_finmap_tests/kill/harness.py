@@ -61,7 +61,7 @@ class Harness:
             "name": till.connection, "start_date": self.first_day.isoformat(), "finmap_account": "Каса",
             "sitniks_url": self.sandbox.sitniks_url, "finmap_url": self.sandbox.finmap_url,
             "sitniks_requests_per_second": 0, "finmap_requests_per_second": 0,
-            "on_change": "update", "on_delete": "withdraw", "max_change_share": 1,
+            "on_change": "update", "on_delete": "withdraw", "max_change_share": 1, **till.settings,
         }  # fmt: skip
 
     def sync(self, *tills: Till, **more: Any) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Till:
         self.statuses: dict[int, str] = {}
         self.happened: Counter[str] = Counter()
         self.number = 0
+        self.settings: dict[str, Any] = {}  # of the connection, beside those that all have
 
     # -- what managers do in Sitniks --
 
