@@ -14,7 +14,7 @@ from sitniks_finmap_tests.kill.phases import Phases
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(1800)]
 
-# Where orders differ from transactions, which meet all of them: what follows from several versions, the operations of one
+# Where orders differ from transactions, which meet all of them: what follows from several versions, operations of one
 # order that wait for each other, a lost file.
 FAILPOINTS = ["operations_derived:1", "ledger_rebuilt:1", "plan_written:2", "reply_received:4"]
 KILLS = int(os.environ.get("KILLS", "300")) // 15
