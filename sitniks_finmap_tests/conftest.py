@@ -21,6 +21,7 @@ from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse.store import SETTINGS, Warehouse, open_warehouse
 from sitniks_finmap_tests.books import START, Books, OpenWarehouse
 from sitniks_finmap_tests.deliveries import courier_of, run_of
+from sitniks_finmap_tests.order_books import LISTS, TITLES, KeepOrders
 from sitniks_finmap_tests.plain_settings import PLAIN
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.staging import Stage
@@ -174,6 +175,20 @@ def keep_books(connect: Callable[..., Connection], sandbox: Sandbox) -> Callable
 @pytest.fixture
 def books(keep_books: Callable[..., Books]) -> Books:
     return keep_books()
+
+
+@pytest.fixture
+def keep_orders(keep_books: Callable[..., Books], sandbox: Sandbox) -> KeepOrders:
+    """Books of a shop whose source is its orders, posted without review unless a test says otherwise."""
+    shop = sandbox.shop()
+    shop.add_account("Склад", "UAH")
+    for number, title in enumerate(TITLES, 10):
+        shop.directories.add("orders/statuses", {"id": number, "title": title})
+
+    def keep(orders: dict[str, Any] | None = None, **settings: Any) -> Books:
+        return keep_books(**{"source": "orders", "first_import": "post", "orders": LISTS | (orders or {}), **settings})
+
+    return keep
 
 
 @pytest.fixture

@@ -10,17 +10,9 @@ from rich.console import Console
 from sitniks_finmap.people.explain import explain
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import Books, days_ago
+from sitniks_finmap_tests.screens import told
 
 Keep = Callable[..., Books]
-
-
-def told(books: Books, transaction: str) -> dict[str, str]:
-    """What is printed, by section."""
-    out = Console(file=StringIO(), soft_wrap=True, highlight=False)
-    assert explain(out, books.run, transaction)
-    assert isinstance(out.file, StringIO)
-    sections = re.split(r"\n\n(.+)\n", "\n\nhead\n" + out.file.getvalue())
-    return dict(zip(sections[1::2], sections[2::2], strict=True))
 
 
 def test_explain_shows_versions_rule_attempts_and_differences(keep_books: Keep) -> None:

@@ -8,34 +8,8 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.connections import ConfigurationError
-from sitniks_finmap.sandbox import Sandbox
 from sitniks_finmap_tests.books import START, Books
-
-LISTS = {
-    "paid": ["Виконано"],
-    "prepaid": ["Передплата"],
-    "refunded": ["Повернено"],
-    "partly_refunded": ["Частково повернено"],
-    "cancelled": ["Відмінено"],
-    "stock_account": "Склад",
-}
-TITLES = ("Передплата", "Частково повернено", "В дорозі")
-
-KeepOrders = Callable[..., Books]
-
-
-@pytest.fixture
-def keep_orders(keep_books: Callable[..., Books], sandbox: Sandbox) -> KeepOrders:
-    """Books of a shop whose source is its orders, posted without review unless a test says otherwise."""
-    shop = sandbox.shop()
-    shop.add_account("Склад", "UAH")
-    for number, title in enumerate(TITLES, 10):
-        shop.directories.add("orders/statuses", {"id": number, "title": title})
-
-    def keep(orders: dict[str, Any] | None = None, **settings: Any) -> Books:
-        return keep_books(**{"source": "orders", "first_import": "post", "orders": LISTS | (orders or {}), **settings})
-
-    return keep
+from sitniks_finmap_tests.order_books import KeepOrders, move, sync
 
 
 @pytest.fixture
@@ -55,18 +29,6 @@ def days(books: Books) -> dict[str, date]:
 
 def unbooked(books: Books) -> list[tuple[Any, ...]]:
     return books.rows("select order_id, part, reason from unbooked_orders order by all")
-
-
-def move(books: Books, *statuses: str, number: int = 1, **more: Any) -> None:
-    """The order goes through these statuses, each seen by a sync of another day."""
-    for status in statuses:
-        books.order(number, status, **more)
-        books.sync(last=books.run.connection.today(books.clock()))
-        books.clock.forward(86400)
-
-
-def sync(books: Books) -> None:
-    books.sync(last=books.run.connection.today(books.clock()))
 
 
 # -- What an order becomes --

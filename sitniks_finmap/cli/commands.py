@@ -16,7 +16,7 @@ COMMANDS = {
     "demo": ("sandbox_commands", "Run the main job against a simulated shop."),
     "dismiss": ("decision_commands", "Dismiss pending changes; Finmap stays as it is."),
     "doctor": ("sync_commands", "Check keys, account, permissions and API format."),
-    "explain": ("sync_commands", "Show what happened to one transaction, and why."),
+    "explain": ("sync_commands", "Show what happened to one transaction or order, and why."),
     "preview": ("sync_commands", "Show what a sync would write; write nothing."),
     "rebuild-ledger": ("sync_commands", "Rebuild the ledger from Finmap after its file was lost."),
     "rename": ("identity_commands", "Rename a connection; its operations in Finmap stay."),

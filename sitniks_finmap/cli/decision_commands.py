@@ -33,7 +33,9 @@ DAY = Day()
 CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: all.")
 PENDING_DAY = click.option("--day", type=DAY, metavar="DAY", help="Only changes pending on this day.")
 TRANSACTION = click.option(
-    "--transaction", metavar="ID", help="Only this transaction: its ID, or the externalId that preview shows."
+    "--transaction",
+    metavar="ID",
+    help="Only this transaction or part of an order: its ID, or the externalId that preview shows.",
 )
 YES = click.option("--yes", is_flag=True, help="Do not ask; cover only what the last `preview` showed.")
 

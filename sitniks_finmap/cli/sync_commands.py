@@ -79,12 +79,16 @@ def preview(connection: str | None, first: datetime | None, last: datetime | Non
 
 
 @click.command()
-@click.argument("transaction")
+@click.argument("wanted", metavar="ID")
 @click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
-def explain(transaction: str, connection: str | None) -> None:
-    """Show what happened to one transaction, and why."""
+def explain(wanted: str, connection: str | None) -> None:
+    """Show what happened to one transaction or order, and why.
+
+    ID is that of a transaction, or the externalId that preview shows. If orders are the source, it may also be the
+    number of an order, or the ID of an order or of a part of it, as in order-50123.sale.
+    """
     one = one_connection(connection)
-    sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one), proving=False), transaction) else 1)
+    sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one), proving=False), wanted) else 1)
 
 
 @click.command()

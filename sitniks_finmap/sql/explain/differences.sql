@@ -1,4 +1,5 @@
--- One row is one difference of the transaction between the two sides.
-select kind, explained, detail
+-- One row is one difference of these transactions between the two sides.
+select transaction_id, kind, explained, detail
 from differences
-where transaction_id = $transaction_id
+where list_contains($transaction_ids, transaction_id)
+order by list_position($transaction_ids, transaction_id), kind

@@ -1,4 +1,4 @@
--- One row is one generation of the transaction's operation: what was sent to Finmap, or was to be sent.
+-- One row is one generation of an operation of these transactions: what was sent to Finmap, or was to be sent.
 select
     external_id,
     state,
@@ -9,5 +9,5 @@ select
     last_error,
     strftime(next_attempt_at, '%Y-%m-%d %H:%M') as due
 from finmap_upload
-where transaction_id = $transaction_id
-order by generation
+where list_contains($transaction_ids, transaction_id)
+order by list_position($transaction_ids, transaction_id), generation

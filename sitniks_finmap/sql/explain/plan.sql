@@ -1,4 +1,5 @@
--- One row is one planned action for the transaction, due in the shop's time zone ($zone).
-select action, standing, why, strftime(timezone($zone, due_at), '%Y-%m-%d %H:%M') as due
+-- One row is one planned action for these transactions, due in the shop's time zone ($zone).
+select transaction_id, action, standing, why, strftime(timezone($zone, due_at), '%Y-%m-%d %H:%M') as due
 from plan
-where transaction_id = $transaction_id
+where list_contains($transaction_ids, transaction_id)
+order by list_position($transaction_ids, transaction_id), generation

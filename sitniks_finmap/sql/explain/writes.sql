@@ -1,5 +1,6 @@
--- One row is one write attempt at Finmap for the transaction.
+-- One row is one write attempt at Finmap for these transactions.
 select
+    external_id,
     strftime(requested_at, '%Y-%m-%d %H:%M:%S') as requested,
     method,
     path,
@@ -8,5 +9,5 @@ select
     milliseconds,
     error
 from finmap_requests
-where external_id in (select external_id from finmap_upload where transaction_id = $transaction_id)
+where external_id in (select external_id from finmap_upload where list_contains($transaction_ids, transaction_id))
 order by requested_at
