@@ -1,15 +1,13 @@
 """Support's question about a shop whose source is its orders: what became of this order, and of each of its parts?"""
 
 import re
-from io import StringIO
 
 import pytest
-from rich.console import Console
 
 from sitniks_finmap.people.explain import explain
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
-from sitniks_finmap_tests.screens import told
+from sitniks_finmap_tests.screens import printed, told
 
 
 @pytest.fixture
@@ -18,9 +16,9 @@ def books(keep_orders: KeepOrders) -> Books:
 
 
 def refused(books: Books, wanted: str) -> str:
-    out = Console(file=StringIO(), soft_wrap=True, highlight=False)
-    assert not explain(out, books.run, wanted)
-    return out.file.getvalue().strip()  # type: ignore[attr-defined]
+    found, said = printed(explain, books.run, wanted)
+    assert not found
+    return said.strip()
 
 
 def test_every_stage_part_and_write_of_an_order_is_told(books: Books) -> None:

@@ -10,7 +10,7 @@ from sitniks_finmap.clients.reasons import without_echo
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.days import format_duration
 from sitniks_finmap.people.summary import Summary, summarize
-from sitniks_finmap.pipeline.checks import CHECKS
+from sitniks_finmap.pipeline.checks import Check, checks_of
 from sitniks_finmap.pipeline.plan import planned
 from sitniks_finmap.warehouse.last_runs import LastRun, last_runs
 from sitniks_finmap.warehouse.schema import sql
@@ -44,7 +44,7 @@ class State:
     runs: list[LastRun]
     summary: Summary | None
     problems: list[tuple[str, str | None, str | None, int]]  # rows of sql/status.sql
-    checks: dict[str, int]  # name of the check → how many rows break it
+    checks: dict[Check, int]  # how many rows break it
 
     def at(self, moment: datetime | None) -> str:
         """A moment in the connection's zone."""
@@ -101,7 +101,11 @@ def look(
             "seen_by": now - patience - APPEARS_WITHIN,
         }
         problems = con.execute(sql("status"), given).fetchall() if first_read else []
-        checks = {c.name: int((con.execute(c.wrong).fetchone() or (0,))[0]) for c in CHECKS if c.name in CHECKED}
+        checks = {
+            check: int((con.execute(check.wrong).fetchone() or (0,))[0])
+            for check in checks_of(connection.source)
+            if check.name in CHECKED
+        }
         summary = summarize(con, first_day, last_day)
     running = warehouse.is_running()
     if not running and any(run.unfinished for run in runs):
@@ -169,9 +173,10 @@ def _records(state: State) -> Iterator[Finding]:
     for problem, reason, told, records in state.problems:
         said = without_echo(reason or "", told or "")
         found.setdefault(problem, Counter())[said] += records
-    # Without a table of accounts, nothing needs a mapping.
-    settled = () if state.connection.accounts else ("unmapped", "unused")
-    for problem, text in RECORDS.items():
+    # Without a table of accounts or channels, nothing needs a mapping.
+    settled = () if state.connection.accounts or state.connection.channels else ("unmapped", "unused")
+    texts = RECORDS | OF_ORDERS if state.connection.source == "orders" else RECORDS
+    for problem, text in texts.items():
         if problem in found and problem not in settled:
             yield _about(state, problem, text, found[problem])
 
@@ -218,7 +223,21 @@ RECORDS = {
     "overdue": "days overdue for the full re-read: {count} ({why}); late corrections may be missing. "
     "`sitniks-finmap sync --full` reads them",
 }
-WORTH_A_LOOK = ("unread orders", "unreadable orders", "unmapped", "unused")
+# With orders as the source.
+OF_ORDERS = {
+    "unaccounted": "live orders that should be booked, rejected or unbooked, but are not: {count} ({why}). "
+    "Run `sitniks-finmap sync`; if it persists, report it",
+    "rejected": "rejected orders: {count} ({why}). Correct them in Sitniks, or the account in connections.toml, and "
+    'they are retried; `sitniks-finmap sql "from rejected_transactions" --connection {shop}` lists them',
+    "unreadable orders": "orders that could not be read: {count} ({why}). They are retried less and less often; their "
+    "operations stay as last known",
+    "unmapped": "orders from sales channels not mapped in [{shop}.channels]: {count} ({why}). Their money goes to "
+    "`finmap_account`; map them in connections.toml",
+    "unused": "mappings in [{shop}.channels] that match no order: {count} ({why}). Was one renamed in Sitniks?",
+    "unbooked": "unbooked orders that a person should check: {count} ({why}). "
+    '`sitniks-finmap sql "from unbooked_orders" --connection {shop}` lists them, `sitniks-finmap explain` shows why',
+}
+WORTH_A_LOOK = ("unread orders", "unreadable orders", "unmapped", "unused", "unbooked")
 ON_ITS_WAY = {
     "backlog": "not in Finmap yet: {count}; a run is in progress",
     "undelivered": "not up to date in Finmap yet: {count}; a run is in progress",
@@ -226,12 +245,11 @@ ON_ITS_WAY = {
 
 
 def _checks(state: State) -> Iterator[Finding]:
-    about = {check.name: check.description for check in CHECKS}
-    for name, wrong in state.checks.items():
+    for check, wrong in state.checks.items():
         if wrong:
             yield Finding(
-                "error", f"check {name} failed: {wrong:,} ({about[name]}). Run `sitniks-finmap sync`; if it persists, "
-                "report it", name,
+                "error", f"check {check.name} failed: {wrong:,} ({check.description}). Run `sitniks-finmap sync`; if "
+                "it persists, report it", check.name,
             )  # fmt: skip
 
 

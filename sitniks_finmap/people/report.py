@@ -21,6 +21,7 @@ SHOWN = 50
 def print_plan(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
     """Prints what a sync of these days would write; writes nothing to Finmap."""
     days = {"first": first_day, "last": last_day}
+    of_orders = connection.source == "orders"
     with open_warehouse(connection).transaction() as con:
         con.execute(sql("previewed"), days)
         sums = con.execute(
@@ -28,18 +29,32 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         ).fetchall()
         total = sum(count for *_, count, _ in sums)
         reasons: dict[str, int] = dict(con.execute(sql("rejected_by_reason"), days).fetchall())
+        effects = con.execute(sql("preview_orders")).fetchall() if of_orders else []
+        unbooked = con.execute(sql("unbooked_by_reason"), days).fetchall() if of_orders else []
         waiting = sum(count for standing, *_, count, _ in sums if standing == Standing.PENDING)
         # Show every pending change: `approve --yes` covers what was shown.
         rows = con.execute(sql("preview_rows")).fetchmany(max(SHOWN, waiting))
         note_shown(con, utc_now())
+    several = connection.accounts or connection.channels or (connection.orders and connection.orders.stock_account)
     going = sum(count for standing, action, _, count, _ in sums if standing == Standing.GO and action != Action.VERIFY)
     out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {going:,} to write")
     for standing, action, type, count, amount in sums:
         out.print(f"  {STANDING[standing]}{action} {count:,} {type}, {money(amount)}")
+    for status, stage, becomes, held, orders, amount in effects:
+        out.print(
+            f"  {escape(status)} ({stage}): {counted(orders, 'order')} would become {becomes.replace('_', ' ')}, "
+            + money(amount)
+            + (" [yellow](held: the lists of statuses changed)[/]" if held else "")
+        )
     for reason, count in reasons.items():
-        out.print(f"  [yellow]rejected[/] {count:,}: {escape(reason)}")
+        what = f" {counted(count, 'order')}" if of_orders else f" {count:,}"
+        out.print(f"  [yellow]rejected[/]{what}: {escape(reason)}")
+    for reason, status, orders, amount, look in unbooked:
+        color = "yellow" if look else "dim"
+        told = f" ({escape(status)})" if status else ""
+        out.print(f"  [{color}]unbooked[/] {counted(orders, 'order')} of {money(amount)}: {escape(reason)}{told}")
     for action, standing, kind, why, day, type, amount, comment, external_id, account, *_, changes in rows:
-        into = f"  → {escape(account)}" if connection.accounts and account else ""
+        into = f"  → {escape(account)}" if several and account else ""
         out.print(
             f"  {action} {day} {type:<7} {money(amount):>12}{into}  [dim]{escape(external_id)}[/]  "
             f"{escape(comment or '')}"
@@ -55,7 +70,7 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
 
 
 def plan_json(connection: Connection, first_day: date, last_day: date) -> list[dict[str, object]]:
-    """The plan for programs: one object per planned action and rejected transaction, money as text."""
+    """The plan for programs: one object per planned action, rejected transaction and unbooked order, money as text."""
     days = {"first": first_day, "last": last_day}
     with open_warehouse(connection).transaction() as con:
         con.execute(sql("previewed"), days)
@@ -64,6 +79,7 @@ def plan_json(connection: Connection, first_day: date, last_day: date) -> list[d
         *names, _ = [column[0] for column in found.description]
         rows = found.fetchall()
         rejected = con.execute(sql("rejected_rows"), days).fetchall()
+        unbooked = con.execute(sql("unbooked_rows"), days).fetchall()
     planned: list[dict[str, object]] = [
         {
             "connection": connection.name,
@@ -74,10 +90,11 @@ def plan_json(connection: Connection, first_day: date, last_day: date) -> list[d
     ]
     return planned + [
         {
-            "connection": connection.name, "action": "reject", "standing": "rejected", "why": reason, "day": str(day),
+            "connection": connection.name, "action": action, "standing": standing, "why": reason, "day": str(day),
             "transaction_id": transaction,
         }
-        for transaction, day, reason in rejected
+        for action, standing, rows in (("reject", "rejected", rejected), ("none", "unbooked", unbooked))
+        for transaction, day, reason in rows
     ]  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def print_status(out: Console, name: str | None = None) -> bool:
     now = utc_now()
     lines: list[tuple[str, ...]] = [HEAD]
     told: list[tuple[str, Finding]] = []
-    left_out: list[str] = []
+    notes: list[str] = []
     for one in chosen:
         if isinstance(one, WrongConnection):
             lines.append((one.name, *["–"] * 7, "error"))
@@ -65,13 +65,15 @@ def print_status(out: Console, name: str | None = None) -> bool:
         lines.append((one.name, *_numbers(one, status.summary), status.verdict))
         told += [(one.name, finding) for finding in status.findings]
         if status.summary and status.summary.left_out:
-            left_out.append(f"  {escape(one.name)}: left out of Finmap: {_left_out(status.summary)}")
+            notes.append(f"  {escape(one.name)}: left out of Finmap: {_left_out(status.summary)}")
+        if status.summary and status.summary.unbooked:
+            notes.append(f"  {escape(one.name)}: orders without an operation: {_unbooked(status.summary)}")
     if name is None:
         told += _orphans({one.name for one in chosen})
     _print_lines(out, lines)
     for whose, finding in told:
         out.print(f"{MARKS[finding.verdict]} {escape(whose)}: {escape(finding.what)}")
-    for line in left_out:
+    for line in notes:
         out.print(line)
     return not any(finding.verdict == "error" for _, finding in told)
 
@@ -84,7 +86,7 @@ def print_runs(
     which = runs if run_ids else ""
     out.print(f"[bold]{connection.name}[/], {days[0]} to {days[1]}[dim]{which}[/]")
     try:
-        _print_done(out, done_by(open_warehouse(connection), run_ids, days, begun))
+        _print_done(out, done_by(open_warehouse(connection), run_ids, days, begun), connection.source[:-1])
     except (WarehouseError, duckdb.Error):
         out.print("  this run   its numbers cannot be read")
 
@@ -97,6 +99,8 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
         out.print(f"  {'these days' if days else 'all days  '} {of_all}")
         if has.left_out:
             out.print(f"  left out   {_left_out(has)}")
+        if has.unbooked:
+            out.print(f"  unbooked   {_unbooked(has)}")
         out.print(f"  income     {money(has.delivered.income)}    expense {money(has.delivered.expense)}")
     color = COLORS[status.verdict]
     elsewhere = " on these days; `sitniks-finmap status` covers all" if days else ""
@@ -106,9 +110,9 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
     return status
 
 
-def _print_done(out: Console, done: Done) -> None:
+def _print_done(out: Console, done: Done, record: str) -> None:
     read = (
-        f"{counted(done.transactions_read, 'transaction')} of {counted(done.days_read, 'day')}, "
+        f"{counted(done.records_read, record)} of {counted(done.days_read, 'day')}, "
         f"{done.new_versions:,} new or changed"
     )
     out.print(f"  read       {read if done.days_read else 'nothing'}")
@@ -140,10 +144,11 @@ def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
 
 
 def _has_data(path: Path) -> bool:
-    """Whether a warehouse has any transactions; assumed if it cannot be opened."""
+    """Whether a warehouse has any transactions or orders; assumed if it cannot be opened."""
+    tables = ("raw_sitniks_transactions", "raw_sitniks_orders")
     try:
         with duckdb.connect(path, read_only=True) as con:
-            return con.execute("from raw_sitniks_transactions limit 1").fetchone() is not None
+            return any(con.execute(f"from {table} limit 1").fetchone() for table in tables)
     except duckdb.Error:
         return True
 
@@ -152,6 +157,10 @@ def _left_out(has: Summary) -> str:
     said = ", ".join(f"{count:,} {why}" for why, count in has.left_out.items())
     back = "; `sitniks-finmap approve --recreate --transaction ID` brings one back"
     return said + (back if any("rollback" in why for why in has.left_out) else "")
+
+
+def _unbooked(has: Summary) -> str:
+    return ", ".join(f"{count:,} because {why}" for why, count in has.unbooked.items())
 
 
 def _orphans(names: set[str]) -> list[tuple[str, Finding]]:

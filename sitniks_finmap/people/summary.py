@@ -1,5 +1,6 @@
 """A connection in numbers: what exists, is delivered and is pending; and what one run did."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,14 +25,15 @@ class Sums:
 class Summary:
     """One connection over some days. What is delivered, failed, left or refused is counted by transaction."""
 
-    transactions: int  # live in Sitniks
+    records: int  # transactions, or orders, live in Sitniks
     wanted: Sums  # the operations that they make
     delivered: Sums  # of these operations, as they were written
     left_out: dict[str, int]  # why people keep operations out of Finmap → how many
+    unbooked: dict[str, int]  # why orders make no operation as they should → how many
     failed: int
     backlog: int
     refused: int  # by Finmap
-    rejected: int  # by us
+    rejected: int  # by us: transactions or orders
     pending: int  # planned changes that a person must decide
     last_read: datetime | None
 
@@ -41,8 +43,8 @@ class Done:
     """What some runs did themselves. Counts operations unless noted."""
 
     days_read: int
-    transactions_read: int  # live ones of these days
-    new_versions: int  # transactions that were new or had changed
+    records_read: int  # transactions or orders, live ones of these days
+    new_versions: int  # those that were new or had changed
     created: int
     changed: int  # includes a changed sign, which recreates the operation
     withdrawn: int
@@ -58,13 +60,17 @@ def summarize(
     if not _row(con, "select exists (from complete_reads)", {})[0]:
         return None
     days = {"first": first_day or date.min, "last": last_day or date.max}
-    transactions, *sides, failed, backlog, refused, rejected, pending, last_read = _row(con, sql("summary"), days)
+    records, *sides, failed, backlog, refused, rejected, pending, last_read = _row(con, sql("summary"), days)
     left_out = dict(con.execute(sql("left_out"), days).fetchall())
+    unbooked: Counter[str] = Counter()
+    for reason, _, orders, _, look in con.execute(sql("unbooked_by_reason"), days).fetchall():
+        unbooked[reason] += 0 if look else orders  # those to look at are a finding
     return Summary(
-        transactions,
+        records,
         Sums(*sides[:3]),
         Sums(*sides[3:]),
         left_out,
+        dict(+unbooked),
         failed,
         backlog,
         refused,

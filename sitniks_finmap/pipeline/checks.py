@@ -75,6 +75,17 @@ CHECKS = [
         "Orders that Sitniks could not return: {orders}; days of orders: {days}. Their statuses stay as last known.",
         "They are read again automatically. Run `sitniks-finmap doctor --connection {connection}` to see whether the "
         "Sitniks key lacks the right to read orders.",
+        source="transactions",
+    ),
+    Check(
+        "raw_sitniks_orders",
+        "every_order_was_read",
+        "Every order could be read. The operations of an unread order stay as last known.",
+        "unread",
+        "Orders that Sitniks could not return: {orders}; days of orders: {days}. Their operations stay as last known.",
+        "They are read again automatically. If the problem persists, run `sitniks-finmap doctor --connection "
+        "{connection}` for details, and send the orders to Sitniks support.",
+        source="orders",
     ),
     Check(
         "operations",
@@ -84,6 +95,17 @@ CHECKS = [
         "Operations that share a transaction or an externalId with another one: {wrong} of {operations}.",
         OUR_DEFECT,
         blocking=True,
+        source="transactions",
+    ),
+    Check(
+        "operations",
+        "transaction_ids_are_unique",
+        "No part of an order has two operations, and no externalId belongs to two.",
+        "duplicates",
+        "Operations that share a part of an order or an externalId with another one: {wrong} of {operations}.",
+        OUR_DEFECT,
+        blocking=True,
+        source="orders",
     ),
     Check(
         "operations",
@@ -93,6 +115,7 @@ CHECKS = [
         "Operations whose type or amount contradicts the amount in Sitniks: {wrong}.",
         OUR_DEFECT,
         blocking=True,
+        source="transactions",
     ),
     Check(
         "operations",

@@ -199,6 +199,16 @@ create or replace macro without_status(comment) as regexp_replace(
     comment, ' \| Статус: [^|]*$|Статус: [^|]* \| |^Статус: [^|]*$', ''
 );
 
+-- Whether a person should look at an order without an operation for this reason: money may have come or gone.
+create or replace macro needs_a_look(reason) as reason in (
+    'it went back to a status that is in no list',
+    'prepaid, but its prepayment has no amount',
+    'refunded before it was ever seen paid',
+    'partly refunded before it was ever seen paid',
+    'partly refunded, but its total does not tell how much',
+    'the cost of its goods is incomplete'
+);
+
 -- Truncates a text to at most `most` characters with an ellipsis, at a word boundary unless the word is very long.
 create or replace macro cut_at_word(text, most) as case
     when length(text) <= most then text

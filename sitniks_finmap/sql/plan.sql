@@ -243,7 +243,8 @@ judged as (
             when w.decision = 'dismiss' then {'standing': 'kept', 'kind': 'dismissed', 'why': 'dismissed by a person'}
             when w.action = 'create' and w.state is null and coalesce(w.known_since > u.since, false) then {
                 'standing': 'pending', 'kind': 'too_many',
-                'why': 'it appeared when ' || u.vanished || ' known transactions vanished from Sitniks'}
+                'why': 'it appeared when ' || u.vanished || if(s.source = 'orders', ' known parts of orders', ' known transactions')
+                    || ' vanished from Sitniks'}
             when w.action = 'create' and w.state is null and s.first_import = 'review'
                 and (h.held_until is null and not any_upload.there or w.wanted.occurred_at <= h.held_until)
                 then {'standing': 'pending', 'kind': 'first_import', 'why': 'the first import is held for review'}

@@ -1,6 +1,6 @@
--- One row is one reason why transactions of these days were rejected, with their number; most first.
-select reason, count(*) as transactions
-from rejected_transactions
+-- One row is one reason why transactions, or orders, of these days were rejected, with their number; most first.
+select reason, count(*) as records
+from rejections
 where day between $first and $last
 group by all
-order by transactions desc, reason
+order by records desc, reason

@@ -75,7 +75,10 @@ problems as (
     group by all
     union all
     select 'rejected', regexp_extract(reason, '^[^:]*'), null, count(*)
-    from rejected_transactions where day between $first and $last group by all
+    from rejections where day between $first and $last group by all
+    union all
+    select 'unbooked', reason, null, count(distinct order_id)
+    from unbooked_orders where needs_a_look(reason) and day between $first and $last group by all
     union all
     select 'unaccounted', if(known = 0, 'neither', 'both'), null, count(*)
     from unaccounted where day between $first and $last group by all

@@ -17,7 +17,7 @@ select
     count(*) filter (state = 'failed') as failed,
     count(*) filter (state is null) as backlog,
     count(*) filter (state = 'refused') as refused,
-    (select count(*) from rejected_transactions where day between $first and $last) as rejected,
+    (select count(distinct record) from rejections where day between $first and $last) as rejected,
     (select count(*) from planned where standing = 'pending' and day between $first and $last) as pending,
     (
         select max(read_at) from complete_reads where resource = (from main_source) and day between $first and $last

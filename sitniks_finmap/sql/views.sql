@@ -65,25 +65,31 @@ anti join finmap_upload l using (transaction_id)
 where o.day <= (select until_day from caught_up);
 
 -- One row is one unmapped Sitniks settlement account while others are mapped, with the number of its live transactions:
--- they go to the default account or are rejected, depending on `unmapped_accounts`.
+-- they go to the default account or are rejected, depending on `unmapped_accounts`. With orders as the source, one sales
+-- channel, with the number of its orders.
 create or replace view unmapped_settlement_accounts as
 select
     settlement_account_id,
     settlement_account,
-    count(*) as transactions,
-    count(*) filter (rejected) as rejected_transactions,
+    count(distinct record) as transactions,
+    count(distinct record) filter (rejected) as rejected_transactions,
     max(day) as last_day
 from (
-    select settlement_account_id, settlement_account, mapped_by, day, false as rejected from operations
+    select transaction_id as record, settlement_account_id, settlement_account, mapped_by, day, false as rejected
+    from operations
     union all
-    select settlement_account_id, settlement_account, mapped_by, day, true from rejected_transactions
+    select transaction_id, settlement_account_id, settlement_account, mapped_by, day, true from rejected_transactions
+    union all
+    select o.order_key, null, o.source, o.mapped_by, o.day, false
+    from operations o
+    join settings s on s.source = 'orders'
 )
 where settlement_account is not null
     and mapped_by is null
     and exists (from account_mapping where settlement_account is not null)
 group by all;
 
--- One row is one mapping of a settlement account that matches no live transaction, once there are any.
+-- One row is one mapping of a settlement account, or sales channel, that matches no live transaction, once there are any.
 create or replace view unused_account_mappings as
 with derived as (
     select mapped_by from operations union all select mapped_by from rejected_transactions
@@ -94,6 +100,15 @@ left join finmap_accounts a using (account)
 where m.settlement_account is not null
     and m.settlement_account not in (select mapped_by from derived where mapped_by is not null)
     and exists (from derived);
+
+-- One row is one reason why one record of Sitniks, a transaction or an order, cannot become an operation in whole or in
+-- part. What is rejected only because its sale is does not count.
+create or replace view rejections as
+select case s.source when 'orders' then r.order_key else r.transaction_id end as record, r.reason, min(r.day) as day
+from rejected_transactions r
+cross join settings s
+where r.reason <> 'its sale is rejected'
+group by all;
 
 -- One row is one order that Sitniks could not return when last requested; its status stays as last known.
 create or replace view unreadable_orders as
