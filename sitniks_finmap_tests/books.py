@@ -1,5 +1,6 @@
 """A shop's books over time: managers in Sitniks, an accountant in Finmap, our sync between them, without Dagster."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,6 +140,17 @@ class Books:
             self.throw_out(number, generation)
         for _ in range(3):
             self.sync()
+
+    def bank(self, amount: str, type: str = "income", account: str = "Каса", *, key: str | None = None) -> None:
+        """A bank feed, or another program with this key, posts an operation in Finmap, yesterday."""
+        there = next(one["id"] for one in self.shop.accounts if one["label"] == account)
+        body = {
+            "amount": float(amount), "date": int((self.clock() - timedelta(days=1)).timestamp() * 1000),
+            "accountToId" if type == "income" else "accountFromId": there, "comment": "банк",
+        }  # fmt: skip
+        more = {"externalId": key} if key else {}
+        reply = self.run.finmap.api.write("POST", f"/operations/{type}", json.dumps(body | more).encode())
+        assert reply.status == 201, reply.text
 
     # -- the product --
 

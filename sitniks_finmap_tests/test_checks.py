@@ -63,6 +63,7 @@ TAMPERED = {
     "no_unexplained_difference": [
         "insert into differences values ('2025-01-15', 'tx_1', 'u1:tx_1', 'amount', false, 'amount')",
     ],
+    "nothing_else_is_posted_here": ["insert into other_operations values (now(), 3, 1)"],
     "no_changes_are_pending": [
         "update settings set on_change = 'ask'; update operations set amount = amount + 1 where transaction_id = 'tx_1'"
     ],

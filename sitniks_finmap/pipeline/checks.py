@@ -158,6 +158,18 @@ CHECKS = [
     ),
     Check(
         "reconciliation",
+        "nothing_else_is_posted_here",
+        "Nobody else posts to the Finmap accounts of this connection, such as a bank feed: its money would count "
+        "twice. Looked at once a week.",
+        "operations_of_others",
+        "Operations of the last 30 days in the Finmap accounts of this connection that it did not post: {wrong} "
+        "({income} income, {expense} expense).",
+        "If a bank feed or a person posts the same money as this connection, it counts twice: stop the feed, or give "
+        'this connection an account of its own. If it is other money, set bank_feed = "accepted" in the table of '
+        "{connection} in connections.toml. `sitniks-finmap doctor --connection {connection}` counts again.",
+    ),
+    Check(
+        "reconciliation",
         "no_changes_are_pending",
         "No planned change is pending a person's decision.",
         "pending",

@@ -394,6 +394,16 @@ comment on column finmap_operations.project is 'IDs of the projects, joined by c
 comment on column finmap_operations.counterparty is 'ID of the counterparty.';
 comment on column finmap_operations.read_at is 'When it was read.';
 
+create table other_operations (
+    looked_at timestamptz not null,
+    income integer not null,
+    expense integer not null
+);
+comment on table other_operations is 'One row, once Finmap was searched for operations of others: how many the accounts of the money had in the 30 days before. Looked at once a week; empty with bank_feed = "accepted".';
+comment on column other_operations.looked_at is 'When Finmap was asked.';
+comment on column other_operations.income is 'Incomes that no connection of ours posted, such as those of a bank feed or a person.';
+comment on column other_operations.expense is 'Expenses that no connection of ours posted.';
+
 create table reconciliation (
     day date not null,
     account varchar not null,

@@ -63,3 +63,13 @@ comment on table raw_sitniks_transactions is 'One row is one version of one Sitn
 comment on column raw_sitniks_transactions.content_hash is 'MD5 of the fields of the payload that we read: a change of others makes no new version.';
 comment on table raw_sitniks_orders is 'One row is one version of one Sitniks order, exactly as Sitniks returned it. It contributes status, number, client and sales channel to comments; with source = "orders", operations are derived from it.';
 comment on column raw_sitniks_orders.content_hash is 'MD5 of the fields of the payload that we read: a change of others makes no new version.';
+
+create table other_operations (
+    looked_at timestamptz not null,
+    income integer not null,
+    expense integer not null
+);
+comment on table other_operations is 'One row, once Finmap was searched for operations of others: how many the accounts of the money had in the 30 days before. Looked at once a week; empty with bank_feed = "accepted".';
+comment on column other_operations.looked_at is 'When Finmap was asked.';
+comment on column other_operations.income is 'Incomes that no connection of ours posted, such as those of a bank feed or a person.';
+comment on column other_operations.expense is 'Expenses that no connection of ours posted.';
