@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from hypothesis import HealthCheck, settings
+from tenacity import wait_none
 
 from sitniks_finmap.cli.entry import main
 from sitniks_finmap.clients import sitniks
@@ -24,6 +25,7 @@ from sitniks_finmap_tests.deliveries import courier_of, run_of
 from sitniks_finmap_tests.order_books import LISTS, TITLES, KeepOrders
 from sitniks_finmap_tests.plain_settings import PLAIN
 from sitniks_finmap_tests.sandbox.clients import Clock
+from sitniks_finmap_tests.screens import ANY_MARK, Doctor
 from sitniks_finmap_tests.staging import Stage
 from sitniks_finmap_tests.warehouses import begun
 
@@ -189,6 +191,28 @@ def keep_orders(keep_books: Callable[..., Books], sandbox: Sandbox) -> KeepOrder
         return keep_books(**{"source": "orders", "first_import": "post", "orders": LISTS | (orders or {}), **settings})
 
     return keep
+
+
+@pytest.fixture
+def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    """Runs the command; its exit code and what it printed. Nothing of it may be a traceback."""
+    monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
+    monkeypatch.setattr("sitniks_finmap.cli.sync_commands.show_progress", lambda: None)
+
+    def run() -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["sitniks-finmap", "doctor"])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.out + printed.err
+        findings = [line for line in printed.out.splitlines() if line.startswith(" ")]
+        assert [line for line in findings if line.strip()[:1] not in ANY_MARK] == []
+        assert isinstance(ended.value.code, int)
+        assert ended.value.code == (1 if "✗" in printed.out else 0)
+        return ended.value.code, printed.out
+
+    return run
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.people.explain import explain
 from sitniks_finmap_tests.books import Books
 
+ANY_MARK = ("✓", "!", "✗")
+Doctor = Callable[[], tuple[int, str]]  # exit code and output of `doctor`
+
 
 def printed(screen: Callable[..., Any], *arguments: Any) -> tuple[Any, str]:
     """What a screen returns and prints."""

@@ -10,42 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tenacity import wait_none
 
-from sitniks_finmap.cli.commands import main
 from sitniks_finmap.clients.ratelimit import limiter_for
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.figures import counted
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap_tests.conftest import SHARED_APIS
+from sitniks_finmap_tests.screens import Doctor
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 EXAMPLES = SHARED_APIS / "examples.json"
-ANY_MARK = ("✓", "!", "✗")
-
-Doctor = Callable[[], tuple[int, str]]
-
-
-@pytest.fixture
-def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
-    """Runs the command; its exit code and what it printed. Nothing of it may be a traceback."""
-    monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
-    monkeypatch.setattr("sitniks_finmap.cli.sync_commands.show_progress", lambda: None)
-
-    def run() -> tuple[int, str]:
-        monkeypatch.setattr("sys.argv", ["sitniks-finmap", "doctor"])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.out + printed.err
-        findings = [line for line in printed.out.splitlines() if line.startswith(" ")]
-        assert [line for line in findings if line.strip()[:1] not in ANY_MARK] == []
-        assert isinstance(ended.value.code, int)
-        assert ended.value.code == (1 if "✗" in printed.out else 0)
-        return ended.value.code, printed.out
-
-    return run
 
 
 def sold(number: int, amount: Any = 100, **more: Any) -> dict[str, Any]:

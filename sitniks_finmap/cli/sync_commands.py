@@ -97,7 +97,8 @@ def doctor(connection: str | None) -> None:
     """Check keys, account, permissions and API format.
 
     For each connection: whether each side accepts its key, the account and its currency, the categories, whether
-    GET /transactions returns every field we expect, clock, time zone, rate limit.
+    GET /transactions or GET /orders returns every field we expect, the order statuses, whether somebody else posts to
+    the account, clock, time zone, rate limit.
     """
     chosen = choose_any(connection)
     show_progress()
@@ -107,6 +108,8 @@ def doctor(connection: str | None) -> None:
         for finding in examine(one):
             sick |= finding.verdict == "error"
             out.print(f"  {MARKS[finding.verdict]} {escape(finding.what)}")
+            if finding.block:
+                out.print(f"\n{escape(finding.block)}\n")
     sys.exit(1 if sick else 0)
 
 

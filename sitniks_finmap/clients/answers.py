@@ -5,7 +5,11 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """A request failed. The message contains no key and no customer data."""
+    """A request failed. The message contains no key and no customer data; `status` is the response's, if known."""
+
+    def __init__(self, message: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class KeyRefused(ApiError):

@@ -170,7 +170,7 @@ class Api:
             page = f"{self.title} answered {status} with a web page instead of JSON"
             raise Unavailable(page + self._quoted(text, sent))
         if status in (401, 402, 403):
-            raise KeyRefused(refusal_of(self.title, status, self._reason(text, sent), self.key_place))
+            raise KeyRefused(refusal_of(self.title, status, self._reason(text, sent), self.key_place), status)
         if status >= 500 or status < 200 or 300 <= status < 400:
             raise Unavailable(f"{self.title} answered {status}{self._quoted(text, sent)}")
         try:

@@ -64,7 +64,7 @@ class Sitniks:
         window = {"createdAtFrom": _utc(start), "createdAtTo": _utc(end)}
         reply = self.api.read("GET", path, params={"limit": PAGE_SIZE, "skip": skip, **window})
         if reply.status != 200:
-            raise Refused(said("Sitniks", reply, f"to {path}"))
+            raise Refused(said("Sitniks", reply, f"to {path}"), reply.status)
         failpoint("page_fetched")
         return read_page(reply)
 
@@ -88,6 +88,24 @@ class Sitniks:
         if reply.status != 200 or not isinstance(rows, list):
             raise Refused(said("Sitniks", reply, "to /orders/statuses"))
         return [{name: str(row.get(name) or "") for name in ("id", "title")} for row in rows if isinstance(row, dict)]
+
+    def ignores_updates(self) -> bool:
+        """Whether the list of orders shows rows for an `updatedAtFrom` in the far future. Raises ApiError."""
+        reply = self.api.read("GET", "/orders", params={"limit": 1, "updatedAtFrom": _utc(EMPTY_DAYS[1])})
+        if reply.status != 200:
+            raise Refused(said("Sitniks", reply, "to /orders with updatedAtFrom"))
+        return bool(read_page(reply).rows)
+
+    def supply(self) -> dict[str, Any] | None:
+        """Read one supply, whose fields are unknown; None if Sitniks shows none."""
+        try:
+            reply = self.api.read("GET", "/supplies", params={"limit": 1})
+        except (KeyRefused, Unavailable):
+            return None
+        rows = reply.body.get("data") if isinstance(reply.body, dict) else reply.body
+        if reply.status != 200 or not isinstance(rows, list) or not rows:
+            return None
+        return rows[0] if isinstance(rows[0], dict) else None
 
     def ignores_dates(self, path: str) -> bool:
         """Whether a list shows rows for windows that must be empty: one long ago, one in the future."""

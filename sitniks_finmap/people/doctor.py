@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
-
 from sitniks_finmap.clients import finmap, sitniks
 from sitniks_finmap.clients.answers import ApiError, KeyRefused, Refused
-from sitniks_finmap.clients.sitniks import PAGE_SIZE, Page
+from sitniks_finmap.clients.sitniks import Page
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.connections_file import WrongConnection
 from sitniks_finmap.figures import counted
+from sitniks_finmap.people.doctor_orders import examine_orders, latest_orders
+from sitniks_finmap.people.doctor_transactions import examine_transactions
 from sitniks_finmap.people.findings import Finding
+from sitniks_finmap.people.proposal import orders_table
 from sitniks_finmap.pipeline.directory import Directory, category_mapping, find_accounts, read_directory
-from sitniks_finmap.pipeline.identity import doubt_finmap, doubt_sitniks, is_proven, suspicion
+from sitniks_finmap.pipeline.identity import doubt_finmap, doubt_sitniks, is_proven, knows_anything, suspicion
 from sitniks_finmap.pipeline.installation import owned_by_others
+from sitniks_finmap.pipeline.others import count_others
 from sitniks_finmap.pipeline.rehearsal import rejections
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.settings_files import is_plain
-from sitniks_finmap.warehouse.duckdb_files import in_memory
-from sitniks_finmap.warehouse.schema import sql
-from sitniks_finmap.warehouse.store import WarehouseError, insert_rows, open_warehouse
+from sitniks_finmap.warehouse.store import WarehouseError, open_warehouse
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +31,6 @@ RECENT = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(seconds=60)
 # A person is waiting: report a side that does not answer within seconds, and do not wait for a rate limit.
 BRISK = {"attempts": 2, "timeout": (5.0, 20.0), "patience": 5.0}
-
-# The fields we read from a transaction and where each may be (only id, amount and date are required).
-ASSUMED = {
-    "id": ["$.id"],
-    "date": ["$.date", "$.createdAt"],
-    "amount": ["$.amount"],
-    "description": ["$.description", "$.comment"],
-    "counterparty": ["$.counterparty", "$.client", "$.order.client"],
-    "source": ["$.source", "$.salesChannel", "$.order.salesChannel", "$.order.source"],
-    "order": ["$.orderId", "$.order.id", "$.orderNumber"],
-    "payment method": ["$.paymentMethod", "$.settlementAccount"],
-}
-NEEDED = ("id", "date", "amount")
 
 
 @dataclass
@@ -93,13 +80,37 @@ def _finmap(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]:
         yield Finding("error", suspicion(connection, "finmap", why))
         return
     yield from _owner(run)
-    for account in find_accounts(connection, directory.accounts).values():
+    found = find_accounts(connection, directory.accounts)
+    for account in {account.id: account for account in found.values()}.values():
         yield Finding("ok", f'Finmap account "{account.label}" exists, in {account.currency}, and is writable')
+    if connection.orders and connection.orders.stock_account:
+        yield Finding("ok", "the accounts of the money and of the stock differ, and have the same currency")
     if connection.categories:
         category_mapping(connection, directory)
         yield Finding("ok", f"found in Finmap: {counted(len(connection.categories), 'configured category')}")
     told.directory = directory
     yield from _clock("Finmap", run.finmap.api.clock_ahead)
+    names = {connection.finmap_account, *connection.accounts.values(), *connection.channels.values()}
+    yield from _others(run, {found[name].id: found[name].label for name in names}, now)
+
+
+def _others(run: ConnectionRun, accounts: dict[str, str], now: datetime) -> Iterator[Finding]:
+    """Whether somebody else posts to the accounts of the money, such as a bank feed."""
+    if run.connection.bank_feed == "accepted":
+        yield Finding("ok", 'bank_feed = "accepted": operations of others in the Finmap account are not looked for')
+        return
+    others = count_others(run.finmap, run.connection, accounts, now)
+    labels = " and ".join(f'"{label}"' for label in sorted(accounts.values()))
+    where = f"Finmap {'account' if len(accounts) == 1 else 'accounts'} {labels}"
+    if not others.total:
+        yield Finding("ok", f"nobody else posted to the {where} in the last {RECENT.days} days")
+        return
+    yield Finding(
+        "warning", f"{counted(others.total, 'operation')} of the last {RECENT.days} days in the {where} "
+        f"{'is' if others.total == 1 else 'are'} not from this program ({others.income:,} income, {others.expense:,} "
+        "expense). If a bank feed or a person posts the same money there, it counts twice: stop the feed, or choose an "
+        'account of its own. If it is other money, set bank_feed = "accepted"',
+    )  # fmt: skip
 
 
 def _owner(run: ConnectionRun) -> Iterator[Finding]:
@@ -114,8 +125,15 @@ def _owner(run: ConnectionRun) -> Iterator[Finding]:
 def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]:
     run.sitniks = sitniks.connect(run.connection, **BRISK)
     log.info("%s: asking Sitniks at %s", run.connection.name, run.sitniks.api.host)
-    page = run.sitniks.page("/transactions", now - RECENT, now)
-    yield Finding("ok", "Sitniks accepts the key; GET /transactions answers")
+    of_orders = run.connection.source == "orders"
+    try:
+        page = latest_orders(run.sitniks, now) if of_orders else run.sitniks.page("/transactions", now - RECENT, now)
+    except (KeyRefused, Refused) as refused:
+        yield Finding("error", str(refused))
+        if not of_orders and refused.status in (403, 404):
+            yield from _orders_instead(run, now)
+        return
+    yield Finding("ok", f"Sitniks accepts the key; GET /{run.connection.source} answers")
     yield _rate("Sitniks", run.connection.sitniks_requests_per_second)
     if not is_proven(run.connection, run.warehouse, "sitniks") and (
         why := doubt_sitniks(run.warehouse, run.sitniks, run.bounds)
@@ -125,8 +143,11 @@ def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]
     yield from _clock("Sitniks", run.sitniks.api.clock_ahead)
     if page.count is None:
         yield Finding("warning", "Sitniks does not count its list: a read is trusted only if two reads agree")
-    yield from _fields(run, page, now)
     told.page = page
+    if of_orders:
+        yield from examine_orders(run, page, now)
+        return
+    yield from examine_transactions(run, page, now)
     try:
         run.sitniks.page("/orders", now - RECENT, now)
     except (KeyRefused, Refused) as refused:
@@ -139,12 +160,35 @@ def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]
         yield Finding("ok", "GET /orders answers: order statuses can be read")
 
 
+def _orders_instead(run: ConnectionRun, now: datetime) -> Iterator[Finding]:
+    """GET /transactions cannot be read: proposes orders as the source if they can."""
+    try:
+        run.sitniks.page("/orders", now - RECENT, now)
+        yield Finding("ok", "GET /orders answers: order statuses can be read")
+        titles = [one["title"] for one in run.sitniks.order_statuses()]
+    except ApiError as error:
+        yield Finding("warning", f"orders cannot be read either: {error}")
+        return
+    why = "Sitniks does not give the transactions of this company to this key, but its orders"
+    if knows_anything(run.warehouse):
+        yield Finding(
+            "warning", f'{why}. To continue with orders, add a connection with source = "orders" and a start_date '
+            "after the last day of this one, and remove this one",
+        )  # fmt: skip
+        return
+    yield Finding(
+        "warning", f"{why}. Either ask for access to transactions, or import orders instead: replace the table "
+        f"[{run.connection.name}] in connections.toml with this one, and put each status into its list",
+        block=orders_table(run.connection, titles),
+    )  # fmt: skip
+
+
 def _rejections(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]:
-    """Whether the latest transactions would become operations with the current connections.toml."""
+    """Whether the latest transactions, or orders, would become operations with the current connections.toml."""
     if not (told.directory and told.page and told.page.rows):
         return
     why = rejections(run, told.directory, told.page.rows)
-    latest = counted(len(told.page.rows), "transaction")
+    latest = counted(len(told.page.rows), run.connection.source[:-1])
     for reason, count in why.items():
         settings = "account" in reason or "currency" in reason
         remedy = "; correct the account in connections.toml" if settings else ""
@@ -154,89 +198,6 @@ def _rejections(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Findi
         )
     if not why:
         yield Finding("ok", f"none of the latest {latest} would be rejected")
-
-
-def _fields(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Finding]:
-    """Whether transactions are as assumed: fields, date filter, signs, settlement accounts."""
-    if not page.rows:
-        yield Finding("warning", f"no transactions in the last {RECENT.days} days: the fields could not be checked")
-        return
-    known = run.sitniks.settlement_accounts() if run.connection.accounts else None
-    with in_memory() as con:
-        for step in ("macros", "schema", "views"):
-            con.execute(sql(step))
-        con.execute("create temp table told (amount varchar, text varchar)")
-        con.execute("create temp table mapping (settlement_account varchar)")
-        con.execute("create temp table known (id varchar, title varchar)")
-        insert_rows(con, "told", [{"amount": row.amount, "text": row.text} for row in page.rows])
-        insert_rows(con, "mapping", [{"settlement_account": name} for name in run.connection.accounts])
-        names = [{name: str(one.get(name) or "") for name in ("id", "title")} for one in known or ()]
-        insert_rows(con, "known", names)
-        con.execute(sql("doctor"))
-        for field, paths in ASSUMED.items():
-            found = _count(
-                con,
-                "len(list_filter(json_extract(payload, $paths), lambda v : json_type(v) <> 'NULL')) > 0",
-                paths=paths,
-            )
-            verdict = "ok" if found else "error" if field in NEEDED else "warning"
-            yield Finding(verdict, f"field {field}: in {found} of {counted(len(page.rows), 'transaction')}")
-        yield from _axis(page, _count(con, "filed_at < $start", start=now - RECENT - timedelta(days=1)))
-        yield from _signs(page, _count(con, "amount < 0"))
-        yield from _settlement_accounts(run.connection, con, page, listed=known is not None)
-
-
-def _axis(page: Page, outside: int) -> Iterator[Finding]:
-    # A few may have a wrong createdAt; if most do, the filter uses another field.
-    if outside > len(page.rows) / 2:
-        yield Finding("error", "most transactions are older than requested: the date filter does not use createdAt")
-    else:
-        yield Finding("ok", "the date filter uses createdAt")
-
-
-def _signs(page: Page, negative: int) -> Iterator[Finding]:
-    """A negative amount is an expense. If there are none, another field may hold the direction."""
-    rows = len(page.rows)
-    full = rows >= PAGE_SIZE or (page.count or 0) > rows
-    if full and not negative:
-        yield Finding(
-            "warning",
-            f"none of {rows} amounts is negative, so all of them would be posted as income. If they include "
-            "commissions, deliveries or refunds, do not sync yet: see docs/assumptions.md, and report it",
-        )
-    elif full:
-        yield Finding("ok", f"{negative} of {rows} amounts are negative: they are expenses")
-
-
-def _settlement_accounts(
-    connection: Connection, con: duckdb.DuckDBPyConnection, page: Page, *, listed: bool
-) -> Iterator[Finding]:
-    """Whether the mapping of accounts, if there is one, matches the settlement accounts of Sitniks."""
-    if not connection.accounts:
-        return
-    seen = f"the latest {counted(len(page.rows), 'transaction')}"
-    where = f"Sitniks' settlement accounts and {seen}" if listed else seen
-    unmatched = con.execute("from unmatched").fetchall()
-    for (name,) in unmatched:
-        yield Finding(
-            "warning",
-            f'[{connection.name}.accounts] maps "{name}", which is not among {where}; was it renamed in Sitniks?',
-        )
-    unmapped = con.execute("from unmapped").fetchall()
-    if unmapped:
-        names = ", ".join(f'"{name}" ({count})' for name, count in unmapped)
-        yield Finding(
-            "warning",
-            f"[{connection.name}.accounts] does not map {names}, counted in {seen}; "
-            f'unmapped money goes to "{connection.finmap_account}"',
-        )
-    if not unmatched and not unmapped:
-        yield Finding("ok", f"every settlement account of {seen} is mapped")
-
-
-def _count(con: duckdb.DuckDBPyConnection, condition: str, **values: object) -> int:
-    (count,) = con.execute(f"select count(*) from page where {condition}", values).fetchone() or (0,)
-    return count
 
 
 def _clock(side: str, ahead: timedelta | None) -> Iterator[Finding]:

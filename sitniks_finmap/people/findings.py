@@ -30,6 +30,7 @@ class Finding:
     verdict: Verdict
     what: str
     problem: str = ""  # one word, for programs
+    block: str = ""  # lines to copy, as they are
 
 
 @dataclass(frozen=True)
