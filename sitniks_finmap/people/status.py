@@ -160,7 +160,7 @@ def _left_out(has: Summary) -> str:
 
 
 def _unbooked(has: Summary) -> str:
-    return ", ".join(f"{count:,} because {why}" for why, count in has.unbooked.items())
+    return "; ".join(f"{why} ({count:,})" for why, count in has.unbooked.items())
 
 
 def _orphans(names: set[str]) -> list[tuple[str, Finding]]:

@@ -238,15 +238,15 @@ create table operations (
     meaning_hash varchar,
     content_hash varchar not null
 );
-comment on table operations is 'One row is one live Sitniks transaction as Finmap should have it: the desired state, which can be derived again at any time.';
-comment on column operations.transaction_id is 'Sitniks'' id.';
+comment on table operations is 'One row is one live Sitniks transaction, or one part of a live order, as Finmap should have it: the desired state, which can be derived again at any time.';
+comment on column operations.transaction_id is 'Sitniks'' id; of a part of an order, as in order-50123.sale.';
 comment on column operations.external_id is 'The operation''s idempotency key in Finmap: <key_prefix>:<transaction_id>, percent-encoded.';
 comment on column operations.day is 'Local day of the timestamp that the API filters by; the partition.';
 comment on column operations.occurred_at is 'The moment of payment, UTC.';
 comment on column operations.type is 'income or expense, by the sign of the amount.';
 comment on column operations.amount is 'Above zero, in the account''s currency.';
 comment on column operations.currency is 'ISO code; UAH if Sitniks gives none.';
-comment on column operations.classification is 'The kind of payment, by the first matching rule.';
+comment on column operations.classification is 'The kind of payment, by the first matching rule or the part of the order.';
 comment on column operations.rule is 'classification_rules.position of that rule.';
 comment on column operations.account is 'ID of the Finmap account.';
 comment on column operations.category is 'ID of the Finmap category, if the connection maps one.';
@@ -281,7 +281,7 @@ create table rejected_transactions (
     settlement_account varchar,
     mapped_by varchar
 );
-comment on table rejected_transactions is 'One row is one live transaction that cannot become an operation, with the reason; it is retried once corrected in Sitniks.';
+comment on table rejected_transactions is 'One row is one live transaction, order or part of an order that cannot become an operation, with the reason; it is retried once corrected in Sitniks.';
 comment on column rejected_transactions.reason is 'Why, in our own words: it quotes nothing from the record, so it may appear in plans, metadata and messages.';
 comment on column rejected_transactions.written is 'The beginning of the value at fault, as Sitniks has it. It may be personal data.';
 comment on column rejected_transactions.settlement_account_id is 'Sitniks'' ID of the settlement account that received or paid the money.';
@@ -330,9 +330,9 @@ create table finmap_upload (
 );
 comment on table finmap_upload is 'The ledger: one row is one operation that was sent to Finmap. It makes delivery fast; the external_id makes it correct.';
 comment on column finmap_upload.external_id is 'The operation''s idempotency key in Finmap.';
-comment on column finmap_upload.transaction_id is 'Sitniks'' id.';
+comment on column finmap_upload.transaction_id is 'Sitniks'' id; of a part of an order, as in order-50123.sale.';
 comment on column finmap_upload.generation is '1, 2, 3 …; a new one each time the operation had to be created again.';
-comment on column finmap_upload.day is 'Local day of the transaction; the partition.';
+comment on column finmap_upload.day is 'Local day of the transaction, or of the order''s money; the partition.';
 comment on column finmap_upload.state is 'sent (accepted, not seen since), verified (seen in Finmap), failed (will be retried), refused (by Finmap; retried once a day or when it changes), withdrawn (deleted by us), deleted (by a person in Finmap), rolled_back (deleted by rollback).';
 comment on column finmap_upload.written is 'What Finmap last accepted; the tag is a label. Null if nothing is known to have been accepted, or the ledger was rebuilt from Finmap.';
 comment on column finmap_upload.shown is 'What Finmap showed when first read after that: the base of every comparison. The tag is a list of IDs.';
@@ -417,11 +417,11 @@ create table reconciliation (
     finmap_expense_sum decimal(18, 2) not null
 );
 comment on table reconciliation is 'One row is one day of one Finmap account: counts and sums in Sitniks and in Finmap. The records that differ are in differences.';
-comment on column reconciliation.day is 'Local day of the transaction; the partition.';
+comment on column reconciliation.day is 'Local day of the transaction, or of the order''s money; the partition.';
 comment on column reconciliation.account is 'ID of the Finmap account.';
-comment on column reconciliation.sitniks_income_count is 'Income operations derived from Sitniks'' transactions.';
+comment on column reconciliation.sitniks_income_count is 'Income operations derived from Sitniks.';
 comment on column reconciliation.sitniks_income_sum is 'Their sum.';
-comment on column reconciliation.sitniks_expense_count is 'Expense operations derived from Sitniks'' transactions.';
+comment on column reconciliation.sitniks_expense_count is 'Expense operations derived from Sitniks.';
 comment on column reconciliation.sitniks_expense_sum is 'Their sum.';
 comment on column reconciliation.finmap_income_count is 'Income operations in Finmap.';
 comment on column reconciliation.finmap_income_sum is 'Their sum.';

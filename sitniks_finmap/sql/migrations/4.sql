@@ -73,3 +73,13 @@ comment on table other_operations is 'One row, once Finmap was searched for oper
 comment on column other_operations.looked_at is 'When Finmap was asked.';
 comment on column other_operations.income is 'Incomes that no connection of ours posted, such as those of a bank feed or a person.';
 comment on column other_operations.expense is 'Expenses that no connection of ours posted.';
+
+comment on table operations is 'One row is one live Sitniks transaction, or one part of a live order, as Finmap should have it: the desired state, which can be derived again at any time.';
+comment on column operations.transaction_id is 'Sitniks'' id; of a part of an order, as in order-50123.sale.';
+comment on column operations.classification is 'The kind of payment, by the first matching rule or the part of the order.';
+comment on table rejected_transactions is 'One row is one live transaction, order or part of an order that cannot become an operation, with the reason; it is retried once corrected in Sitniks.';
+comment on column finmap_upload.transaction_id is 'Sitniks'' id; of a part of an order, as in order-50123.sale.';
+comment on column finmap_upload.day is 'Local day of the transaction, or of the order''s money; the partition.';
+comment on column reconciliation.day is 'Local day of the transaction, or of the order''s money; the partition.';
+comment on column reconciliation.sitniks_income_count is 'Income operations derived from Sitniks.';
+comment on column reconciliation.sitniks_expense_count is 'Expense operations derived from Sitniks.';
