@@ -332,3 +332,28 @@ def test_the_data_of_the_first_version_is_delivered_on(run: ConnectionRun, shop:
     with run.warehouse.transaction() as con:
         assert con.execute("select count(*) from current_uploads where state = 'verified'").fetchone() == (5,)
         assert con.execute("from plan").fetchall() == []
+
+
+def test_the_data_of_version_3_gets_no_new_versions(run: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:
+    """Since version 4, a record's hash covers only the fields that are read."""
+    day = run.connection.start_date
+    shop.put_transactions([transaction(n, day, amount=100 + n) for n in range(5)])
+    sync(run, day, day)
+    with run.warehouse.transaction() as con:
+        hashes = con.execute("select transaction_id, content_hash from raw_sitniks_transactions order by 1").fetchall()
+        con.execute("update raw_sitniks_transactions set content_hash = md5(payload::varchar)")
+    old = run.warehouse.path.with_suffix(".old")
+    as_of(3, old)
+    with duckdb.connect(old) as con:
+        con.execute(f"attach '{run.warehouse.path}' as now (read_only)")
+        for table in ("raw_sitniks_transactions", "complete_reads", "finmap_upload", "identity", "installation"):
+            con.execute(f"insert into {table} by name from now.{table}")
+        con.execute("detach now")
+    os.replace(old, run.warehouse.path)
+    sandbox.forget_requests()
+    sync(run, day, day)
+    with run.warehouse.transaction() as con:
+        now = con.execute("select transaction_id, content_hash from raw_sitniks_transactions order by 1").fetchall()
+    assert now == hashes
+    assert [one for one in sandbox.requests("finmap") if one.method in ("PATCH", "DELETE")] == []
+    assert sandbox.requests("finmap", path="/operations/income") == []

@@ -20,10 +20,10 @@ create table settings (
     meaning_hash varchar,
     lookback_days integer not null default 7,
     key_prefix varchar,
-    source varchar not null default 'transactions',
+    source varchar default 'transactions',
     stock_account varchar,
-    restock_on_refund boolean not null default true,
-    history_date varchar not null default 'created',
+    restock_on_refund boolean default true,
+    history_date varchar default 'created',
     first_read_day date
 );
 comment on column settings.meaning_hash is 'Hash of every setting that affects operations; rows derived under another hash are derived again.';
