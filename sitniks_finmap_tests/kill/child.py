@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.warehouse import store as warehouse
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
+from sitniks_finmap_tests.books import OpenWarehouse
 from sitniks_finmap_tests.kill.phases import Phases
 from sitniks_finmap_tests.kill.wrong_deliveries import WRONG
 from sitniks_finmap_tests.plain_settings import PLAIN
@@ -35,7 +36,8 @@ IMMEDIATELY = 0.0
 class Task:
     """One life of the process.
 
-    With `forever` it syncs again and again until it is killed, saying in the shared file `phases` what it does.
+    With `forever` it syncs again and again until it is killed, saying in the shared file `phases` what it does. With
+    `plainly` the file stays open from one transaction to the next and no copy is published: nobody kills it.
     """
 
     connections: list[dict[str, Any]]
@@ -47,6 +49,7 @@ class Task:
     failpoint: str | None = None
     approve: bool = False
     forever: bool = False
+    plainly: bool = False
     phases: str | None = None
     delivery: str = "real"
 
@@ -71,13 +74,16 @@ def live(message: dict[str, Any]) -> dict[str, Any]:
 def sync_all(task: Task, now: datetime, phases: Phases | None) -> Iterator[tuple[str, Any]]:
     for settings in task.connections:
         connection = Connection.model_validate(settings)
-        run = ConnectionRun(connection, open_warehouse(connection), "killed", now=lambda: now)
+        warehouse = OpenWarehouse(Path(task.data), connection.name) if task.plainly else open_warehouse(connection)
+        run = ConnectionRun(connection, warehouse, "killed", now=lambda: now)
         run.finmap.api.sleep = run.sitniks.api.sleep = lambda seconds: None
         days = date.fromisoformat(task.first), date.fromisoformat(task.last)
         enter = phases.enter if phases else lambda phase: None
-        with run.warehouse.run(wait=0):
+        with nullcontext() if task.plainly else run.warehouse.run(wait=0):
             answer = sync(run, *days, now, task, enter)
             enter("publishing")
+        if isinstance(warehouse, OpenWarehouse):
+            warehouse.close()
         enter("between")
         yield connection.name, answer
 
@@ -122,6 +128,7 @@ def left_to_do(warehouse: Warehouse) -> dict[str, Any]:
             for what, query in {
                 "to_do": "select action, external_id from planned where standing = 'go'",
                 "pending": "select state, external_id from finmap_upload where next_attempt_at is not null",
+                "missed": "select transaction_id from latest_records where missing_at is not null and gone_at is null",
                 "waiting": "select action, external_id, why from planned where standing = 'pending'",
                 "unexplained": "select kind, external_id, detail from differences where not explained",
             }.items()

@@ -96,6 +96,8 @@ def _say(message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    import pandas  # noqa: F401 (the product imports it when it is needed: every life would)
+
     from sitniks_finmap_tests.kill.child import live
 
     serve(live)
