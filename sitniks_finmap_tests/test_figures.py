@@ -34,6 +34,8 @@ WORDS = "accounts|attempts|categories|changes|days|ids|operations|orders|records
 NOUNS = re.compile(rf" (\w+ )?({WORDS})\b")
 NEVER_ONE = {  # or said otherwise when it is
     "doctor.py: RECENT.days days",
+    "doctor_orders.py: RECENT.days days",
+    "doctor_transactions.py: RECENT.days days",
     "installation.py: len(ours) transactions",
     "decision_commands.py: count changes",
     "directory.py: type categories",

@@ -13,6 +13,7 @@ from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.connections_file import WrongConnection
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.doctor_orders import examine_orders, latest_orders
+from sitniks_finmap.people.doctor_page import RECENT
 from sitniks_finmap.people.doctor_transactions import examine_transactions
 from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.people.proposal import orders_table
@@ -27,7 +28,6 @@ from sitniks_finmap.warehouse.store import WarehouseError, open_warehouse
 
 log = logging.getLogger(__name__)
 
-RECENT = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(seconds=60)
 # A person is waiting: report a side that does not answer within seconds, and do not wait for a rate limit.
 BRISK = {"attempts": 2, "timeout": (5.0, 20.0), "patience": 5.0}

@@ -12,6 +12,7 @@ from sitniks_finmap.clients.sitniks import PAGE_SIZE, Page, Sitniks
 from sitniks_finmap.clients.sitniks_list import Row
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.figures import counted
+from sitniks_finmap.people.doctor_page import RECENT, rows_with
 from sitniks_finmap.people.findings import Finding, Verdict
 from sitniks_finmap.pipeline.order_statuses import refuse_unknown_statuses
 from sitniks_finmap.pipeline.orders import LONGEST_ORDER_ID, ORDER_ID
@@ -20,7 +21,6 @@ from sitniks_finmap.warehouse.duckdb_files import in_memory
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import insert_rows
 
-RECENT = timedelta(days=30)
 PAGES = 20  # most pages to read: a person is waiting
 SHOWN = 40  # most names of fields
 
@@ -117,7 +117,7 @@ def _statuses(con: duckdb.DuckDBPyConnection, page: Page, seen: str) -> Iterator
 
 def _fields(connection: Connection, con: duckdb.DuckDBPyConnection, page: Page) -> Iterator[Finding]:
     for field, (condition, verdict) in FIELDS.items():
-        found = _count(con, condition)
+        found = rows_with(con, condition)
         if connection.orders and (
             (field in OF_STOCK and connection.orders.stock_account)
             or (field == "last change" and connection.orders.history_date == "updated")
@@ -136,7 +136,7 @@ def _fields(connection: Connection, con: duckdb.DuckDBPyConnection, page: Page) 
 
 
 def _axis(con: duckdb.DuckDBPyConnection, page: Page, now: datetime) -> Iterator[Finding]:
-    old = _count(con, "filed_at < $start", start=now - RECENT - timedelta(days=1))
+    old = rows_with(con, "filed_at < $start", start=now - RECENT - timedelta(days=1))
     if old > len(page.rows) / 2:
         yield Finding("error", "most orders are older than requested: the date filter does not use createdAt")
     else:
@@ -199,8 +199,3 @@ def names_of(record: dict[str, Any]) -> list[str]:
         names.append(name)
         names += [f"{name}.{one}" for one in inner] if isinstance(inner, dict) else []
     return [name for name in names if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]{0,80}", name)][:SHOWN]
-
-
-def _count(con: duckdb.DuckDBPyConnection, condition: str, **values: object) -> int:
-    (count,) = con.execute(f"select count(*) from page where {condition}", values).fetchone() or (0,)
-    return count

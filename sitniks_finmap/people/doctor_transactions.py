@@ -8,13 +8,12 @@ import duckdb
 from sitniks_finmap.clients.sitniks import PAGE_SIZE, Page
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.figures import counted
+from sitniks_finmap.people.doctor_page import RECENT, rows_with
 from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.duckdb_files import in_memory
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import insert_rows
-
-RECENT = timedelta(days=30)
 
 # The fields we read from a transaction and where each may be (only id, amount and date are required).
 ASSUMED = {
@@ -48,15 +47,15 @@ def examine_transactions(run: ConnectionRun, page: Page, now: datetime) -> Itera
         insert_rows(con, "known", names)
         con.execute(sql("doctor"))
         for field, paths in ASSUMED.items():
-            found = _count(
+            found = rows_with(
                 con,
                 "len(list_filter(json_extract(payload, $paths), lambda v : json_type(v) <> 'NULL')) > 0",
                 paths=paths,
             )
             verdict = "ok" if found else "error" if field in NEEDED else "warning"
             yield Finding(verdict, f"field {field}: in {found} of {counted(len(page.rows), 'transaction')}")
-        yield from _axis(page, _count(con, "filed_at < $start", start=now - RECENT - timedelta(days=1)))
-        yield from _signs(page, _count(con, "amount < 0"))
+        yield from _axis(page, rows_with(con, "filed_at < $start", start=now - RECENT - timedelta(days=1)))
+        yield from _signs(page, rows_with(con, "amount < 0"))
         yield from _settlement_accounts(run.connection, con, page, listed=known is not None)
 
 
@@ -106,8 +105,3 @@ def _settlement_accounts(
         )
     if not unmatched and not unmapped:
         yield Finding("ok", f"every settlement account of {seen} is mapped")
-
-
-def _count(con: duckdb.DuckDBPyConnection, condition: str, **values: object) -> int:
-    (count,) = con.execute(f"select count(*) from page where {condition}", values).fetchone() or (0,)
-    return count
