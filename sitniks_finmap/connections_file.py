@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.names import normal_name
 from sitniks_finmap.settings_files import Unreadable, bare_key, read_toml
 
 
@@ -56,6 +57,7 @@ def _each_company_once(
     """
     first: dict[tuple[str, str], str] = {}
     prefixes: dict[str, str] = {}
+    accounts: dict[tuple[str, str], Connection] = {}  # key and account in Finmap → the first that posts there
     unique: list[Connection] = []
     for connection in right:
         if other := prefixes.get(connection.key_prefix):
@@ -69,6 +71,15 @@ def _each_company_once(
             why = (
                 f"{connection.name}: has the same two keys as {first[pair]}: everything would be posted twice. Delete "
                 "one of the two tables, or give it keys of its own"
+            )
+            wrong.append(WrongConnection(connection.name, why))
+            continue
+        account = (finmap, normal_name(connection.finmap_account))
+        if finmap and (other := accounts.setdefault(account, connection)).source != connection.source:
+            why = (
+                f'{connection.name}: posts {connection.source} to "{connection.finmap_account}", the Finmap account to '
+                f"which {other.name} posts {other.source}: the same money might be there twice. Give one of them an "
+                "account of its own"
             )
             wrong.append(WrongConnection(connection.name, why))
             continue

@@ -307,6 +307,26 @@ def test_the_same_two_keys_are_noticed_however_they_are_spelled(
     ]
 
 
+def test_two_sources_do_not_share_a_finmap_account(
+    connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch, sandbox: Any
+) -> None:
+    connect("u1", finmap_account="Каса")
+    sandbox.add_shop("other")
+    orders = {"source": "orders", "orders": {"paid": ["Виконано"]}}
+    connect("u2", "other", finmap_account=" каса", **orders)
+    assert [one.name for one in load_connections()[0]] == ["u1", "u2"]
+    monkeypatch.setenv("U2_FINMAP_API_KEY", sandbox.shop().finmap_key)
+    right, wrong = load_connections()
+    assert [one.name for one in right] == ["u1"]
+    assert [one.why for one in wrong] == [
+        'u2: posts orders to " каса", the Finmap account to which u1 posts transactions: the same money might be there '
+        "twice. Give one of them an account of its own"
+    ]
+    connect("u2", "other", finmap_account="ФОП", **orders)
+    monkeypatch.setenv("U2_FINMAP_API_KEY", sandbox.shop().finmap_key)
+    assert [one.name for one in load_connections()[0]] == ["u1", "u2"]
+
+
 def test_keys_that_differ_in_letter_case_only_are_one_pair(
     connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch, shop: Any
 ) -> None:

@@ -162,8 +162,8 @@ def refuse_another_source(con: duckdb.DuckDBPyConnection, connection: Connection
     if row:
         raise ConfigurationError(
             f'{connection.name}: its operations come from {row[0]}; with source = "{connection.source}" the same money '
-            f'would be posted a second time. Set source = "{row[0]}", or give the shop a new connection with a '
-            "start_date after the last day of this one"
+            f'would be posted a second time. Set source = "{row[0]}", or put a new connection in its place, with '
+            "a start_date after the last day of this one"
         )
 
 

@@ -141,7 +141,8 @@ def refuse_the_other_form(run: ConnectionRun, entries: list[Entry]) -> None:
         raise ConfigurationError(
             f"{run.connection.name}: Finmap already has {counted(len(others), 'operation')} of this connection from "
             f'{other}; with source = "{source}" the same money would be posted a second time. Nothing was posted. Set '
-            f'source = "{other}", or give the shop a new connection with a start_date after the last day of this one'
+            f'source = "{other}", or put a new connection in its place, with a start_date after the last day of this '
+            "one"
         )
 
 
