@@ -49,6 +49,13 @@ def test_what_a_kill_left_of_orders_the_next_sync_finishes(harness: Harness, til
     assert till.audit().right > 5
 
 
+def wait_for_writes(phases: Phases, count: int) -> None:
+    """Until so many writes to Finmap were begun in this life, or the sync is over."""
+    end = time.monotonic() + 30
+    while phases.writes_begun < count and phases.phase != "between" and time.monotonic() < end:
+        time.sleep(0.002)
+
+
 def test_random_kills_lose_and_double_no_part_of_an_order(harness: Harness, till: OrderTill) -> None:
     rng = random.Random(int(os.environ.get("KILL_SEED", "1")))
     phases = Phases(harness.folder / "phases")
@@ -57,7 +64,7 @@ def test_random_kills_lose_and_double_no_part_of_an_order(harness: Harness, till
         till.open(harness.clock.now, rng.randrange(1, 4))
         phases.reset()
         process = harness.nursery.begin(harness.task(forever=True, phases=str(harness.folder / "phases")))
-        time.sleep(rng.uniform(0.05, 0.6))
+        wait_for_writes(phases, rng.randrange(4))
         written += phases.writes_begun > 0
         os.kill(process, signal.SIGKILL)
         harness.nursery.end()
