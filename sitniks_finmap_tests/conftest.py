@@ -36,7 +36,11 @@ settings.load_profile("steady")
 SHARED_APIS = Path(__file__).parents[2] / "shared" / "apis"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", default="1/1", help="run every third of the tests, beginning with the second: 2/3")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest first, so that no process of pytest is left alone with one: those with the longest time-out."""
 
     def longest(item: pytest.Item) -> float:
@@ -44,6 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return -marker.args[0] if marker else 0
 
     items.sort(key=longest)
+    share, shares = map(int, config.getoption("share").split("/"))
+    items[:] = items[share - 1 :: shares]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -38,13 +38,14 @@ EVERY_COMMAND = [
 ]  # fmt: skip
 COMMAND = [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()"]
 FORKS = """
-import json, os, sys, tempfile
+import json, os, signal, sys, tempfile
 import sitniks_finmap.cli.commands, sitniks_finmap.cli.demo, sitniks_finmap.defs.launch
 import sitniks_finmap.cli.decision_commands, sitniks_finmap.cli.report_commands, sitniks_finmap.cli.sync_commands
 for line in sys.stdin:
     task = json.loads(line)
     with tempfile.TemporaryFile() as said:
         if not (child := os.fork()):
+            signal.alarm(100)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             if os.environ.get("NO_STDIN"):
                 sys.stdin = None  # as Python does when a service closed it

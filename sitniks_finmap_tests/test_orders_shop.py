@@ -1,5 +1,6 @@
 """The commands on shops whose source is their orders: one that sells, an empty one, one whose every side fails."""
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -59,7 +60,7 @@ def about_orders(code: int, *arguments: str) -> str:
 
 def test_a_shop_that_sells_is_told_in_orders(orders_shop: Callable[..., list[Life]]) -> None:
     lives = orders_shop(6)
-    live = [life for life in lives if (truth := life.truth_at(NOW)) and truth.status]
+    live = [life for life in lives if (truth := life.truth_at(NOW)) and truth.status]  # more are born meanwhile
     said = about_orders(0, "preview")
     assert "Виконано (paid): " in said
     assert "would become income, " in said
@@ -68,7 +69,8 @@ def test_a_shop_that_sells_is_told_in_orders(orders_shop: Callable[..., list[Lif
     assert "pending changes: " in said
     about_orders(0, "approve", "--yes")
     said = about_orders(0, "sync")
-    assert f"read       {len(live)} orders of " in said
+    (read,) = re.findall(r"read +(\d+) orders of ", said)
+    assert len(live) <= int(read) <= len(lives)
     assert "unbooked   " in said
     said = about_orders(0, "status")
     assert "orders without an operation: " in said

@@ -153,7 +153,7 @@ def sandbox(year: Year) -> Iterator[Sandbox]:
 
 
 @pytest.mark.simulation
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(1200)
 def test_march_to_november_leaves_no_unexplained_difference(
     connect: Callable[..., Connection], sandbox: Sandbox, year: Year
 ) -> None:

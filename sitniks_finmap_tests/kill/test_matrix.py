@@ -17,7 +17,7 @@ from sitniks_finmap.sandbox import Fault, FaultKind, Shop
 from sitniks_finmap_tests.kill.harness import Harness
 from sitniks_finmap_tests.kill.till import Till
 
-pytestmark = [pytest.mark.kill, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(600)]
 
 BEFORE_ANY_WRITE = [
     "page_fetched:1", "window_committed:1", "orders_committed:1", "operations_derived:1", "ledger_rebuilt:1",

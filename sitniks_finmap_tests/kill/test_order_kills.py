@@ -12,7 +12,7 @@ from sitniks_finmap_tests.kill.harness import Harness
 from sitniks_finmap_tests.kill.order_till import OrderTill
 from sitniks_finmap_tests.kill.phases import Phases
 
-pytestmark = [pytest.mark.kill, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(600)]
 
 # Where orders differ from transactions, which meet all of them: what follows from several versions, operations of one
 # order that wait for each other, a lost file.
