@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return -marker.args[0] if marker else 0
 
     items.sort(key=longest)
-    share, shares = map(int, config.getoption("share").split("/"))
+    share, shares = map(int, str(config.getoption("share")).split("/"))
     items[:] = items[share - 1 :: shares]
 
 

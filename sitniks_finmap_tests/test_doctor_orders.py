@@ -3,8 +3,9 @@
 import json
 import tomllib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,7 +21,7 @@ from sitniks_finmap_tests.order_books import LISTS, TITLES
 from sitniks_finmap_tests.screens import Doctor
 from sitniks_finmap_tests.warehouses import begun
 
-YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+YESTERDAY = datetime.now(ZoneInfo("Europe/Kyiv")) - timedelta(days=1)  # as the shop counts its days
 
 Connect = Callable[..., Connection]
 

@@ -9,6 +9,8 @@ from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
 from sitniks_finmap_tests.screens import printed, told
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.fixture
 def books(keep_orders: KeepOrders) -> Books:

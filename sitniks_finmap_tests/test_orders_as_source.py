@@ -11,6 +11,8 @@ from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap_tests.books import START, Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.fixture
 def books(keep_orders: KeepOrders) -> Books:

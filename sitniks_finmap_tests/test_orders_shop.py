@@ -116,7 +116,7 @@ def test_a_shop_whose_sides_fail_says_which_and_exits_with_1(
 
 
 def test_the_channels_of_other_entities_are_named(orders_shop: Callable[..., list[Life]]) -> None:
-    orders_shop(3, first_import="post", channels={"Instagram": "ФОП", "Закритий": "Каса"})
+    orders_shop(6, first_import="post", channels={"Instagram": "ФОП", "Закритий": "Каса"})
     said = about_orders(0, "sync")
     assert "orders from sales channels not mapped in [u1.channels]: " in said
     assert "mappings in [u1.channels] that match no order: 1 (Закритий)" in said

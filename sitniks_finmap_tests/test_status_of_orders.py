@@ -11,6 +11,8 @@ from sitniks_finmap_tests.books import START, TODAY, Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
 from sitniks_finmap_tests.screens import printed
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.fixture
 def books(keep_orders: KeepOrders) -> Books:

@@ -22,15 +22,13 @@ CATALOGUE_DAYS = 60
 
 @dataclass(frozen=True)
 class OrderSummary:
-    """What a shop's orders are after seeding. `statuses` counts the live ones by title; `first` and `last` were created
-    then. `book` brings them to a later moment and knows the truth about each.
+    """What a shop's orders are after seeding. `statuses` counts the live ones by title; `book` brings them to a later
+    moment and knows the truth about each.
     """
 
     orders: int
     deleted: int
     statuses: Mapping[str, int]
-    first: datetime
-    last: datetime
     book: "OrderBook" = field(repr=False, compare=False)
 
 
@@ -135,8 +133,6 @@ def seed_orders(shop: Shop, *, days: int = 60, seed: int = 1, now: datetime | No
         orders=changes.begun,
         deleted=len(lives) - changes.begun,
         statuses=Counter(fact.status for fact in facts if not fact.deleted),
-        first=lives[0].created,
-        last=lives[-1].created,
         book=book,
     )
 

@@ -36,8 +36,6 @@ class SeedSummary:
     expense_count: int
     income: Decimal
     expense: Decimal
-    first: datetime
-    last: datetime
 
 
 @dataclass
@@ -70,7 +68,7 @@ def seed_shop(
         shop.add_category("income" if kind == "income" else "expense", label)
     shop.put_orders(story.orders)
     shop.put_transactions(rows)
-    broken = malformed(story.moneys[-1].at, story.rng)
+    broken = malformed(story.moneys[-1].at if story.moneys else now, story.rng)
     for row, at in broken:
         shop.put_transaction(row, at)
     return _summary(story, len(broken))
@@ -94,8 +92,6 @@ def _summary(story: _Story, broken: int) -> SeedSummary:
         expense_count=len(expenses),
         income=sum(incomes, Decimal(0)),
         expense=sum(expenses, Decimal(0)),
-        first=story.moneys[0].at,
-        last=story.moneys[-1].at,
     )
 
 

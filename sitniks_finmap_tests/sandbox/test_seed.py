@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.sandbox import Sandbox, SeedSummary, Shop, live_transaction, seed_shop
+from sitniks_finmap.sandbox.order_book import seed_orders
 from sitniks_finmap.sandbox.sitniks_rows import KYIV, parse_stamp
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -45,10 +46,10 @@ def test_the_summary_is_what_is_there(seeded: tuple[Shop, SeedSummary]) -> None:
 
 
 def test_nothing_is_later_than_now_or_before_the_first_day(seeded: tuple[Shop, SeedSummary]) -> None:
-    shop, summary = seeded
+    shop, _ = seeded
     moments = [moment(row) for row in shop.transactions() if sound(row)]
     first_day = date(2026, 3, 10) - timedelta(days=59)
-    assert summary.last == max(moments) <= NOW
+    assert max(moments) <= NOW
     assert min(moments).astimezone(KYIV).date() == first_day
     assert all(moment(order) <= NOW for order in shop.orders())
     assert all(parse_stamp(order["updatedAt"]) <= NOW for order in shop.orders())  # type: ignore[operator]
@@ -101,9 +102,20 @@ def test_the_seed_determines_the_shop() -> None:
 
 def test_a_day_that_is_over_is_whole() -> None:
     with Sandbox(clock=lambda: NOW) as sandbox:
-        summary = seed_shop(sandbox.shop(), days=2, today=date(2026, 3, 5))
-    assert summary.last.astimezone(KYIV).date() == date(2026, 3, 5)
-    assert summary.last.astimezone(KYIV).hour >= 20
+        shop = sandbox.shop()
+        seed_shop(shop, days=2, today=date(2026, 3, 5))
+        last = max(moment(row) for row in shop.transactions() if sound(row)).astimezone(KYIV)
+    assert last.date() == date(2026, 3, 5)
+    assert last.hour >= 20
+
+
+@pytest.mark.parametrize("seed", [seed_shop, seed_orders])
+def test_a_shop_seeded_before_dawn_has_nothing_of_later(seed: Callable[..., Any]) -> None:
+    dawn = datetime(2026, 3, 10, 0, 18, tzinfo=KYIV).astimezone(UTC)
+    with Sandbox(clock=lambda: dawn) as sandbox:
+        shop = sandbox.shop()
+        seed(shop, days=1)
+        assert all(moment(row) <= dawn for row in [*shop.transactions(), *shop.orders()] if sound(row))
 
 
 def test_live_transactions_follow_from_seed_and_number() -> None:
