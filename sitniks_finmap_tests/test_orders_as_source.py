@@ -165,6 +165,19 @@ def test_back_to_an_unpaid_status_asks_with_its_own_reason(books: Books) -> None
     assert sums(books) == {"1.sale:2": 100, "1.cogs:2": -30}
 
 
+@pytest.mark.parametrize("named", ["1", "№1001"])
+@pytest.mark.parametrize(("decision", "left"), [("approve", {}), ("dismiss", {"1.sale": 100, "1.cogs": -30})])
+def test_an_order_is_decided_whole_and_alone(books: Books, named: str, decision: str, left: dict[str, int]) -> None:
+    books.order(2, "Виконано")
+    move(books, "Виконано")
+    books.order(2, "В дорозі")
+    move(books, "В дорозі")
+    assert books.decide(decision, order="3") == 0
+    assert books.decide(decision, order=named) == 2
+    sync(books)
+    assert sums(books) == left | {"2.sale": 100, "2.cogs": -30}
+
+
 def test_a_deleted_order_asks_after_two_answers(books: Books) -> None:
     move(books, "Виконано")
     assert books.shop.rows["orders"].delete(1)

@@ -37,6 +37,7 @@ TRANSACTION = click.option(
     metavar="ID",
     help="Only this transaction or part of an order: its ID, or the externalId that preview shows.",
 )
+ORDER = click.option("--order", metavar="NUMBER", help="Only this order, with all its parts: its number or ID.")
 YES = click.option("--yes", is_flag=True, help="Do not ask; cover only what the last `preview` showed.")
 
 
@@ -44,36 +45,55 @@ YES = click.option("--yes", is_flag=True, help="Do not ask; cover only what the 
 @CONNECTION
 @PENDING_DAY
 @TRANSACTION
+@ORDER
 @click.option("--conflicts", is_flag=True, help="Overwrite what a person also changed in Finmap.")
 @click.option("--recreate", is_flag=True, help="Recreate what a person deleted in Finmap.")
 @YES
 def approve(
-    connection: str | None, day: datetime | None, transaction: str | None, conflicts: bool, recreate: bool, yes: bool
+    connection: str | None,
+    day: datetime | None,
+    transaction: str | None,
+    order: str | None,
+    conflicts: bool,
+    recreate: bool,
+    yes: bool,
 ) -> None:
     """Approve pending changes; the next sync applies them.
 
     Lists the changes and asks for confirmation. Conflicts and what a person deleted in Finmap need their own option.
     Example: sitniks-finmap approve --transaction tx_12345
     """
-    _decide("approve", connection, day, transaction, yes, conflicts=conflicts, recreate=recreate)
+    _decide("approve", connection, day, transaction, order, yes, conflicts=conflicts, recreate=recreate)
 
 
 @click.command()
 @CONNECTION
 @PENDING_DAY
 @TRANSACTION
+@ORDER
 @YES
-def dismiss(connection: str | None, day: datetime | None, transaction: str | None, yes: bool) -> None:
+def dismiss(
+    connection: str | None, day: datetime | None, transaction: str | None, order: str | None, yes: bool
+) -> None:
     """Dismiss pending changes; Finmap stays as it is.
 
-    Holds until the transaction changes again. To dismiss what a person deleted in Finmap, name the transaction.
+    Holds until the transaction or order changes again. To dismiss what a person deleted in Finmap, name it.
     """
-    _decide("dismiss", connection, day, transaction, yes)
+    _decide("dismiss", connection, day, transaction, order, yes)
 
 
 def _decide(
-    decision: str, name: str | None, day: datetime | None, transaction: str | None, yes: bool, **which: bool
+    decision: str,
+    name: str | None,
+    day: datetime | None,
+    transaction: str | None,
+    order: str | None,
+    yes: bool,
+    **which: bool,
 ) -> None:
+    if transaction and order:
+        raise click.UsageError("use either --transaction ID or --order NUMBER")
+    named = transaction or order
     found, unseen, connections = 0, 0, choose_valid(name)
     misused = tell_wrong(name)
     for one in connections:
@@ -82,7 +102,7 @@ def _decide(
             out.print(f"{one.name}: never synced; nothing is pending")
             continue
         with warehouse.transaction() as con:
-            chosen = {"day": day.date() if day else None, "transaction": transaction, **which}
+            chosen = {"day": day.date() if day else None, "transaction": transaction, "order": order, **which}
             changes = decisions.pending(con, decision, **chosen)
             fresh = len(changes)
             if yes:
@@ -96,9 +116,9 @@ def _decide(
                 decided = decisions.save_decisions(con, changes, decision, utc_now())
             done = "approved; the next sync applies them" if decision == "approve" else "dismissed"
             out.print(f"{one.name}: {decided:,} {done}")
-    if transaction and not found:
+    if named and not found:
         remedy = "run `sitniks-finmap preview` first" if unseen else "`sitniks-finmap explain` shows why"
-        out.print(f"{MARKS['error']} nothing to {decision} for {escape(transaction)}; {remedy}")
+        out.print(f"{MARKS['error']} nothing to {decision} for {escape(named)}; {remedy}")
         sys.exit(FAILED)
     if misused:
         sys.exit(MISUSED)
@@ -113,7 +133,7 @@ def _confirmed(decision: str, count: int) -> bool:
 @click.option("--until", type=DAY, metavar="DAY", help="Last day to skip.")
 @click.option("--undo", is_flag=True, help="Undo: the next sync posts the skipped days.")
 def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
-    """Skip history: never post transactions up to a day."""
+    """Skip history: never post what is dated up to a day."""
     if bool(until) == undo:
         raise click.UsageError("use either --until DAY or --undo")
 

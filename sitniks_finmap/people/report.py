@@ -122,7 +122,7 @@ def print_changes(
 
 
 OTHERS = {
-    "conflict": "changed not only in Sitniks; decide with `--conflicts` or `--transaction ID`",
+    "conflict": "changed not only in Sitniks; decide with `--conflicts`, `--transaction ID` or `--order NUMBER`",
     "recreate": "deleted by a person in Finmap; `approve --recreate` creates them again",
 }
 

@@ -37,18 +37,26 @@ def pending(
     *,
     day: date | None = None,
     transaction: str | None = None,
+    order: str | None = None,
     recreate: bool = False,
     conflicts: bool = False,
 ) -> list[Change]:
-    """The changes that a decision with these options would cover: all pending ones, or those of one day or one
-    transaction (its ID or the externalId of its operation).
+    """The changes that a decision with these options would cover: all pending ones, or those of one day, one
+    transaction (its ID or the externalId of its operation) or one order (its number or ID).
 
-    Conflicts need `conflicts` or a named transaction, and operations that a person deleted in Finmap need `recreate`.
-    The decision about a named transaction may be reversed until it is carried out.
+    Conflicts need `conflicts` or a name, and operations that a person deleted in Finmap need `recreate`. A decision
+    about a named transaction or order may be reversed until it is carried out.
     """
     rows = con.execute(
         sql("pending_changes"),
-        {"decision": decision, "day": day, "transaction": transaction, "recreate": recreate, "conflicts": conflicts},
+        {
+            "decision": decision,
+            "day": day,
+            "transaction": transaction,
+            "order": order,
+            "recreate": recreate,
+            "conflicts": conflicts,
+        },
     ).fetchall()
     return [Change(id, Action(action), Standing(standing), *rest) for id, action, standing, *rest in rows]
 

@@ -200,6 +200,10 @@ create or replace macro without_status(comment) as regexp_replace(
 );
 
 -- Whether a person should look at an order without an operation for this reason: money may have come or gone.
+-- order-1234.sale → 1234; null for the ID of a transaction.
+create or replace macro order_of(transaction_id) as
+    nullif(regexp_extract(transaction_id, '^order-(.*?)(\.(prepayment|sale|refund|partial|cogs|restock))?$', 1), '');
+
 create or replace macro needs_a_look(reason) as reason in (
     'it went back to a status that is in no list',
     'prepaid, but its prepayment has no amount',

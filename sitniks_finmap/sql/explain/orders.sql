@@ -19,5 +19,5 @@ keys as (
 select distinct order_id, number, created, status
 from named
 where ltrim($wanted, '№# ') in (order_id, number)
-    or exists (from keys where regexp_extract(key, '^order-(.*?)(\.(prepayment|sale|refund|partial|cogs|restock))?$', 1) = order_id)
+    or exists (from keys where order_of(key) = order_id)
 order by created desc, order_id
