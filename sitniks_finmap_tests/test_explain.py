@@ -84,7 +84,7 @@ def test_explain_shows_replaced_withdrawn_and_refused_in_full(keep_books: Keep) 
     assert said["differences"].strip() == "none"
 
     said = told(books, "tx_3")
-    assert said["Finmap should have"].strip() == "nothing: unreadable amount: сто"
+    assert said["Finmap should have"].strip() == "nothing, rejected: unreadable amount: сто"
     assert "planned: withdraw, pending" in said["differences"]
 
 

@@ -1,12 +1,14 @@
 """status and preview of a shop whose source is its orders: every sentence is about orders, and true."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
 from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.people.report import plan_json, print_plan
 from sitniks_finmap.people.status import Status, status_of
+from sitniks_finmap.pipeline import decisions
 from sitniks_finmap_tests.books import START, TODAY, Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
 from sitniks_finmap_tests.screens import printed
@@ -26,6 +28,13 @@ def status(books: Books) -> Status:
 
 def findings(books: Books) -> dict[str, Finding]:
     return {finding.problem: finding for finding in status(books).findings}
+
+
+def dismiss_unbooked(books: Books, **which: Any) -> int:
+    with books.warehouse.transaction() as con:
+        chosen = decisions.unbooked(con, **which)
+        decisions.dismiss_unbooked(con, chosen, books.clock())
+    return len(chosen)
 
 
 def preview(books: Books, first: date = START, last: date = TODAY) -> list[str]:
@@ -66,6 +75,21 @@ def test_orders_that_a_person_should_check_are_a_warning(books: Books) -> None:
     ):  # fmt: skip
         assert reason in finding.what
     assert "in no list" not in finding.what
+
+
+def test_a_dismissed_warning_returns_with_another_reason(books: Books) -> None:
+    move(books, "Повернено", number=1)
+    move(books, "Частково повернено", number=2)
+    assert "person should check: 2 (" in findings(books)["unbooked"].what
+    assert dismiss_unbooked(books, order="3") == 0
+    assert dismiss_unbooked(books, order="1002") == 1
+    sync(books)
+    assert "check: 1 (refunded before it was ever seen paid)" in findings(books)["unbooked"].what
+    assert dismiss_unbooked(books) == 1
+    sync(books)
+    assert "unbooked" not in findings(books)
+    move(books, "Повернено", number=2)
+    assert "check: 1 (refunded before it was ever seen paid)" in findings(books)["unbooked"].what
 
 
 def test_an_order_is_rejected_once_not_with_each_part(books: Books) -> None:

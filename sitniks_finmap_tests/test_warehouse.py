@@ -133,6 +133,16 @@ def test_a_file_that_stays_locked_is_reported_with_the_remedy(project: Path, mon
         other.process.join(10)
 
 
+def test_views_and_macros_of_another_release_are_replaced(project: Path) -> None:
+    with Warehouse(project, "u1").transaction() as con:
+        con.execute("drop view unbooked_to_check")
+        con.execute("create or replace macro is_out(state) as true")
+        con.execute("create or replace macro views_hash() as 'of another release'")
+    with Warehouse(project, "u1").transaction() as con:
+        assert count(con, "unbooked_to_check") == 0
+        assert con.execute("select is_out('sent')").fetchone() == (False,)
+
+
 def test_a_file_of_a_newer_version_is_not_touched(project: Path) -> None:
     warehouse = Warehouse(project / "data", "u1")
     with warehouse.transaction() as con:

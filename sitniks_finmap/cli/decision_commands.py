@@ -24,7 +24,7 @@ from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.marks import MARKS
-from sitniks_finmap.people.report import print_changes, print_rollback
+from sitniks_finmap.people.report import print_changes, print_rollback, print_unbooked
 from sitniks_finmap.pipeline import decisions
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.store import open_warehouse
@@ -71,15 +71,21 @@ def approve(
 @PENDING_DAY
 @TRANSACTION
 @ORDER
+@click.option("--unbooked", is_flag=True, help="Dismiss the warning about orders without an operation instead.")
 @YES
 def dismiss(
-    connection: str | None, day: datetime | None, transaction: str | None, order: str | None, yes: bool
+    connection: str | None, day: datetime | None, transaction: str | None, order: str | None, unbooked: bool, yes: bool
 ) -> None:
     """Dismiss pending changes; Finmap stays as it is.
 
     Holds until the transaction or order changes again. To dismiss what a person deleted in Finmap, name it.
     """
-    _decide("dismiss", connection, day, transaction, order, yes)
+    if unbooked:
+        if transaction:
+            raise click.UsageError("use --order NUMBER with --unbooked")
+        _dismiss_unbooked(connection, day, order, yes)
+    else:
+        _decide("dismiss", connection, day, transaction, order, yes)
 
 
 def _decide(
@@ -119,6 +125,28 @@ def _decide(
     if named and not found:
         remedy = "run `sitniks-finmap preview` first" if unseen else "`sitniks-finmap explain` shows why"
         out.print(f"{MARKS['error']} nothing to {decision} for {escape(named)}; {remedy}")
+        sys.exit(FAILED)
+    if misused:
+        sys.exit(MISUSED)
+
+
+def _dismiss_unbooked(name: str | None, day: datetime | None, order: str | None, yes: bool) -> None:
+    found = 0
+    connections, misused = choose_valid(name), tell_wrong(name)
+    for one in connections:
+        warehouse = open_warehouse(one)
+        if not warehouse.exists():
+            continue
+        with warehouse.transaction() as con:
+            chosen = decisions.unbooked(con, day=day.date() if day else None, order=order)
+        print_unbooked(out, one, chosen)
+        found += len(chosen)
+        if chosen and (yes or confirmed("Dismiss the warning about these orders?")):
+            with warehouse.run(wait=60), warehouse.transaction() as con:
+                decisions.dismiss_unbooked(con, chosen, utc_now())
+            out.print(f"{one.name}: {len(chosen):,} dismissed")
+    if order and not found:
+        out.print(f"{MARKS['error']} no warning about order {escape(order)}; `sitniks-finmap explain` shows why")
         sys.exit(FAILED)
     if misused:
         sys.exit(MISUSED)

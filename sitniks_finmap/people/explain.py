@@ -52,7 +52,7 @@ def explain_transaction(out: Console, run: ConnectionRun, transaction_id: str) -
         out.print(f"  {type} {money(amount)} at {when} on {escape(account)}\n    {escape(comment)}")
         out.print(f"    {classification}, by {rule}")
     for (reason,) in found["rejected"]:
-        out.print(f"  [yellow]nothing: {escape(reason)}[/]")
+        out.print(f"  [yellow]nothing, rejected: {escape(reason)}[/]")
     if not found["operation"] and not found["rejected"]:
         out.print("  nothing")
     print_delivery(out, run, delivery)

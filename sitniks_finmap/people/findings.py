@@ -206,7 +206,8 @@ RECORDS = {
     "unaccounted": "live transactions that should be either an operation or rejected, but are not: {count} ({why}). "
     "Run `sitniks-finmap sync`; if it persists, report it",
     "failed": "failed: {count} ({why}). Retried every {retry} while Dagster runs; `sitniks-finmap sync` retries now",
-    "refused": "refused by Finmap: {count} ({why}). Correct them in Sitniks; `sitniks-finmap explain` shows details",
+    "refused": "refused by Finmap: {count} ({why}). Correct them in Sitniks, or the accounts and "
+    "categories in connections.toml, and they are sent again; `sitniks-finmap explain` shows details",
     "pending": "pending changes: {count} ({why}). `sitniks-finmap preview` shows them; then `approve` or `dismiss`",
     "undelivered": "not up to date in Finmap: {count}. The next run delivers them; `sitniks-finmap sync` does it now",
     "backlog": "not in Finmap: {count}. The next run delivers them; `sitniks-finmap sync` does it now",
@@ -236,7 +237,8 @@ OF_ORDERS = {
     "`finmap_account`; map them in connections.toml",
     "unused": "mappings in [{shop}.channels] that match no order: {count} ({why}). Was one renamed in Sitniks?",
     "unbooked": "unbooked orders that a person should check: {count} ({why}). "
-    '`sitniks-finmap sql "from unbooked_orders" --connection {shop}` lists them, `sitniks-finmap explain` shows why',
+    '`sitniks-finmap sql "from unbooked_orders" --connection {shop}` lists them, `sitniks-finmap explain` shows why, '
+    "`sitniks-finmap dismiss --unbooked` ends this warning",
 }
 WORTH_A_LOOK = ("unread orders", "unreadable orders", "unmapped", "unused", "unbooked")
 ON_ITS_WAY = {

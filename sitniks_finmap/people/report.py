@@ -10,7 +10,7 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted, money
 from sitniks_finmap.people.summary import Sums
-from sitniks_finmap.pipeline.decisions import Change, RolledBack, note_shown
+from sitniks_finmap.pipeline.decisions import Change, RolledBack, Unbooked, note_shown
 from sitniks_finmap.pipeline.plan import Action, Standing
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import open_warehouse
@@ -125,6 +125,18 @@ OTHERS = {
     "conflict": "changed not only in Sitniks; decide with `--conflicts`, `--transaction ID` or `--order NUMBER`",
     "recreate": "deleted by a person in Finmap; `approve --recreate` creates them again",
 }
+
+
+def print_unbooked(out: Console, connection: Connection, chosen: list[Unbooked]) -> None:
+    """Prints the orders without an operation that a person should check, and why."""
+    what = f"{counted(len(chosen), 'warning')} about orders without an operation" if chosen else "no warning to dismiss"
+    out.print(f"[bold]{connection.name}[/]: {what}")
+    for one in chosen:
+        total = "–" if one.total is None else money(one.total)
+        out.print(
+            f"  {one.day} {total:>12}  {escape(one.order_number or '–')}  [dim]{escape(one.transaction_id)}[/]"
+            f"  [yellow]{escape(one.reason)}[/]"
+        )
 
 
 def print_rollback(out: Console, connection: Connection, planned: list[RolledBack]) -> bool:

@@ -84,6 +84,34 @@ def save_decisions(con: duckdb.DuckDBPyConnection, changes: list[Change], decisi
     return len(still)
 
 
+@dataclass(frozen=True)
+class Unbooked:
+    """One order, or one part of it, that has no operation, for a reason that a person should check."""
+
+    transaction_id: str
+    order_number: str | None
+    day: date
+    reason: str
+    total: Decimal | None
+
+
+def unbooked(con: duckdb.DuckDBPyConnection, *, day: date | None = None, order: str | None = None) -> list[Unbooked]:
+    """The unbooked orders that `status` warns of: all, or those created on one day, or one order (number or ID)."""
+    return [Unbooked(*row) for row in con.execute(sql("chosen_unbooked"), {"day": day, "order": order}).fetchall()]
+
+
+def dismiss_unbooked(con: duckdb.DuckDBPyConnection, chosen: list[Unbooked], now: datetime) -> None:
+    """Warn no more of these orders, unless the reason changes."""
+    rows = [
+        {
+            "transaction_id": one.transaction_id, "action": "unbooked", "occasion": one.reason,
+            "decision": "dismiss", "decided_at": now,
+        }
+        for one in chosen
+    ]  # fmt: skip
+    insert_rows(con, "decisions", rows, replacing=True)
+
+
 def note_shown(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
     """Record that a person was shown everything pending: `approve --yes` approves that and nothing newer."""
     con.execute("delete from shown_changes")

@@ -1,6 +1,7 @@
 -- One row is one part of one live order whose latest version or settings changed since it was derived: an operation, or
 -- the reason why it cannot become one (`reason`), or why there is none for now (`unbooked`). A row without a part speaks
--- of the whole order; there is one for each. The columns are those of derived_transactions.sql.
+-- of the whole order; there is one for each. operations.sql and rejected_transactions.sql select from this table as
+-- they do from that of derived_transactions.sql.
 --
 -- An order is a sequence of versions, each in a stage. The last version that is paid or prepaid says what was received;
 -- a refund counts only after it. An order that went back to a stage without money has no operations: if they are in

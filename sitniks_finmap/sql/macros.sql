@@ -1,4 +1,4 @@
--- Macros of the warehouse; recreated whenever the schema version rises.
+-- Macros of the warehouse; recreated whenever one of them changes.
 -- They use `case`, never `if(…)`, which DuckDB 2 stores as a function that older versions lack.
 
 -- Whether an operation in this state is no longer in Finmap.
@@ -199,11 +199,11 @@ create or replace macro without_status(comment) as regexp_replace(
     comment, ' \| Статус: [^|]*$|Статус: [^|]* \| |^Статус: [^|]*$', ''
 );
 
--- Whether a person should look at an order without an operation for this reason: money may have come or gone.
 -- order-1234.sale → 1234; null for the ID of a transaction.
 create or replace macro order_of(transaction_id) as
     nullif(regexp_extract(transaction_id, '^order-(.*?)(\.(prepayment|sale|refund|partial|cogs|restock))?$', 1), '');
 
+-- Whether a person should look at an order without an operation for this reason: money may have come or gone.
 create or replace macro needs_a_look(reason) as reason in (
     'it went back to a status that is in no list',
     'prepaid, but its prepayment has no amount',

@@ -78,7 +78,7 @@ problems as (
     from rejections where day between $first and $last group by all
     union all
     select 'unbooked', reason, null, count(distinct order_id)
-    from unbooked_orders where needs_a_look(reason) and day between $first and $last group by all
+    from unbooked_to_check where day between $first and $last group by all
     union all
     select 'unaccounted', if(known = 0, 'neither', 'both'), null, count(*)
     from unaccounted where day between $first and $last group by all

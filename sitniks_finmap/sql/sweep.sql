@@ -17,7 +17,12 @@ where void.external_id = finmap_upload.external_id;
 -- Before a run carries anything out: decisions, holds and shown changes are deleted once their occasion has passed, and
 -- too many changes at once are held. `planned` is the current plan.
 delete from decisions
-where (transaction_id, action, occasion) not in (select (transaction_id, action, occasion) from planned);
+where case action
+    when 'unbooked' then (transaction_id, occasion) not in (
+        select (concat_ws('.', 'order-' || order_id, part), reason) from unbooked_orders
+    )
+    else (transaction_id, action, occasion) not in (select (transaction_id, action, occasion) from planned)
+end;
 
 delete from held_changes
 where (transaction_id, action, occasion) not in (select (transaction_id, action, occasion) from planned);

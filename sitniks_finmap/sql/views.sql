@@ -1,4 +1,4 @@
--- Views over the tables; recreated whenever the schema version rises.
+-- Views over the tables; recreated whenever one of them changes.
 
 -- One row: what operations are derived from, transactions or orders.
 create or replace view main_source as
@@ -221,3 +221,11 @@ join operations base on base.order_key = o.order_key and base.transaction_id <> 
     end
 left join current_uploads l on l.transaction_id = base.transaction_id
 where l.state is null or is_out(l.state) or coalesce(l.written, l.shown) is null;
+
+-- One row is one unbooked order, or part of one, that a person should check, and whose reason nobody has dismissed.
+create or replace view unbooked_to_check as
+select unbooked_orders.*
+from unbooked_orders
+left join decisions d
+    on d.transaction_id = concat_ws('.', 'order-' || order_id, part) and d.action = 'unbooked' and d.occasion = reason
+where needs_a_look(reason) and d.decision is null;

@@ -1,5 +1,6 @@
 """The SQL of the warehouse: statement files, the documented tables, schema versions and migrations."""
 
+import hashlib
 from functools import cache
 from importlib.resources import files
 
@@ -43,7 +44,7 @@ def main_source(con: duckdb.DuckDBPyConnection) -> str:
     return (con.execute("from main_source").fetchone() or ("transactions",))[0]
 
 
-def is_read_copy(con: duckdb.DuckDBPyConnection) -> bool:
+def _is_read_copy(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the file is a read copy that someone put in place of the warehouse: its plan is a table."""
     (found,) = con.execute(
         "select count(*) from duckdb_tables() where table_name = 'plan' and database_name = current_database()"
@@ -52,10 +53,32 @@ def is_read_copy(con: duckdb.DuckDBPyConnection) -> bool:
 
 
 def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:
-    """Migrate a warehouse to SCHEMA_VERSION in one transaction."""
-    steps = ["schema"] if version == 0 else [f"migrations/{n}" for n in range(version + 1, SCHEMA_VERSION + 1)]
+    """Migrate a warehouse to SCHEMA_VERSION in one transaction.
+
+    Macros and views that another version of the package made are made anew, and so is the plan of a read copy.
+    """
+    steps = [f"migrations/{n}" for n in range(version + 1, SCHEMA_VERSION + 1)] if version else ["schema"]
+    plan_is_frozen = _is_read_copy(con)
+    if not steps and not plan_is_frozen and _views_are_ours(con):
+        return
     con.begin()
+    if plan_is_frozen:
+        con.execute("drop table plan")
     for step in ("macros", *steps, "views", "plan"):
         con.execute(sql(step))
-    con.execute("insert into schema_version values ($1)", [SCHEMA_VERSION])
+    con.execute(f"create or replace macro views_hash() as '{_hash_of_views()}'")
+    if steps:
+        con.execute("insert into schema_version values ($1)", [SCHEMA_VERSION])
     con.commit()
+
+
+def _views_are_ours(con: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        return con.execute("select views_hash()").fetchone() == (_hash_of_views(),)
+    except duckdb.CatalogException:
+        return False
+
+
+@cache
+def _hash_of_views() -> str:
+    return hashlib.sha256("".join(sql(name) for name in ("macros", "views", "plan")).encode()).hexdigest()[:16]

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.private_files import data_folder, private_files, private_folder
 from sitniks_finmap.warehouse.duckdb_files import close_file, interruptible, literal, open_file
-from sitniks_finmap.warehouse.schema import SCHEMA_VERSION, is_read_copy, migrate, sql, version_of
+from sitniks_finmap.warehouse.schema import SCHEMA_VERSION, migrate, version_of
 
 log = logging.getLogger(__name__)
 
@@ -142,11 +142,7 @@ class Warehouse:
                 f"{self.connection}: {self.path} was written by a newer sitniks_finmap (schema {version}, this one "
                 f"knows {SCHEMA_VERSION}); upgrade this installation"
             )
-        if is_read_copy(con):
-            con.execute("drop table plan")
-            con.execute(sql("plan"))
-        if version < SCHEMA_VERSION:
-            migrate(con, version)
+        migrate(con, version)
 
     def _set_aside(self, opened: int | None, why: str) -> str:
         """Move a damaged file aside, overwriting nothing, and restore what is possible; return a message for people.

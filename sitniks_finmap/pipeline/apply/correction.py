@@ -57,7 +57,7 @@ def correct(
         changes = [n for n in other if not edited_since(task, entry, theirs, [n])]
     if compared.conflicts and not approved:
         seen.append(found)
-        return replace(entry, last_error=f"a person changed {', '.join(compared.conflicts)} in Finmap")
+        return replace(entry, last_error=f"changed in Finmap, but not by us: {', '.join(compared.conflicts)}")
     if "type" in changes or theirs.type != sendable.type:
         seen.append(found)  # the sign has changed since: the next plan replaces it
         return entry
