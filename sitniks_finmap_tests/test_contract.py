@@ -24,6 +24,7 @@ from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.conftest import SHARED_APIS
 from sitniks_finmap_tests.deliveries import NOON, stage, writes
+from sitniks_finmap_tests.order_books import KeepOrders, sync
 
 DOCUMENT = SHARED_APIS / "finmap-openapi.json"
 GOLDEN = Path(__file__).parent / "golden"
@@ -315,4 +316,47 @@ def test_each_kind_of_change_sends_its_golden_requests(
     assert turned == ["DELETE", "POST"]
     books.written()
     books.sync()
+    assert books.written() == []
+
+
+# -- The exact requests of each part of an order -----------------------------------------------------------------
+
+
+def test_each_part_of_an_order_sends_its_golden_requests(
+    keep_orders: KeepOrders, shop: Shop, request: pytest.FixtureRequest
+) -> None:
+    """A file of golden/orders: what an order says, what changes in it from day to day, and the requests of each."""
+    for kind, label in [
+        ("income", "Продажі"), ("expense", "Повернення клієнтам"), ("expense", "Собівартість"),
+        ("income", "Повернення на склад"),
+    ]:  # fmt: skip
+        shop.add_category("income" if kind == "income" else "expense", label)
+    categories = {
+        "prepayment": "Продажі", "sale": "Продажі", "refund": "Повернення клієнтам", "cost_of_goods": "Собівартість",
+        "restock": "Повернення на склад",
+    }  # fmt: skip
+    books = keep_orders(categories=categories, channels={"Сайт": "ФОП"}, max_change_share=1.0)
+    texts = {path.stem: path.read_text("utf-8") for path in sorted((GOLDEN / "orders").glob("*.json"))}
+    courses = {name: json.loads(text, parse_float=Decimal)["steps"] for name, text in texts.items()}
+    wanted = {name: exact(text)["steps"] for name, text in texts.items()}
+    orders: dict[str, dict[str, Any]] = {}
+    everything: list[RecordedRequest] = []
+    for step in range(max(map(len, courses.values()))):
+        for name, steps in courses.items():
+            if step < len(steps):
+                orders[name] = orders.get(name, {}) | steps[step]["order"]
+                shop.put_order(orders[name])
+        start = books.clock()
+        sync(books)
+        books.clock.forward(86400 - (books.clock() - start).total_seconds())
+        sent = books.written()
+        everything += sent
+        wanted_now = [one for steps in wanted.values() if step < len(steps) for one in steps[step]["requests"]]
+        assert sorted(told(books.run, shop, sent), key=str) == sorted(wanted_now, key=str)
+    if DOCUMENT.exists():
+        contract = request.getfixturevalue("contract")
+        assert {one.path: contract.problems(one) for one in everything if contract.problems(one)} == {}
+    parts = {json.loads(one.body)["externalId"].rpartition(".")[2] for one in everything if one.method == "POST"}
+    assert parts == {"prepayment", "sale", "partial", "refund", "cogs", "restock"}
+    sync(books)
     assert books.written() == []
