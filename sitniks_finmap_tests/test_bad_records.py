@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sitniks_finmap.connections import Connection
@@ -28,8 +27,30 @@ from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.orders import read_orders
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
-from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap_tests.bad_json import (
+    AMOUNTS,
+    CURRENCIES,
+    DATES,
+    DAY_OF,
+    PLAIN_MONEY,
+    Digits,
+    Reading,
+    anything,
+    batches,
+    check_finmap,
+    check_instant,
+    clean,
+    identity,
+    is_there,
+    numbers,
+    plain,
+    possible_amounts,
+    quoted,
+    read,
+    rows,
+    serve,
+)
 
 DAY = date(2025, 1, 15)
 KYIV = ZoneInfo("Europe/Kyiv")
@@ -44,46 +65,6 @@ TABLES = ("raw_sitniks_transactions", "raw_sitniks_orders", "operations", "rejec
 
 # -- JSON texts --
 
-NASTY = [
-    "'; drop table operations; --", "$1", "%s%n{0}${x}", "<script>alert(1)</script>", "[red]", "[/red][link=x]",
-    ":boom:",
-    "\x00", "a\x00b", "\x1b[31m", "\r\n\t", "\u2028\u2029", "\u202eabc\u202c", "\u200f\u061c", "\ufeff",
-    "👩‍👩‍👧", "e\u0301" * 40,
-    "𝟙𝟚", "=1+1", "../../etc/passwd", "C:\\", '"', "\\", "null", "NaN", "?", "?" + "0" * 32, " ", "",
-    "Іваненко | Джерело: X",
-    "a" * 999, "слово " * 300, "x" * 5000,
-]  # fmt: skip
-AMOUNTS = [
-    "0", "-0", "0.00", "1e2", "1.5E+2", "1E-2", "1e400", "-1e400", "1e-400", "1e99999999999999999999",
-    "0.1" + "0" * 60,
-    "0.30000000000000004", "100.12000000999", "100.125", "9" * 5000, "9" * 38 + ".99", "9999999999999999.99",
-    "10000000000000000", "123456789012345678901234567890.12", "NaN", "Infinity", "-Infinity", "true", "false",
-    "null",
-    '"1 500,00"', '"1.500,00"', '"1,500"', '"1.500"', '"1,500.00"', '"−100"', '"+5"', '" 12 "', '"1\u00a0500"',
-    '"12 50"',
-    '"1e2"', '"1e400"', '"0x10"', '"١٢٣"', '"12,3456"', '"1_000"', '"5."', '".5"', '"5 грн"', '"NaN"', '"--5"',
-    '""', "[1]", "[]",
-    '{"value": 5}', '{"title": "5"}',
-]  # fmt: skip
-DATES = [
-    '"2025-01-15"', '"2025-01-15 10:30"', '"2025-01-15T10:30:00,5+02:00"', '"2025-02-30"',
-    '"0001-01-01T00:00:00Z"',
-    '"9999-12-31T23:59:59.999Z"', '"2036-04-08T23:00:00Z"', '"2014-12-31T23:59:59.999Z"', '"15.01.2025"',
-    '"01/15/2025"',
-    '"Wed, 15 Jan 2025 10:00:00 GMT"', '"2025-W03-3"', '"20250115"', '"2025-01-15T25:00:00Z"',
-    '"2025-01-15T10:00:00+99:00"',
-    '"2025-03-30 03:30:00"', '"2025-10-26 03:30:00"', '"-2025-01-15"', '"infinity"', '"now"', '"epoch"',
-    "1736935200",
-    "1736935200000", "null", "[]", '"２０２５-01-15"',
-]  # fmt: skip
-DEEP = ["[" * 3000 + "]" * 3000, '{"a":' * 400 + "1" + "}" * 400]
-WILD = [
-    *DEEP,
-    "null", "true", "false", "[]", "{}", "[null]", '{"title": null}', '{"name": {"name": 1}}',
-    '{"id": 5}', r'"\ud800"',
-    r'"\udfff\ud800"', r'"x\u0000y"', r'"\u202e"', "NaN", "-Infinity",
-    '{"title": "a", "title": "b"}', '{"fullname": "x", "email": [1], "id": 9}', '{"": ""}', '"\n\t"',
-]  # fmt: skip
 FIELDS = [
     "id", "date", "createdAt", "amount", "description", "comment", "counterparty", "client", "source",
     "salesChannel", "order",
@@ -92,13 +73,6 @@ FIELDS = [
     "currency", "currencyId", "currencyCode", "type", "direction", "isExpense", "category",
     "x", "", "__proto__", "$.amount", "amount'",
 ]  # fmt: skip
-CURRENCIES = {
-    '"UAH"': "UAH", '"uah"': "UAH", '"грн"': "UAH", '"₴"': "UAH",
-    '{"id": 1, "code": "UAH"}': "UAH", '{"symbol": "₴"}': "UAH",
-    '"USD"': "USD", '{"id": 2, "code": "USD", "symbol": "$"}': "USD", '"$"': "USD",
-    '["UAH"]': None, "true": None, "[]": None, "{}": None, '{"id": 2}': None, "2": None,
-    '"Іваненко"': None, '"IVA"': None,
-}  # fmt: skip
 DIRECTIONS = {
     '"expense"': "expense", '"OUTCOME"': "expense", '"витрата"': "expense", '"debit"': "expense", '"-"': "expense",
     '{"id": 2, "title": "Витрата"}': "expense", '"Income"': "income", '"дохід"': "income", '"credit"': "income",
@@ -106,18 +80,6 @@ DIRECTIONS = {
 }  # fmt: skip
 
 
-def quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-strings = st.one_of(st.sampled_from(NASTY), st.text(max_size=12)).map(quoted)
-numbers = st.one_of(
-    st.decimals(allow_nan=False, allow_infinity=False).map(str),
-    st.decimals("-99999999", "99999999", places=2).map(str),
-    st.integers().map(str),
-    st.floats(allow_nan=False, allow_infinity=False).map(repr),
-)
-anything = st.one_of(strings, numbers, st.sampled_from(WILD), st.sampled_from(AMOUNTS), st.sampled_from(DATES))
 values = {
     "amount": st.one_of(st.sampled_from(AMOUNTS), numbers, numbers.map(quoted), anything),
     "date": st.one_of(st.sampled_from(DATES), anything),
@@ -161,13 +123,6 @@ def bad_record(fields: list[tuple[str, str]], oddity: str) -> Callable[[int], li
 records = st.builds(bad_record, st.lists(bad_field, min_size=1, max_size=3), oddities)
 
 
-def identity(value: str, number: int) -> str:
-    """An id like this value, and like no other."""
-    if value.startswith('"') and not re.search(r"\\ud", value):
-        return f'{value[:-1]}{number}"'
-    return value if value[0] in 'ntf[{"' else f"-{number}.0E{len(value)}"
-
-
 orders = st.lists(
     st.tuples(st.sampled_from(["id", "orderNumber", "status", "client", "salesChannel", "createdAt", "x"]), anything),
     min_size=1, max_size=3,
@@ -175,59 +130,6 @@ orders = st.lists(
 
 
 # -- What they must become, by `decimal` alone --
-
-
-class Digits(str):
-    """A number as it was written."""
-
-    __slots__ = ()
-
-
-@dataclass
-class Reading:
-    """A record's text as Python reads it, the first of two equal fields."""
-
-    fields: dict[str, Any]
-    doubled: bool
-
-
-def read(text: str) -> Reading:
-    doubled = False
-
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal doubled
-        doubled = len({name for name, _ in found}) < len(found)  # the outermost object comes last
-        return dict(reversed(found))
-
-    for one in DEEP:
-        text = text.replace(one, "null")
-    parsed = json.loads(
-        text, parse_int=Digits, parse_float=Digits, parse_constant=Digits, strict=False, object_pairs_hook=pairs
-    )
-    return Reading(parsed, doubled)
-
-
-def possible_amounts(written: Any) -> set[Decimal]:
-    """Everything that this could mean, signed; of a number, itself."""
-    text = unicodedata.normalize("NFC", str(written)).replace("−", "-")
-    bare = "".join(
-        letter for letter in text if not unicodedata.category(letter).startswith("Z") and letter not in "\t\r\n"
-    )
-    found = set()
-    for one in {bare, bare.replace(",", "."), bare.replace(",", ""), bare.replace(".", "").replace(",", ".")}:
-        if re.fullmatch(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", one, re.ASCII):
-            found.add(Decimal(one))
-    return found
-
-
-def clean(text: str) -> str | None:
-    """One line, without control characters and the marks that turn the direction; None when nothing is left."""
-    marks = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    kept = "".join(letter for letter in text if letter not in marks)
-    spaced = "".join(
-        " " if unicodedata.category(one) == "Cc" or unicodedata.category(one)[0] == "Z" else one for one in kept
-    )
-    return re.sub(" +", " ", spaced).strip(" ") or None
 
 
 def check_operation(row: dict[str, Any], reading: Reading) -> None:
@@ -246,25 +148,10 @@ def check_operation(row: dict[str, Any], reading: Reading) -> None:
         assert row["description"] == next((one for one in map(clean, filter(None, said)) if one), None)
 
 
-def is_there(value: Any) -> bool:
-    """Whether a value is there, readable or not."""
-    return value is not None and not (type(value) is str and clean(value) is None)
-
-
 def check_moment(row: dict[str, Any], reading: Reading) -> None:
     """That of `date` where there is one, to the day; never that of another field because it could not be read."""
     told = next((one for one in map(reading.fields.get, ("date", "createdAt")) if is_there(one)), None)
-    if isinstance(told, dict):
-        return
-    text = clean(str(told)) or ""
-    local = row["occurred_at"].astimezone(KYIV)
-    if re.fullmatch(r"\d{13}(\.0+)?", text, re.ASCII):
-        assert int(text[:13]) == round(row["occurred_at"].timestamp() * 1000)
-    elif found := re.match(r"(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)", text, re.ASCII):
-        assert [local.day, local.month, local.year] == [int(one) for one in found.groups()]
-    else:
-        assert re.match(r"\d{4}-\d\d-\d\d", text, re.ASCII), told
-        assert abs((local.date() - date.fromisoformat(text[:10])).days) <= 1
+    check_instant(told, row["occurred_at"])
 
 
 def check_currency(reading: Reading) -> None:
@@ -287,13 +174,6 @@ def check_direction(row: dict[str, Any], reading: Reading) -> None:
     assert reading.fields.get("isExpense") is not (row["type"] == "income")
 
 
-def plain(text: str) -> Any:
-    return read(f'{{"x": {text}}}').fields["x"]
-
-
-PLAIN_MONEY = re.compile(r"-?(0|[1-9]\d{0,12})(\.\d{1,2})?")
-
-
 def must_be_accepted(number: int, reading: Reading) -> bool:
     """Whether nothing but the amount is unusual about it, and that is plain money."""
     rest = {"id": f"r{number}", **{name: json.loads(value) for name, value in SOUND.items() if name != "amount"}}
@@ -311,7 +191,6 @@ def must_be_accepted(number: int, reading: Reading) -> bool:
 # -- The way --
 
 
-DAY_OF = r"\d{4}-\d\d-\d\d"
 OUR_WORDS = re.compile(
     f"several different records have this id|not a readable record|no id|its id is too long|no date|unreadable date|"
     f"a duplicate field|its day, {DAY_OF}, is in the future|its date, {DAY_OF}, is before start_date|"
@@ -334,13 +213,6 @@ class Way:
         self.expected: dict[str, tuple[Any, ...]] = {}
         run.now = lambda: datetime(2030, 1, 1, tzinfo=UTC)
 
-    def serve(self, path: str, texts: list[str]) -> None:
-        """The list in pages of 50, each from the last row of the one before; a full page is followed by another."""
-        for start in range(0, max(len(texts), 1), 49):
-            page = ", ".join(texts[start : start + 50])
-            body = f'{{"data": [{page}], "count": {len(texts)}}}'
-            self.sandbox.fault(Fault("status", "sitniks", path=path, status=200, body=body))
-
     def go(self, bad: list[Callable[[int], list[str]]], bad_orders: list[str]) -> None:
         """One page after another from Sitniks to Finmap; an opening of the warehouse costs more than a record."""
         self.sandbox.clear_faults()
@@ -354,8 +226,8 @@ class Way:
         page = [text for pair in sorted(texts.values(), key=len, reverse=True) for text in pair]
         page += [record(self.numbers, one) for one in sound.values()]
         for _ in range(2):  # a row without an id that stands on two pages wants a second look
-            self.serve("/transactions", page)
-        self.serve("/orders", bad_orders)
+            serve(self.sandbox, "/transactions", page)
+        serve(self.sandbox, "/orders", bad_orders)
         read_transactions(self.run, DAY, DAY)
         read_orders(self.run, DAY, DAY)
         derive_operations(self.run, DAY, DAY)
@@ -416,20 +288,6 @@ class Way:
         self.seen["records"] += sum(map(len, texts.values()))
         self.seen["rejected"] += len(rejected)
 
-    def check_finmap(self, shop: Shop) -> None:
-        """Finmap has just what was derived, to the letter; and the tables are those of the schema."""
-        found = {
-            row["externalId"]: (
-                row["type"], row["sum"], datetime.fromtimestamp(row["date"] / 1000, UTC), row["comment"],
-            )
-            for row in shop.operations()
-        }  # fmt: skip
-        assert found == self.expected
-        with self.run.warehouse.transaction() as con, duckdb.connect() as fresh:
-            fresh.execute(sql("schema"))
-            tables = "select table_name, estimated_size * 0 from duckdb_tables() where table_name <> 'plan' order by 1"
-            assert con.execute(tables).fetchall() == fresh.execute(tables).fetchall()
-
 
 def record(number: int, fields: dict[str, str]) -> str:
     """The text of a sound record with these fields."""
@@ -437,12 +295,6 @@ def record(number: int, fields: dict[str, str]) -> str:
     if fields.get("id", "").startswith('"мега'):
         pairs["id"] = f'{fields["id"][:-1]}{number}"'
     return "{" + ", ".join(f"{quoted(name)}: {value}" for name, value in pairs.items()) + "}"
-
-
-def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    found = con.execute(query)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
 
 
 @pytest.fixture
@@ -455,24 +307,21 @@ def way(run: ConnectionRun, sandbox: Sandbox) -> Way:
     return Way(run, sandbox)
 
 
-def fuzz(way: Way, shop: Shop, batches: int, size: int = BATCH) -> None:
-    @settings(
-        max_examples=batches, deadline=None, phases=[Phase.generate], database=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-    )  # fmt: skip
+def fuzz(way: Way, shop: Shop, count: int, size: int = BATCH) -> None:
+    @batches(count)
     @given(st.lists(records, min_size=size, max_size=size), st.lists(orders, max_size=4))
     def batch(bad: list[Callable[[int], list[str]]], bad_orders: list[str]) -> None:
         way.go(bad, bad_orders)
 
     with way.run.warehouse._opened():  # while it is open here, to open it once more costs nothing
         batch()
-    way.check_finmap(shop)
+    check_finmap(way.run, shop, way.expected)
     print(way.seen, dict(way.reasons))  # noqa: T201
 
 
 def test_every_bad_record_is_delivered_or_rejected(way: Way, shop: Shop) -> None:
     """Whatever a record holds, it becomes an operation that Finmap accepts, or it is rejected."""
-    fuzz(way, shop, batches=3, size=100)
+    fuzz(way, shop, 3, size=100)
 
 
 @pytest.mark.fuzz
