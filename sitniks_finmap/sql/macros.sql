@@ -115,13 +115,11 @@ create or replace macro amount_of(written, is_text) as try_cast(
 -- Whether a text is an amount with two meanings: "1,500".
 create or replace macro is_ambiguous(written) as regexp_full_match(bare_amount(written), '[+-]?\d{1,3}([.,]\d{3})+');
 
--- The number in a JSON value, be it a number or a text.
-create or replace macro number_of(value) as case json_type(value)
-    when 'VARCHAR' then amount_of(json_extract_string(value, '$'), true)
-    when 'BIGINT' then try_cast(json_extract_string(value, '$') as decimal(38, 18))
-    when 'UBIGINT' then try_cast(json_extract_string(value, '$') as decimal(38, 18))
-    when 'DOUBLE' then try_cast(json_extract_string(value, '$') as decimal(38, 18))
-end;
+-- The number in a JSON value, be it a number, which is written as it is, or a text. Most are numbers: they come first.
+create or replace macro number_of(value) as coalesce(
+    try_cast(value::varchar as decimal(38, 18)),
+    case json_type(value) when 'VARCHAR' then amount_of(json_extract_string(value, '$'), true) end
+);
 
 -- Whether a value is present, readable as text or not; null and blank strings do not count.
 create or replace macro is_there(value, text) as text is not null or json_type(value) in ('OBJECT', 'ARRAY', 'BOOLEAN');

@@ -8,7 +8,7 @@ with read as (
         raw.first_seen_at,
         json_extract(payload, [
             '$.status', '$.orderStatus', '$.status.id', '$.statusId', '$.totalPriceDiscount', '$.totalPrice',
-            '$.payment.amount', '$.createdAt', '$.updatedAt'
+            '$.payment.amount', '$.createdAt', '$.updatedAt', '$.products'
         ]) as raw_fields
     from raw_sitniks_orders raw
     anti join order_stages using (order_id, version)
@@ -23,38 +23,19 @@ named as (
         if(json_type(raw_fields[5]) = 'NULL', raw_fields[6], coalesce(raw_fields[5], raw_fields[6])) as total,
         raw_fields[7] as prepayment,
         raw_fields[8] as created_at,
-        raw_fields[9] as updated_at
+        raw_fields[9] as updated_at,
+        list_transform(
+            from_json(raw_fields[10], '[{"costPrice": "JSON", "quantity": "JSON"}]'),
+            lambda line : struct_pack(
+                cost := try_cast(number_of(line.costPrice) as decimal(18, 6)),
+                quantity := try_cast(number_of(line.quantity) as decimal(18, 6))
+            )
+        ) as lines
     from read
 ),
--- Each distinct status and date is read once.
+-- Each distinct status is read once.
 statuses as (
     select status, text_of(status) as title from (select distinct status from named) where status is not null
-),
-lines as (
-    select order_id, version, unnest(products) as line
-    from (
-        select order_id, version, from_json(
-            json_extract(payload, '$.products'), '[{"costPrice": "JSON", "quantity": "JSON"}]'
-        ) as products
-        from raw_sitniks_orders
-        semi join named using (order_id, version)
-        where json_type(payload, '$.products') = 'ARRAY'
-    )
-),
-costs as (
-    select
-        order_id,
-        version,
-        if(bool_and(cost >= 0 and quantity >= 0), round(sum(cost * quantity), 2), null) as cost
-    from (
-        select
-            order_id,
-            version,
-            coalesce(try_cast(number_of(line.costPrice) as decimal(18, 6)), -1) as cost,
-            coalesce(try_cast(number_of(line.quantity) as decimal(18, 6)), -1) as quantity
-        from lines
-    )
-    group by all
 )
 select
     n.order_id,
@@ -81,13 +62,16 @@ select
     end as total_fault,
     case when total_fault is null then round(exact_total, 2) end as total,
     case when abs(exact_prepayment) < 10000000000000 then round(exact_prepayment, 2) end as prepayment,
-    c.cost,
+    case when list_count(costs) = len(costs) then round(list_sum(costs), 2) end as cost,
     null as meaning_hash
 from (
     select
         named.*,
         number_of(total) as exact_total,
         number_of(prepayment) as exact_prepayment,
+        list_transform(lines, lambda line : case
+            when line.cost >= 0 and line.quantity >= 0 then line.cost * line.quantity
+        end) as costs,
         case when version = 1 then sensible(instant_of(text_of(created_at), s.timezone)) end as created,
         case when version = 1 and s.history_date = 'updated'
             then sensible(instant_of(text_of(updated_at), s.timezone))
@@ -95,8 +79,7 @@ from (
     from named
     cross join settings s
 ) n
-left join statuses st on st.status = n.status
-left join costs c on c.order_id = n.order_id and c.version = n.version;
+left join statuses st on st.status = n.status;
 
 update order_stages
 set stage = listed.stage, meaning_hash = null
