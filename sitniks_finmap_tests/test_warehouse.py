@@ -4,6 +4,7 @@ import os
 import re
 import stat
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -166,6 +167,15 @@ def test_a_thousand_rows_go_in_at_once_and_replace_their_like(project: Path) -> 
 
 
 # -- The read copy --
+
+
+def test_the_longest_amount_fits_wherever_it_is(project: Path) -> None:
+    """DuckDB guesses the type of many rows from a sample of every second, third … one."""
+    amounts = [Decimal("1897.00") if number % 2 else Decimal("30.00") for number in range(2500)]
+    with Warehouse(project / "data", "u1").transaction() as con:
+        rows = [{"order_id": str(n), "reason": "why", "total": amount} for n, amount in enumerate(amounts)]
+        insert_rows(con, "unbooked_orders", rows)
+        assert con.execute("select sum(total) from unbooked_orders").fetchone() == (sum(amounts),)
 
 
 @pytest.mark.parametrize("name", ["u1", "1", "main", "temp", "system", "memory", "fresh", "read", "select"])

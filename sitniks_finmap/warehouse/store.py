@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "threads": 2,
     "preserve_insertion_order": False,
     "autoinstall_known_extensions": False,
+    "pandas_analyze_sample": 1_000_000_000,  # every row: a sample may miss the longest amount, which then does not fit
 }
 STORAGE_VERSION = "v1.5.0"  # of the warehouse: the format of the oldest DuckDB that this project supports
 FEW = 20  # up to this many rows, inserting values is faster than a DataFrame
