@@ -23,18 +23,20 @@ mapping as (
     group by all
 ),
 taken as (
-    select o.order_id, o.version, o.day, o.payload
+    select
+        o.order_id,
+        o.version,
+        o.day,
+        -- A payload is valid JSON: its first character tells whether it is an object.
+        not starts_with(ltrim(o.payload::varchar, chr(9) || chr(10) || chr(13) || ' '), '{') as unreadable,
+        json_extract(o.payload, [
+            '$.orderNumber', '$.status', '$.orderStatus', '$.client.fullname', '$.client.email', '$.client.id',
+            '$.salesChannel', '$.salesChannel.id', '$.paymentMethod', '$.settlementAccount', '$.delivery', '$.currency'
+        ]) as raw
     from latest_orders o
     join order_stages st on st.order_id = o.order_id and st.version = o.version
     cross join settings s
     where o.gone_at is null and st.meaning_hash is distinct from s.meaning_hash
-),
-extracted as (
-    select order_id, version, day, json_type(payload) <> 'OBJECT' as unreadable, json_extract(payload, [
-        '$.orderNumber', '$.status', '$.orderStatus', '$.client.fullname', '$.client.email', '$.client.id',
-        '$.salesChannel', '$.salesChannel.id', '$.paymentMethod', '$.settlementAccount', '$.delivery', '$.currency'
-    ]) as raw
-    from taken
 ),
 fields as (
     select
@@ -52,7 +54,7 @@ fields as (
         coalesce(raw[9], raw[10]) as payment_method,
         raw[11] as delivery,
         raw[12] as currency
-    from extracted
+    from taken
 ),
 -- What many orders share is read once.
 shared as (

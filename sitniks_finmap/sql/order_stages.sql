@@ -1,7 +1,7 @@
 -- One row is one version of one order: its stage, since when, and the money it named. Versions that are not there yet are
 -- added; if the lists of statuses changed, the stages of all follow.
 insert into order_stages by name
-with read as (
+with read as not materialized (
     select
         raw.order_id,
         raw.version,
@@ -13,7 +13,8 @@ with read as (
     from raw_sitniks_orders raw
     anti join order_stages using (order_id, version)
 ),
-named as (
+-- Kept without the text of the lines, which would not fit into memory.
+named as materialized (
     select
         order_id,
         version,
@@ -22,13 +23,20 @@ named as (
         coalesce(raw_fields[3], raw_fields[4]) as status_id,
         if(json_type(raw_fields[5]) = 'NULL', raw_fields[6], coalesce(raw_fields[5], raw_fields[6])) as total,
         raw_fields[7] as prepayment,
-        raw_fields[8] as created_at,
-        raw_fields[9] as updated_at,
+        -- Later versions are dated by when they were seen.
+        case when version = 1 then raw_fields[8] end as created_at,
+        case when version = 1 then raw_fields[9] end as updated_at,
         list_transform(
             from_json(raw_fields[10], '[{"costPrice": "JSON", "quantity": "JSON"}]'),
             lambda line : struct_pack(
-                cost := try_cast(number_of(line.costPrice) as decimal(18, 6)),
-                quantity := try_cast(number_of(line.quantity) as decimal(18, 6))
+                cost := coalesce(
+                    try_cast(line.costPrice::varchar as decimal(18, 6)),
+                    try_cast(number_of(line.costPrice) as decimal(18, 6))
+                ),
+                quantity := coalesce(
+                    try_cast(line.quantity::varchar as decimal(18, 6)),
+                    try_cast(number_of(line.quantity) as decimal(18, 6))
+                )
             )
         ) as lines
     from read
@@ -72,10 +80,8 @@ from (
         list_transform(lines, lambda line : case
             when line.cost >= 0 and line.quantity >= 0 then line.cost * line.quantity
         end) as costs,
-        case when version = 1 then sensible(instant_of(text_of(created_at), s.timezone)) end as created,
-        case when version = 1 and s.history_date = 'updated'
-            then sensible(instant_of(text_of(updated_at), s.timezone))
-        end as updated
+        sensible(instant_of(text_of(created_at), s.timezone)) as created,
+        sensible(instant_of(text_of(if(s.history_date = 'updated', updated_at, null)), s.timezone)) as updated
     from named
     cross join settings s
 ) n
