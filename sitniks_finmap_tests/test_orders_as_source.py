@@ -100,6 +100,14 @@ def test_cost_waits_until_it_is_complete_and_is_frozen(books: Books) -> None:
     assert unbooked(books) == []
 
 
+def test_goods_for_millions_have_a_cost(books: Books) -> None:
+    move(books, "Виконано", "Виконано", lines=[("2500.50", "4000"), (0.005, 1)])
+    books.order(2, "Виконано", lines=[("9999999999", "9999999999")])
+    sync(books)
+    assert sums(books) == {"1.sale": 100, "1.cogs": Decimal("-10002000.01"), "2.sale": 100}
+    assert unbooked(books) == [("2", "cogs", "the cost of its goods is incomplete")]
+
+
 def test_a_cancelled_prepayment_stays_until_it_is_refunded(books: Books) -> None:
     move(books, "Передплата", "Відмінено", prepayment="30")
     assert sums(books) == {"1.prepayment": 30}

@@ -6,10 +6,10 @@ with read as not materialized (
         raw.order_id,
         raw.version,
         raw.first_seen_at,
-        json_extract(payload, [
+        list_transform(json_extract(payload, [
             '$.status', '$.orderStatus', '$.status.id', '$.statusId', '$.totalPriceDiscount', '$.totalPrice',
             '$.payment.amount', '$.createdAt', '$.updatedAt', '$.products'
-        ]) as raw_fields
+        ]), lambda value : if(json_type(value) = 'NULL', null, value)) as raw_fields
     from raw_sitniks_orders raw
     anti join order_stages using (order_id, version)
 ),
@@ -21,7 +21,7 @@ named as materialized (
         first_seen_at,
         coalesce(raw_fields[1], raw_fields[2]) as status,
         coalesce(raw_fields[3], raw_fields[4]) as status_id,
-        if(json_type(raw_fields[5]) = 'NULL', raw_fields[6], coalesce(raw_fields[5], raw_fields[6])) as total,
+        coalesce(raw_fields[5], raw_fields[6]) as total,
         raw_fields[7] as prepayment,
         -- Later versions are dated by when they were seen.
         case when version = 1 then raw_fields[8] end as created_at,
@@ -30,12 +30,12 @@ named as materialized (
             from_json(raw_fields[10], '[{"costPrice": "JSON", "quantity": "JSON"}]'),
             lambda line : struct_pack(
                 cost := coalesce(
-                    try_cast(line.costPrice::varchar as decimal(18, 6)),
-                    try_cast(number_of(line.costPrice) as decimal(18, 6))
+                    try_cast(line.costPrice::varchar as decimal(16, 6)),
+                    try_cast(number_of(line.costPrice) as decimal(16, 6))
                 ),
                 quantity := coalesce(
-                    try_cast(line.quantity::varchar as decimal(18, 6)),
-                    try_cast(number_of(line.quantity) as decimal(18, 6))
+                    try_cast(line.quantity::varchar as decimal(16, 6)),
+                    try_cast(number_of(line.quantity) as decimal(16, 6))
                 )
             )
         ) as lines
@@ -61,7 +61,7 @@ select
         else 'created'
     end as known_by,
     case
-        when n.total is null or json_type(n.total) = 'NULL' then 'no total'
+        when n.total is null then 'no total'
         when exact_total is null and is_ambiguous(json_extract_string(n.total, '$')) then 'ambiguous total'
         when exact_total is null then 'unreadable total'
         when exact_total < 0 then 'total is below zero'
@@ -70,7 +70,7 @@ select
     end as total_fault,
     case when total_fault is null then round(exact_total, 2) end as total,
     case when abs(exact_prepayment) < 10000000000000 then round(exact_prepayment, 2) end as prepayment,
-    case when list_count(costs) = len(costs) then round(list_sum(costs), 2) end as cost,
+    case when list_count(costs) = len(costs) and list_sum(costs) < 10000000000000 then round(list_sum(costs), 2) end as cost,
     null as meaning_hash
 from (
     select
@@ -78,7 +78,7 @@ from (
         number_of(total) as exact_total,
         number_of(prepayment) as exact_prepayment,
         list_transform(lines, lambda line : case
-            when line.cost >= 0 and line.quantity >= 0 then line.cost * line.quantity
+            when line.cost >= 0 and line.quantity >= 0 then line.cost::decimal(38, 6) * line.quantity  -- of 18 digits, a million would not fit
         end) as costs,
         sensible(instant_of(text_of(created_at), s.timezone)) as created,
         sensible(instant_of(text_of(if(s.history_date = 'updated', updated_at, null)), s.timezone)) as updated
