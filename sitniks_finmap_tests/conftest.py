@@ -177,7 +177,7 @@ def keep_books(connect: Callable[..., Connection], sandbox: Sandbox) -> Callable
     """Books of the shop "demo" under these settings, on a clock that only a test and a sync move."""
     clock = Clock()
     sandbox.clock = clock
-    return lambda **settings: Books(sandbox, sandbox.shop(), connect(start_date=START, **settings), clock)
+    return lambda **settings: Books(sandbox, sandbox.shop(), connect(**{"start_date": START, **settings}), clock)
 
 
 @pytest.fixture
