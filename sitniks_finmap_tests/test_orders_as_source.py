@@ -125,6 +125,14 @@ def test_history_bears_the_day_on_which_it_was_created(keep_orders: KeepOrders) 
     assert books.rows("select known_by from order_stages") == [("created",)]
 
 
+def test_a_field_that_is_null_hides_no_other(books: Books) -> None:
+    books.order(1, "Новий")
+    told = {"status": None, "orderStatus": {"title": "Виконано"}, "paymentMethod": None}
+    books.shop.put_order(books.shop.orders()[0] | told | {"settlementAccount": {"id": 7, "title": "LiqPay"}})
+    books.sync()
+    assert "Оплата: LiqPay | Статус: Виконано" in books.finmap()["order-1.sale"]["comment"]
+
+
 @pytest.mark.parametrize(("total", "more"), [("1 234,50", {}), (1234.5, {}), (None, {"totalPrice": "1234.50"})])
 def test_a_total_is_read_however_it_is_written(books: Books, total: Any, more: dict[str, Any]) -> None:
     books.order(1, "Виконано", total, **more)

@@ -29,10 +29,10 @@ taken as (
         o.day,
         -- A payload is valid JSON: its first character tells whether it is an object.
         not starts_with(ltrim(o.payload::varchar, chr(9) || chr(10) || chr(13) || ' '), '{') as unreadable,
-        json_extract(o.payload, [
+        list_transform(json_extract(o.payload, [
             '$.orderNumber', '$.status', '$.orderStatus', '$.client.fullname', '$.client.email', '$.client.id',
             '$.salesChannel', '$.salesChannel.id', '$.paymentMethod', '$.settlementAccount', '$.delivery', '$.currency'
-        ]) as raw
+        ]), lambda value : if(json_type(value) = 'NULL', null, value)) as raw
     from latest_orders o
     join order_stages st on st.order_id = o.order_id and st.version = o.version
     cross join settings s
@@ -118,7 +118,7 @@ history as (
         arg_max(total, version) filter (stage = 'partly_refunded' and version > last_money) as total_left,
         -- Frozen at the sale, or once it is complete.
         arg_min(cost, version) filter (version >= first_paid) as cost,
-        bool_or(since is null) as undated,
+        arg_max(since is null, version) as undated,  -- once it is corrected, it counts from when that was seen
         arg_max(total, version) as total_now
     from stages
     join turns using (order_id)
