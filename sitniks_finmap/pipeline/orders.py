@@ -21,6 +21,7 @@ from sitniks_finmap.warehouse.store import rows_as
 log = logging.getLogger(__name__)
 
 BUDGET = 50  # orders re-read by ID in one run
+SHARE = 3  # with orders as the source: of those that may have moved, at least so many of the due ones
 DOWN_AFTER = 3  # consecutive unreadable orders after which the problem is not the orders
 # Never request an ID that no order has: for a malformed URL a server answers with a web page.
 # No repetition count, which takes RE2 50 ms to compile.
@@ -80,7 +81,7 @@ def orders_due(run: ConnectionRun, first_day: date, last_day: date, begun: datet
     }
     with run.warehouse.transaction() as con:
         if run.connection.source == "orders":
-            rows = con.execute(sql("orders_to_read_again"), which).fetchall()
+            rows = con.execute(sql("orders_to_read_again"), which | {"share": SHARE}).fetchall()
         else:
             rows = con.execute(sql("orders_due"), which | {"zone": run.connection.timezone}).fetchall()
     return [order_id for (order_id,) in rows]

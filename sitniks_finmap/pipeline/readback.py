@@ -17,12 +17,16 @@ from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.figures import counted
 from sitniks_finmap.pipeline.courier import save_shown
 from sitniks_finmap.pipeline.ledger import Entry, State, entry_of, entry_when_missing, entry_when_seen, save_entries
+from sitniks_finmap.pipeline.reading import days_of
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 
 log = logging.getLogger(__name__)
 
 LOOK_UPS = 500  # lookups by key in one run of what no list showed, least recently checked first
+FEW = 200  # up to so many operations, two pages of the list, all days are listed; more are listed in turn
+ROUNDS = 16  # runs in which every day of orders is listed once
+LONGEST = timedelta(days=3)  # no day of a run was listed longer ago
 LISTED_FROM = 20  # from this many unseen operations, read a month outside the run's days as a list, not by key
 BEYOND = timedelta(days=366)  # how far beyond the first and last day to search when rebuilding the ledger
 PASSES = 5
@@ -31,12 +35,13 @@ PART_OF_ORDER = re.compile(r"order-.+\.(prepayment|sale|refund|partial|cogs|rest
 
 def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> int:
     """Read the operations of these days from Finmap, and any others written and not seen since, and update the ledger;
-    return how many were shown.
+    return how many were shown. With orders as the source, many days are listed in turn, a share of them by each run.
 
     Raises ApiError; the ledger is then at most partly updated.
     """
     with run.warehouse.transaction() as con:
-        spans = [(first_day, last_day), *_months_unseen(con, first_day, last_day)]
+        own = _days_to_list(con, first_day, last_day, now)
+        spans = [*own, *_months_unseen(con, first_day, last_day)]
     operations = [one for span in spans for one in listed(run, *span)]
     with run.warehouse.transaction() as con:
         operations = recognised(con, operations)
@@ -44,7 +49,8 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
             con.execute("delete from finmap_operations where occurred_at between $1 and $2", [*window(run, *span)])
         save_shown(con, operations, now)
         adopt(con, run, operations, now)
-        which = {"first_day": first_day, "last_day": last_day, "now": now, "most": LOOK_UPS}
+        days = [day for span in own for day in days_of(*span)]
+        which = {"first_day": first_day, "last_day": last_day, "days": days, "now": now, "most": LOOK_UPS}
         hidden = [key for (key,) in con.execute(sql("hidden"), which).fetchall()]
     failpoint("read_back_committed")
     found = {external_id: run.finmap.details(external_id) for external_id in hidden}
@@ -70,6 +76,15 @@ def update_ledger(con: duckdb.DuckDBPyConnection, gone: list[str], now: datetime
     missing = con.execute("select l from finmap_upload l where list_contains($1::varchar[], external_id)", [gone])
     entries += [entry_when_missing(entry_of(ledger), now) for (ledger,) in missing.fetchall()]
     save_entries(con, entries)
+
+
+def _days_to_list(
+    con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now: datetime
+) -> list[tuple[date, date]]:
+    """The spans of these days to be listed now."""
+    which = {"first_day": first_day, "last_day": last_day, "now": now}
+    sizes = {"few": FEW, "rounds": ROUNDS, "longest": LONGEST}
+    return con.execute(sql("days_to_read_back"), which | sizes).fetchall()
 
 
 def _months_unseen(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> list[tuple[date, date]]:

@@ -1,7 +1,8 @@
 -- One row is one order to read by ID now, with orders as the source: those of these days that the list no longer showed,
 -- since only its own answer says that an order was deleted; and those of other days that may still be paid or refunded.
 -- A recently changed order is read often (again once it has been unchanged for twice as long as at the last read, after
--- at most 30 days), one in a final stage never. Limited by a budget, most recently changed first.
+-- at most 30 days), one in a final stage never. Limited by a budget, least recently read first; those that may have moved
+-- are spread over the runs of a day, at least $share in each.
 with looked as (
     select
         o.order_id,
@@ -26,14 +27,25 @@ with looked as (
                 and not list_contains($final::varchar[], coalesce(st.status, ''))
                 or y.missing
         end
+),
+due as (
+    select *
+    from looked
+    where case
+        -- A failed order is retried after as long as it has been failing.
+        when tried_at is not null
+            then tried_at + greatest(interval 1 hour, least(tried_at - failing_since, interval 1 day * if(missing, 30, 1))) <= $now
+        else hidden or last_seen_at + least(greatest(($now - moved_at) / 2, interval 0 hour), interval 30 days) <= $now
+    end
 )
 select order_id
-from looked
-where case
-    -- A failed order is retried after as long as it has been failing.
-    when tried_at is not null
-        then tried_at + greatest(interval 1 hour, least(tried_at - failing_since, interval 1 day * if(missing, 30, 1))) <= $now
-    else hidden or last_seen_at + least(greatest(($now - moved_at) / 2, interval 0 hour), interval 30 days) <= $now
-end
-order by hidden desc, moved_at desc, order_id
-limit $budget
+from (
+    select
+        order_id,
+        row_number() over (order by hidden desc, last_seen_at, moved_at desc, order_id) as place,
+        count(*) filter (hidden) over () as unlisted,
+        count(*) filter (not hidden) over () as waiting
+    from due
+)
+where place <= least($budget, unlisted + greatest($share, ceil(waiting / 24)))
+order by place
