@@ -288,6 +288,17 @@ def test_what_is_not_read_makes_no_version(books: Books) -> None:
     assert books.rows("select count(*) from raw_sitniks_orders") == [(2,)]
 
 
+def test_a_creation_date_that_is_corrected_is_no_fault_any_more(books: Books) -> None:
+    books.order(1, "Виконано", createdAt="учора")
+    books.sync()
+    assert books.rows("select reason from rejected_transactions") == [("no readable date",)]
+    books.clock.forward(3600)
+    books.order(1, "Виконано")
+    books.sync()
+    assert books.rows("select reason from rejected_transactions") == []
+    assert sums(books) == {"1.sale": 100, "1.cogs": -30}
+
+
 def test_an_unpaid_order_is_read_again_beyond_the_lookback(books: Books) -> None:
     books.order(1, "Новий", at=datetime(2026, 3, 1, 9, tzinfo=UTC))
     books.sync()

@@ -59,7 +59,9 @@ def test_a_sync_without_news_makes_few_requests(keep_orders: KeepOrders) -> None
 def test_an_edit_on_any_day_is_found_within_the_rounds(
     keep_orders: KeepOrders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The days are listed in turn: an edit and a deletion in Finmap wait for theirs, the second look does not."""
+    """Days before yesterday are listed in turn: an edit and a deletion in Finmap wait for theirs, a second look does
+    not.
+    """
     monkeypatch.setattr(readback, "FEW", 4)
     books = keep_orders()
     for number in range(1, 10):
@@ -68,6 +70,9 @@ def test_an_edit_on_any_day_is_found_within_the_rounds(
     books.sync()
     books.shop.edit_operation("u1:order-2.sale", comment="мій")
     books.shop.delete_operation("u1:order-8.sale")
+    books.shop.edit_operation("u1:order-9.sale", comment="мій")  # of yesterday
+    books.sync()
+    assert ("order-9.sale", "edited by a person") in {(name, kind) for name, kind, _ in books.differences()}
     for _ in range(readback.ROUNDS + 2):
         books.sandbox.forget_requests()
         books.sync(START, TODAY)

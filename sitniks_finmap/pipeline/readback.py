@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 LOOK_UPS = 500  # lookups by key in one run of what no list showed, least recently checked first
 FEW = 200  # up to so many operations, two pages of the list, all days are listed; more are listed in turn
 ROUNDS = 16  # runs in which every day of orders is listed once
+RECENT = 2  # days that every run lists
 LONGEST = timedelta(days=3)  # no day of a run was listed longer ago
 LISTED_FROM = 20  # from this many unseen operations, read a month outside the run's days as a list, not by key
 BEYOND = timedelta(days=366)  # how far beyond the first and last day to search when rebuilding the ledger
@@ -35,7 +36,7 @@ PART_OF_ORDER = re.compile(r"order-.+\.(prepayment|sale|refund|partial|cogs|rest
 
 def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> int:
     """Read the operations of these days from Finmap, and any others written and not seen since, and update the ledger;
-    return how many were shown. With orders as the source, many days are listed in turn, a share of them by each run.
+    return how many were shown. With orders as the source, days longer ago are listed in turn, a share of them by each run.
 
     Raises ApiError; the ledger is then at most partly updated.
     """
@@ -83,7 +84,7 @@ def _days_to_list(
 ) -> list[tuple[date, date]]:
     """The spans of these days to be listed now."""
     which = {"first_day": first_day, "last_day": last_day, "now": now}
-    sizes = {"few": FEW, "rounds": ROUNDS, "longest": LONGEST}
+    sizes = {"few": FEW, "recent": RECENT, "rounds": ROUNDS, "longest": LONGEST}
     return con.execute(sql("days_to_read_back"), which | sizes).fetchall()
 
 

@@ -1,13 +1,16 @@
 -- One row is one span of days, of those from $first_day to $last_day, to be listed from Finmap now. With transactions as
--- the source, or at most $few operations, all of them. With orders, whose window is weeks long: the days with anything
--- written and not seen since, those not listed for $longest, and a share of the others, least recently listed first, so
--- that $rounds runs list them all. An operation that a person moved to another day is looked up by its key meanwhile.
+-- the source, or at most $few operations, all of them. With orders, whose window is weeks long: the last $recent days, the
+-- days with anything written and not seen since, those not listed for $longest, and a share of the others, least recently
+-- listed first, so that $rounds runs list them all. An operation that a person moved to another day is looked up by its key meanwhile.
 with known as (
     select day, min(read_at) as read_at, count(read_at) as operations, bool_or(unsure) as unsure
     from (
         select timezone(s.timezone, f.occurred_at)::date as day, f.read_at, false as unsure
         from finmap_operations f
         cross join settings s
+        union all
+        select day::date, null, true
+        from generate_series($last_day::date - ($recent - 1)::integer, $last_day::date, interval 1 day) days(day)
         union all
         select l.day, null, true
         from finmap_upload l
@@ -26,7 +29,7 @@ ranked as (
     from known
 ),
 stalest as (
-    select place from ranked order by read_at nulls first, day limit 1
+    select place from ranked where not unsure order by read_at, day limit 1
 ),
 chosen as (
     select day, place - row_number() over (order by place) as island
@@ -34,7 +37,7 @@ chosen as (
         select
             r.*,
             r.place >= stalest.place and (r.place = stalest.place or sum(r.operations) filter (r.place >= stalest.place)
-                over (order by r.place) <= greatest($few, r.total // $rounds)) as its_turn
+                over (order by r.place) <= greatest($few // 2, r.total // $rounds)) as its_turn
         from ranked r
         cross join stalest
     )
