@@ -22,7 +22,7 @@ from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse.store import SETTINGS, Warehouse, open_warehouse
 from sitniks_finmap_tests.books import START, Books, OpenWarehouse
 from sitniks_finmap_tests.deliveries import courier_of, run_of
-from sitniks_finmap_tests.order_books import LISTS, TITLES, KeepOrders
+from sitniks_finmap_tests.order_books import LISTS, KeepOrders, furnish
 from sitniks_finmap_tests.plain_settings import PLAIN
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.screens import ANY_MARK, Doctor
@@ -188,10 +188,7 @@ def books(keep_books: Callable[..., Books]) -> Books:
 @pytest.fixture
 def keep_orders(keep_books: Callable[..., Books], sandbox: Sandbox) -> KeepOrders:
     """Books of a shop whose source is its orders, posted without review unless a test says otherwise."""
-    shop = sandbox.shop()
-    shop.add_account("Склад", "UAH")
-    for number, title in enumerate(TITLES, 10):
-        shop.directories.add("orders/statuses", {"id": number, "title": title})
+    furnish(sandbox.shop())
 
     def keep(orders: dict[str, Any] | None = None, **settings: Any) -> Books:
         return keep_books(**{"source": "orders", "first_import": "post", "orders": LISTS | (orders or {}), **settings})

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from sitniks_finmap.sandbox import Shop
 from sitniks_finmap_tests.books import Books
 
 LISTS = {
@@ -16,6 +17,13 @@ LISTS = {
 TITLES = ("Передплата", "Частково повернено", "В дорозі")
 
 KeepOrders = Callable[..., Books]
+
+
+def furnish(shop: Shop) -> None:
+    """Adds the statuses and the stock account that LISTS names."""
+    shop.add_account("Склад", "UAH")
+    for number, title in enumerate(TITLES, 10):
+        shop.directories.add("orders/statuses", {"id": number, "title": title})
 
 
 def move(books: Books, *statuses: str, number: int = 1, **more: Any) -> None:

@@ -7,10 +7,8 @@ sandbox is asked what Finmap has: each transaction once, with its content, for e
 
 import os
 import random
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,46 +18,27 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.clients import http
-from sitniks_finmap.clients.http import Api
-from sitniks_finmap.clients.ratelimit import RateLimiter
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.extract import read_transactions
-from sitniks_finmap.pipeline.orders import read_orders
+from sitniks_finmap.pipeline.order_statuses import check_statuses
+from sitniks_finmap.pipeline.orders import read_orders, read_orders_as_source
 from sitniks_finmap.pipeline.readback import read_back
 from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.pipeline.transform import derive_operations
-from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap_tests.deliveries import run_of
+from sitniks_finmap_tests.order_books import LISTS, furnish
+from sitniks_finmap_tests.storms import VirtualTime, in_virtual_time, weather_a_storm
 
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
-SYNCS = 3  # under faults, in each storm
 FIRST, LAST = date(2026, 3, 7), date(2026, 3, 10)
-NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-
-
-class VirtualTime:
-    """The clock of the sandbox and of every connection: to sleep moves it on, and costs nothing."""
-
-    def __init__(self) -> None:
-        self._now = NOON
-        self._lock = threading.Lock()
-
-    def __call__(self) -> datetime:
-        return self._now
-
-    def clock(self) -> float:
-        return self._now.timestamp()
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self._now += timedelta(seconds=seconds) + timedelta.resolution  # less than that would be no time at all
 
 
 @dataclass
-class Company:
+class Seller:
     """One shop and its connection; `sold` is the truth that Finmap must follow."""
 
     run: ConnectionRun
@@ -156,88 +135,107 @@ class Company:
         assert found == wanted
 
 
-class Storm:
-    """Faults of every kind on both APIs, drawn from a seed."""
+@dataclass
+class OrderTaker:
+    """One shop whose source is its orders; `taken` says what each is now. They only move forward: new, prepaid, paid,
+    refunded; or cancelled or deleted while they are new.
+    """
 
-    def __init__(self, seed: int, shops: list[str]) -> None:
-        self.rng = random.Random(seed)
-        self.shops = shops
+    run: ConnectionRun
+    shop: Shop
+    rng: random.Random
+    taken: dict[int, dict[str, Any]] = field(default_factory=dict)
+    deleted: set[int] = field(default_factory=set)
+    calm: bool = False
 
-    def faults(self) -> Iterator[Fault]:
-        for _ in range(self.rng.randint(10, 24)):
-            yield self.sitniks() if self.rng.random() < 0.5 else self.finmap()
+    def take(self, count: int) -> None:
+        for _ in range(count):
+            at = datetime(2026, 3, 7, tzinfo=UTC) + timedelta(seconds=self.rng.randrange(3 * 86400))
+            number = len(self.taken) + len(self.deleted) + 1
+            cost = Decimal(self.rng.randrange(1, 10**5)) / 100
+            self.taken[number] = {
+                "id": number, "orderNumber": 1000 + number, "createdAt": at.isoformat().replace("+00:00", ".000Z"),
+                "products": [{"costPrice": cost, "quantity": 2}], "payment": {"amount": Decimal("10.5")},
+            }  # fmt: skip
+            self.set(number, self.rng.choice(["Новий", "Передплата", "Виконано", "Повернено"]), self.price())
 
-    def sitniks(self) -> Fault:
-        kind = self.rng.choice([
-            "page_shift", "page_skip", "page_repeat", "page_short", "count_lies", "total_instead_of_count",
-            "named_array", "ids_as_strings", *self.WIRE,
-        ])  # fmt: skip
-        return self.fault(kind, "sitniks", path=self.rng.choice([None, "/transactions", "/orders"]))
+    def price(self) -> Decimal:
+        return Decimal(self.rng.randrange(2000, 10**7)) / 100
 
-    def finmap(self) -> Fault:
-        kind = self.rng.choice(
-            ["stored", "stored_lost", "queued", "error_201", "status_after", "html_after", "page_short", *self.WIRE]
-        )
-        method = self.rng.choice([None, "POST", "PATCH", "DELETE", "GET"])
-        return self.fault(kind, "finmap", method=None if kind in self.OWN else method)
+    def set(self, number: int, status: str, total: Decimal) -> None:
+        self.taken[number] |= {"status": {"title": status}, "totalPriceDiscount": total}
+        self.shop.put_order(self.taken[number])
 
-    OWN = ("stored", "stored_lost", "queued", "error_201", "page_short")
-    WIRE = (
-        "status", "status", "status", "limited", "limited", "refused", "drop_before", "drop_after", "html", "html_403",
-        "truncated", "slow", "slow_after", "drip", "drip_head",
-    )  # fmt: skip
+    def live_on(self) -> None:
+        """What managers do at any moment, also between two pages of a list."""
+        number = self.rng.choice([*self.taken])
+        status, total = self.taken[number]["status"]["title"], self.taken[number]["totalPriceDiscount"]
+        match self.rng.random(), status:
+            case what, _ if what < 0.2:
+                self.take(1)
+            case what, "Новий" if what < 0.3:
+                del self.taken[number]
+                self.deleted.add(number)
+                self.shop.delete_order(number)
+            case what, "Новий" if what < 0.4:
+                self.set(number, "Відмінено", total)
+            case _, "Новий":
+                self.set(number, self.rng.choice(["Передплата", "Виконано"]), self.price())
+            case _, "Передплата":
+                self.set(number, "Виконано", self.price())
+            case what, "Виконано":
+                self.set(number, "Повернено" if what < 0.5 else status, total if what < 0.5 else self.price())
 
-    def fault(self, kind: Any, api: Any, **more: Any) -> Fault:
-        rng = self.rng
-        more |= {"shop": rng.choice([None, *self.shops]), "times": rng.randint(1, 8), "after": rng.randint(0, 12)}
-        match kind:
-            case "status" | "status_after":
-                more |= {"status": rng.choice([500, 502, 503, 504])}
-            case "refused":
-                kind, more = "status", more | {"status": rng.choice([401, 403]), "times": 1}
-            case "limited":
-                told = rng.choice([{}, {"Retry-After": "0"}, {"Retry-After": "7"}, {"Retry-After": "soon"}])
-                kind, more = "status", more | {"status": 429, "headers": told}
-            case "stored" | "queued":
-                # A key that is free for longer than VERIFY_AFTER would be no key: the contract says 409.
-                seconds = rng.choice([1, 120, 3000])
-                more |= {"seconds": seconds, "conflict": seconds > 120 or rng.random() < 0.5}
-            case "slow" | "slow_after" | "drip" | "drip_head":
-                # Real time: one answer comes in time, the other never.
-                more |= {"seconds": rng.choice([0.02, 30]), "times": 1}
-            case "page_short" | "count_lies":
-                more |= {"delta": rng.choice([1, 3, 50])}
-            case "truncated":
-                more |= {"full_length": rng.random() < 0.5}
-        if rng.random() < 0.3:
-            more |= {
-                "probability": 0.4,
-                "seed": rng.randrange(10**6),
-                "times": None if more["times"] > 4 else more["times"],
-            }
-        return Fault(kind, api, **more)
+    def sync(self, now: VirtualTime) -> str | None:
+        """One sync, as its Dagster job does it; what its failure says, or None."""
+        try:
+            with self.run.explained():
+                before = set(self.taken)
+                check_statuses(self.run, again=True)
+                read_orders_as_source(self.run, FIRST, LAST)
+                with self.run.warehouse.transaction() as con:
+                    known = con.execute("select order_id from latest_orders where gone_at is null").fetchall()
+                assert not before & set(self.taken) - {int(id) for (id,) in known}, "a silent gap"
+                derive_operations(self.run, FIRST, LAST)
+                deliver(self.run, FIRST, LAST, now=now)
+                read_back(self.run, FIRST, LAST, now())
+                with self.run.warehouse.transaction() as con:
+                    reconcile(con)
+        except StepFailed as failure:
+            return str(failure)
+        return None
 
+    def parts(self) -> dict[int, Counter[str]]:
+        """Order → each of its parts that are in Finmap, and how often."""
+        parts: dict[int, Counter[str]] = {number: Counter() for number in self.taken}
+        for operation in self.shop.operations():
+            order, part = operation["externalId"].split(":")[1].removeprefix("order-").split(".")
+            parts.setdefault(int(order), Counter())[part] += 1
+        return parts
 
-class Meanwhile:
-    """The limiter of a client: before some requests its shop lives on."""
+    def check_what_holds_always(self) -> None:
+        """At no moment has an order a part twice, or a refund without the payment that it returns."""
+        with self.run.warehouse.transaction() as con:
+            gone = con.execute("select order_id from latest_orders where gone_at is not null").fetchall()
+        assert {int(id) for (id,) in gone} <= self.deleted
+        for number, parts in self.parts().items():
+            assert max(parts.values(), default=1) == 1, (number, parts)
+            assert not parts["refund"] or parts["sale"] or parts["prepayment"], (number, parts)
+            assert not parts["restock"] or parts["cogs"], (number, parts)
 
-    def __init__(self, limiter: RateLimiter, company: Company) -> None:
-        self.limiter = limiter
-        self.company = company
-
-    def wait(self) -> None:
-        if not self.company.calm and self.company.rng.random() < 0.05:
-            self.company.live_on()
-        self.limiter.wait()
-
-    def pause(self, seconds: float) -> None:
-        self.limiter.pause(seconds)
-
-
-def in_virtual_time(api: Api, key: str, time: VirtualTime, company: Company, folder: Path) -> None:
-    limiter = RateLimiter(folder, key, 100, clock=time.clock, sleep=time.sleep)
-    api.sleep = time.sleep
-    api.limiter = Meanwhile(limiter, company) if api.title == "Sitniks" else limiter  # type: ignore[assignment]
+    def check_finmap(self) -> None:
+        """The money of each order, and of its goods, is what its status says now."""
+        of: dict[tuple[int, str], Decimal] = Counter()  # type: ignore[assignment]
+        for one in self.shop.operations():
+            order, part = one["externalId"].split(":")[1].removeprefix("order-").split(".")
+            side = "goods" if part in ("cogs", "restock") else "money"
+            of[int(order), side] += Decimal(str(one["sum"])) * (1 if one["type"] == "income" else -1)
+        for number, row in self.taken.items():
+            status = row["status"]["title"]
+            money = {"Виконано": row["totalPriceDiscount"], "Передплата": row["payment"]["amount"]}.get(status, 0)
+            cost = 2 * row["products"][0]["costPrice"] if status == "Виконано" else 0
+            assert (of[number, "money"], of[number, "goods"]) == (money, -cost), (number, status, self.parts()[number])
+        assert not [key for key in of if key[0] in self.deleted and of[key]]
 
 
 @pytest.fixture
@@ -251,110 +249,57 @@ def sandbox(time: VirtualTime) -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture
+def found(
+    connect: Callable[..., Connection], sandbox: Sandbox, time: VirtualTime, project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Any]:  # fmt: skip
+    """Founds a company with its shop and its connection, whose clients live in the time of the test."""
+    monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.25))
+    monkeypatch.setattr(http, "ANSWER_WITHIN", 0.4)
+
+    def found(kind: Callable[..., Any], name: str, seed: int, **settings: Any) -> Any:
+        shop = sandbox.add_shop(name)
+        connection = connect(
+            name, shop=name, start_date=FIRST, comment_fields=["description"], on_delete="withdraw",
+            max_change_share=1.0, **settings,
+        )  # fmt: skip
+        run = run_of(connection)
+        run.now = time
+        company = kind(run, shop, random.Random(seed))
+        for client, key in ((run.sitniks, shop.sitniks_key), (run.finmap, shop.finmap_key)):
+            in_virtual_time(client.api, key, time, company, project / "limits-of-the-test")
+        return company
+
+    return found
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS))
 def test_after_random_faults_finmap_has_each_transaction_once(
-    seed: int, connect: Callable[..., Connection], sandbox: Sandbox, time: VirtualTime, project: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    seed: int, found: Callable[..., Seller], sandbox: Sandbox, time: VirtualTime
+) -> None:
     """Once the faults stop, contents are equal and nothing more is written."""
-    monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.25))
-    monkeypatch.setattr(http, "ANSWER_WITHIN", 0.4)
-    names = ["shop_a", "shop_b", "shop_c"]
-    companies = []
-    for n, name in enumerate(names):
-        shop = sandbox.add_shop(name)
-        connection = connect(
-            name,
-            shop=name,
-            start_date=FIRST,
-            comment_fields=["description"],
-            on_delete="withdraw",
-            max_change_share=1.0,
-        )
-        run = run_of(connection)
-        run.now = time
-        company = Company(run, shop, random.Random(seed * 10 + n))
-        for client, key in ((run.sitniks, shop.sitniks_key), (run.finmap, shop.finmap_key)):
-            in_virtual_time(client.api, key, time, company, project / "limits-of-the-test")
+    companies = [found(Seller, name, seed * 10 + n) for n, name in enumerate(("shop_a", "shop_b", "shop_c"))]
+    for n, company in enumerate(companies):
         company.sell(70 + 45 * n)
         for number in range(1, 61):
             order = {"id": number, "createdAt": "2026-03-08T10:00:00.000Z", "status": {"title": "Новий"}}
-            shop.put_order(order | {"orderNumber": number})
-        companies.append(company)
-    storm = Storm(seed, names)
-    outcomes: Counter[str] = Counter()
-    with ExitStack() as stack:
-        for company in companies:
-            stack.enter_context(company.run.warehouse._opened())  # opening it once more costs nothing then
-        for _ in range(SYNCS):
-            for fault in storm.faults():
-                sandbox.fault(fault)
-            limited = storm.rng.choice(companies)
-            api = storm.rng.choice(["sitniks", "finmap"])
-            limited.shop.limit(api, 30, per_seconds=0.25, retry_after=storm.rng.choice([None, "0", "60"]))
-            for company, said in zip(companies, at_once([lambda c=c: c.sync(time) for c in companies]), strict=True):
-                check_said(said, company, names)
-                outcomes["failed" if said else "succeeded"] += 1
-                company.check_what_holds_always()
-            time.sleep(1000)
-            limited.shop.limit(api, None)
-            sandbox.clear_faults()
-
-        for company in companies:
-            company.calm = True
-        for _ in range(2):
-            time.sleep(4000)
-            assert at_once([lambda c=c: c.sync(time) for c in companies]) == [None] * 3
-        written = writes(sandbox)
-        time.sleep(4000)
-        assert at_once([lambda c=c: c.sync(time) for c in companies]) == [None] * 3
-        assert writes(sandbox) == written, "it does not come to rest"
-        for company in companies:
-            company.check_what_holds_always()
-            company.check_finmap()
-    seen = [one for one in sandbox.requests() if one.fault]
-    hits = Counter(one.fault if one.fault != "status" else f"status {one.status}" for one in seen)
-    told = f"{len(sandbox.requests())} requests, syncs {dict(outcomes)}, hits {dict(sorted(hits.items()))}"
-    print(f"\nseed {seed}: {told}")  # noqa: T201
+            company.shop.put_order(order | {"orderNumber": number})
+    weather_a_storm(seed, companies, ["/transactions", "/orders"], sandbox, time)
 
 
-def at_once(work: list[Callable[[], Any]]) -> list[Any]:
-    """What each returned; an exception of one is the test's."""
-    results: list[Any] = [None] * len(work)
-    errors: list[BaseException] = []
-
-    def do(n: int) -> None:
-        try:
-            results[n] = work[n]()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=do, args=(n,)) for n in range(len(work))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return results
-
-
-def check_said(said: str | None, company: Company, names: list[str]) -> None:
-    """A failure is one message that names its connection, and neither another one nor a key."""
-    if said is None:
-        return
-    own = company.run.connection.name
-    assert said.startswith(f"{own}: "), said
-    assert len(said) > len(own) + 20
-    assert not [name for name in names if name != own and name in said]
-    assert company.shop.sitniks_key not in said
-    assert company.shop.finmap_key not in said
-
-
-def writes(sandbox: Sandbox) -> int:
-    return sum(
-        one.method in ("POST", "PATCH", "DELETE") and one.path != "/operations/list"
-        for one in sandbox.requests("finmap")
-    )
+@pytest.mark.chaos
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS))
+def test_after_random_faults_each_order_has_its_money(
+    seed: int, found: Callable[..., OrderTaker], sandbox: Sandbox, time: VirtualTime
+) -> None:
+    """Whatever a storm let a sync see of an order: what it is now, Finmap has."""
+    companies = []
+    for n, name in enumerate(("shop_a", "shop_b")):
+        furnish(sandbox.add_shop(name))
+        companies.append(found(OrderTaker, name, seed * 10 + n, source="orders", orders=LISTS, first_import="post"))
+        companies[-1].take(50 + 30 * n)
+    weather_a_storm(seed, companies, ["/orders", "/orders/", "/orders/statuses"], sandbox, time)

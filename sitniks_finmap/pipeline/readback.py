@@ -36,7 +36,7 @@ PART_OF_ORDER = re.compile(r"order-.+\.(prepayment|sale|refund|partial|cogs|rest
 
 def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime) -> int:
     """Read the operations of these days from Finmap, and any others written and not seen since, and update the ledger;
-    return how many were shown. With orders as the source, days longer ago are listed in turn, a share of them by each run.
+    return how many were shown. With orders as the source, a run lists a share of the days before yesterday.
 
     Raises ApiError; the ledger is then at most partly updated.
     """
