@@ -55,6 +55,7 @@ def test_an_empty_shop_before_any_sync_is_no_error(connection: Connection, docto
     assert not list(project.rglob("*.duckdb"))
 
 
+@pytest.mark.runs
 @pytest.mark.skipif(not EXAMPLES.exists(), reason="the vendor's examples are not in this checkout")
 @pytest.mark.parametrize("record", ["all", 0, 1, 2, 3])
 @pytest.mark.parametrize("shape", ["data, count", "data, total", "transactions, count", "items", "list"])
@@ -81,6 +82,7 @@ ODD_ROWS = [
 ]  # fmt: skip
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("row", ODD_ROWS, ids=range(len(ODD_ROWS)))
 def test_no_row_whatever_ends_in_a_traceback(
     row: str, connect: Callable[..., Connection], sandbox: Sandbox, doctor: Doctor

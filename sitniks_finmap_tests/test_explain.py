@@ -12,6 +12,8 @@ from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import Books, days_ago
 from sitniks_finmap_tests.screens import told
 
+pytestmark = pytest.mark.runs
+
 Keep = Callable[..., Books]
 
 

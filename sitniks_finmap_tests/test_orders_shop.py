@@ -75,7 +75,7 @@ def test_a_shop_that_sells_is_told_in_orders(orders_shop: Callable[..., list[Lif
     said = about_orders(0, "status")
     assert "orders without an operation: " in said
     assert "its status is in no list (" in said
-    assert " about orders without an operation" in about_orders(0, "dismiss", "--unbooked", "--yes")
+    assert "unbooked, 1 warning to dismiss:" in about_orders(0, "dismiss", "--unbooked", "--yes")
     said = about_orders(0, "status")
     assert "a person should check" not in said
     assert "orders without an operation: " in said

@@ -129,7 +129,7 @@ OTHERS = {
 
 def print_unbooked(out: Console, connection: Connection, chosen: list[Unbooked]) -> None:
     """Prints the orders without an operation that a person should check, and why."""
-    what = f"{counted(len(chosen), 'warning')} about orders without an operation" if chosen else "no warning to dismiss"
+    what = f"unbooked, {counted(len(chosen), 'warning')} to dismiss:" if chosen else "no warning to dismiss"
     out.print(f"[bold]{connection.name}[/]: {what}")
     for one in chosen:
         total = "–" if one.total is None else money(one.total)
