@@ -12,7 +12,7 @@ from sitniks_finmap.settings_files import load_env
 COMMANDS = {
     "accept-key": ("identity_commands", "Accept a key that looks like another company's."),
     "approve": ("decision_commands", "Approve pending changes; the next sync applies them."),
-    "catch-up": ("decision_commands", "Skip history: never post transactions up to a day."),
+    "catch-up": ("decision_commands", "Skip history: never post what is dated up to a day."),
     "demo": ("sandbox_commands", "Run the main job against a simulated shop."),
     "dismiss": ("decision_commands", "Dismiss pending changes; Finmap stays as it is."),
     "doctor": ("sync_commands", "Check keys, account, permissions and API format."),
