@@ -135,7 +135,7 @@ class Orders(BaseModel):
     @property
     def statuses(self) -> list[tuple[str, str]]:
         """Stage and status (title or ID) of every entry of the lists."""
-        return [(stage, status) for stage in STAGES for status in getattr(self, stage)]
+        return [(stage, status.strip()) for stage in STAGES for status in getattr(self, stage)]
 
 
 class Connection(BaseModel):

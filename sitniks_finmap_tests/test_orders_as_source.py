@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.connections import ConfigurationError
+from sitniks_finmap.pipeline.readback import rebuild_ledger
 from sitniks_finmap_tests.books import START, Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
 
@@ -203,6 +204,39 @@ def test_a_deleted_order_asks_after_two_answers(books: Books) -> None:
     sync(books)
     assert books.plan() == [("order-1.cogs", "withdraw", "pending"), ("order-1.sale", "withdraw", "pending")]
     assert sums(books) == {"1.sale": 100, "1.cogs": -30}
+
+
+def test_an_order_that_was_missing_once_and_is_back_goes_on(books: Books) -> None:
+    books.order(1, "Новий")
+    sync(books)
+    row = books.shop.orders()[0]
+    books.shop.delete_order(1)
+    sync(books)
+    books.shop.put_order(row)
+    sync(books)
+    books.clock.forward(86400)
+    move(books, "Виконано", "Повернено")
+    assert sums(books) == {"1.sale": 100, "1.cogs": -30, "1.refund": -100, "1.restock": 30}
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_orders_read_after_a_loss_keep_what_finmap_has_of_them(books: Books, by_hand: bool) -> None:
+    """Whether the ledger was rebuilt before or in the sync that reads them."""
+    long_ago = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    books.order(1, "Передплата", at=long_ago, prepayment=30)
+    sync(books)
+    books.clock.forward(86400)
+    books.warehouse.lose()
+    books.order(1, "Виконано", at=long_ago, prepayment=30)
+    today = books.run.connection.today(books.clock())
+    if by_hand:
+        rebuild_ledger(books.run, START, today, books.clock())
+    else:
+        books.sync(today - timedelta(days=2), today)
+    sync(books)
+    sync(books)
+    assert sums(books) == {"1.prepayment": 30, "1.sale": 70, "1.cogs": -30}
+    assert days(books)["1.sale"] == today
 
 
 def test_no_refund_goes_before_its_sale(keep_orders: KeepOrders) -> None:

@@ -11,7 +11,6 @@ from sitniks_finmap.pipeline.installation import refuse_doubles
 from sitniks_finmap.pipeline.readback import rebuild_ledger
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive
-from sitniks_finmap.warehouse.schema import sql
 
 log = logging.getLogger(__name__)
 
@@ -51,5 +50,4 @@ def derive_again(run: ConnectionRun, first_day: date, last_day: date, now: datet
     """After the ledger was rebuilt: what Finmap has of an order tells when it was paid and refunded."""
     if run.connection.source == "orders":
         with run.warehouse.transaction() as con:
-            con.execute(sql("stages_from_finmap"))
             derive(con, first_day, last_day, now)

@@ -15,7 +15,14 @@ log = logging.getLogger(__name__)
 
 STEPS = {
     "transactions": ("derived_transactions", "operations", "rejected_transactions"),
-    "orders": ("order_stages", "derived_orders", "operations", "rejected_transactions", "unbooked_orders"),
+    "orders": (
+        "order_stages",
+        "stages_from_finmap",
+        "derived_orders",
+        "operations",
+        "rejected_transactions",
+        "unbooked_orders",
+    ),
 }
 
 

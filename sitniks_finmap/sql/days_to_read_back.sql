@@ -39,9 +39,9 @@ chosen as (
             r.place >= stalest.place and (r.place = stalest.place or sum(r.operations) filter (r.place >= stalest.place)
                 over (order by r.place) <= greatest($few // 2, r.total // $rounds)) as its_turn
         from ranked r
-        cross join stalest
+        left join stalest on true
     )
-    where unsure or its_turn or read_at <= $now - $longest
+    where unsure or coalesce(its_turn, false) or read_at <= $now - $longest
 ),
 whole as (
     select s.source <> 'orders' or coalesce((select any_value(total) from ranked), 0) <= $few as everything

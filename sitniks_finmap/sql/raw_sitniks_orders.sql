@@ -34,3 +34,6 @@ select
     run_id
 from arrived
 where latest_hash is distinct from content_hash or gone_at is not null;
+
+-- What was listed is there, whatever was answered about it by ID.
+delete from order_tries where order_id in (select order_id from arrived);

@@ -1,5 +1,5 @@
 -- After the file was lost: what Finmap has of an order tells in which stages it was, and when. These rows come before its
--- own versions, of which only the present one is known.
+-- own versions, of which only the present one is known. Each is added once; in a ledger of our own there is none to add.
 create or replace temp table found_parts as
 select
     regexp_extract(transaction_id, '^order-(.*)\.([a-z]+)$', 1) as order_id,
