@@ -70,7 +70,9 @@ select
     end as total_fault,
     case when total_fault is null then round(exact_total, 2) end as total,
     case when abs(exact_prepayment) < 10000000000000 then round(exact_prepayment, 2) end as prepayment,
-    case when list_count(costs) = len(costs) and list_sum(costs) < 10000000000000 then round(list_sum(costs), 2) end as cost,
+    case
+        when list_count(costs) = len(costs) and list_sum(costs) < 10000000000000 then round(list_sum(costs), 2)
+    end as cost,
     null as meaning_hash
 from (
     select
@@ -78,7 +80,8 @@ from (
         number_of(total) as exact_total,
         number_of(prepayment) as exact_prepayment,
         list_transform(lines, lambda line : case
-            when line.cost >= 0 and line.quantity >= 0 then line.cost::decimal(38, 6) * line.quantity  -- of 18 digits, a million would not fit
+            -- Wide, because a product of more than a million would not fit otherwise.
+            when line.cost >= 0 and line.quantity >= 0 then line.cost::decimal(38, 6) * line.quantity
         end) as costs,
         sensible(instant_of(text_of(created_at), s.timezone)) as created,
         sensible(instant_of(text_of(if(s.history_date = 'updated', updated_at, null)), s.timezone)) as updated
