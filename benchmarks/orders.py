@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from sitniks_finmap.clients.finmap import Account
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.directory import Directory, save_directory
-from sitniks_finmap.pipeline.order_statuses import save_statuses
+from sitniks_finmap.pipeline.order_statuses import save_statuses, unresolved_lists
 from sitniks_finmap.pipeline.transform import derive
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 
@@ -69,8 +69,8 @@ def fill(orders: int) -> int:
     """A warehouse with so many orders, none of them derived; how many versions they have."""
     accounts = [Account("account-1", "Каса", "UAH"), Account("account-2", "Склад", "UAH")]
     with warehouse().transaction() as con:
+        save_statuses(con, unresolved_lists(connection()))
         save_directory(con, connection(), Directory(accounts, {}))
-        save_statuses(con, connection(), NOW)
         con.execute(Path(__file__).with_suffix(".sql").read_text("utf-8"), {"orders": orders})
         (versions,) = con.execute("select count(*) from raw_sitniks_orders").fetchone() or (0,)
     return versions

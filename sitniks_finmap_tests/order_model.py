@@ -108,7 +108,8 @@ def order_warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
         )
         con.execute("insert into account_mapping values (null, 'money', 'UAH')")
         con.executemany(
-            "insert into order_statuses values ($1, $2)", [(t, stage) for stage, t in TITLES.items() if stage != "none"]
+            "insert into order_statuses values ($1, $2, null)",
+            [(t, stage) for stage, t in TITLES.items() if stage != "none"],
         )
         yield con
 

@@ -12,9 +12,10 @@ from sitniks_finmap.clients.sitniks import PAGE_SIZE, Page, Sitniks
 from sitniks_finmap.clients.sitniks_list import Row
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.figures import counted
+from sitniks_finmap.names import normal_name
 from sitniks_finmap.people.doctor_page import RECENT, rows_with
 from sitniks_finmap.people.findings import Finding, Verdict
-from sitniks_finmap.pipeline.order_statuses import refuse_unknown_statuses
+from sitniks_finmap.pipeline.order_statuses import Lists, find_statuses, saved_lists
 from sitniks_finmap.pipeline.orders import LONGEST_ORDER_ID, ORDER_ID
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.duckdb_files import in_memory
@@ -69,7 +70,8 @@ def examine_orders(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Fi
     statuses: list[dict[str, str]] = []
     try:
         statuses = run.sitniks.order_statuses()
-        refuse_unknown_statuses(run.connection, statuses)
+        lists = find_statuses(run.connection, statuses, saved_lists(run))
+        yield from _renamed(lists, statuses)
     except ApiError as error:
         yield Finding("error", f"the order statuses cannot be read: {error}")
     except ConfigurationError as error:
@@ -87,6 +89,18 @@ def examine_orders(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Fi
     yield from _updates(run, page)
     if supply := run.sitniks.supply():
         yield Finding("ok", f"GET /supplies answers, which is not used yet; its fields: {', '.join(names_of(supply))}")
+
+
+def _renamed(lists: Lists, statuses: list[dict[str, str]]) -> Iterator[Finding]:
+    """Statuses that were renamed in Sitniks since they were listed."""
+    titles = {one["id"]: one["title"] for one in statuses}
+    for (stage, status), ids in lists.items():
+        for id in sorted(ids - {status.strip()}):
+            if id in titles and normal_name(titles[id]) != normal_name(status):
+                yield Finding(
+                    "warning", f'the status "{status}" is called "{titles[id]}" in Sitniks now (ID {id}). It still '
+                    f"counts as {stage}; correct orders.{stage} in connections.toml",
+                )  # fmt: skip
 
 
 def _is_cut(page: Page) -> bool:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sitniks_finmap.clients.sitniks_list import Row
 from sitniks_finmap.pipeline.directory import Directory, save_directory
-from sitniks_finmap.pipeline.order_statuses import save_statuses
+from sitniks_finmap.pipeline.order_statuses import save_statuses, unresolved_lists
 from sitniks_finmap.pipeline.reading import store_rows
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive
@@ -18,8 +18,8 @@ def rejections(run: ConnectionRun, directory: Directory, rows: list[Row]) -> dic
     with in_memory() as con:
         for step in ("macros", "schema", "views"):
             con.execute(sql(step))
+        save_statuses(con, unresolved_lists(run.connection))
         save_directory(con, run.connection, directory)
-        save_statuses(con, run.connection, run.now())
         store_rows(con, run, run.connection.source, rows, last_day - timedelta(days=1), last_day, run.now())
         derive(con, run.connection.start_date, last_day, run.now())
         found = con.execute("select reason, count(*) from rejections group by all order by 2 desc, 1")

@@ -28,11 +28,12 @@ STEPS = {
 
 def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> None:
     """Read Finmap's accounts and categories, and derive these days and anything else that changed since."""
-    check_statuses(run)
+    lists = check_statuses(run)
     directory = read_directory(run.finmap, run.connection)
     with run.warehouse.transaction() as con:
+        if lists is not None:
+            save_statuses(con, lists)
         save_directory(con, run.connection, directory)
-        save_statuses(con, run.connection, run.now())
         derive(con, first_day, last_day, run.now())
     failpoint("operations_derived")
 

@@ -201,6 +201,10 @@ create or replace macro without_status(comment) as regexp_replace(
 create or replace macro order_of(transaction_id) as
     nullif(regexp_extract(transaction_id, '^order-(.*?)(\.(prepayment|sale|refund|partial|cogs|restock))?$', 1), '');
 
+-- order-1234.sale → sale; null for a whole order and for the ID of a transaction.
+create or replace macro part_of(transaction_id) as
+    nullif(regexp_extract(transaction_id, '^order-.*\.(prepayment|sale|refund|partial|cogs|restock)$', 1), '');
+
 -- Whether a person should look at an order without an operation for this reason: money may have come or gone.
 create or replace macro needs_a_look(reason) as reason in (
     'it went back to a status that is in no list',

@@ -92,14 +92,7 @@ left join statuses st on st.status = n.status;
 
 update order_stages
 set stage = listed.stage, meaning_hash = null
-from (
-    select s.order_id, s.version, coalesce(by_id.stage, by_title.stage, 'none') as stage
-    from order_stages s
-    left join order_statuses by_id on by_id.status = s.status_id
-    left join (select normal_name(status) as title, any_value(stage) as stage from order_statuses group by all) by_title
-        on by_title.title = normal_name(s.status)
-    where s.known_by <> 'finmap'
-) listed
+from listed_stages listed
 where listed.order_id = order_stages.order_id
     and listed.version = order_stages.version
     and listed.stage <> order_stages.stage;

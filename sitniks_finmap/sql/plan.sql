@@ -27,6 +27,10 @@ with subjects as (
         f.content as theirs,
         coalesce(r.reason, whole.reason) as rejected,
         u.reason as unbooked,
+        -- Of what belongs together: the money of an order, or its stock.
+        if(t.record <> t.transaction_id, if(part_of(t.transaction_id) in ('cogs', 'restock'), 'stock ', 'money ') || t.record, null)
+            as books,
+        r2.order_id is not null as restaged,
         t.known_since,
         t.gone_at is not null as is_gone,
         t.last_seen_at,
@@ -67,6 +71,7 @@ with subjects as (
     -- Of an order as a whole, not of a part of it.
     left join rejected_transactions whole on whole.transaction_id = t.record and t.record <> t.transaction_id
     left join unbooked_orders u on 'order-' || u.order_id = t.record and u.part is null
+    left join restaged_orders r2 on 'order-' || r2.order_id = t.record
     left join (
         select
             transaction_id,
@@ -210,6 +215,8 @@ weighed as (
         d.*,
         if(d.is_change, t.too_many, null) as too_many,
         if(d.is_missing, t.vanished, null) as vanished,
+        d.action in ('replace', 'withdraw') or (d.action = 'update' and list_contains(d.changed || d.other_money, 'amount'))
+            as moves_money,
         h.transaction_id is not null as held,
         w.transaction_id is not null and d.action in ('create', 'recreate') as waits
     from decided d
@@ -229,7 +236,7 @@ doubted as (
         select count(*) from crowds c cross join settings where c.known >= 20 and c.vanishing > max_change_share * c.known
     ) > 0
 ),
-judged as (
+judged as materialized (
     select
         w.*,
         case
@@ -248,9 +255,8 @@ judged as (
             when w.action = 'create' and w.state is null and s.first_import = 'review'
                 and (h.held_until is null and not any_upload.there or w.wanted.occurred_at <= h.held_until)
                 then {'standing': 'pending', 'kind': 'first_import', 'why': 'the first import is held for review'}
-            when w.action = 'create' and w.state is null and w.wanted.occurred_at <= ls.held_until then {
-                'standing': 'pending', 'kind': 'status_lists',
-                'why': 'it follows from lists of order statuses that changed since'}
+            when w.action = 'create' and w.restaged then {
+                'standing': 'pending', 'kind': 'status_lists', 'why': 'it follows from changed lists of order statuses'}
             when w.waits then
                 {'standing': 'kept', 'kind': 'waits', 'why': 'it waits until the payment of its order is in Finmap'}
             when w.action = 'create' then {'standing': 'go', 'kind': null, 'why': null}
@@ -280,6 +286,8 @@ judged as (
                 or w.action = 'replace' and list_contains(w.other_money, 'type') then {
                 'standing': 'pending', 'kind': 'stored_differently',
                 'why': 'Finmap stored a different ' || named(w.other_money) || ' than was written'}
+            when w.restaged then {
+                'standing': 'pending', 'kind': 'status_lists', 'why': 'it follows from changed lists of order statuses'}
             when w.too_many is not null then {
                 'standing': 'pending', 'kind': 'too_many',
                 'why': w.too_many.changes || ' of ' || w.too_many.known || ' operations would change at once'}
@@ -300,7 +308,60 @@ judged as (
     left join doubted u on true
     cross join (select count(*) > 0 as there from finmap_upload where state <> 'rolled_back') any_upload
     left join held_import h on true
-    left join held_statuses ls on true
+),
+-- What waits for a payment that will not come.
+stranded as (
+    select
+        w.transaction_id,
+        any_value(case
+            when b.state = 'rolled_back' then 'was removed by a rollback'
+            when b.state = 'deleted' then 'was deleted in Finmap'
+            when b.transaction_id is not null then 'was dismissed'
+            else 'was skipped'
+        end) as payment
+    from (select transaction_id, unnest(missing) as base from waiting_operations) w
+    left join judged b on b.transaction_id = w.base
+    where b.transaction_id is null or (b.verdict.standing = 'kept' and b.verdict.kind in ('dismissed', 'recreate'))
+    group by all
+),
+-- The money of an order changes as a whole: what is not carried out of it holds up the rest.
+held_up as (
+    select
+        books,
+        coalesce(bool_or(verdict.standing = 'pending') filter (moves_money), false) as by_asking,
+        coalesce(bool_or(verdict.standing = 'kept') filter (moves_money), false) as by_keeping,
+        coalesce(bool_or(verdict.standing = 'pending') filter (action = 'create'), false) as by_asking_creation,
+        coalesce(bool_or(verdict.standing = 'kept') filter (action = 'create'), false) as by_keeping_creation
+    from judged
+    where books is not null
+        and (moves_money or action = 'create')
+        and verdict.standing <> 'go'
+        and verdict.kind is distinct from 'waits'
+    group by all
+),
+settled as (
+    select
+        j.* exclude (verdict),
+        case
+            when j.verdict.kind = 'waits' and s.payment is not null then case
+                when j.decision = 'approve' then {'standing': 'go', 'kind': null, 'why': 'approved'}
+                when j.decision = 'dismiss'
+                    then {'standing': 'kept', 'kind': 'dismissed', 'why': 'dismissed by a person'}
+                else {
+                    'standing': 'pending', 'kind': 'no_payment',
+                    'why': 'the payment of its order is not in Finmap: it ' || s.payment}
+            end
+            when j.verdict.standing <> 'go' or j.decision is not null then j.verdict
+            when j.action not in ('create', 'recreate') and not j.moves_money then j.verdict
+            when h.by_asking or (j.moves_money and h.by_asking_creation) then {
+                'standing': 'kept', 'kind': 'waits', 'why': 'it waits for a decision about another part of its order'}
+            when h.by_keeping or (j.moves_money and h.by_keeping_creation) then {
+                'standing': 'pending', 'kind': 'part_kept', 'why': 'another part of its order was not changed'}
+            else j.verdict
+        end as verdict
+    from judged j
+    left join stranded s using (transaction_id)
+    left join held_up h using (books)
 )
 select
     j.transaction_id,
@@ -330,7 +391,7 @@ select
     j.edited,
     j.occasion,
     coalesce(j.decision = 'approve', false) as approved
-from judged j
+from settled j
 union all
 -- An older generation that Finmap shows, or that is not known to be gone: at most one per transaction may be live.
 select

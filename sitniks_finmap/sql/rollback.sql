@@ -1,4 +1,29 @@
--- One row is one operation to remove from Finmap: created by one run, or in these days.
+-- One row is one operation to remove from Finmap: created by one run, or in these days. Of an order, also what cannot stay
+-- without its payments: refunds with one of them, the cost of its goods with the last.
+with asked as (
+    select external_id
+    from finmap_upload l
+    where l.day between $first_day and $last_day
+        or l.external_id in (
+            select external_id from finmap_requests q
+            where starts_with(q.run_id, $run_id) and q.method = 'POST' and (
+                q.outcome in ('applied', 'accepted')
+                -- Its answer was lost, but it is there: unless another attempt certainly created it, this one did.
+                or q.outcome = 'unknown' and q.external_id not in (
+                    select external_id from finmap_requests where method = 'POST' and outcome in ('applied', 'accepted')
+                )
+            )
+        )
+),
+payments as (
+    select
+        order_of(transaction_id) as order_id,
+        bool_or(external_id in (select external_id from asked)) as some_go,
+        bool_and(external_id in (select external_id from asked)) as all_go
+    from finmap_upload
+    where part_of(transaction_id) in ('prepayment', 'sale') and not is_out(state) and coalesce(written, shown) is not null
+    group by all
+)
 select
     if(len(edited) > 0 and not $force, 'pending', 'go') as standing,
     if(len(edited) > 0 and not $force, 'a person edited it in Finmap', null) as why,
@@ -22,16 +47,10 @@ from (
 ) l
 where l.state in ('sent', 'verified', 'failed', 'refused') and l.content is not null
     and (
-        l.day between $first_day and $last_day
-        or l.external_id in (
-            select external_id from finmap_requests q
-            where starts_with(q.run_id, $run_id) and q.method = 'POST' and (
-                q.outcome in ('applied', 'accepted')
-                -- Its answer was lost, but it is there: unless another attempt certainly created it, this one did.
-                or q.outcome = 'unknown' and q.external_id not in (
-                    select external_id from finmap_requests where method = 'POST' and outcome in ('applied', 'accepted')
-                )
-            )
-        )
+        l.external_id in (select external_id from asked)
+        or part_of(l.transaction_id) in ('refund', 'partial')
+            and order_of(l.transaction_id) in (select order_id from payments where some_go)
+        or part_of(l.transaction_id) in ('cogs', 'restock')
+            and order_of(l.transaction_id) in (select order_id from payments where all_go)
     )
 order by content.occurred_at desc, external_id

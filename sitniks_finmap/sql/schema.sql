@@ -57,7 +57,11 @@ create table classification_rules (
 create table account_mapping (settlement_account varchar, account varchar not null, currency varchar not null);
 
 -- One row is one order status (ID or title) and the stage of the orders that have it.
-create table order_statuses (status varchar not null, stage varchar not null);
+create table order_statuses (status varchar not null, stage varchar not null, status_id varchar);
+comment on column order_statuses.status_id is 'Its ID in Sitniks: a status that is renamed there keeps its stage.';
+
+-- One row is one title that a status had, each time Sitniks was asked for its statuses.
+create table status_titles (title varchar not null, status_id varchar not null, primary key (title, status_id));
 
 -- One row is the Finmap category of one classification and type.
 create table category_mapping (classification varchar not null, type varchar not null, category varchar not null);
@@ -469,8 +473,8 @@ create table shown_changes (
 -- One row, once a first import is held for review: operations up to this moment need approval.
 create table held_import (held_until timestamptz not null);
 
--- One row, once the lists of order statuses changed: what they add of before this moment needs approval.
-create table held_statuses (held_until timestamptz not null);
+-- One row is one order to which changed lists of order statuses gave another stage: what follows needs approval.
+create table restaged_orders (order_id varchar primary key);
 
 -- One row, once a ledger was rebuilt from Finmap: older transactions may have another generation that no list showed.
 create table rebuilt_ledger (rebuilt_at timestamptz not null);

@@ -30,6 +30,10 @@ where (transaction_id, action, occasion) not in (select (transaction_id, action,
 delete from shown_changes
 where (transaction_id, action, occasion) not in (select (transaction_id, action, occasion) from planned);
 
+-- What changed lists of statuses brought is settled once nothing is left to do about the order.
+delete from restaged_orders
+where order_id not in (select order_of(transaction_id) from planned where action <> 'verify' and transaction_id is not null);
+
 insert or ignore into held_changes
 select transaction_id, action, occasion
 from planned

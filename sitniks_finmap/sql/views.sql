@@ -137,6 +137,44 @@ join latest_orders o on s.source = 'orders'
 left join order_stages d on d.order_id = o.order_id and d.version = o.version
 where o.gone_at is null and d.meaning_hash is null;
 
+-- One row is one version of one order and the stage that the lists of statuses give it: by the ID of its status or, where
+-- it has none, by its title, which may be an old one.
+create or replace view listed_stages as
+with known as (
+    select distinct status, status_id from order_stages where known_by <> 'finmap'
+),
+by_id as (
+    select coalesce(status_id, trim(status)) as status_id, min(stage) as stage from order_statuses group by all
+),
+by_title as (
+    select title, min(stage) as stage
+    from (
+        select normal_name(t.title) as title, l.stage
+        from status_titles t
+        join order_statuses l using (status_id)
+        union all
+        select normal_name(status), stage from order_statuses where status_id is null
+    )
+    group by all
+),
+meant as (
+    select
+        k.status,
+        k.status_id,
+        coalesce(
+            by_id.stage,
+            case when coalesce(k.status_id not in (select status_id from status_titles), true) then by_title.stage end,
+            'none'
+        ) as stage
+    from known k
+    left join by_id on by_id.status_id = k.status_id
+    left join by_title on by_title.title = normal_name(k.status)
+)
+select s.order_id, s.version, m.stage
+from order_stages s
+join meant m on m.status is not distinct from s.status and m.status_id is not distinct from s.status_id
+where s.known_by <> 'finmap';
+
 -- One row is one record of Sitniks from which an operation may follow: the latest version of one transaction or, with
 -- source = "orders", one order and one of its parts. `missing_at`: a read did not show it, which one more confirms.
 create or replace view latest_records as
@@ -209,10 +247,12 @@ left join (
 ) k using (order_id)
 where o.gone_at is null;
 
--- One row is one operation of an order that waits until another of the same order is in Finmap: no refund goes before
--- its sale.
+-- One row is one operation of an order that waits for others of the same order, which are not in Finmap: no refund goes
+-- before what it refunds, and no cost before every payment.
 create or replace view waiting_operations as
-select distinct o.transaction_id
+select
+    o.transaction_id,
+    list(base.transaction_id) filter (l.state is null or is_out(l.state) or coalesce(l.written, l.shown) is null) as missing
 from settings s
 join operations o on s.source = 'orders'
 join operations base on base.order_key = o.order_key and base.transaction_id <> o.transaction_id and case
@@ -220,7 +260,8 @@ join operations base on base.order_key = o.order_key and base.transaction_id <> 
         when o.classification = 'restock' then base.classification = 'cost_of_goods'
     end
 left join current_uploads l on l.transaction_id = base.transaction_id
-where l.state is null or is_out(l.state) or coalesce(l.written, l.shown) is null;
+group by o.transaction_id, o.classification
+having missing is not null and (o.classification <> 'cost_of_goods' or len(missing) = count(*));
 
 -- One row is one unbooked order, or part of one, that a person should check, and whose reason nobody has dismissed.
 create or replace view unbooked_to_check as

@@ -8,7 +8,7 @@ import duckdb
 
 from sitniks_finmap.warehouse.duckdb_files import in_memory
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 PLAN_IS_A_VIEW = 3  # since this version
 
 

@@ -1,0 +1,264 @@
+"""Orders that are corrected: what belongs together changes together, or waits together."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from sitniks_finmap.connections import ConfigurationError
+from sitniks_finmap.pipeline.decisions import catch_up, plan_rollback, roll_back
+from sitniks_finmap_tests.books import Books
+from sitniks_finmap_tests.order_books import KeepOrders, move, sync
+
+pytestmark = pytest.mark.runs
+
+ANOTHER_PART = "it waits for a decision about another part of its order"
+NOT_CHANGED = "another part of its order was not changed"
+LISTS_CHANGED = "it follows from changed lists of order statuses"
+
+
+@pytest.fixture
+def books(keep_orders: KeepOrders) -> Books:
+    """Of a shop without a stock account: only the money matters here."""
+    return keep_orders({"stock_account": None})
+
+
+def sums(books: Books) -> dict[str, Decimal]:
+    return {name.removeprefix("order-"): amount for name, amount in books.sums().items()}
+
+
+def days(books: Books) -> dict[str, int]:
+    """The day of March on which each operation in Finmap is dated."""
+    rows = books.finmap().items()
+    return {n.removeprefix("order-"): datetime.fromtimestamp(int(r["date"]) / 1000, UTC).day for n, r in rows}
+
+
+def reasons(books: Books) -> list[tuple[str, str, str, str | None]]:
+    return [(row[0].removeprefix("order-"), *row[1:]) for row in books.reasons()]
+
+
+# -- An order is corrected whole --
+
+
+def test_a_partial_refund_taken_back_changes_both_or_none(books: Books) -> None:
+    move(books, "Виконано")
+    move(books, "Частково повернено", "Виконано", total="60.00")
+    assert sums(books) == {"1.sale": 100, "1.partial": -40}
+    assert reasons(books) == [
+        ("1.partial", "withdraw", "pending", "its order no longer has this part"),
+        ("1.sale", "update", "kept", ANOTHER_PART),
+    ]
+    books.decide("approve")
+    sync(books)
+    sync(books)
+    assert sums(books) == {"1.sale": 60}
+    assert (books.plan(), books.differences()) == ([], [])
+
+
+def test_what_a_dismissal_leaves_undone_is_asked(books: Books) -> None:
+    move(books, "Виконано")
+    move(books, "Частково повернено", "Виконано", total="60.00")
+    books.decide("dismiss")
+    sync(books)
+    assert sums(books) == {"1.sale": 100, "1.partial": -40}
+    assert reasons(books)[1:] == [("1.sale", "update", "pending", NOT_CHANGED)]
+    books.decide("approve")
+    sync(books)
+    assert sums(books) == {"1.sale": 60, "1.partial": -40}
+
+
+def test_a_sale_set_back_to_prepaid_is_never_both(books: Books) -> None:
+    move(books, "Виконано", "Передплата", prepayment=30)
+    assert sums(books) == {"1.sale": 100}
+    assert [row[:3] for row in reasons(books)] == [
+        ("1.prepayment", "create", "kept"),
+        ("1.sale", "withdraw", "pending"),
+    ]
+    books.decide("approve")
+    sync(books)
+    sync(books)
+    assert sums(books) == {"1.prepayment": 30}
+
+
+def test_a_refund_taken_back_waits_with_the_sale(books: Books) -> None:
+    move(books, "Передплата", "Повернено", "Виконано", prepayment=30)
+    assert sums(books) == {"1.prepayment": 30, "1.refund": -30}
+    books.decide("approve")
+    sync(books)
+    sync(books)
+    assert sums(books) == {"1.prepayment": 30, "1.sale": 70}
+
+
+def test_a_refund_of_a_sale_in_dispute_asks(books: Books) -> None:
+    """A person changed the sale, and so did Sitniks: it is not known what there is to be refunded."""
+    move(books, "Виконано")
+    books.shop.edit_operation("u1:order-1.sale", amount=95)
+    move(books, "Виконано", "Повернено", total="90.00")
+    assert sums(books) == {"1.sale": 95}
+    assert reasons(books)[0] == ("1.refund", "create", "kept", ANOTHER_PART)
+    books.decide("dismiss", conflicts=True)
+    sync(books)
+    assert reasons(books)[0] == ("1.refund", "create", "pending", NOT_CHANGED)
+    books.decide("approve")
+    sync(books)
+    assert sums(books) == {"1.sale": 95, "1.refund": -90}
+
+
+def test_a_comment_waits_for_no_decision_about_money(books: Books) -> None:
+    move(books, "Передплата", prepayment=30)
+    move(books, "Виконано", prepayment=30)
+    move(books, "Передплата", prepayment=30, client={"id": 7, "fullname": "Марія"})
+    assert "Марія" in books.finmap()["order-1.prepayment"]["comment"]
+    assert sums(books) == {"1.prepayment": 30, "1.sale": 70}
+
+
+# -- What waits for a payment that does not come --
+
+
+def test_a_refund_of_a_skipped_sale_asks(books: Books) -> None:
+    books.order(1, "Виконано")
+    books.read()
+    catch_up(books.warehouse, books.run.connection.today(books.clock()))
+    sync(books)
+    books.clock.forward(86400)
+    move(books, "Повернено")
+    assert sums(books) == {}
+    assert reasons(books) == [
+        ("1.refund", "create", "pending", "the payment of its order is not in Finmap: it was skipped")
+    ]
+    books.decide("approve")
+    sync(books)
+    assert sums(books) == {"1.refund": -100}
+
+
+def test_a_refund_of_a_sale_deleted_by_a_person_asks(books: Books) -> None:
+    move(books, "Виконано")
+    books.shop.delete_operation("u1:order-1.sale")
+    for _ in range(3):
+        sync(books)
+    move(books, "Повернено")
+    assert [row[:3] for row in reasons(books)] == [("1.refund", "create", "kept"), ("1.sale", "recreate", "pending")]
+    assert books.decide("dismiss", order="1", recreate=True)
+    sync(books)
+    assert ("1.refund", "create", "pending", "the payment of its order is not in Finmap: it was deleted in Finmap") in (
+        reasons(books)
+    )
+
+
+def test_a_cost_goes_with_one_of_two_payments(keep_orders: KeepOrders) -> None:
+    books = keep_orders()
+    books.order(1, "Передплата", prepayment=30)
+    books.read()
+    catch_up(books.warehouse, books.run.connection.today(books.clock()))
+    sync(books)
+    books.clock.forward(86400)
+    move(books, "Виконано", prepayment=30)
+    assert sums(books) == {"1.sale": 70, "1.cogs": -30}
+
+
+def test_a_rolled_back_sale_takes_its_refund_along(keep_orders: KeepOrders) -> None:
+    books = keep_orders()
+    move(books, "Виконано")
+    books.order(2, "Виконано", at=books.clock())
+    move(books, "Повернено")
+    assert days(books) == {"1.sale": 9, "1.cogs": 9, "1.refund": 11, "1.restock": 11, "2.sale": 11, "2.cogs": 11}
+    with books.warehouse.transaction() as con:
+        planned = plan_rollback(con, first_day=date(2026, 3, 9), last_day=date(2026, 3, 9))
+    roll_back(books.run, planned)
+    sync(books)
+    assert sums(books) == {"2.sale": 100, "2.cogs": -30}
+
+
+# -- Lists that change --
+
+
+def test_changed_lists_hold_corrections_too(keep_orders: KeepOrders) -> None:
+    """What was prepaid is not, any more: the prepayment goes and the sale grows, or neither."""
+    books = keep_orders({"stock_account": None})
+    move(books, "Передплата", "Виконано", prepayment=30)
+    books = keep_orders({"stock_account": None, "prepaid": []})
+    sync(books)
+    assert sums(books) == {"1.prepayment": 30, "1.sale": 70}
+    assert reasons(books) == [
+        ("1.prepayment", "withdraw", "pending", LISTS_CHANGED),
+        ("1.sale", "update", "pending", LISTS_CHANGED),
+    ]
+    books.decide("approve")
+    sync(books)
+    sync(books)
+    assert sums(books) == {"1.sale": 100}
+    move(books, "Виконано", total="110.00")
+    assert sums(books) == {"1.sale": 110}
+
+
+def test_changed_lists_hold_no_order_that_they_leave_alone(keep_orders: KeepOrders) -> None:
+    books = keep_orders()
+    move(books, "Виконано", lines=[(None, 1)])
+    books = keep_orders({"cancelled": []})
+    move(books, "Виконано", total="110.00")
+    assert sums(books) == {"1.sale": 110, "1.cogs": -30}
+
+
+def test_changed_lists_and_a_dismissal_are_a_difference(keep_orders: KeepOrders) -> None:
+    books = keep_orders({"stock_account": None, "paid": ["Виконано"]})
+    move(books, "В дорозі")
+    books = keep_orders({"stock_account": None, "paid": ["Виконано", "В дорозі"]})
+    sync(books)
+    books.decide("dismiss")
+    for _ in range(3):
+        sync(books)
+    assert sums(books) == {}
+    move(books, "В дорозі", total="105.00")  # another occasion
+    assert sums(books) == {}
+    assert reasons(books) == [("1.sale", "create", "pending", LISTS_CHANGED)]
+
+
+def test_lists_count_at_once_for_what_is_derived(keep_orders: KeepOrders) -> None:
+    books = keep_orders({"stock_account": None})
+    books.order(1, "В дорозі")
+    sync(books)
+    books = keep_orders({"stock_account": None, "paid": ["Виконано", "В дорозі"]})
+    books.read()
+    assert [row[0] for row in books.reasons()] == ["order-1.sale"]
+
+
+# -- Statuses that are renamed in Sitniks --
+
+
+def rename_status(books: Books, id: int, title: str) -> None:
+    books.shop.directories.add("orders/statuses", {"id": id, "title": title})
+
+
+@pytest.mark.parametrize("ids", [True, False], ids=["with IDs", "titles only"])
+def test_a_renamed_status_keeps_its_stage(keep_orders: KeepOrders, ids: bool) -> None:
+    books = keep_orders({"stock_account": None})
+    move(books, "Передплата", prepayment=30, **({"statusId": 10} if ids else {}))
+    rename_status(books, 10, "Аванс")
+    sync(books)
+    move(books, "Виконано", prepayment=30)
+    assert sums(books) == {"1.prepayment": 30, "1.sale": 70}
+    books = keep_orders({"stock_account": None, "prepaid": ["Аванс"]})
+    books.order(2, "Аванс", prepayment=50)
+    sync(books)
+    sync(books)
+    assert sums(books) == {"1.prepayment": 30, "1.sale": 70, "2.prepayment": 50}
+    assert days(books) == {"1.prepayment": 9, "1.sale": 11, "2.prepayment": 9}
+    assert books.plan() == []
+
+
+def test_a_title_that_moved_to_another_status_is_refused(books: Books) -> None:
+    move(books, "Виконано")
+    rename_status(books, 4, "Готово")
+    books.shop.directories.add("orders/statuses", {"id": 77, "title": "Виконано"})
+    books.written()
+    with pytest.raises(
+        ConfigurationError, match=r'"Виконано" used to be the status 4, which is now called "Готово"; now 77'
+    ):
+        sync(books)
+    assert books.written() == []
+
+
+def test_a_status_listed_by_id_needs_no_id_in_the_order(keep_orders: KeepOrders) -> None:
+    books = keep_orders({"stock_account": None, "paid": ["4"]})
+    move(books, "Виконано")
+    assert sums(books) == {"1.sale": 100}
