@@ -18,6 +18,8 @@ from sitniks_finmap.pipeline.decisions import plan_rollback, roll_back
 from sitniks_finmap.pipeline.installation import OtherInstallation, PostedElsewhere, claim
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, Books, key
+from sitniks_finmap_tests.order_books import LISTS, KeepOrders, move
+from sitniks_finmap_tests.order_books import sync as order_sync
 
 pytestmark = pytest.mark.runs
 
@@ -307,3 +309,37 @@ def test_a_preview_leaves_no_mark(books: Books) -> None:
     books.read()
     books.plan()
     assert marks(books) == []
+
+
+# -- Orders as the source --
+
+
+@pytest.mark.parametrize("first_import", ["post", "review"])
+def test_a_renamed_table_of_orders_posts_nothing(keep_orders: KeepOrders, install: Install, first_import: str) -> None:
+    """The days differ: the first saw the orders paid, one of them in two parts; the second finds them paid."""
+    books = keep_orders()
+    books.order(4, "Виконано")
+    move(books, "Передплата", "Виконано", prepayment=30)
+    for number in (2, 3):
+        move(books, "Новий", "Виконано", number=number)
+    move(books, "Повернено", number=4)
+    move(books, "Виконано", number=5, at=books.clock() - timedelta(days=1))
+    before = books.shop.operations()
+    renamed = install("shop", source="orders", orders=LISTS, first_import=first_import)
+    for _ in range(2):
+        said = r'shop: Finmap already has 4 of these 4 orders under "u1" \("u1:order-<order>"\)'
+        with pytest.raises(PostedElsewhere, match=said):
+            order_sync(renamed)
+    assert books.shop.operations() == before
+
+
+def test_two_shops_whose_orders_count_alike_share_a_company(keep_orders: KeepOrders, install: Install) -> None:
+    books = keep_orders()
+    for number in range(1, 5):
+        books.order(number, "Виконано")
+    order_sync(books)
+    for number in range(1, 5):
+        books.order(number, "Виконано", total=f"{number}7.00")
+    second = install("shop", source="orders", orders=LISTS, first_import="post")
+    order_sync(second)
+    assert len(books.shop.operations()) == 16

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from sitniks_finmap.connections import ConfigurationError
+from sitniks_finmap.pipeline import readback
 from sitniks_finmap.pipeline.decisions import catch_up, plan_rollback, roll_back
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
@@ -262,3 +263,121 @@ def test_a_status_listed_by_id_needs_no_id_in_the_order(keep_orders: KeepOrders)
     books = keep_orders({"stock_account": None, "paid": ["4"]})
     move(books, "Виконано")
     assert sums(books) == {"1.sale": 100}
+
+
+# -- After the file was lost --
+
+
+def test_a_lost_file_posts_nothing_that_was_not_approved(keep_orders: KeepOrders) -> None:
+    books = keep_orders({"stock_account": None}, first_import="review")
+    books.order(1, "Виконано")
+    books.order(2, "Виконано")
+    sync(books)
+    books.decide("approve", order="1")
+    sync(books)
+    books.decide("dismiss", order="2")
+    sync(books)
+    assert sums(books) == {"1.sale": 100}
+    books.warehouse.lose()
+    sync(books)
+    assert sums(books) == {"1.sale": 100}
+    assert reasons(books) == [("2.sale", "create", "pending", "the first import is held for review")]
+    books.clock.forward(60)
+    books.order(3, "Виконано", at=books.clock())
+    books.clock.forward(60)
+    sync(books)
+    assert sums(books) == {"1.sale": 100, "3.sale": 100}
+
+
+def test_a_lost_file_knows_what_was_left_of_a_prepaid_order(books: Books) -> None:
+    """Paid in full beforehand, without cost: no sale tells that it was paid."""
+    move(books, "Передплата", "Виконано", prepayment=100)
+    move(books, "Частково повернено", prepayment=100, total="60.00")
+    assert sums(books) == {"1.prepayment": 100, "1.partial": -40}
+    books.warehouse.lose()
+    for _ in range(2):
+        sync(books)
+    assert sums(books) == {"1.prepayment": 100, "1.partial": -40}
+    assert (books.plan(), books.differences()) == ([], [])
+    move(books, "Повернено", prepayment=100, total="60.00")
+    assert sums(books) == {"1.prepayment": 100, "1.partial": -40, "1.refund": -60}
+
+
+def test_a_status_alone_is_no_persons_edit_after_a_loss(books: Books) -> None:
+    move(books, "Передплата", prepayment=30)
+    books.warehouse.lose()
+    move(books, "Виконано", prepayment=30)
+    sync(books)
+    assert sums(books) == {"1.prepayment": 30, "1.sale": 70}
+    assert books.plan() == []
+    assert "Статус: Виконано" in books.finmap()["order-1.prepayment"]["comment"]
+
+
+# -- Paid a second time --
+
+
+def test_a_sale_after_one_taken_back_is_dated_anew(keep_orders: KeepOrders) -> None:
+    """It was paid by mistake, which a person confirmed; the money came days later, and the goods cost more by then."""
+    books = keep_orders()
+    move(books, "Виконано", "В дорозі")
+    books.decide("approve")
+    for _ in range(2):
+        sync(books)
+        books.clock.forward(86400)
+    assert sums(books) == {}
+    today = books.clock().day
+    move(books, "Виконано", lines=[("35.00", 1)])
+    assert sums(books) == {"1.sale:2": 100, "1.cogs:2": -35}
+    sync(books)
+    assert days(books) == {"1.sale:2": today, "1.cogs:2": today}
+    assert (books.plan(), books.differences()) == ([], [])
+    move(books, "В дорозі", "Виконано", lines=[("40.00", 1)])  # nobody confirmed this one
+    assert days(books) == {"1.sale:2": today, "1.cogs:2": today}
+    assert sums(books) == {"1.sale:2": 100, "1.cogs:2": -35}
+
+
+def test_a_prepayment_that_is_set_to_nothing_asks(books: Books) -> None:
+    move(books, "Передплата", prepayment=30)
+    move(books, "Передплата", prepayment=None)  # says nothing
+    assert (sums(books), books.plan()) == ({"1.prepayment": 30}, [])
+    move(books, "Передплата", prepayment=0)
+    assert (sums(books), books.plan()) == ({"1.prepayment": 30}, [("order-1.prepayment", "withdraw", "pending")])
+
+
+def test_a_refund_whose_sale_came_before_the_start_is_listed(keep_orders: KeepOrders) -> None:
+    books = keep_orders({"stock_account": None})
+    old = datetime(2026, 2, 20, 9, tzinfo=UTC)
+    move(books, "Виконано", "Повернено", at=old)
+    assert sums(books) == {}
+    assert books.rows("select reason from unbooked_to_check") == [("refunded, but its money came before start_date",)]
+
+
+# -- What a person names or restores --
+
+
+def test_a_number_that_is_the_id_of_another_order_is_refused(books: Books) -> None:
+    for number in (1, 1001):  # order 1 has the number 1001
+        move(books, "Виконано", "В дорозі", number=number)
+    with pytest.raises(ConfigurationError, match=r"u1: several orders may be meant by №1001: .*Name one like this"):
+        books.decide("approve", order="№1001")
+    assert books.decide("approve", order="order-1001") == 1
+    sync(books)
+    assert sums(books) == {"1.sale": 100}
+
+
+def test_what_a_person_restores_alone_on_its_day_is_seen(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other operation is dated on that day, and the shop has too many for all days to be listed."""
+    books.order(1, "Виконано", at=datetime(2026, 3, 2, 9, tzinfo=UTC))
+    for other in range(2, 9):
+        books.order(other, "Виконано", at=datetime(2026, 3, 4, 9, tzinfo=UTC))
+    sync(books)
+    books.shop.delete_operation("u1:order-1.sale")
+    for _ in range(3):
+        sync(books)
+    assert books.states()["order-1.sale"] == "deleted"
+    books.shop.restore_operation("u1:order-1.sale")
+    monkeypatch.setattr(readback, "FEW", 4)
+    for _ in range(17):
+        books.look()
+        books.clock.forward(3600)
+    assert books.states()["order-1.sale"] == "verified"

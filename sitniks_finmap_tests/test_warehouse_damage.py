@@ -357,3 +357,23 @@ def test_the_data_of_version_3_gets_no_new_versions(run: ConnectionRun, shop: Sh
     assert now == hashes
     assert [one for one in sandbox.requests("finmap") if one.method in ("PATCH", "DELETE")] == []
     assert sandbox.requests("finmap", path="/operations/income") == []
+
+
+def test_what_changed_lists_held_is_held_in_the_new_schema(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    as_of(4, warehouse.path)
+    with duckdb.connect(warehouse.path) as con:
+        con.execute("insert into held_statuses values ('2026-03-05 12:00:00+00')")
+        for order, day in ((1, 4), (2, 6)):
+            con.execute(
+                """
+                insert into operations by name
+                select 'order-' || $1 || '.sale' as transaction_id, 'k' || $1 as external_id, date '2026-03-04' as day,
+                    make_timestamptz(2026, 3, $2, 10, 0, 0) as occurred_at, 'income' as type, 1 as amount,
+                    'UAH' as currency, 'sale' as classification, 'a' as account, '' as comment, 1 as raw_version,
+                    $1 as order_key, '' as content_hash
+                """,
+                [str(order), day],
+            )
+    with warehouse.transaction() as con:
+        assert con.execute("from restaged_orders").fetchall() == [("1",)]

@@ -28,7 +28,7 @@ def explain_order(out: Console, run: ConnectionRun, wanted: str) -> bool:
     """
     with run.warehouse.transaction() as con:
         candidates = con.execute(
-            sql("explain/orders"), {"wanted": wanted.strip(), "zone": run.connection.timezone}
+            sql("orders_named"), {"wanted": wanted.strip(), "zone": run.connection.timezone}
         ).fetchall()
         if len(candidates) != 1:
             _print_candidates(out, run, wanted, candidates)

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.pipeline.courier import Courier, Delivery
 from sitniks_finmap.pipeline.plan import Action, Standing
 from sitniks_finmap.pipeline.run import ConnectionRun
@@ -53,12 +54,28 @@ def pending(
             "decision": decision,
             "day": day,
             "transaction": transaction,
-            "order": order,
+            "order": _order_id(con, order),
             "recreate": recreate,
             "conflicts": conflicts,
         },
     ).fetchall()
     return [Change(id, Action(action), Standing(standing), *rest) for id, action, standing, *rest in rows]
+
+
+def _order_id(con: duckdb.DuckDBPyConnection, wanted: str | None) -> str | None:
+    """The ID of the order that a person named by its number or ID. Raises ConfigurationError if there are several."""
+    if wanted is None:
+        return None
+    name, zone = con.execute("select connection, timezone from settings").fetchone() or ("", "UTC")
+    found = con.execute(sql("orders_named"), {"wanted": wanted.strip(), "zone": zone}).fetchall()
+    if len(found) > 1:
+        named = ", ".join(
+            f"order-{order_id} (№{number or '–'}, {created or 'no date'})" for order_id, number, created, _ in found
+        )
+        raise ConfigurationError(
+            f"{name}: several orders may be meant by {wanted}: {named}. Name one like this: --order order-{found[0][0]}"
+        )
+    return found[0][0] if found else wanted
 
 
 def decide(warehouse: Warehouse, decision: str, now: datetime, **which: Any) -> int:
@@ -97,7 +114,10 @@ class Unbooked:
 
 def unbooked(con: duckdb.DuckDBPyConnection, *, day: date | None = None, order: str | None = None) -> list[Unbooked]:
     """The unbooked orders that `status` warns of: all, or those created on one day, or one order (number or ID)."""
-    return [Unbooked(*row) for row in con.execute(sql("chosen_unbooked"), {"day": day, "order": order}).fetchall()]
+    return [
+        Unbooked(*row)
+        for row in con.execute(sql("chosen_unbooked"), {"day": day, "order": _order_id(con, order)}).fetchall()
+    ]
 
 
 def dismiss_unbooked(con: duckdb.DuckDBPyConnection, chosen: list[Unbooked], now: datetime) -> None:

@@ -34,7 +34,7 @@ def deliver(
     with run.warehouse.transaction() as con:
         (known,) = con.execute("select count(*) from finmap_upload where state <> 'rolled_back'").fetchone() or (0,)
     if not known:
-        refuse_doubles(run.connection, run.warehouse, finmap)
+        refuse_doubles(run.connection, run.warehouse, finmap, now())
         # The old file may have been lost; without this, a second generation could be sent as a first.
         found, _ = rebuild_ledger(run, run.connection.start_date, run.connection.today(now()), now())
         if found:

@@ -9,14 +9,18 @@ reports, a webhook sends data out).
 import logging
 import re
 import secrets
+from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from sitniks_finmap.clients.answers import KeyRefused, Refused, Unavailable
 from sitniks_finmap.clients.finmap import Finmap, read_operation
 from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.figures import counted
 from sitniks_finmap.private_files import private_files, private_folder
 from sitniks_finmap.warehouse.store import Warehouse
 
@@ -24,7 +28,10 @@ log = logging.getLogger(__name__)
 
 MARK = re.compile(r"sitniks_finmap (?P<prefix>[a-z0-9_]+) (?P<number>\d{1,9}) (?P<id>[0-9a-f]{12})", re.IGNORECASE)
 NOT_SHOWN = -1  # a mark was left but Finmap does not show it unchanged: leave no more
+PAYMENT = re.compile(r"order-(?P<order>.+)\.(prepayment|sale)", re.DOTALL)
 SEVERAL = 3  # equal operations under another name that prove a duplicate; all of them if the shop has fewer
+
+Records = dict[str, list[Any]]  # transaction or order → what it is recognised by
 
 
 class OtherInstallation(ConfigurationError):
@@ -148,38 +155,52 @@ def _write_once(path: Path, text: str) -> None:
         draft.unlink()
 
 
-def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap) -> None:
-    """Refuse a first import if Finmap has our transactions under another name. Raises PostedElsewhere, ApiError.
+def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap, now: datetime) -> None:
+    """Refuse a first import if Finmap has our transactions or orders under another name.
 
-    Compares transaction ID, type, amount and day. Several must match, and no fewer than differ under that name, because
-    two shops of one company may use the same transaction IDs.
+    Compares type, amount and day of each transaction; of an order, what was paid for it, because another installation
+    may have seen it paid on another day, and in parts. Several must match, and no fewer than differ under that name,
+    because two shops of one company may use the same IDs. Raises PostedElsewhere, ApiError.
     """
     with warehouse.transaction() as con:
         rows = con.execute("select transaction_id, type, amount, occurred_at from operations").fetchall()
     if not rows:
         return
-    ours = {row[0]: row[1:] for row in rows}
+    of_orders = connection.source == "orders"
+    ours: Records = defaultdict(list)
+    for transaction_id, *content in rows:
+        _note(connection, ours, transaction_id, *content)
     moments = [row[3] for row in rows]
-    equal: dict[str, int] = {}
-    different: dict[str, int] = {}
     around = timedelta(days=1)
-    for row in finmap.rows(min(moments) - around, max(moments) + around):
+    others: dict[str, Records] = defaultdict(lambda: defaultdict(list))
+    for row in finmap.rows(min(moments) - around, (now if of_orders else max(moments)) + around):
         name, _, rest = str(row.get("externalId") or "").partition(":")
-        mine = ours.get(unquote(rest.split(":")[0]))
-        if not rest or mine is None or name == connection.key_prefix:
+        if not rest or name == connection.key_prefix:
             continue
         try:
             has = read_operation(row).content
         except Refused:  # not ours, and nothing to compare
             continue
-        day, my_day = (moment.astimezone(connection.zone).date() for moment in (has.occurred_at, mine[2]))
-        count = equal if (has.type, has.amount, day) == (*mine[:2], my_day) else different
-        count[name] = count.get(name, 0) + 1
-    for name, found in sorted(equal.items(), key=lambda one: -one[1]):
-        if found >= max(min(SEVERAL, len(ours)), different.get(name, 0)):
-            which = "this transaction" if len(ours) == 1 else f"{found:,} of these {len(ours):,} transactions"
+        _note(connection, others[name], unquote(rest.split(":")[0]), has.type, has.amount, has.occurred_at)
+    found = {name: [ours[id] == said for id, said in records.items() if id in ours] for name, records in others.items()}
+    what = counted(len(ours), "order" if of_orders else "transaction")
+    for name, compared in sorted(found.items(), key=lambda one: -sum(one[1])):
+        equal = sum(compared)
+        if equal >= max(min(SEVERAL, len(ours)), len(compared) - equal):
+            which = f"this {what.split()[-1]}" if len(ours) == 1 else f"{equal:,} of these {what}"
             raise PostedElsewhere(
                 f'{connection.name}: Finmap already has {which} under "{name}" '
-                f'("{name}:<transaction>"). Nothing was posted. If {connection.name} is the new name of {name}, run '
-                f"`sitniks-finmap rename {name} {connection.name}`; if both are the same shop, let only one of them run"
+                f'("{name}:{"order-<order>" if of_orders else "<transaction>"}"). Nothing was posted. If '
+                f"{connection.name} is the new name of {name}, run `sitniks-finmap rename {name} {connection.name}`; "
+                "if both are the same shop, let only one of them run"
             )
+
+
+def _note(
+    connection: Connection, records: Records, transaction_id: str, type: str, amount: Decimal, occurred_at: datetime
+) -> None:
+    """Add an operation to what its transaction or order is recognised by."""
+    if connection.source == "transactions":
+        records[transaction_id] = [type, amount, occurred_at.astimezone(connection.zone).date()]
+    elif paid := PAYMENT.fullmatch(transaction_id):
+        records[paid["order"]] = [sum(records[paid["order"]], amount)]

@@ -144,6 +144,7 @@ def rebuild_ledger(
             con.execute("delete from rebuilt_ledger")
             if entries:
                 con.execute("insert into rebuilt_ledger values ($1)", [now])
+                con.execute(sql("hold_after_loss"), {"now": now})
     failpoint("ledger_rebuilt")
     return len(entries), len(fresh)
 

@@ -27,11 +27,11 @@ where lowered.external_id = finmap_upload.external_id;
 
 -- If Finmap shows what is wanted and the ledger did not know it, that becomes the base of later comparisons.
 with agreed as (
-    -- A rebuilt ledger: assume that we wrote what equals the wanted content, so that later changes need no approval.
-    -- Fields that we do not send are a person's.
+    -- A rebuilt ledger: assume that we wrote what equals the wanted content, but for an order status that has changed
+    -- since, so that later changes need no approval. Fields that we do not send are a person's.
     select
         l.external_id,
-        o.content as wanted,
+        struct_update(o.content, "comment" := l.shown.comment) as wanted,
         struct_update(
             l.shown,
             category := if(o.content.category is null, null, l.shown.category),
@@ -41,7 +41,10 @@ with agreed as (
     join wanted_operations o using (transaction_id)
     where l.written is null
         and l.shown is not null
-        and len(but_for_labels(differing_fields(o.content, l.shown), o.content)) = 0
+        and without_status(l.shown.comment) = without_status(o.content.comment)
+        and list_filter(
+            but_for_labels(differing_fields(o.content, l.shown), o.content), lambda field : field <> 'comment'
+        ) = []
     union all
     -- A person and Sitniks made the same change. Labels that a person set stay theirs.
     select

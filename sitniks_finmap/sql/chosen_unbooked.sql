@@ -1,6 +1,6 @@
--- One row is one unbooked order, or part of one, that a person should check: those of one $day or one $order (its number
--- or ID), or all.
+-- One row is one unbooked order, or part of one, that a person should check: those of one $day or one $order, or
+-- all.
 select concat_ws('.', 'order-' || order_id, part) as transaction_id, order_number, day, reason, total
 from unbooked_to_check
-where ($day::date is null or day = $day) and ($order::varchar is null or ltrim($order, '№# ') in (order_id, order_number))
+where ($day::date is null or day = $day) and ($order::varchar is null or order_id = $order)
 order by day desc, transaction_id

@@ -20,6 +20,16 @@ with known as (
             or (l.state = 'verified' and (
                 len(l.unseen) > 0 or len(l.owed) > 0 or (f.external_id is null and l.missing_since is null)
             ))
+        union all
+        -- What a person deleted may be restored: in turn, and always when older days are read again.
+        select l.day, null, true
+        from finmap_upload l
+        cross join settings s
+        where l.state in ('deleted', 'rolled_back')
+            and (
+                hash(l.day) % 17 = (epoch($now)::bigint // 3600) % 17
+                or $last_day < timezone(s.timezone, $now)::date - s.lookback_days
+            )
     )
     where day between $first_day and $last_day
     group by all
@@ -37,7 +47,7 @@ chosen as (
         select
             r.*,
             r.place >= stalest.place and (r.place = stalest.place or sum(r.operations) filter (r.place >= stalest.place)
-                over (order by r.place) <= greatest($few // 2, r.total // $rounds)) as its_turn
+                over (order by r.place) - r.operations < greatest($few // 2, r.total // $rounds)) as its_turn
         from ranked r
         left join stalest on true
     )

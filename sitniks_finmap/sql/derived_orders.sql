@@ -95,9 +95,38 @@ turns as (
         order_id,
         max(version) filter (stage in ('paid', 'prepaid')) as last_money,
         max(version) filter (stage = 'paid') as last_paid,
-        min(version) filter (stage = 'paid') as first_paid,
-        max(version) filter (stage = 'prepaid') as last_prepaid
+        max(version) filter (stage = 'prepaid') as last_prepaid,
+        max(since) filter (stage = 'paid') as last_paid_at,
+        max(since) filter (stage = 'prepaid') as last_prepaid_at
     from stages
+    group by order_id
+),
+-- What was taken out of Finmap, because the order had gone back, and came again, begins anew.
+taken_back as (
+    select
+        order_id,
+        max(l.looked_at) filter (part_of(l.transaction_id) = 'sale' and l.looked_at < last_paid_at) as sale_at,
+        max(l.looked_at) filter (part_of(l.transaction_id) = 'prepayment' and l.looked_at < last_prepaid_at) as prepayment_at
+    from turns
+    join finmap_upload l on l.state = 'withdrawn' and order_of(l.transaction_id) = turns.order_id
+    group by all
+),
+begun as (
+    select
+        order_id,
+        any_value(last_money) as last_money,
+        any_value(last_paid) as last_paid,
+        any_value(last_prepaid) as last_prepaid,
+        coalesce(
+            min(version) filter (stage = 'paid' and since > taken_back.sale_at), min(version) filter (stage = 'paid')
+        ) as first_paid,
+        coalesce(
+            min(version) filter (stage = 'prepaid' and since > taken_back.prepayment_at),
+            min(version) filter (stage = 'prepaid')
+        ) as first_prepaid
+    from stages
+    join turns using (order_id)
+    left join taken_back using (order_id)
     group by order_id
 ),
 history as (
@@ -108,11 +137,12 @@ history as (
         coalesce(last_paid > coalesce(last_prepaid, last_paid - 1), false) as sold,
         arg_max(stage, version) as stage,
         arg_max(stage, version) filter (stage in ('refunded', 'partly_refunded') and version > last_money) as returned,
-        arg_min(since, version) filter (stage = 'prepaid') as prepaid_at,
-        arg_min(since, version) filter (stage = 'paid') as paid_at,
+        arg_min(since, version) filter (stage = 'prepaid' and version >= first_prepaid) as prepaid_at,
+        arg_min(since, version) filter (stage = 'paid' and version >= first_paid) as paid_at,
         arg_min(since, version) filter (stage = 'refunded' and version > last_money) as refunded_at,
         arg_min(since, version) filter (stage = 'partly_refunded' and version > last_money) as partly_at,
-        arg_max(prepayment, version) filter (stage = 'prepaid' and prepayment > 0) as prepayment,
+        -- None says nothing about it; zero takes it back.
+        nullif(arg_max(prepayment, version) filter (stage = 'prepaid' and prepayment >= 0), 0) as prepayment,
         max(total) filter (version = last_paid) as total,
         max(total_fault) filter (version = last_paid) as total_fault,
         arg_max(total, version) filter (stage = 'partly_refunded' and version > last_money) as total_left,
@@ -121,7 +151,7 @@ history as (
         arg_max(since is null, version) as undated,  -- once it is corrected, it counts from when that was seen
         arg_max(total, version) as total_now
     from stages
-    join turns using (order_id)
+    join begun using (order_id)
     group by order_id, last_money, last_paid, last_prepaid
 ),
 booked as (
@@ -192,6 +222,8 @@ orders as (
             when b.was_money and not b.sold and b.prepayment is null then 'prepaid, but its prepayment has no amount'
             when b.was_money and (b.sold and b.total = 0 or b.stage in ('paid', 'prepaid') and b.total_now = 0)
                 then 'its total is zero'
+            when b.was_money and b.returned is not null
+                and least(b.refunded_at, b.partly_at) >= s.first_moment then 'refunded, but its money came before start_date'
             when b.was_money then 'its money came before start_date'
             when b.stage = 'refunded' then 'refunded before it was ever seen paid'
             when b.stage = 'partly_refunded' then 'partly refunded before it was ever seen paid'

@@ -211,6 +211,7 @@ create or replace macro needs_a_look(reason) as reason in (
     'prepaid, but its prepayment has no amount',
     'refunded before it was ever seen paid',
     'partly refunded before it was ever seen paid',
+    'refunded, but its money came before start_date',
     'partly refunded, but its total does not tell how much',
     'the cost of its goods is incomplete'
 );

@@ -1,7 +1,7 @@
 -- One row is one planned change that a $decision (approve, dismiss) with these options would cover. Operations that a
 -- person deleted in Finmap need $recreate; conflicts need $conflicts, or a name: a $transaction (its ID or the externalId
--- of its operation) or an $order (its number or ID; all its parts). A decision about what is named may be reversed until
--- it is carried out.
+-- of its operation) or an $order (by its ID; all its parts). A decision about what is named may be reversed until it is
+-- carried out.
 with asked as (
     select coalesce($transaction::varchar, $order::varchar) is not null as by_name
 )
@@ -16,14 +16,7 @@ where (
     )
     and ($day::date is null or day = $day::date)
     and ($transaction::varchar is null or $transaction in (transaction_id, external_id, known_as))
-    and (
-        $order::varchar is null
-        or order_of(transaction_id) in (
-            select order_id
-            from latest_orders
-            where ltrim($order, '№# ') in (order_id, text_of(json_extract(payload, '$.orderNumber')))
-        )
-    )
+    and ($order::varchar is null or order_of(transaction_id) = $order)
     and (kind is distinct from 'conflict' or $conflicts or $decision = 'dismiss' or by_name)
     and (action = 'recreate') = ($recreate or (action = 'recreate' and $decision = 'dismiss' and by_name))
 order by day desc, transaction_id

@@ -15,7 +15,12 @@ with orders as (
         order_id,
         any_value(since) filter (part = 'prepayment') as prepaid_at,
         any_value(amount) filter (part = 'prepayment') as prepayment,
-        coalesce(any_value(since) filter (part = 'sale'), any_value(since) filter (part = 'cogs')) as paid_at,
+        coalesce(
+            any_value(since) filter (part = 'sale'),
+            any_value(since) filter (part = 'cogs'),
+            -- Only what was paid is refunded in part. Without a sale, the prepayment was all.
+            case when bool_or(part = 'partial') then any_value(since) filter (part = 'prepayment') end
+        ) as paid_at,
         any_value(amount) filter (part = 'sale') as rest,
         any_value(amount) filter (part = 'cogs') as cost,
         any_value(since) filter (part = 'partial') as partly_at,
