@@ -10,6 +10,7 @@ from sitniks_finmap.clients.finmap import Account
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.directory import Directory, save_directory
 from sitniks_finmap.pipeline.order_statuses import save_statuses, unresolved_lists
+from sitniks_finmap.pipeline.reading import read_fields
 from sitniks_finmap.pipeline.transform import derive
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 
@@ -72,6 +73,7 @@ def fill(orders: int) -> int:
         save_statuses(con, unresolved_lists(connection()))
         save_directory(con, connection(), Directory(accounts, {}))
         con.execute(Path(__file__).with_suffix(".sql").read_text("utf-8"), {"orders": orders})
+        read_fields(con)
         (versions,) = con.execute("select count(*) from raw_sitniks_orders").fetchone() or (0,)
     return versions
 

@@ -135,6 +135,7 @@ def put_orders(con: duckdb.DuckDBPyConnection, orders: Mapping[int, Sequence[Ver
         for at, version in enumerate(versions, 1)
     ]  # fmt: skip
     insert_rows(con, "raw_sitniks_orders", rows)
+    con.execute(sql("order_fields"))
 
 
 def derive_orders(con: duckdb.DuckDBPyConnection) -> dict[int, Signed]:

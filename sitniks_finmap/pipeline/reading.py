@@ -194,6 +194,14 @@ def store_rows(
         con.execute(sql("incoming"))
         con.execute(sql(f"raw_sitniks_{resource}"))
         con.execute("drop view incoming")
+    if resource == "orders" and run.connection.source == "orders":
+        read_fields(con)
+
+
+def read_fields(con: duckdb.DuckDBPyConnection) -> None:
+    """Read the fields of stored orders from which operations follow, unless they are read already."""
+    if con.execute("select 1 from raw_sitniks_orders where fields is null limit 1").fetchone():
+        con.execute(sql("order_fields"))
 
 
 def save_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:

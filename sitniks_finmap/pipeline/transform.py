@@ -8,6 +8,7 @@ import duckdb
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.pipeline.directory import read_directory, save_directory
 from sitniks_finmap.pipeline.order_statuses import check_statuses, save_statuses
+from sitniks_finmap.pipeline.reading import read_fields
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import main_source, sql
 
@@ -42,5 +43,7 @@ def derive(con: duckdb.DuckDBPyConnection, first_day: date, last_day: date, now:
     """Derive the operations of these days, and any others whose source or configuration changed since."""
     con.execute(sql("chosen_days"), {"first": first_day, "last": last_day, "now": now or datetime.now(UTC)})
     source = main_source(con)
+    if source == "orders":
+        read_fields(con)  # of orders that an earlier version stored
     for step in STEPS[source]:
         con.execute(sql(step))

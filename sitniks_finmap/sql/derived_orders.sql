@@ -27,65 +27,38 @@ taken as (
         o.order_id,
         o.version,
         o.day,
-        -- A payload is valid JSON: its first character tells whether it is an object.
-        not starts_with(ltrim(o.payload::varchar, chr(9) || chr(10) || chr(13) || ' '), '{') as unreadable,
-        list_transform(json_extract(o.payload, [
-            '$.orderNumber', '$.status', '$.orderStatus', '$.client.fullname', '$.client.email', '$.client.id',
-            '$.salesChannel', '$.salesChannel.id', '$.paymentMethod', '$.settlementAccount', '$.delivery', '$.currency'
-        ]), lambda value : if(json_type(value) = 'NULL', null, value)) as raw
+        o.fields
     from latest_orders o
     join order_stages st on st.order_id = o.order_id and st.version = o.version
     cross join settings s
     where o.gone_at is null and st.meaning_hash is distinct from s.meaning_hash
 ),
-fields as (
-    select
-        order_id,
-        version,
-        day,
-        unreadable,
-        raw[1] as order_number,
-        coalesce(raw[2], raw[3]) as status,
-        raw[4] as client_name,
-        raw[5] as client_email,
-        raw[6] as client_id,
-        raw[7] as channel,
-        raw[8] as channel_id,
-        coalesce(raw[9], raw[10]) as payment_method,
-        raw[11] as delivery,
-        raw[12] as currency
-    from taken
-),
--- What many orders share is read once.
-shared as (
-    select value, text_of(value) as text
-    from (select distinct unnest([status, channel, channel_id, payment_method, delivery, currency]) as value from fields)
-    where value is not null
+-- What many orders share is compared once.
+channels as (
+    select name, normal_name(name) as normal
+    from (select distinct unnest([fields.channel, fields.channel_id]) as name from taken)
+    where name is not null
 ),
 told as (
     select
-        f.order_id,
-        f.version,
-        f.day,
-        f.unreadable,
-        text_of(f.order_number) as order_number,
-        status.text as order_status,
-        coalesce(text_of(f.client_name), text_of(f.client_email), text_of(f.client_id)) as counterparty,
-        channel.text as source,
-        payment_method.text as payment_method,
-        delivery.text as delivery,
-        case when f.currency is not null then currency_of(f.currency, currency.text) end as currency,
+        t.order_id,
+        t.version,
+        t.day,
+        t.fields is null as unreadable,
+        t.fields.order_number,
+        t.fields.status as order_status,
+        t.fields.counterparty,
+        t.fields.channel as source,
+        t.fields.payment_method,
+        t.fields.delivery,
+        t.fields.currency,
         coalesce(by_id.mapped_by, by_title.mapped_by) as mapped_by,
         coalesce(by_id.account, by_title.account) as channel_account
-    from fields f
-    left join shared status on status.value = f.status
-    left join shared channel on channel.value = f.channel
-    left join shared channel_id on channel_id.value = f.channel_id
-    left join shared payment_method on payment_method.value = f.payment_method
-    left join shared delivery on delivery.value = f.delivery
-    left join shared currency on currency.value = f.currency
-    left join mapping by_id on by_id.name = normal_name(channel_id.text)
-    left join mapping by_title on by_title.name = normal_name(channel.text)
+    from taken t
+    left join channels channel_id on channel_id.name = t.fields.channel_id
+    left join channels channel on channel.name = t.fields.channel
+    left join mapping by_id on by_id.name = channel_id.normal
+    left join mapping by_title on by_title.name = channel.normal
 ),
 stages as (
     select st.* from order_stages st semi join taken using (order_id)

@@ -143,6 +143,23 @@ create table raw_sitniks_orders (
     last_seen_at timestamptz not null,
     run_id varchar,
     gone_at timestamptz,
+    fields struct(
+        order_number varchar,
+        status varchar,
+        status_id varchar,
+        counterparty varchar,
+        channel varchar,
+        channel_id varchar,
+        payment_method varchar,
+        delivery varchar,
+        currency varchar,
+        created_at varchar,
+        updated_at varchar,
+        total decimal(18, 2),
+        total_fault varchar,
+        prepayment decimal(18, 2),
+        cost decimal(18, 2)
+    ),
     primary key (order_id, version)
 );
 comment on table raw_sitniks_orders is 'One row is one version of one Sitniks order, exactly as Sitniks returned it. It contributes status, number, client and sales channel to comments; with source = "orders", operations are derived from it.';
@@ -155,6 +172,7 @@ comment on column raw_sitniks_orders.first_seen_at is 'When this version was fir
 comment on column raw_sitniks_orders.last_seen_at is 'When this version was last read.';
 comment on column raw_sitniks_orders.run_id is 'Dagster run that read this version first.';
 comment on column raw_sitniks_orders.gone_at is 'When Sitniks said for a second time, at least ten minutes later, that it does not exist; the status stays as last known.';
+comment on column raw_sitniks_orders.fields is 'With source = "orders": the fields of the payload from which operations follow, as they were read; null if it is no record.';
 
 -- One row is one order whose last read by ID failed: Sitniks has no such order (missing), or could not return it. It
 -- stays as last known and is retried less and less often.
