@@ -142,7 +142,8 @@ def derive_orders(con: duckdb.DuckDBPyConnection) -> dict[int, Signed]:
     """Derives everything; each order's parts and their signed amounts."""
     days = {"first": date(2026, 1, 1), "last": date(2026, 12, 1), "now": datetime(2026, 12, 1, tzinfo=UTC)}
     con.execute(sql("chosen_days"), days)
-    for step in ("order_stages", "derived_orders", "operations", "rejected_transactions", "unbooked_orders"):
+    steps = ("live_records", "order_stages", "derived_orders", "operations", "rejected_transactions", "unbooked_orders")
+    for step in steps:
         con.execute(sql(step))
     found: dict[int, Signed] = {}
     for order_id, part, amount in con.execute(

@@ -15,8 +15,9 @@ from sitniks_finmap.warehouse.schema import main_source, sql
 log = logging.getLogger(__name__)
 
 STEPS = {
-    "transactions": ("derived_transactions", "operations", "rejected_transactions"),
+    "transactions": ("live_records", "derived_transactions", "operations", "rejected_transactions"),
     "orders": (
+        "live_records",
         "order_stages",
         "stages_from_finmap",
         "derived_orders",

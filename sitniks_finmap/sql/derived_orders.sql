@@ -27,7 +27,16 @@ taken as (
         o.order_id,
         o.version,
         o.day,
-        o.fields
+        -- A record has a total, or a reason why it has none.
+        o.fields.total is null and o.fields.total_fault is null as unreadable,
+        o.fields.order_number,
+        o.fields.status as order_status,
+        o.fields.counterparty,
+        o.fields.channel as source,
+        o.fields.channel_id,
+        o.fields.payment_method,
+        o.fields.delivery,
+        o.fields.currency
     from latest_orders o
     join order_stages st on st.order_id = o.order_id and st.version = o.version
     cross join settings s
@@ -36,27 +45,17 @@ taken as (
 -- What many orders share is compared once.
 channels as (
     select name, normal_name(name) as normal
-    from (select distinct unnest([fields.channel, fields.channel_id]) as name from taken)
+    from (select distinct unnest([channel_id, source]) as name from taken)
     where name is not null
 ),
 told as (
     select
-        t.order_id,
-        t.version,
-        t.day,
-        t.fields is null as unreadable,
-        t.fields.order_number,
-        t.fields.status as order_status,
-        t.fields.counterparty,
-        t.fields.channel as source,
-        t.fields.payment_method,
-        t.fields.delivery,
-        t.fields.currency,
+        t.* exclude (channel_id),
         coalesce(by_id.mapped_by, by_title.mapped_by) as mapped_by,
         coalesce(by_id.account, by_title.account) as channel_account
     from taken t
-    left join channels channel_id on channel_id.name = t.fields.channel_id
-    left join channels channel on channel.name = t.fields.channel
+    left join channels channel_id on channel_id.name = t.channel_id
+    left join channels channel on channel.name = t.source
     left join mapping by_id on by_id.name = channel_id.normal
     left join mapping by_title on by_title.name = channel.normal
 ),

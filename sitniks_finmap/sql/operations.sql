@@ -2,7 +2,7 @@
 -- transaction; rows of records that are no longer live are deleted.
 delete from operations
 where transaction_id in (select transaction_id from derived_transactions)
-    or transaction_id not in (select transaction_id from latest_records where gone_at is null);
+    or if((from main_source) = 'orders', order_key, transaction_id) not in (from live_records);
 
 insert into operations by name
 with told as (

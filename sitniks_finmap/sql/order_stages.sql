@@ -2,39 +2,43 @@
 -- added; if the lists of statuses changed, the stages of all follow.
 insert into order_stages by name
 select
-    n.order_id,
-    n.version,
-    n.fields.status,
-    n.fields.status_id,
+    order_id,
+    version,
+    status,
+    status_id,
     'none' as stage,
     -- Later versions are dated by when they were seen.
-    date_trunc('millisecond', case
-        when n.version > 1 then n.first_seen_at
-        else coalesce(updated, created)
-    end) as since,
+    date_trunc('millisecond', if(version > 1, first_seen_at, coalesce(updated, created))) as since,
     case
-        when n.version > 1 then 'seen'
+        when version > 1 then 'seen'
         when updated is not null then 'updated'
         else 'created'
     end as known_by,
-    -- A text that is no record has no total either.
-    if(n.fields is null, 'no total', n.fields.total_fault) as total_fault,
-    n.fields.total,
-    n.fields.prepayment,
-    n.fields.cost,
+    total,
+    -- What is no record has no total either.
+    if(total is null, coalesce(total_fault, 'no total'), null) as total_fault,
+    prepayment,
+    cost,
     null as meaning_hash
 from (
     select
-        raw.*,
-        case when raw.version = 1 then sensible(instant_of(raw.fields.created_at, s.timezone)) end as created,
+        order_id,
+        version,
+        first_seen_at,
+        fields.status,
+        fields.status_id,
+        fields.total,
+        fields.total_fault,
+        fields.prepayment,
+        fields.cost,
+        case when version = 1 then sensible(instant_of(fields.created_at, timezone)) end as created,
         case
-            when raw.version = 1 and s.history_date = 'updated'
-                then sensible(instant_of(raw.fields.updated_at, s.timezone))
+            when version = 1 and history_date = 'updated' then sensible(instant_of(fields.updated_at, timezone))
         end as updated
-    from raw_sitniks_orders raw
+    from raw_sitniks_orders
     anti join order_stages using (order_id, version)
-    cross join settings s
-) n;
+    cross join settings
+);
 
 update order_stages
 set stage = listed.stage, meaning_hash = null

@@ -1,7 +1,7 @@
 -- One row is one live transaction that cannot become an operation, with the reason.
 delete from rejected_transactions
 where transaction_id in (select transaction_id from derived_transactions)
-    or transaction_id not in (select transaction_id from latest_records where gone_at is null);
+    or if((from main_source) = 'orders', order_key, transaction_id) not in (from live_records);
 
 insert into rejected_transactions by name
 select
