@@ -17,6 +17,7 @@ from sitniks_finmap.warehouse import schema
 from sitniks_finmap.warehouse.schema import SCHEMA_VERSION
 from sitniks_finmap.warehouse.store import Damaged, Warehouse, WarehouseError
 from sitniks_finmap_tests.deliveries import sync
+from sitniks_finmap_tests.order_books import KeepOrders
 from sitniks_finmap_tests.processes import in_another_process
 from sitniks_finmap_tests.records import transaction
 from sitniks_finmap_tests.warehouses import ROW, count
@@ -313,9 +314,10 @@ def put_back(warehouse: Warehouse, version: int) -> None:
             """
         ).fetchall()
         for table, columns in both:
-            if table != "finmap_upload":
+            if table != "finmap_upload" or version >= 3:
                 con.execute(f"insert into {table} ({columns}) select {columns} from now.{table}")
-        con.execute(OLD_LEDGER)
+        if version < 3:
+            con.execute(OLD_LEDGER)
         con.execute("detach now")
     os.replace(old, warehouse.path)
 
@@ -377,3 +379,35 @@ def test_what_changed_lists_held_is_held_in_the_new_schema(project: Path) -> Non
             )
     with warehouse.transaction() as con:
         assert con.execute("from restaged_orders").fetchall() == [("1",)]
+
+
+DERIVED = [
+    "from operations order by all",
+    "from unbooked_orders order by all",
+    "from rejected_transactions order by all",
+    "select * exclude (meaning_hash) from order_stages order by all",
+    "select order_id, version, fields from raw_sitniks_orders order by all",
+]
+
+
+def test_the_orders_of_version_4_are_derived_as_before(keep_orders: KeepOrders) -> None:
+    """Since version 5, the fields of an order are read when it is stored."""
+    books = keep_orders()
+    books.order(1, "Передплата", prepayment=30)
+    books.order(2, "Виконано", lines=[("12.50", "2"), (5, "0.5")])
+    books.order(3, "Новий")
+    books.order(4, "Виконано", "сто")
+    books.sync()
+    books.order(1, "Виконано", prepayment=30)
+    books.sync()
+    assert books.written()
+    derived = [books.rows(query) for query in DERIVED]
+    assert all(derived)
+    books.warehouse.close()
+    put_back(books.warehouse, 4)
+    with books.warehouse.transaction() as con:
+        assert con.execute("select count(*) from raw_sitniks_orders where fields is null").fetchone() == (5,)
+        con.execute("update order_stages set meaning_hash = null")
+    books.sync()
+    assert books.written() == []
+    assert [books.rows(query) for query in DERIVED] == derived
