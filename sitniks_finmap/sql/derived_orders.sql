@@ -37,10 +37,11 @@ taken as (
         o.fields.payment_method,
         o.fields.delivery,
         o.fields.currency
-    from latest_orders o
-    join order_stages st on st.order_id = o.order_id and st.version = o.version
+    from live_records live
+    join raw_sitniks_orders o on o.order_id = live.id and o.version = live.version
+    join order_stages st on st.order_id = live.id and st.version = live.version
     cross join settings s
-    where o.gone_at is null and st.meaning_hash is distinct from s.meaning_hash
+    where st.meaning_hash is distinct from s.meaning_hash
 ),
 -- What many orders share is compared once.
 channels as (

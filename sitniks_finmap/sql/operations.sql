@@ -2,7 +2,7 @@
 -- transaction; rows of records that are no longer live are deleted.
 delete from operations
 where transaction_id in (select transaction_id from derived_transactions)
-    or if((from main_source) = 'orders', order_key, transaction_id) not in (from live_records);
+    or if((from main_source) = 'orders', order_key, transaction_id) not in (select id from live_records);
 
 insert into operations by name
 with told as (
