@@ -8,7 +8,7 @@ with said as (
         order_id,
         version,
         list_transform(
-            json_extract(payload, order_paths() || ['$.updatedAt', '$.products']),
+            json_extract(payload, ['$.updatedAt', '$.products'] || order_paths()),
             lambda value : case when json_type(value) <> 'NULL' then value end
         ) as value
     from raw_sitniks_orders
@@ -19,24 +19,24 @@ named as (
     select
         order_id,
         version,
-        value[1] as order_number,
-        coalesce(value[2], value[3]) as status,
-        coalesce(value[4], value[5]) as status_id,
-        value[6] as client_name,
-        value[7] as client_email,
-        value[8] as client_id,
-        value[9] as channel,
-        value[10] as channel_id,
-        coalesce(value[11], value[12]) as total,
-        value[13] as prepayment,
-        value[14] as created_at,
-        value[15] as currency,
-        coalesce(value[16], value[17]) as payment_method,
-        value[18] as delivery,
-        value[19] as updated_at,
+        value[3] as order_number,
+        coalesce(value[4], value[5]) as status,
+        coalesce(value[6], value[7]) as status_id,
+        value[8] as client_name,
+        value[9] as client_email,
+        value[10] as client_id,
+        value[11] as channel,
+        value[12] as channel_id,
+        coalesce(value[13], value[14]) as total,
+        value[15] as prepayment,
+        value[16] as created_at,
+        value[17] as currency,
+        coalesce(value[18], value[19]) as payment_method,
+        value[20] as delivery,
+        value[1] as updated_at,
         number_of(total) as exact_total,
         number_of(prepayment) as exact_prepayment,
-        from_json(value[20], '[{"costPrice": "JSON", "quantity": "JSON"}]') as lines
+        from_json(value[2], '[{"costPrice": "JSON", "quantity": "JSON"}]') as lines
     from said
 ),
 -- One row is one line of one version.
