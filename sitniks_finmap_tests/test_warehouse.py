@@ -298,3 +298,20 @@ def test_a_kill_releases_the_connection(project: Path) -> None:
     assert not warehouse.is_running()
     with warehouse.run(wait=0):
         pass
+
+
+@pytest.mark.runs
+def test_the_read_copy_of_many_long_orders_fits_into_memory(project: Path) -> None:
+    warehouse = Warehouse(project / "data", "u1")
+    with warehouse.transaction() as con:
+        con.execute(
+            """
+            insert into raw_sitniks_orders by name
+            select i as order_id, 1 as version, date '2026-03-01' as day, '' as content_hash, now() as first_seen_at,
+                now() as last_seen_at, to_json(array_to_string([md5(i || '.' || j) for j in range(40)], ' ')) as payload
+            from range(150000) orders(i)
+            """
+        )
+    warehouse.publish()
+    with duckdb.connect(warehouse.read_path, read_only=True) as con:
+        assert con.execute("select count(*) from raw_sitniks_orders").fetchone() == (150_000,)

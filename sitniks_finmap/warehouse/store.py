@@ -30,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "pandas_analyze_sample": 1_000_000_000,  # every row: a sample may miss the longest amount, which then does not fit
 }
 STORAGE_VERSION = "v1.5.0"  # of the warehouse: the format of the oldest DuckDB that this project supports
+ROW_GROUP = 16_384  # rows
 FEW = 20  # up to this many rows, inserting values is faster than a DataFrame
 READ_STORAGE_VERSION = "v1.0.0"  # of the read copy: BI tools ship older drivers; costs neither time nor disk
 # DuckDB's messages for a damaged file; any other error leaves the file in place.
@@ -196,7 +197,7 @@ class Warehouse:
             (database,) = con.execute("select current_database()").fetchone() or ("",)
             copy_database(con, database, fresh, READ_STORAGE_VERSION)
             # Store the current plan as a table: the view needs a DuckDB as recent as ours.
-            con.execute(f'attach {literal(fresh)} as "the copy"')
+            con.execute(f'attach {literal(fresh)} as "the copy" (row_group_size {ROW_GROUP})')
             con.execute('drop view "the copy".plan')
             con.execute('create table "the copy".plan as from plan')
             con.execute('detach "the copy"')
@@ -262,7 +263,10 @@ def explain_os_errors(path: Path, connection: str | None = None) -> Iterator[Non
 
 def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path, storage_version: str) -> None:
     """Copy an attached database into a new private file for DuckDB `storage_version` and later."""
-    con.execute(f"attach {literal(path)} as \"the copy\" (storage_version '{storage_version}')")
+    # Small row groups: to compress one takes as much memory as all its texts, and those of orders are long.
+    con.execute(
+        f"attach {literal(path)} as \"the copy\" (storage_version '{storage_version}', row_group_size {ROW_GROUP})"
+    )
     con.execute(f'copy from database "{database}" to "the copy"')
     con.execute('detach "the copy"')
 
