@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sitniks_finmap.clients.finmap import Account
+from sitniks_finmap.clients.finmap import Account, Directory
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.pipeline.directory import Directory, save_directory
+from sitniks_finmap.pipeline.directory import save_directory
 from sitniks_finmap.pipeline.order_statuses import save_statuses, unresolved_lists
 from sitniks_finmap.pipeline.reading import read_fields
 from sitniks_finmap.pipeline.transform import derive

@@ -56,7 +56,7 @@ def expected(versions: Sequence[Version]) -> Signed:
             returned = left = None
             if one.stage == "prepaid":
                 total = None
-                prepayment = one.prepayment or prepayment
+                prepayment = prepayment if one.prepayment is None else one.prepayment
             else:
                 total, ever_paid = one.total, True
         elif one.stage in ("refunded", "partly_refunded") and (total is not None or prepayment is not None):

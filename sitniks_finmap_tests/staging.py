@@ -6,9 +6,9 @@ from typing import Any
 
 import duckdb
 
-from sitniks_finmap.clients.finmap import Account, Label
+from sitniks_finmap.clients.finmap import Account, Directory, Label
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.pipeline.directory import Directory, save_directory
+from sitniks_finmap.pipeline.directory import save_directory
 from sitniks_finmap.pipeline.reading import store
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive

@@ -231,6 +231,7 @@ NO_JSON = re.compile(r"\\ud[89a-f]|NaN|Infinity|[\x00-\x1f]")  # what Python rea
 UNBOOKED = {
     "it was cancelled", "it went back to a status that is in no list", "prepaid, but its prepayment has no amount",
     "its total is zero", "its money came before start_date", "refunded before it was ever seen paid",
+    "refunded, but its money came before start_date",
     "partly refunded before it was ever seen paid", "cancelled before it was paid", "its status is in no list",
     "partly refunded, but its total does not tell how much", "the cost of its goods is incomplete",
     "its goods cost nothing",

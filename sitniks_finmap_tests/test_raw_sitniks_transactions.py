@@ -253,7 +253,7 @@ def test_an_import_that_dies_keeps_the_windows_that_it_finished(
     ) == [(FIRST, 3), (date(2025, 2, 15), 3)]
 
 
-def test_an_import_killed_in_transactions_starts_over_for_its_orders(
+def test_an_import_killed_in_transactions_begins_again(
     import_run: ConnectionRun, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Orders are read after all windows of transactions, so none of theirs is read yet."""

@@ -75,6 +75,14 @@ class Label:
     label: str
 
 
+@dataclass(frozen=True)
+class Directory:
+    """What operations can refer to: the accounts of the key, the categories of each type."""
+
+    accounts: list[Account]
+    categories: dict[str, list[Label]]
+
+
 class Finmap:
     """The public API 2.2 of one Finmap company."""
 

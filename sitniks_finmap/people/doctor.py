@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sitniks_finmap.clients import finmap, sitniks
 from sitniks_finmap.clients.answers import ApiError, KeyRefused, Refused
+from sitniks_finmap.clients.finmap import Directory
 from sitniks_finmap.clients.sitniks import Page
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.connections_file import WrongConnection
@@ -17,7 +18,7 @@ from sitniks_finmap.people.doctor_page import RECENT
 from sitniks_finmap.people.doctor_transactions import examine_transactions
 from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.people.proposal import orders_table
-from sitniks_finmap.pipeline.directory import Directory, category_mapping, find_accounts, read_directory
+from sitniks_finmap.pipeline.directory import category_mapping, find_accounts, read_directory
 from sitniks_finmap.pipeline.identity import doubt_finmap, doubt_sitniks, is_proven, knows_anything, suspicion
 from sitniks_finmap.pipeline.installation import owned_by_others
 from sitniks_finmap.pipeline.others import count_others

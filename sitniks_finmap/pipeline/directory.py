@@ -3,13 +3,12 @@
 import logging
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import TypeVar
 
 import duckdb
 
 from sitniks_finmap.clients.answers import Unavailable
-from sitniks_finmap.clients.finmap import Account, Finmap, Label
+from sitniks_finmap.clients.finmap import Account, Directory, Finmap, Label
 from sitniks_finmap.connections import ConfigurationError, Connection, built_in_rules
 from sitniks_finmap.names import normal_name
 from sitniks_finmap.pipeline.identity import refuse_moved_accounts
@@ -19,14 +18,6 @@ from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import replace_table
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Directory:
-    """What operations can refer to in Finmap: the accounts of the key, the categories of each type."""
-
-    accounts: list[Account]
-    categories: dict[str, list[Label]]
 
 
 def read_directory(finmap: Finmap, connection: Connection) -> Directory:
@@ -94,10 +85,11 @@ def save_stock_account(con: duckdb.DuckDBPyConnection, connection: Connection, f
 def check_references(run: ConnectionRun) -> None:
     """Find a wrong account, category or Finmap key before minutes of reading. Raises ConfigurationError, KeyRefused.
 
-    If Finmap is unavailable, the check is skipped: reading does not need Finmap.
+    If Finmap is unavailable, the check is skipped: reading does not need Finmap. The next step of the run uses what was
+    read, too.
     """
     try:
-        directory = read_directory(run.finmap, run.connection)
+        directory = run.directory = read_directory(run.finmap, run.connection)
     except Unavailable as error:
         log.info("%s: %s; its accounts are checked after reading", run.connection.name, error)
         return

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 LOOK_UPS = 500  # lookups by key in one run of what no list showed, least recently checked first
 FEW = 200  # up to so many operations, two pages of the list, all days are listed; more are listed in turn
-ROUNDS = 16  # runs in which every day of orders is listed once
+ROUNDS = 24  # runs in which every day of orders is listed once
 RECENT = 2  # days that every run lists
 LONGEST = timedelta(days=3)  # no day of a run was listed longer ago
 LISTED_FROM = 20  # from this many unseen operations, read a month outside the run's days as a list, not by key

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
+from sitniks_finmap.clients.finmap import Directory
 from sitniks_finmap.clients.sitniks_list import Row
-from sitniks_finmap.pipeline.directory import Directory, save_directory
+from sitniks_finmap.pipeline.directory import save_directory
 from sitniks_finmap.pipeline.order_statuses import save_statuses, unresolved_lists
 from sitniks_finmap.pipeline.reading import store_rows
 from sitniks_finmap.pipeline.run import ConnectionRun

@@ -10,7 +10,7 @@ import duckdb
 
 from sitniks_finmap.clients import finmap, sitniks
 from sitniks_finmap.clients.answers import ApiError
-from sitniks_finmap.clients.finmap import Finmap
+from sitniks_finmap.clients.finmap import Directory, Finmap
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.pipeline import identity, installation
 from sitniks_finmap.warehouse.last_runs import LastRun, record_ends, record_start
@@ -41,6 +41,7 @@ class ConnectionRun:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ended: dict[str, LastRun] = field(default_factory=dict)  # how the steps of this run ended, by name
     proving: bool = True
+    directory: Directory | None = None  # as an earlier step of this run read it, for the next one
 
     @cached_property
     def sitniks(self) -> sitniks.Sitniks:

@@ -31,7 +31,7 @@ STEPS = {
 def derive_operations(run: ConnectionRun, first_day: date, last_day: date) -> None:
     """Read Finmap's accounts and categories, and derive these days and anything else that changed since."""
     lists = check_statuses(run)
-    directory = read_directory(run.finmap, run.connection)
+    directory, run.directory = run.directory or read_directory(run.finmap, run.connection), None
     with run.warehouse.transaction() as con:
         if lists is not None:
             save_statuses(con, lists)
