@@ -129,7 +129,7 @@ class Orders(BaseModel):
             for status in getattr(self, stage):
                 other = stages.setdefault(normal_name(status), stage)
                 if other != stage:
-                    raise ValueError(f'orders: the status "{status}" is in {other} and in {stage}; keep one of them')
+                    raise ValueError(f'the status "{status}" is in {other} and in {stage}; keep one of them')
         return self
 
     @property
@@ -217,7 +217,7 @@ class Connection(BaseModel):
     source: Literal["transactions", "orders"] = Field(
         "transactions",
         description='What is read from Sitniks: `"transactions"`, or `"orders"` if the transactions of the company '
-        "cannot be read. Fixed once anything was read.",
+        "cannot be read. Fixed once anything was posted.",
     )
     orders: Orders | None = Field(None, description='The table `[….orders]`; required by `source = "orders"`.')
     channels: dict[Name, Name] = Field(

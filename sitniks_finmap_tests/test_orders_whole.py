@@ -1,5 +1,6 @@
 """Orders that are corrected: what belongs together changes together, or waits together."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -381,3 +382,47 @@ def test_what_a_person_restores_alone_on_its_day_is_seen(books: Books, monkeypat
         books.look()
         books.clock.forward(3600)
     assert books.states()["order-1.sale"] == "verified"
+
+
+# -- What a newcomer runs into --
+
+
+def test_a_shop_of_which_nothing_was_posted_may_change_its_source(
+    keep_orders: KeepOrders, keep_books: Callable[..., Books]
+) -> None:
+    """Its transactions were read, or some of them; then its owner heard that orders are the way."""
+    first = keep_books()
+    first.sell(1, orderId=2)
+    first.put_order(2, "Новий")
+    first.read()
+    books = keep_orders({"stock_account": None})
+    books.order(1, "Виконано")
+    books.order(2, "Виконано")
+    sync(books)
+    assert sums(books) == {"1.sale": 100, "2.sale": 100}
+    assert (books.plan(), books.differences()) == ([], [])
+
+
+def test_what_a_rollback_removed_asks_nothing(keep_orders: KeepOrders) -> None:
+    books = keep_orders()
+    move(books, "Виконано", "Повернено")
+    with books.warehouse.transaction() as con:
+        planned = plan_rollback(con, first_day=date(2026, 3, 9), last_day=date(2026, 3, 9))
+    roll_back(books.run, planned)
+    sync(books)
+    assert {row[1:3] for row in reasons(books)} == {("recreate", "kept")}
+    books.decide("approve", order="1", recreate=True)
+    sync(books)
+    sync(books)
+    assert sums(books) == {"1.sale:2": 100, "1.cogs:2": -30, "1.refund:2": -100, "1.restock:2": 30}
+
+
+def test_changed_lists_are_told_from_the_first_import(keep_orders: KeepOrders) -> None:
+    books = keep_orders({"stock_account": None}, first_import="review")
+    books.order(1, "В дорозі")
+    books.order(2, "Виконано")
+    sync(books)
+    books.decide("approve")
+    books = keep_orders({"stock_account": None, "paid": ["Виконано", "В дорозі"]}, first_import="review")
+    sync(books)
+    assert reasons(books) == [("1.sale", "create", "pending", LISTS_CHANGED)]

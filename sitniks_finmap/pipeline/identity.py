@@ -153,13 +153,16 @@ def refuse_another_prefix(connection: Connection, warehouse: Warehouse) -> None:
 
 
 def refuse_another_source(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
-    """Raise ConfigurationError if the file was filled from the other source: everything would be posted again."""
+    """Raise ConfigurationError if operations from the other source were posted: all of it would be posted again.
+
+    What was only read or derived from it is no obstacle: the transactions of a new shop may turn out to be unreadable.
+    """
     row = con.execute(
-        "select source from settings where source <> $1 and (exists (from finmap_upload) "
-        "or exists (from raw_sitniks_transactions) or exists (from raw_sitniks_orders))",
-        [connection.source],
+        "select source, exists (from finmap_upload) from settings where source <> $1", [connection.source]
     ).fetchone()
-    if row:
+    if row and not row[1]:
+        con.execute(sql("forget_derived"))
+    elif row:
         raise ConfigurationError(
             f'{connection.name}: its operations come from {row[0]}; with source = "{connection.source}" the same money '
             f'would be posted a second time. Set source = "{row[0]}", or put a new connection in its place, with '

@@ -252,11 +252,11 @@ judged as materialized (
                 'standing': 'pending', 'kind': 'too_many',
                 'why': 'it appeared when ' || u.vanished || if(s.source = 'orders', ' known parts of orders', ' known transactions')
                     || ' vanished from Sitniks'}
+            when w.action = 'create' and w.restaged then {
+                'standing': 'pending', 'kind': 'status_lists', 'why': 'it follows from changed lists of order statuses'}
             when w.action = 'create' and w.state is null and s.first_import = 'review'
                 and (h.held_until is null and not any_upload.there or w.wanted.occurred_at <= h.held_until)
                 then {'standing': 'pending', 'kind': 'first_import', 'why': 'the first import is held for review'}
-            when w.action = 'create' and w.restaged then {
-                'standing': 'pending', 'kind': 'status_lists', 'why': 'it follows from changed lists of order statuses'}
             when w.waits then
                 {'standing': 'kept', 'kind': 'waits', 'why': 'it waits until the payment of its order is in Finmap'}
             when w.action = 'create' then {'standing': 'go', 'kind': null, 'why': null}
@@ -343,6 +343,12 @@ settled as (
     select
         j.* exclude (verdict),
         case
+            when j.verdict.kind = 'waits' and s.payment is not null and j.action = 'recreate' and j.decision is null
+                then if(
+                    j.state = 'rolled_back',
+                    {'standing': 'kept', 'kind': 'recreate', 'why': 'removed by a rollback'},
+                    {'standing': 'pending', 'kind': 'recreate', 'why': 'a person deleted it in Finmap'}
+                )
             when j.verdict.kind = 'waits' and s.payment is not null then case
                 when j.decision = 'approve' then {'standing': 'go', 'kind': null, 'why': 'approved'}
                 when j.decision = 'dismiss'

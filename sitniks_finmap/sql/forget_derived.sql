@@ -1,0 +1,6 @@
+-- Before the source changes: what was derived from the other one goes. Nothing of it was posted.
+delete from operations;
+delete from rejected_transactions;
+delete from unbooked_orders;
+delete from differences;
+delete from reconciliation;
