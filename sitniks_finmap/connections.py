@@ -1,8 +1,9 @@
 """What a connection is: one shop, its settings and its keys."""
 
 import os
+import re
 import tomllib
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Literal, Self
@@ -61,6 +62,21 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _named_in_the_environment(value: str) -> str:
+    if not re.fullmatch(r"env:[A-Z_][A-Z0-9_]*", value):
+        raise ValueError('write "env:NAME" and put the URL into .env as NAME: it contains a token')
+    return value
+
+
+def _time_of_day(value: Any) -> Any:
+    """Raises ValueError that shows how to write it."""
+    if isinstance(value, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+        return time.fromisoformat(value)
+    if isinstance(value, time):
+        return value
+    raise ValueError('write a time of day as "09:00"')
+
+
 def _start_date(value: date) -> date:
     if value < FIRST_FINMAP_DAY:
         raise ValueError(f"Finmap accepts no operations before {FIRST_FINMAP_DAY}")
@@ -71,6 +87,8 @@ Duration = Annotated[timedelta, BeforeValidator(duration_of)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Name = Annotated[str, Field(min_length=1)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]  # rejects a key pasted here without showing it
+SecretUrl = Annotated[str, AfterValidator(_named_in_the_environment)]  # "env:NAME": such a URL contains a token
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 
 
 class Rule(BaseModel):
@@ -227,6 +245,27 @@ class Connection(BaseModel):
         "warn",
         description='`"accepted"` silences the warning about operations of others in the Finmap account, such as those '
         "of a bank feed.",
+    )
+    language: Literal["uk", "en"] = Field("uk", description='Language of messages to the owner: `"uk"` or `"en"`.')
+    alerts: list[SecretUrl] = Field(
+        [],
+        description='Who is told about this shop, as `"env:NAME"`: the variable holds apprise URLs. The operator, '
+        "`ALERT_URLS`, is told about every shop.",
+    )
+    alert_after: Duration = Field(
+        timedelta(minutes=30), description="How long syncs may fail before a message, if Sitniks or Finmap is down."
+    )
+    stale_after: Duration = Field(
+        timedelta(hours=3),
+        description="How long a shop may go without a complete sync before a message; never less than two syncs.",
+    )
+    heartbeat_url: SecretUrl | None = Field(
+        None,
+        description='`"env:NAME"`: the variable holds a URL of healthchecks.io or Uptime Kuma, which every sync calls.',
+    )
+    digest_at: TimeOfDay | None = Field(
+        None,
+        description='When to send yesterday\'s totals every day, in `timezone`: `"09:00"`; off if omitted.',
     )
     categories: dict[Classification, Name] = Field({}, description="Classification → Finmap category (ID or name).")
     rules: list[Rule] = Field([], description="Classification rules, tried before the built-in ones.")

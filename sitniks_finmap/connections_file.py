@@ -32,24 +32,33 @@ def load_connections(path: Path | None = None) -> tuple[list[Connection], list[W
 
     Raises ConfigurationError if the file itself cannot be read or is not TOML.
     """
+    return connections_of(read_tables(path))
+
+
+def read_tables(path: Path | None = None) -> dict[str, Any]:
+    """The tables of the file as they are. Raises ConfigurationError."""
     path = path or connections_path()
     try:
-        tables = read_toml(path)
+        return read_toml(path)
     except FileNotFoundError:
         raise ConfigurationError(
             f"{path} does not exist; start from the connections.toml of the project, or set SITNIKS_FINMAP_CONNECTIONS"
         ) from None
     except Unreadable as error:
         raise ConfigurationError(str(error)) from None
+
+
+def connections_of(tables: dict[str, Any]) -> tuple[list[Connection], list[WrongConnection]]:
+    """The valid connections in these tables, and the invalid ones with the reason."""
     right: list[Connection] = []
     wrong: list[WrongConnection] = []
     for name, table in tables.items():
         read = read_connection(name, table)
         (right if isinstance(read, Connection) else wrong).append(read)  # type: ignore[arg-type]
-    return _each_company_once(right, wrong)
+    return each_company_once(right, wrong)
 
 
-def _each_company_once(
+def each_company_once(
     right: list[Connection], wrong: list[WrongConnection]
 ) -> tuple[list[Connection], list[WrongConnection]]:
     """Accept only the first connection with a given pair of keys or a given key prefix: a second one would post

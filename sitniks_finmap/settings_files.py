@@ -113,15 +113,31 @@ def _remedy(line: str) -> str:
     return 'write name = "value", and each connection under its [name]'
 
 
+_loaded: dict[str, tuple[str | None, str]] = {}  # variables that .env set: what they were before, and what they became
+
+
 def load_env(path: Path | None = None) -> None:
-    """Load .env into the environment, overriding existing variables, as Dagster does. Raises Unreadable."""
+    """Load .env into the environment, overriding existing variables, as Dagster does. What an earlier call set, and
+    .env no longer has, is as it was before. Raises Unreadable.
+    """
     path = path or Path(".env").absolute()
     try:
         text = read_text(path)
     except FileNotFoundError:
-        return
-    values = dotenv_values(stream=StringIO(text))
-    os.environ.update({name: value for name, value in values.items() if value is not None})
+        text = ""
+    values = {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value is not None}
+    for name in [one for one in _loaded if one not in values]:
+        before, became = _loaded.pop(name)
+        if os.environ.get(name) != became:
+            continue  # somebody else has set it since
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+    for name, value in values.items():
+        before = _loaded[name][0] if name in _loaded else os.environ.get(name)
+        _loaded[name] = (before, value)
+        os.environ[name] = value
 
 
 def bare_key(value: str) -> str:

@@ -1,13 +1,14 @@
 """Runs in Dagster's own records: made up, carried out quietly, cleaned up, told by alerts."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import pytest
 from dagster._core.utils import make_new_run_id
 
-from sitniks_finmap.defs.alerts import checks_alert, failed_run_alert
+from sitniks_finmap.alerts.state import memory
+from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.defs.housekeeping import housekeeping
-from sitniks_finmap.defs.launch import Run
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -33,15 +34,11 @@ def clean(instance: dg.DagsterInstance) -> int:
     return housekeeping.execute_in_process(instance=instance, run_config=QUIET).output_for_node("delete_old_runs")
 
 
-def told_by_alerts(dagster: dg.DagsterInstance, run: Run) -> None:
-    """Lets the alert sensors look at a run, as the daemon does; they log what they send."""
-    found = dagster.get_run_by_id(run.run_id)
-    kind = dg.DagsterEventType.RUN_SUCCESS if run.success else dg.DagsterEventType.RUN_FAILURE
-    (entry,) = dagster.all_logs(run.run_id, of_type=kind)
-    assert found
-    assert entry.dagster_event
-    context = dg.build_run_status_sensor_context("alert", entry.dagster_event, dagster, found)
-    if run.success:
-        checks_alert(context)
-    else:
-        failed_run_alert(context.for_run_failure())
+def told_by_alerts() -> list[str]:
+    """Looks as the daemon's sensor does, now and when every patience has run out; all that the messages say."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALERT_URLS", "json://127.0.0.1:1/")
+        for hours in (0, 0.2, 4, 30):
+            look_around("itself", lambda hours=hours: datetime.now(UTC) + timedelta(hours=hours))
+    with memory() as kept:
+        return [f"{title}\n{body}" for title, body in kept.con.execute("select title, body from outbox").fetchall()]

@@ -1,280 +1,555 @@
-"""Messages to people, really sent: one when something begins to need a human, one when it is over."""
+"""Messages, really sent, about real syncs: one when something begins to need a person, one when it is over."""
 
-import json
-import logging
+import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
-from datetime import date
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
 
-import dagster as dg
 import pytest
 
+from sitniks_finmap.alerts.state import memory, state_path
+from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.defs.alerts import alert_urls, checks_alert, failed_run_alert, send
-from sitniks_finmap.defs.launch import run_job
-from sitniks_finmap.sandbox import Shop
-from sitniks_finmap.warehouse.store import open_warehouse
-from sitniks_finmap_tests.dagster_runs import QUIET
+from sitniks_finmap.sandbox import Fault, Sandbox
+from sitniks_finmap.warehouse.store import Damaged, open_warehouse
+from sitniks_finmap_tests.inboxes import Inbox
+from sitniks_finmap_tests.sandbox.clients import Clock
+from sitniks_finmap_tests.watching import FIRST, MINUTE, Watched, waiting
 
 pytestmark = pytest.mark.runs
 
-UPLOAD = "nothing_is_left_undelivered"
-OPERATIONS = "sign_and_type_agree"
+DAY = "2026-03-09T10:00:00Z"
+Connect = Callable[..., Connection]
 
 
-class Inbox:
-    """A service that takes messages in apprise's JSON notation."""
-
-    def __init__(self) -> None:
-        self.messages: list[tuple[str, str]] = []
-        inbox = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                inbox.messages.append((said["title"], said["message"]))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"json://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+@pytest.fixture(autouse=True)
+def room_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However full the disk is that the tests run on."""
+    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_BYTES", 0)
+    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_SHARE", 0)
 
 
 @pytest.fixture
-def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
     inbox = Inbox()
     monkeypatch.setenv("ALERT_URLS", inbox.url)
     yield inbox
     inbox.close()
 
 
-class Floor:
-    """Runs small jobs that end as told, and lets the sensor look at each as the daemon would; says who got what."""
-
-    def __init__(self, instance: dg.DagsterInstance, inbox: Inbox) -> None:
-        self.instance = instance
-        self.inbox = inbox
-        self.last_run_id = ""
-
-    def run(
-        self,
-        job: str = "u1_sync",
-        *,
-        why: str = "",
-        only: str = "",
-        tags: dict[str, str] | None = None,
-        checks: dict[str, bool] | None = None,
-    ) -> list[str]:
-        """Runs `job`, failing for the reason `why`; `checks` are the evaluated ones. Returns the titles sent."""
-        tags = {"connection": "u1"} if tags is None else tags
-        self.last_run_id = self._execute(job, why, [dg.AssetKey(only)] if only else None, tags, checks or {})
-        run = self.instance.get_run_by_id(self.last_run_id)
-        ended = dg.DagsterEventType.RUN_FAILURE if why else dg.DagsterEventType.RUN_SUCCESS
-        (entry,) = self.instance.all_logs(self.last_run_id, of_type=ended)
-        assert run
-        assert entry.dagster_event
-        context = dg.build_run_status_sensor_context("alert", entry.dagster_event, self.instance, run)
-        before = len(self.inbox.messages)
-        if why:
-            failed_run_alert(context.for_run_failure())
-        else:
-            checks_alert(context)
-        return [title for title, _ in self.inbox.messages[before:]]
-
-    def _execute(
-        self, job: str, why: str, only: list[dg.AssetKey] | None, tags: dict[str, str], checks: dict[str, bool]
-    ) -> str:
-        @dg.asset
-        def table() -> None:
-            if why:
-                raise dg.Failure(why, allow_retries=False)
-
-        @dg.asset(deps=[table])
-        def last_step() -> None:
-            pass
-
-        @dg.multi_asset_check(specs=[dg.AssetCheckSpec(name, asset="table") for name in checks] or [NO_CHECK])
-        def look() -> Iterator[dg.AssetCheckResult]:
-            for name, passed in (checks or {NO_CHECK.name: True}).items():
-                words = {} if passed else {"problem": f"{name}: 3 are wrong.", "what_to_do": "Mend them."}
-                yield dg.AssetCheckResult(asset_key="table", check_name=name, passed=passed, metadata=words)
-
-        definitions = dg.Definitions([table, last_step], asset_checks=[look], jobs=[dg.define_asset_job(job)])
-        result = definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, raise_on_error=False, tags=tags, run_config=QUIET, asset_selection=only
-        )
-        return result.run_id
-
-
-NO_CHECK = dg.AssetCheckSpec("no_other", asset="table")
+@pytest.fixture
+def owner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    inbox = Inbox()
+    monkeypatch.setenv("OWNER_URL", inbox.url)
+    yield inbox
+    inbox.close()
 
 
 @pytest.fixture
-def floor(dagster: dg.DagsterInstance, inbox: Inbox) -> Floor:
-    return Floor(dagster, inbox)
+def open_shop(connect: Connect, sandbox: Sandbox) -> Connect:
+    """A shop of its own with one sale, and a connection to it."""
+
+    def open_shop(name: str = "u1", **settings: object) -> Connection:
+        sandbox.add_shop(name).put_transaction({"id": "tx_1", "createdAt": DAY, "amount": 100, "description": "Оплата"})
+        return connect(name, name, **{"start_date": FIRST, **settings})
+
+    return open_shop
 
 
-# -- Runs that fail ----------------------------------------------------------------------------------------------
+@pytest.fixture
+def watched(sandbox: Sandbox, clock: Clock, project: Path) -> Watched:
+    (project / "connections.toml").write_text("# no shop yet\n", "utf-8")
+    return Watched(sandbox, clock)
 
 
-def test_a_failing_connection_alerts_once_and_once_on_recovery(
-    floor: Floor,
+# -- From one failure to its message -----------------------------------------------------------------------------
+
+
+def test_a_shop_that_is_well_makes_no_message(operator: Inbox, open_shop: Connect, watched: Watched) -> None:
+    shop = open_shop()
+    for _ in range(6):
+        watched.sync(shop)
+        watched.watch(hours=1, every=10 * MINUTE)
+    assert operator.messages == []
+
+
+def test_a_refused_key_is_told_at_once_and_when_it_works(
+    operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox
 ) -> None:
-    assert floor.run() == []
-    assert floor.run(why="u1: Finmap refused the key (401)") == ["u1: the sync failed"]
-    assert floor.run(why="u1: Finmap refused the key (401)") == []
-    assert floor.run(why="u1: another reason") == []
-    assert floor.run() == ["u1: the sync works again"]
-    assert floor.run() == []
-    assert floor.run(why="u1: once more") == ["u1: the sync failed"]
+    shop = open_shop()
+    watched.sync(shop)
+    sandbox.fault(Fault("status", "finmap", status=401, times=None))
+    watched.sync(shop)
+    watched.look()
+    assert operator.titles == ["u1: ключ не приймають або його немає"]
+    watched.watch(hours=12, every=10 * MINUTE)
+    watched.sync(shop)
+    watched.watch(hours=1)
+    sandbox.clear_faults()
+    watched.sync(shop)
+    watched.look()
+    assert operator.titles[1:] == ["u1: ключ знову працює"]
+    assert "Тривалість: 13 годин" in operator.messages[1][1]
 
 
-def test_the_message_says_what_failed_and_where_to_look(floor: Floor, inbox: Inbox) -> None:
-    floor.run(why="u1: Finmap refused the key (401); create a new one, then put it into .env")
-    ((_, body),) = inbox.messages
-    assert body.startswith("u1: Finmap refused the key (401); create a new one, then put it into .env\n")
-    assert floor.last_run_id in body
-
-
-def test_a_connection_that_fails_says_nothing_of_another(floor: Floor) -> None:
-    floor.run(why="u1: broken")
-    assert floor.run("u2_sync", tags={"connection": "u2"}) == []
-    assert floor.run("u2_sync", why="u2: broken", tags={"connection": "u2"}) == ["u2: the sync failed"]
-
-
-def test_a_successful_delivery_does_not_end_a_sync_failure(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sitniks refuses its key while failed operations are delivered every 15 minutes: one message, not a hundred."""
-    monkeypatch.setattr("sitniks_finmap.defs.alerts.EARLIER", 2)  # more deliveries between two syncs than are looked at
-    assert floor.run(why="u1: Sitniks refused the key (401)") == ["u1: the sync failed"]
-    assert [floor.run("u1_deliver") for _ in range(3)] == [[], [], []]
-    assert floor.run(why="u1: Sitniks refused the key (401)") == []
-    assert floor.run("u1_deliver") == []
-    assert floor.run() == ["u1: the sync works again"]
-
-
-def test_a_successful_preview_does_not_end_a_sync_failure(floor: Floor) -> None:
-    """A preview is the sync job without its last step."""
-    assert floor.run(why="u1: Finmap refused the key (403)") == ["u1: the sync failed"]
-    assert floor.run(only="table") == []
-    assert floor.run(why="u1: Finmap refused the key (403)") == []
-
-
-def test_a_run_that_belongs_to_no_connection_is_nobodys_alert(floor: Floor) -> None:
-    assert floor.run("housekeeping", why="broken", tags={}) == []
-    assert floor.run("housekeeping", tags={}, checks={UPLOAD: False}) == []
-
-
-def test_a_run_that_a_person_started_at_an_asset_is_told_of_too(floor: Floor) -> None:
-    """It has no tag: its assets, here of the connection "table", say whose it is."""
-    assert floor.run(why="table: Finmap did not answer", tags={}, only="table") == ["table: the sync failed"]
-
-
-# -- Checks that fail --------------------------------------------------------------------------------------------
-
-
-def test_a_failing_check_alerts_once_and_once_when_all_pass(floor: Floor, inbox: Inbox) -> None:
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == []
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}: 3 are wrong."]
-    assert inbox.messages[-1][1] == "Mend them."
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == []
-    assert floor.run(checks={OPERATIONS: False, UPLOAD: False}) == [f"u1: {OPERATIONS}: 3 are wrong."]
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == []
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == ["u1: all checks pass again"]
-    assert inbox.messages[-1][1] == 'No longer failing: "nothing is left undelivered".'
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == []
-
-
-def test_a_check_that_fails_in_the_first_run_of_all_is_told(floor: Floor) -> None:
-    assert floor.run(checks={UPLOAD: False}) == [f"u1: {UPLOAD}: 3 are wrong."]
-
-
-def test_a_check_alert_says_what_is_wrong_and_what_to_do(
-    connection: Connection, shop: Shop, dagster: dg.DagsterInstance, inbox: Inbox, connect: Callable[..., Connection]
+def test_a_missing_key_is_noticed_while_the_daemon_runs(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = connect(first_import="review")
-    shop.put_transactions([{"id": "tx_1", "createdAt": "2025-01-15T10:00:00Z", "amount": 5}])
-    look_at(dagster, run_job(dagster, connection, "sync", date(2025, 1, 15), date(2025, 1, 15)).run_id)
-    ((title, body),) = inbox.messages
-    assert title == "u1: Changes pending your decision: 1."
-    assert body == (
-        "`sitniks-finmap preview --connection u1` shows each with its reason; then run "
-        "`sitniks-finmap approve --connection u1` or `sitniks-finmap dismiss --connection u1`."
-    )
+    shop = open_shop()
+    keys = {name: os.environ[name] for name in ("U1_SITNIKS_API_KEY", "U1_FINMAP_API_KEY")}
+    for name in keys:
+        monkeypatch.delenv(name)
+    env = project / ".env"
+    env.write_text("".join(f"{name}={key}\n" for name, key in keys.items()), "utf-8")
+    watched.look()
+    watched.sync(shop)
+    watched.look()
+    removed = clock()
+    env.write_text(f"U1_SITNIKS_API_KEY={keys['U1_SITNIKS_API_KEY']}\n", "utf-8")
+    watched.watch(hours=0.1)
+    assert operator.titles == ["u1: ключ не приймають або його немає"]
+    assert "U1_FINMAP_API_KEY is not set" in operator.messages[0][1]
+    assert clock() - removed <= timedelta(minutes=10)
+    env.write_text("".join(f"{name}={key}\n" for name, key in keys.items()), "utf-8")
+    watched.look()
+    assert operator.titles[1:] == ["u1: ключ знову працює"]
+    env.unlink()
+    watched.look()
 
 
-def test_a_check_that_stops_a_run_is_told_in_words(
-    connection: Connection, shop: Shop, dagster: dg.DagsterInstance, inbox: Inbox
+@pytest.mark.parametrize("side", ["sitniks", "finmap"])
+def test_an_hour_without_the_api_is_two_messages(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock, side: str
 ) -> None:
-    shop.put_transactions([{"id": "tx_1", "createdAt": "2025-01-15T10:00:00Z", "amount": 5}])
-    assert run_job(dagster, connection, "stage", date(2025, 1, 15), date(2025, 1, 15)).success
-    with open_warehouse(connection).transaction() as con:
-        con.execute("insert into operations from operations")
-    ended = run_job(dagster, connection, "sync", date(2025, 1, 16), date(2025, 1, 16))
-    assert not ended.success
-    look_at(dagster, ended.run_id)
-    ((title, body),) = inbox.messages
-    assert title == "u1: the sync failed"
-    assert body.startswith("Operations that share a transaction or an externalId with another one: 1 of 2. Nothing was")
+    shop = open_shop()
+    watched.sync(shop)
+    watched.look()
+    begun = clock()
+    with watched.cut(side):
+        for _ in range(12):  # every five minutes
+            watched.sync(shop)
+            watched.watch(hours=1 / 12)
+    (title,) = operator.titles
+    assert title.startswith(f"Немає зв'язку з {side.capitalize()} (127.0.0.1:")
+    assert "Магазини (1): u1." in operator.messages[0][1]
+    watched.sync(shop)
+    watched.watch(hours=1)
+    assert [one.split(" (")[0] for one in operator.titles[1:]] == [f"Зв'язок із {side.capitalize()}"]
+    assert clock() - begun < timedelta(hours=3)
 
 
-def look_at(instance: dg.DagsterInstance, run_id: str) -> None:
-    """What the daemon does when a run has ended."""
-    run = instance.get_run_by_id(run_id)
-    assert run
-    failed = run.status is dg.DagsterRunStatus.FAILURE
-    ended = dg.DagsterEventType.RUN_FAILURE if failed else dg.DagsterEventType.RUN_SUCCESS
-    (entry,) = instance.all_logs(run_id, of_type=ended)
-    assert entry.dagster_event
-    context = dg.build_run_status_sensor_context("alert", entry.dagster_event, instance, run)
-    failed_run_alert(context.for_run_failure()) if failed else checks_alert(context)
+def test_a_short_outage_is_told_to_nobody(operator: Inbox, open_shop: Connect, watched: Watched) -> None:
+    shop = open_shop()
+    with watched.cut("sitniks"):
+        watched.sync(shop)
+        watched.watch(hours=0.4)
+    watched.sync(shop)
+    watched.watch(hours=2, every=10 * MINUTE)
+    assert operator.messages == []
 
 
-def test_a_check_that_was_not_evaluated_raises_no_alert(floor: Floor) -> None:
-    """A preview evaluates the checks of operations and not those of finmap_upload: that is no all-clear."""
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == [f"u1: {UPLOAD}: 3 are wrong."]
-    assert floor.run(checks={OPERATIONS: True}) == []
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: False}) == []
-    assert floor.run("u1_deliver", checks={UPLOAD: True}) == ["u1: all checks pass again"]
-    assert floor.run(checks={OPERATIONS: True, UPLOAD: True}) == []
-
-
-# -- The way of a message ----------------------------------------------------------------------------------------
-
-
-def test_without_alert_urls_the_message_is_logged(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_shop_that_nobody_syncs_is_told_after_three_hours(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
 ) -> None:
-    monkeypatch.setenv("ALERT_URLS", " ")
-    assert not send("u1: the sync failed", "why")
-    assert "u1: the sync failed: why" in caplog.text
+    shop = open_shop()
+    watched.sync(shop)
+    begun = clock()
+    watched.watch(hours=2.9, every=5 * MINUTE)
+    assert operator.messages == []
+    watched.watch(hours=0.2, every=5 * MINUTE)
+    assert operator.titles == ["u1: давно не було повної синхронізації"]
+    assert clock() - begun <= timedelta(hours=3.2)
+    watched.watch(hours=24, every=60 * MINUTE)
+    watched.sync(shop)
+    watched.look()
+    assert operator.titles[1:] == ["u1: магазин синхронізовано"]
 
 
-def test_everybody_gets_it(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = Inbox()
-    monkeypatch.setenv("ALERT_URLS", f" {inbox.url},\n{other.url} ")
-    assert len(alert_urls()) == 2
-    assert send("u1: the sync failed", "чому")
-    assert inbox.messages == other.messages == [("u1: the sync failed", "чому")]
-    other.close()
-
-
-def test_an_unreachable_alert_service_stops_nobody(
-    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_silence_that_another_message_explains_is_not_told(
+    operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox
 ) -> None:
-    """The other services get the message, the caller goes on, and the token is not logged."""
-    monkeypatch.setenv("ALERT_URLS", f"json://user:t0kensecret@127.0.0.1:1/ {inbox.url} nonsense://t0kensecret/x")
-    with caplog.at_level(logging.DEBUG):
-        send("u1: the sync failed", "why")
-    assert [title for title, _ in inbox.messages] == ["u1: the sync failed"]
-    assert "could not be sent to every service" in caplog.text
-    assert "t0kensecret" not in caplog.text
+    shop = open_shop()
+    watched.sync(shop)
+    sandbox.fault(Fault("status", "sitniks", status=401, times=None))
+    watched.sync(shop)
+    watched.watch(hours=24, every=10 * MINUTE)
+    assert operator.titles == ["u1: ключ не приймають або його немає"]
+
+
+def test_a_rejected_record_is_told_and_when_it_is_corrected(
+    operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox
+) -> None:
+    shop = open_shop()
+    bad = {"id": "tx_2", "createdAt": DAY, "amount": "сто від Квітослава", "description": "Квітослава"}
+    sandbox.shop("u1").put_transaction(bad)
+    watched.sync(shop)
+    watched.look()
+    watched.watch(hours=2, every=10 * MINUTE)
+    assert operator.titles == ["u1: 1 запис із Sitniks неможливо внести"]
+    assert "Чому: нечитабельна сума." in operator.messages[0][1]
+    assert "Квітослава" not in str(operator.messages)
+    sandbox.shop("u1").put_transaction(bad | {"amount": "100"})
+    watched.sync(shop)
+    watched.look()
+    assert operator.titles[1:] == ["u1: відхилених записів більше немає"]
+
+
+def test_a_change_that_waits_is_told(operator: Inbox, open_shop: Connect, watched: Watched) -> None:
+    shop = open_shop(first_import="review")
+    watched.sync(shop)
+    watched.look()
+    assert operator.titles == ["u1: 1 зміна чекає на ваше рішення"]
+    assert "`sitniks-finmap approve --connection u1`" in operator.messages[0][1]
+
+
+def test_the_safety_catch_is_told_as_such(
+    operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox
+) -> None:
+    shop = open_shop()
+    rows = [{"id": f"tx_{n}", "createdAt": DAY, "amount": 10 + n, "description": "Оплата"} for n in range(40)]
+    sandbox.shop("u1").put_transactions(rows)
+    watched.sync(shop)
+    watched.look()
+    assert operator.messages == []
+    sandbox.shop("u1").put_transactions([row | {"amount": 7} for row in rows])
+    watched.sync(shop)
+    watched.look()
+    assert operator.titles == ["u1: запобіжник зупинив 40 змін"]
+
+
+def test_a_damaged_file_that_was_set_aside_is_told_once(operator: Inbox, open_shop: Connect, watched: Watched) -> None:
+    shop = open_shop()
+    watched.sync(shop)
+    open_warehouse(shop).path.write_bytes(b"no database" * 1000)
+    with suppress(Damaged):
+        watched.sync(shop)
+    watched.sync(shop)
+    watched.watch(hours=2, every=10 * MINUTE)
+    assert operator.titles == ["u1: пошкоджений файл даних відкладено вбік"]
+    aside = next(open_warehouse(shop).path.parent.glob("u1.damaged-*.duckdb"))
+    assert aside.name in operator.messages[0][1]
+    aside.unlink()
+    watched.watch(hours=2, every=30 * MINUTE)
+    assert len(operator.messages) == 1
+
+
+def test_a_run_that_was_killed_is_told_unless_the_next_succeeds(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    from sitniks_finmap.warehouse.last_runs import record_start
+
+    shop = open_shop()
+    watched.sync(shop)
+    for heals in (True, False):
+        record_start(open_warehouse(shop), "sync", "run-2", clock() + timedelta(seconds=1))
+        watched.watch(hours=0.4)
+        if heals:
+            watched.sync(shop)
+            watched.look()
+    assert operator.messages == []
+    watched.watch(hours=0.3)
+    assert operator.titles == ["u1: остання синхронізація несподівано завершилася з помилкою"]
+
+
+# -- The deployment ----------------------------------------------------------------------------------------------
+
+
+def test_a_dead_daemon_is_told_within_ten_minutes(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    """The watcher looks every five minutes; the daemon dies right after a heartbeat, at the worst moment."""
+    shop = open_shop()
+    watched.sync(shop)
+    worst = timedelta()
+    for seconds in range(0, 300, 60):
+        watched.look()
+        watched.look(last := watched.heartbeat())
+        operator.messages.clear()
+        died = clock()
+        clock.forward(seconds)
+        while not operator.messages:
+            watched.look(last)
+            clock.forward(300)
+        assert operator.titles == ["Демон Dagster не працює"]
+        worst = max(worst, clock() - timedelta(seconds=300) - died)
+        watched.sync(shop)
+        clock.forward(60)
+        watched.look()
+        watched.look(watched.heartbeat())
+        assert operator.titles[1:] == ["Демон Dagster знову працює"]
+        clock.forward(7 * 3600)  # so that it is no flapping
+        watched.sync(shop)
+        watched.look()
+        clock.forward(600)
+        watched.look()
+    assert worst <= timedelta(minutes=10)
+
+
+def test_a_daemon_that_runs_without_our_sensor_is_told(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    """Its code location does not load: heartbeats go on, and nothing of ours is carried out."""
+    watched.sync(open_shop())
+    watched.look(watched.heartbeat())
+    watched.look()
+    broken = clock()
+    while not operator.messages and clock() - broken < timedelta(hours=1):
+        clock.forward(300)
+        watched.look(watched.heartbeat())
+    assert operator.titles == ["Демон Dagster працює, але не виконує наших сенсорів"]
+    assert clock() - broken <= timedelta(minutes=10)
+    watched.look()
+    assert operator.titles[1:] == ["Сенсори знову виконуються"]
+
+
+def test_a_daemon_that_was_just_started_is_given_time(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    shop = open_shop()
+    watched.sync(shop)
+    watched.watch(hours=0.05, heard=watched.heartbeat())
+    clock.forward(14 * 60)
+    watched.sync(shop)
+    watched.daemon = "second"
+    watched.look(watched.heartbeat())
+    clock.forward(60)
+    watched.look(watched.heartbeat())
+    assert operator.messages == []
+
+
+def test_a_lost_dagster_database_hides_no_dead_daemon(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    watched.sync(open_shop())
+    watched.look(watched.heartbeat())
+    watched.watch(hours=0.2, every=5 * MINUTE, heard=None)
+    assert operator.titles == ["Демон Dagster не працює"]
+    watched.watch(hours=1, every=5 * MINUTE, heard="unknown")
+    assert len(operator.messages) == 1
+
+
+def test_without_a_daemon_nobody_misses_one(operator: Inbox, open_shop: Connect, watched: Watched) -> None:
+    """Syncs by cron and the command alone."""
+    shop = open_shop()
+    for _ in range(5):
+        watched.sync(shop)
+        watched.watch(hours=1, every=5 * MINUTE, heard=None)
+    assert operator.messages == []
+
+
+def test_a_machine_that_was_asleep_is_given_time(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    shop = open_shop()
+    watched.sync(shop)
+    watched.look(last := watched.heartbeat())
+    clock.forward(9 * 3600)
+    watched.look(last)
+    assert operator.messages == []
+    clock.forward(240)
+    watched.sync(shop)
+    watched.look()
+    clock.forward(300)
+    watched.look(watched.heartbeat())
+    assert operator.messages == []
+
+
+def test_a_full_disk_is_told_until_there_is_clearly_room(
+    operator: Inbox, watched: Watched, monkeypatch: pytest.MonkeyPatch, open_shop: Connect
+) -> None:
+    watched.sync(open_shop())
+    total = 100_000_000_000
+    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_BYTES", 1_000_000_000)
+    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_SHARE", 0.05)
+    told = []
+    for free in (5.1, 4.9, 5.1, 4.9, 5.9, 6.1):
+        usage = (total, 0, round(free * total / 100))
+        monkeypatch.setattr("sitniks_finmap.alerts.deployment.shutil.disk_usage", lambda path, usage=usage: usage)
+        watched.look()
+        told.append(len(operator.messages))
+    assert told == [0, 1, 1, 1, 1, 2]
+    assert operator.titles[0].startswith("Диск майже заповнено: вільно 4900 МБ (4.9 %)")
+
+
+def test_a_broken_file_and_its_repair_are_two_messages(
+    operator: Inbox, open_shop: Connect, watched: Watched, project: Path, clock: Clock
+) -> None:
+    shop = open_shop()
+    watched.sync(shop)
+    watched.look()
+    path = project / "connections.toml"
+    good = path.read_text("utf-8")
+    path.write_text(good.replace("[u1]", "[u1"), "utf-8")
+    broken = clock()
+    watched.watch(hours=0.2)
+    assert operator.titles == ["Неможливо прочитати connections.toml"]
+    assert "connections.toml, line 1" in operator.messages[0][1]
+    watched.sync(shop)
+    watched.watch(hours=2, every=10 * MINUTE)
+    assert clock() - broken > timedelta(hours=2)
+    path.write_text(good, "utf-8")
+    watched.sync(shop)
+    watched.look()
+    assert operator.titles[1:] == ["Connections.toml знову читається"]
+
+
+def test_an_invalid_table_is_told_to_the_operator(
+    operator: Inbox, owner: Inbox, open_shop: Connect, watched: Watched, project: Path
+) -> None:
+    shop = open_shop(alerts=["env:OWNER_URL"])
+    watched.sync(shop)
+    watched.look()
+    path = project / "connections.toml"
+    good = path.read_text("utf-8")
+    path.write_text(f"{good}\n[u2]\n", "utf-8")
+    watched.watch(hours=0.1)
+    assert operator.titles == ["u2: помилка в його налаштуваннях у connections.toml"]
+    assert "start_date is missing" in operator.messages[0][1]
+    path.write_text(good.replace("[u1]", "[u1]\nsync_evry = '1h'"), "utf-8")
+    watched.watch(hours=0.1)
+    assert operator.titles[1:] == ["u1: помилка в його налаштуваннях у connections.toml"]
+    assert owner.messages == []
+
+
+# -- To whom -----------------------------------------------------------------------------------------------------
+
+
+def test_a_storm_is_one_message_to_the_operator_and_one_to_each(
+    operator: Inbox, owner: Inbox, open_shop: Connect, watched: Watched
+) -> None:
+    shops = [open_shop(f"shop_{n}", alerts=["env:OWNER_URL"]) for n in range(12)]
+    for shop in shops:
+        watched.sync(shop)
+    watched.look()
+    with watched.cut("finmap"):
+        for shop in shops:  # they notice it one after the other, over an hour
+            watched.sync(shop)
+            watched.watch(hours=1 / 12)
+        watched.watch(hours=1, every=5 * MINUTE)
+    (title,) = operator.titles
+    assert title.startswith("Немає зв'язку з Finmap (")
+    assert sorted(one.split(":")[0] for one in owner.titles) == sorted(shop.name for shop in shops)
+    for shop in shops:
+        watched.sync(shop)
+    watched.watch(hours=0.5)
+    assert len(operator.messages) == 2
+    assert len(owner.messages) == 24
+
+
+def test_the_same_news_of_many_shops_is_one_message(operator: Inbox, open_shop: Connect, watched: Watched) -> None:
+    shops = [open_shop(f"shop_{n}", first_import="review") for n in range(3)]
+    for shop in shops:
+        watched.sync(shop)
+    watched.look()
+    ((title, body),) = operator.messages
+    assert title == "3 зміни чекають на ваше рішення: 3 магазини"
+    assert body.startswith("Магазини (3): shop_0, shop_1, shop_2.")
+
+
+def test_who_is_owner_and_operator_gets_one_message(
+    operator: Inbox, open_shop: Connect, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWNER_URL", operator.url)
+    watched.sync(open_shop(first_import="review", alerts=["env:OWNER_URL"]))
+    watched.look()
+    assert len(operator.messages) == 1
+
+
+def test_an_owner_is_told_of_no_other_shop(operator: Inbox, owner: Inbox, open_shop: Connect, watched: Watched) -> None:
+    mine = open_shop("mine", alerts=["env:OWNER_URL"], language="en", first_import="review")
+    other = open_shop("other", first_import="review")
+    watched.sync(mine)
+    watched.sync(other)
+    watched.look()
+    assert owner.titles == ["mine: 1 change is waiting for your decision"]
+    assert "other" not in str(owner.messages).replace("another", "")
+
+
+# -- Memory ------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_told_is_known_without_dagster_and_its_files(
+    operator: Inbox, open_shop: Connect, watched: Watched, project: Path
+) -> None:
+    """The state is in a file of its own: a lost Dagster database or warehouse makes nothing told twice."""
+    shop = open_shop(first_import="review")
+    watched.sync(shop)
+    watched.look()
+    shutil.rmtree(project / "data" / "dagster", ignore_errors=True)
+    open_warehouse(shop).path.unlink()
+    watched.sync(shop)
+    watched.watch(hours=1)
+    assert operator.titles == ["u1: 1 зміна чекає на ваше рішення"]
+
+
+def test_two_tellers_at_once_send_one_message(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    watched.sync(open_shop(first_import="review"))
+    both = threading.Barrier(2, timeout=60)
+
+    def look() -> None:
+        both.wait()
+        watched.look()
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert operator.titles == ["u1: 1 зміна чекає на ваше рішення"]
+    assert waiting() == []
+
+
+def test_a_look_that_took_long_overrules_no_later_one(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock, sandbox: Sandbox
+) -> None:
+    from sitniks_finmap.alerts.observe import observe
+
+    shop = open_shop(first_import="review")
+    watched.sync(shop)
+    old = observe(shop, open_warehouse(shop), clock())
+    clock.forward(60)
+    watched.look()
+    clock.forward(60)
+    look_around("itself", clock, see=lambda connection, warehouse, now: old)
+    assert [what for _, what in waiting()] == []
+    assert len(operator.messages) == 1
+
+
+def test_a_deleted_table_ends_its_conditions_silently(
+    operator: Inbox, open_shop: Connect, watched: Watched, project: Path
+) -> None:
+    shop = open_shop("u1", first_import="review")
+    watched.sync(shop)
+    watched.look()
+    open_shop("u2")
+    text = (project / "connections.toml").read_text("utf-8")
+    (project / "connections.toml").write_text(text[text.index("[u2]") :], "utf-8")
+    watched.look()
+    assert len(operator.messages) == 1
+    with memory() as kept:
+        assert [scope for scope, _ in kept.states() if scope == "u1"] == []
+
+
+def test_without_anybody_to_tell_it_is_logged(
+    open_shop: Connect, watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.sync(open_shop(first_import="review"))
+    watched.look()
+    assert "u1: 1 зміна чекає на ваше рішення" in caplog.text
+    assert waiting() == []
+    assert state_path().exists()
+
+
+def test_a_link_to_the_run_is_there_if_the_ui_has_an_address(
+    operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SITNIKS_FINMAP_UI_URL", "https://dagster.example.com/")
+    sandbox.fault(Fault("status", "finmap", status=401, times=None))
+    watched.sync(open_shop())
+    watched.look()
+    assert operator.messages[0][1].endswith("\nЗапуск: https://dagster.example.com/runs/run-1")

@@ -11,6 +11,7 @@ from sitniks_finmap.settings_files import load_env
 # Name → the module of the command, and the first line of its help: `--help` imports none of them.
 COMMANDS = {
     "accept-key": ("identity_commands", "Accept a key that looks like another company's."),
+    "alert-test": ("alert_commands", "Send a test message to everybody who is notified."),
     "approve": ("decision_commands", "Approve pending changes; the next sync applies them."),
     "catch-up": ("decision_commands", "Skip history: never post what is dated up to a day."),
     "demo": ("sandbox_commands", "Run the main job against a simulated shop."),
@@ -25,6 +26,7 @@ COMMANDS = {
     "sql": ("report_commands", "Query the staged data with SQL."),
     "status": ("report_commands", "Show one line for each connection."),
     "sync": ("sync_commands", "Sync now and deliver everything."),
+    "watch": ("alert_commands", "Look from outside of Dagster, and notify people."),
 }
 
 

@@ -46,3 +46,9 @@ def wrong_definitions(wrong: WrongConnection) -> dg.Definitions:
     key = "".join(letter if letter.isalnum() or letter == "_" else f"%{ord(letter):x}%" for letter in wrong.name) or "%"
     spec = dg.AssetSpec([key, "misconfigured"], group_name="misconfigured", description=as_markdown(f"⚠ {wrong.why}"))
     return dg.Definitions(assets=[spec])
+
+
+def broken_file(problem: str) -> dg.Definitions:
+    """Shows that connections.toml cannot be read, and why. Its connections go on with its last good version."""
+    spec = dg.AssetSpec("misconfigured", group_name="misconfigured", description=as_markdown(f"⚠ {problem}"))
+    return dg.Definitions(assets=[spec])

@@ -29,13 +29,13 @@ from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.days import utc_now
-from sitniks_finmap.defs.alerts import failed_checks
 from sitniks_finmap.defs.connection_definitions import connection_definitions
+from sitniks_finmap.defs.failed_checks import failed_checks
 from sitniks_finmap.defs.housekeeping import report_killed_runs
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.defs.resources import SOURCES, WRONG_CONFIGURATION, ConnectionResource
+from sitniks_finmap.last_good import load_running
 from sitniks_finmap.private_files import data_folder, private_folder
 from sitniks_finmap.warehouse.store import open_warehouse
 
@@ -92,7 +92,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """The instance that the UI shows. Raises RunsUnavailable."""
     home = prepare_home()
     try:
-        with _opened(home) as found:
+        with opened(home) as found:
             yield found
     except DBAPIError as error:
         raise RunsUnavailable(
@@ -103,7 +103,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         raise ConfigurationError(f"{home / 'dagster.yaml'}: {' '.join(str(error).split())}") from None
 
 
-def _opened(home: Path) -> dg.DagsterInstance:
+def opened(home: Path) -> dg.DagsterInstance:
     """Opens the instance. Dagster creates its tables without a lock: of two processes starting in a new home, one
     failed with "table runs already exists". Commands wait for each other, and retry if `dagster dev` is starting.
     """
@@ -171,7 +171,7 @@ def _job(connection: Connection, name: str) -> dg.JobDefinition:
     """
     others = {
         one.name: ConnectionResource(connection=one.name)
-        for one in load_connections()[0]
+        for one in load_running().connections
         if one.name != connection.name
     }
     return dg.Definitions.merge(connection_definitions(connection), dg.Definitions(resources=others)).resolve_job_def(

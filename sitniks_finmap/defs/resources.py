@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import choose
+from sitniks_finmap.last_good import running_connection
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.warehouse.store import open_warehouse
 
@@ -56,7 +56,7 @@ class ConnectionResource(dg.ConfigurableResource[ConnectionRun]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[ConnectionRun]:
         try:
-            (connection,) = choose(self.connection)
+            connection = running_connection(self.connection)
         except ConfigurationError as why:
             raise dg.Failure(str(why), metadata={WRONG_CONFIGURATION: True}, allow_retries=False) from None
         run_id = context.run.run_id if context.run else None

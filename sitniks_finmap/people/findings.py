@@ -31,6 +31,10 @@ class Finding:
     what: str
     problem: str = ""  # one word, for programs
     block: str = ""  # lines to copy, as they are
+    why: str = ""  # the reasons, in our own words or a vendor's without what it quotes
+    count: int = 0  # of records
+    since: datetime | None = None  # if it is known
+    run_id: str | None = None  # of the run that failed
 
 
 @dataclass(frozen=True)
@@ -140,11 +144,15 @@ def _runs(state: State) -> Iterator[Finding]:
         why = (run.error or "").removeprefix(f"{state.connection.name}: ")
         if why and why not in told:
             told.add(why)
-            yield Finding("error", f"the last {which} failed at {state.at(run.ended_at)}: {why}", "failed run")
+            yield Finding(
+                "error", f"the last {which} failed at {state.at(run.ended_at)}: {why}", "failed run",
+                why=why, since=run.ended_at, run_id=run.run_id,
+            )  # fmt: skip
         if run.unfinished and not state.running:
             yield Finding(
                 "error", f"the {which} that started at {state.at(run.started_at)} was killed. Nothing is lost: the "
                 "next one continues where it stopped. Run `sitniks-finmap sync`, or start Dagster", "killed run",
+                since=run.started_at, run_id=run.run_id,
             )  # fmt: skip
 
 
@@ -165,7 +173,7 @@ def _reads(state: State) -> Iterator[Finding]:
         said = f"recent days should be read every {format_duration(state.connection.sync_every)}, but {since}"
         if not (tried and failing):
             said += ". Is `dagster dev` or the daemon running? `sitniks-finmap sync` syncs now"
-        yield Finding("error", said, "not read")
+        yield Finding("error", said, "not read", since=state.last_read)
 
 
 def _records(state: State) -> Iterator[Finding]:
@@ -195,7 +203,7 @@ def _about(state: State, problem: str, text: str, reasons: Counter[str]) -> Find
     said = text.format(
         count=f"{reasons.total():,}", why=why, retry=retry, shop=state.connection.name, unmapped=unmapped
     )
-    return Finding(verdict, said, problem)
+    return Finding(verdict, said, problem, why="; ".join(reasons), count=reasons.total())
 
 
 REASONS = 5
@@ -252,7 +260,7 @@ def _checks(state: State) -> Iterator[Finding]:
         if wrong:
             yield Finding(
                 "error", f"check {check.name} failed: {wrong:,} ({check.description}). Run `sitniks-finmap sync`; if "
-                "it persists, report it", check.name,
+                "it persists, report it", check.name, count=wrong,
             )  # fmt: skip
 
 

@@ -1,0 +1,77 @@
+"""What was last observed of each connection, so that a look a minute costs little: a file that did not change since is
+not opened again for a while. Shared by all tellers.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from sitniks_finmap.alerts.observe import Look
+from sitniks_finmap.alerts.state import Memory, fact_of, plain
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.warehouse.store import Warehouse, WarehouseError, open_warehouse
+
+FRESH = timedelta(minutes=10)  # some findings depend on the time of day
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+See = Callable[[Connection, Warehouse, datetime], Look]
+
+
+def stamp_of(connection: Connection, warehouse: Warehouse) -> str:
+    """Changes whenever an observation may: with the file, a run, the settings, the keys."""
+    files = []
+    for path in (warehouse.path, warehouse.path.with_name(warehouse.path.name + ".wal"), warehouse.read_path):
+        with suppress(OSError):
+            stat = path.stat()
+            files.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    aside = sorted(path.name for path in warehouse.path.parent.glob(f"{warehouse.connection}.damaged-*"))
+    try:
+        running = warehouse.is_running()
+    except WarehouseError:
+        running = None
+    settings = sha256(connection.model_dump_json().encode()).hexdigest()
+    return json.dumps([files, aside, running, settings, connection.problem()])
+
+
+def look_at(
+    connections: Iterable[Connection], known: Mapping[str, tuple[str, Look]], now: datetime, seconds: float, see: See
+) -> dict[str, tuple[str, Look]]:
+    """A look at each connection, with its stamp: a known one if nothing has changed. After so many seconds, the rest
+    are left for the next time; those that were looked at longest ago come first.
+    """
+    started = time.monotonic()
+    looks: dict[str, tuple[str, Look]] = {}
+    for connection in sorted(
+        connections, key=lambda one: known[one.name][1].at.timestamp() if one.name in known else 0
+    ):
+        warehouse = open_warehouse(connection)
+        stamp = stamp_of(connection, warehouse)
+        before = known.get(connection.name)
+        if before and before[0] == stamp and timedelta() <= now - before[1].at < FRESH:
+            looks[connection.name] = before
+        elif time.monotonic() - started < seconds:
+            looks[connection.name] = (stamp, see(connection, warehouse, now))
+    return looks
+
+
+def known_looks(kept: Memory) -> dict[str, tuple[str, Look]]:
+    """What the tellers observed last, by connection."""
+    found = {}
+    for scope, text in kept.notes("observed "):
+        with suppress(ValueError, TypeError, KeyError):
+            found[scope] = _read(scope, json.loads(text))
+    return found
+
+
+def keep_look(kept: Memory, stamp: str, look: Look) -> None:
+    kept.set_note(f"observed {look.scope}", json.dumps({"stamp": stamp, **asdict(look)}, default=plain))
+
+
+def _read(scope: str, read: dict[str, Any]) -> tuple[str, Look]:
+    facts = {name: fact_of(fact) for name, fact in read["facts"].items()}
+    last = fact_of(read["last_sync"]) if read["last_sync"] else None
+    return read["stamp"], Look(scope, datetime.fromisoformat(read["at"]), facts, frozenset(read["unknown"]), last)

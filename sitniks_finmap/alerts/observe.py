@@ -1,0 +1,181 @@
+"""What is wrong with a connection now, as facts: from the same findings that `status` prints. Calls neither API."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import duckdb
+
+from sitniks_finmap.alerts.conditions import KINDS, MINUTE, Fact
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.people.findings import Finding, State, find, look
+from sitniks_finmap.pipeline.checks import checks_of, evaluate
+from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
+
+EVERYTHING = frozenset(KINDS) - {"invalid"}  # that a table is invalid is known from the file
+
+# Why a run failed: the first that its error matches. What matches none stopped for a reason that a person can remove.
+FAILURES = (
+    ("key", re.compile(
+        r"refused (?:the key|access) \(|environment variables? .+ (?:is|are) not set|characters that no key has"
+    )),
+    ("damaged", re.compile(r"was damaged and is kept as")),
+    ("unreachable", re.compile(
+        r"did not answer \(|answered (?:429|5\d\d)|the rate limit of the key|was never complete|not whole JSON"
+        r"|gives no count|something other than a list|ignores its date filter|another run is still in progress"
+    )),
+    ("crashed", re.compile(r"stopped by an unexpected|the run was interrupted|DuckDB failed \(")),
+)  # fmt: skip
+# Finding → condition; the others are warnings, or facts of their own.
+OF_RECORDS = {
+    "failed": "failing",
+    "backlog": "failing",
+    "undelivered": "failing",
+    "unseen": "failing",
+    "refused": "refused",
+    "rejected": "rejected",
+    "unexplained": "difference",
+    "unread": "unread",
+    "overdue": "unread",
+    "unread orders": "unread_orders",
+    "unreadable orders": "unread_orders",
+    "unaccounted": "defect",
+    "transaction_ids_are_unique": "defect",
+    "sign_and_type_agree": "defect",
+}
+# The reasons of pending changes that are held because too many would happen at once (sql/plan.sql).
+TOO_MANY = re.compile(r"no longer shows|vanished from Sitniks|at once")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was observed of a scope at one moment. What is neither a fact nor `unknown` is well.
+
+    `unknown` is what could not be observed, unless it is a fact.
+    """
+
+    scope: str
+    at: datetime
+    facts: Mapping[str, Fact]
+    unknown: frozenset[str] = field(default_factory=frozenset)
+    last_sync: Fact | None = None  # of a connection: what "stale" will be, once it is older than its patience
+
+    def now(self, at: datetime) -> "Look":
+        """The same at a later moment: nothing has changed but the age of the last sync."""
+        last = self.last_sync
+        if last is None or (last.since and last.patience and at - last.since < last.patience):
+            return replace(self, at=at)
+        return replace(self, at=at, facts={**self.facts, "stale": last})
+
+    def knows(self, condition: str) -> bool:
+        return condition in self.facts or condition not in self.unknown
+
+
+def observe(connection: Connection, warehouse: Warehouse, now: datetime) -> Look:
+    """Everything wrong with a connection. Never raises: what cannot be read is a fact or unknown."""
+    damaged = _damaged(warehouse)
+    if problem := connection.problem():
+        missing = Fact(why=_without_name(connection, problem), patience=MINUTE)  # a person may be editing .env
+        return Look(connection.name, now, {"key": missing} | damaged, EVERYTHING)
+    try:
+        state = look(connection, warehouse, now)
+        findings = find(connection, warehouse, state, now, None)
+        facts = facts_of(connection, findings) | _others(connection, warehouse, state)
+    except (WarehouseError, duckdb.Error, OSError) as error:
+        said = str(error) if isinstance(error, WarehouseError) else f"DuckDB failed ({type(error).__name__})"
+        kind, cause = failure_of(connection, said)
+        fact = Fact(why=_without_name(connection, said), cause=cause, patience=_patience(connection, kind))
+        return Look(connection.name, now, {kind: fact} | _damaged(warehouse), EVERYTHING)
+    # During a run, what is missing may be on its way: nothing ends before the run does.
+    running = state is not None and state.running
+    unknown = EVERYTHING if running else frozenset[str]()
+    return Look(connection.name, now, facts | damaged, unknown, last_sync_of(connection, state, now))
+
+
+def facts_of(connection: Connection, findings: list[Finding]) -> dict[str, Fact]:
+    """The facts that these findings amount to."""
+    facts: dict[str, Fact] = {}
+    for finding in findings:
+        condition, fact = _fact_of(connection, finding)
+        if condition:
+            before = facts.get(condition)
+            facts[condition] = _joined(before, fact) if before else fact
+    return facts
+
+
+def last_sync_of(connection: Connection, state: State | None, now: datetime) -> Fact | None:
+    """When recent days were last read completely, and how old that may become; None if nothing is expected yet."""
+    if connection.today(now) < connection.start_date:
+        return None
+    if state is None:
+        return Fact(patience=connection.stale_after)  # since it was first seen
+    if state.running and state.first_read is None:
+        return None  # the first import takes hours
+    in_progress = timedelta(minutes=connection.deliver_minutes) if state.running else timedelta()
+    return Fact(state.last_read, patience=max(connection.stale_after, state.overdue_after) + in_progress)
+
+
+def _fact_of(connection: Connection, finding: Finding) -> tuple[str, Fact]:
+    if finding.problem in ("failed run", "killed run"):
+        kind, cause = failure_of(connection, finding.why) if finding.why else ("crashed", "")
+        patience = _patience(connection, kind)
+        return kind, Fact(finding.since, 0, finding.why, cause, finding.run_id, patience)
+    if finding.problem == "pending":
+        held = TOO_MANY.search(finding.why)
+        return ("safety_catch" if held else "pending"), Fact(count=finding.count)
+    if finding.problem == "configuration" and finding.verdict == "error":
+        return "stopped", Fact(why=finding.what)
+    if finding.problem == "rejected":
+        return "rejected", Fact(count=finding.count, why=finding.why)  # the reasons are our words
+    if finding.problem in OF_RECORDS:
+        return OF_RECORDS[finding.problem], Fact(count=finding.count)  # a vendor's reason may quote the record
+    return "", Fact()
+
+
+def _joined(one: Fact, other: Fact) -> Fact:
+    """Two findings of one condition: the earlier, with the records of both."""
+    moments = [fact.since for fact in (one, other) if fact.since]
+    return Fact(
+        min(moments) if moments else None,
+        one.count + other.count,
+        one.why or other.why,
+        one.cause or other.cause,
+        one.run_id or other.run_id,
+        one.patience,
+    )
+
+
+def failure_of(connection: Connection, error: str) -> tuple[str, str]:
+    """The condition that a run's error amounts to, and its cause: the host, if one of the two sides did not answer."""
+    kind = next((name for name, sign in FAILURES if sign.search(error)), "stopped")
+    if kind != "unreachable":
+        return kind, ""
+    sides = {"Sitniks": connection.sitniks_url, "Finmap": connection.finmap_url}
+    side = min((name for name in sides if name in error), key=error.index, default="")
+    return kind, urlsplit(sides[side]).netloc if side else ""
+
+
+def _patience(connection: Connection, kind: str) -> timedelta | None:
+    return connection.alert_after if kind in ("unreachable", "crashed") else None
+
+
+def _without_name(connection: Connection, said: str) -> str:
+    return said.removeprefix(f"{connection.name}: ")
+
+
+def _others(connection: Connection, warehouse: Warehouse, state: State | None) -> dict[str, Fact]:
+    """Whether somebody else posts to the accounts of this connection, which no finding of `status` says."""
+    if state is None:
+        return {}
+    check = next(one for one in checks_of(connection.source) if one.name == "nothing_else_is_posted_here")
+    with warehouse.transaction() as con:
+        found = evaluate(con, check)["wrong"]
+    return {"others": Fact(count=found)} if found else {}
+
+
+def _damaged(warehouse: Warehouse) -> dict[str, Fact]:
+    """The damaged files of the connection that were set aside and are still there."""
+    aside = sorted(warehouse.path.parent.glob(f"{warehouse.connection}.damaged-*"))
+    return {"damaged": Fact(count=len(aside), values={"file": aside[-1].name})} if aside else {}

@@ -1,0 +1,119 @@
+"""Sends what is in the outbox, apart from everything else: `python -m sitniks_finmap.alerts.sending`.
+
+Each message is claimed for a while before it is sent. A sender that is killed in between leaves the claim to expire,
+and the message is sent again; otherwise it is sent exactly once, however many send at the same time.
+"""
+
+import logging
+import subprocess
+import sys
+from datetime import datetime, timedelta
+
+import apprise
+
+from sitniks_finmap.alerts.recipients import Recipient, recipient_of
+from sitniks_finmap.alerts.state import Memory, Message, StateUnusable, memory
+from sitniks_finmap.days import Clock, utc_now
+from sitniks_finmap.settings_files import Unreadable, load_env
+
+log = logging.getLogger(__name__)
+logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs invalid URLs with their tokens
+
+LEASE = timedelta(minutes=5)  # longer than apprise takes with all its retries
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+KEPT = timedelta(days=30)  # how long sent messages are kept
+RETRIES, WAIT = 2, 1.0  # of apprise within one attempt, unless a URL says otherwise (?retry=3&wait=2)
+
+
+def send_all(now: Clock = utc_now) -> int:
+    """Sends every message that is due, each recipient's in order; returns how many were sent. Raises StateUnusable."""
+    sent = 0
+    tried: set[str] = set()
+    while message := _claim(now(), tried):
+        recipient = recipient_of(message.recipient)
+        if recipient.url is None:  # removed from the environment: there is nobody to send it to
+            done = True
+            log.warning("%s is not set any more: a message to it is dropped", message.recipient)
+        else:
+            done = deliver(recipient, message.title, message.body)
+            sent += done
+        with memory() as kept:
+            if done:
+                kept.sent(message, now())
+            else:
+                kept.failed(message, now() + pause_after(message.attempts))
+                tried.add(message.recipient)  # not again in this pass, and nothing later before it
+    with memory() as kept:
+        kept.forget_sent(now() - KEPT)
+    return sent
+
+
+def pause_after(attempts: int) -> timedelta:
+    return min(FIRST_PAUSE * 2 ** min(attempts, 16), LONGEST_PAUSE)
+
+
+def _claim(now: datetime, without: set[str]) -> Message | None:
+    """The next message that is due and that no other sender has. A clock that was set back holds nothing up."""
+    with memory() as kept:
+        for message, due_at, leased_until in kept.unsent():
+            leased = leased_until is not None and now < leased_until <= now + LEASE
+            early = now < due_at <= now + LONGEST_PAUSE and message.attempts > 0
+            if message.recipient not in without and not leased and not early:
+                kept.lease(message, now + LEASE)
+                return message
+    return None
+
+
+def is_due(kept: Memory, now: datetime) -> bool:
+    """Whether there is anything to send now."""
+    return any(
+        not (leased and now < leased <= now + LEASE) and not (message.attempts and now < due <= now + LONGEST_PAUSE)
+        for message, due, leased in kept.unsent()
+    )
+
+
+def deliver(recipient: Recipient, title: str, body: str) -> bool:
+    """Sends one message to one URL now; whether it was accepted. Logs no URL, because it contains a token."""
+    asset = apprise.AppriseAsset(async_mode=False, default_service_retry=RETRIES, default_service_wait=WAIT)
+    messenger = apprise.Apprise(asset=asset)
+    url = recipient.url
+    if url is None or not messenger.add(url):
+        log.error("%s holds no URL that apprise understands; check it with `apprise -vv`", recipient.name)
+        return False
+    for service in messenger:
+        if "overflow=" not in url:
+            service.overflow_mode = apprise.OverflowMode.SPLIT  # a text that is too long becomes several messages
+    try:
+        accepted = bool(messenger.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT))
+    except Exception as error:  # a plugin's bug must not stop the messages to others
+        log.error("a message to %s failed: %s", recipient.name, type(error).__name__)
+        return False
+    if not accepted:
+        log.error("a message to %s was not accepted; it is tried again. Check the URL: `apprise -vv`", recipient.name)
+    return accepted
+
+
+def send_apart() -> None:
+    """Starts a process that sends, and does not wait for it: a sensor that waited would delay every sync."""
+    subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def main() -> None:
+    try:
+        load_env()
+    except Unreadable as error:
+        log.error("%s", error)
+    try:
+        send_all()
+    except StateUnusable as error:
+        log.error("%s", error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""What the tellers remember: `alert_states`, `outbox` and more, in one SQLite file that all of them share.
+
+It is not in Dagster's database and not in a connection's file, because it must outlive both. Every change is one short
+transaction that waits for the others (`begin immediate`); nothing is ever sent inside of one.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sitniks_finmap.alerts.conditions import Fact, State
+from sitniks_finmap.private_files import data_folder, private_files, private_folder
+
+WAIT = 20.0  # seconds for another teller's transaction, which takes milliseconds
+SCHEMA = """
+create table if not exists alert_states (
+    scope text not null,        -- a connection, or * for the deployment
+    condition text not null,
+    state text not null,        -- JSON: since, begin_told, end_told, told_count, told_at, clear_since, relapses, fact
+    primary key (scope, condition)
+) without rowid;
+create table if not exists outbox (
+    id integer primary key,
+    recipient text not null,    -- environment variable and position of the URL in it: never the URL, it has a token
+    title text not null,
+    body text not null,
+    created_at text not null,
+    attempts integer not null default 0,
+    next_at text not null,
+    leased_until text,
+    sent_at text
+);
+create table if not exists notes (name text primary key, value text not null) without rowid;
+"""
+DAMAGE = ("not a database", "malformed", "disk image")
+
+
+class StateUnusable(OSError):
+    """The file of the tellers' memory cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message to one recipient that is still to be sent."""
+
+    id: int
+    recipient: str
+    title: str
+    body: str
+    attempts: int
+
+
+def state_path() -> Path:
+    return data_folder() / "alerts.sqlite"
+
+
+class Memory:
+    """An open transaction on the file."""
+
+    def __init__(self, con: sqlite3.Connection) -> None:
+        self.con = con
+
+    def states(self) -> dict[tuple[str, str], State]:
+        """Every condition that holds or held until a while ago, by scope and condition."""
+        rows = self.con.execute("select scope, condition, state from alert_states").fetchall()
+        return {(scope, condition): _state_of(text) for scope, condition, text in rows}
+
+    def keep(self, scope: str, condition: str, state: State | None) -> None:
+        if state is None:
+            self.con.execute("delete from alert_states where scope = ? and condition = ?", (scope, condition))
+        else:
+            self.con.execute(
+                "insert or replace into alert_states values (?, ?, ?)", (scope, condition, _text_of(state))
+            )
+
+    def forget_scope(self, scope: str) -> None:
+        """A connection that is gone from connections.toml."""
+        self.con.execute("delete from alert_states where scope = ?", (scope,))
+        self.con.execute("delete from notes where name = ?", (f"observed {scope}",))
+
+    def note(self, name: str) -> str | None:
+        row = self.con.execute("select value from notes where name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def notes(self, prefix: str) -> list[tuple[str, str]]:
+        """Notes whose names begin so, each with the rest of its name."""
+        rows = self.con.execute("select name, value from notes where name >= ? and name < ?", (prefix, prefix + "\x7f"))
+        return [(name.removeprefix(prefix), value) for name, value in rows.fetchall()]
+
+    def set_note(self, name: str, value: str) -> None:
+        self.con.execute("insert or replace into notes values (?, ?)", (name, value))
+
+    def moment(self, name: str) -> datetime | None:
+        """A note that is a moment."""
+        value = self.note(name)
+        return datetime.fromisoformat(value) if value else None
+
+    def queue(self, recipient: str, title: str, body: str, now: datetime) -> None:
+        at = _written(now)
+        self.con.execute(
+            "insert into outbox (recipient, title, body, created_at, next_at) values (?, ?, ?, ?, ?)",
+            (recipient, title, body, at, at),
+        )
+
+    def unsent(self) -> list[tuple[Message, datetime, datetime | None]]:
+        """The first unsent message of each recipient, with when it is due and until when another sender has it."""
+        rows = self.con.execute(
+            "select id, recipient, title, body, attempts, next_at, leased_until from outbox where id in "
+            "(select min(id) from outbox where sent_at is null group by recipient) order by id"
+        ).fetchall()
+        return [(Message(*row[:5]), _read(row[5]), _read(row[6]) if row[6] else None) for row in rows]
+
+    def count_unsent(self) -> int:
+        return self.con.execute("select count(*) from outbox where sent_at is null").fetchone()[0]
+
+    def lease(self, message: Message, until: datetime) -> None:
+        self.con.execute("update outbox set leased_until = ? where id = ?", (_written(until), message.id))
+
+    def sent(self, message: Message, now: datetime) -> None:
+        self.con.execute("update outbox set sent_at = ?, leased_until = null where id = ?", (_written(now), message.id))
+
+    def failed(self, message: Message, next_at: datetime) -> None:
+        self.con.execute(
+            "update outbox set attempts = attempts + 1, leased_until = null, next_at = ? where id = ?",
+            (_written(next_at), message.id),
+        )
+
+    def forget_sent(self, before: datetime) -> None:
+        self.con.execute("delete from outbox where sent_at < ?", (_written(before),))
+
+
+@contextmanager
+def memory() -> Iterator[Memory]:
+    """One transaction on the tellers' memory; a damaged file is set aside. Raises StateUnusable."""
+    path = state_path()
+    try:
+        private_folder(path.parent)
+        with closing(_opened(path)) as con:
+            con.execute("begin immediate")
+            try:
+                yield Memory(con)
+                con.execute("commit")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    con.execute("rollback")
+                raise
+    except sqlite3.Error as error:
+        raise StateUnusable(
+            f"{path} cannot be used: {error}; check that it belongs to this user and that the disk has room. Until "
+            "then nobody can be notified"
+        ) from None
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as error:
+        if not any(sign in str(error) for sign in DAMAGE):
+            raise
+        os.replace(path, path.with_name(f"alerts.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.sqlite"))
+        return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    with private_files():
+        con = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
+    try:
+        con.executescript(SCHEMA)
+    except sqlite3.Error:
+        con.close()
+        raise
+    return con
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _read(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def plain(value: Any) -> Any:
+    """What JSON does not know."""
+    if isinstance(value, datetime):
+        return _written(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return sorted(value) if isinstance(value, frozenset) else dict(value)
+
+
+def fact_of(read: dict[str, Any]) -> Fact:
+    since, patience = read["since"], read["patience"]
+    return Fact(**{
+        **read,
+        "since": _read(since) if since else None,
+        "patience": timedelta(seconds=patience) if patience is not None else None,
+    })  # fmt: skip
+
+
+def _text_of(state: State) -> str:
+    return json.dumps(asdict(state), default=plain, ensure_ascii=False)
+
+
+def _state_of(text: str) -> State:
+    read = json.loads(text)
+    fact = fact_of(read.pop("fact"))
+    moments = ("since", "begin_told", "end_told", "told_at", "clear_since")
+    values: dict[str, Any] = {name: _read(v) if name in moments and v else v for name, v in read.items()}
+    return State(**values, fact=fact)

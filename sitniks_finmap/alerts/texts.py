@@ -1,0 +1,220 @@
+"""What messages say. The English texts are the keys of language/uk.po.
+
+Each says what happened, to which shop, since when, what it means for the money, and what to do now. None quotes a
+record. {shop} is a connection; the other values are those of the fact.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Text:
+    """What is said of a condition. `title` completes "u1: …"; {count} makes plural forms of `many`."""
+
+    title: str
+    money: str
+    todo: str
+    over: str
+    many: str = ""  # the title in the plural; then `title` is the singular
+
+
+NOTHING_IS_LOST = "Nothing is lost, and nothing is posted twice: the next sync goes on where it stopped."
+RUN_DOCTOR = "Run `sitniks-finmap doctor --connection {shop}` and do what it says."
+SYNC = "then run `sitniks-finmap sync --connection {shop}`"
+
+TEXTS: dict[str, Text] = {
+    "key": Text(
+        "the key is refused or missing",
+        "Syncs of this shop have stopped: new income and expenses are not posted to Finmap. Nothing is lost: they are "
+        "posted as soon as the key works.",
+        "Put a working key into .env (Sitniks → Settings → Integrations → Open API; Finmap → company settings → API), "
+        "or renew the subscription if the detail below says so. Then run `sitniks-finmap doctor --connection {shop}`.",
+        "the key works again",
+    ),
+    "invalid": Text(
+        "its settings in connections.toml are invalid",
+        "If the shop ran before, it goes on with its last valid settings. If it is new, it does not start until they "
+        "are corrected.",
+        "Correct the table [{shop}] in connections.toml as the detail below says. No restart is needed: it is read "
+        "again within a minute or two.",
+        "its settings are valid again",
+    ),
+    "stopped": Text(
+        "syncs have stopped and need a person",
+        "New income and expenses are not posted to Finmap until the cause is removed. Nothing was posted in doubt.",
+        "Read the detail below. " + RUN_DOCTOR,
+        "syncs work again",
+    ),
+    "unreachable": Text(
+        "no connection to {side}",
+        "New income and expenses are not posted to Finmap for now. " + NOTHING_IS_LOST,
+        "Nothing, if the outage is temporary: every sync tries again. If other websites do not open on the server "
+        "either, check its network.",
+        "the connection to {side} works again",
+    ),
+    "crashed": Text(
+        "the last sync failed unexpectedly",
+        "New income and expenses may be missing in Finmap until a sync succeeds. " + NOTHING_IS_LOST,
+        "Run `sitniks-finmap sync --connection {shop}`. If it fails again, report it with the detail below.",
+        "syncs work again",
+    ),
+    "stale": Text(
+        "no complete sync for a long time",
+        "Finmap does not show what the shop earned and spent since then. Nothing is lost.",
+        "Check that Dagster is running, and in its UI, under Automation, that {shop}_sensor is on. To sync now: "
+        "`sitniks-finmap sync --connection {shop}`.",
+        "the shop was synced",
+    ),
+    "failing": Text(
+        "{count} operation is not in Finmap",
+        "This money is in Sitniks and not, or not up to date, in Finmap. It is sent again automatically.",
+        "Nothing at first. If this message is not followed by an all-clear today, run `sitniks-finmap status "
+        "--connection {shop}`: it says why.",
+        "all operations are in Finmap",
+        "{count} operations are not in Finmap",
+    ),
+    "unread": Text(
+        "{count} day could not be read from Sitniks",
+        "What was earned and spent on these days may be missing in Finmap. All other days are posted.",
+        "Nothing, if it is temporary: these days are tried again automatically. If it persists, send them to Sitniks "
+        "support; `sitniks-finmap status --connection {shop}` names them.",
+        "all days are read",
+        "{count} days could not be read from Sitniks",
+    ),
+    "unread_orders": Text(
+        "{count} order or day of orders could not be read from Sitniks",
+        "Their status in Finmap stays as last known. Payments are posted all the same.",
+        "Check in Sitniks whether the key may read orders; `sitniks-finmap doctor --connection {shop}` checks it too.",
+        "all orders are read",
+        "{count} orders or days of orders could not be read from Sitniks",
+    ),
+    "rejected": Text(
+        "{count} record of Sitniks cannot be posted",
+        "This money is not in Finmap, because the record is unclear. All other records are posted.",
+        'See which: `sitniks-finmap sql "from rejected_transactions" --connection {shop}`. Correct them in Sitniks; '
+        "they are posted at the next sync.",
+        "no record is rejected any more",
+        "{count} records of Sitniks cannot be posted",
+    ),
+    "refused": Text(
+        "Finmap refused {count} operation",
+        "This money is not in Finmap, or not as in Sitniks. All other operations are posted.",
+        "Run `sitniks-finmap status --connection {shop}`: it says why. Correct the record in Sitniks, or the accounts "
+        "and categories in connections.toml; it is then sent again.",
+        "no operation is refused any more",
+        "Finmap refused {count} operations",
+    ),
+    "pending": Text(
+        "{count} change is waiting for your decision",
+        "Finmap stays as it is until you decide.",
+        "Look at it with `sitniks-finmap preview --connection {shop}`, then accept it with `sitniks-finmap approve "
+        "--connection {shop}` or decline it with `sitniks-finmap dismiss --connection {shop}`.",
+        "no change is waiting for a decision",
+        "{count} changes are waiting for your decision",
+    ),
+    "safety_catch": Text(
+        "the safety catch holds {count} change",
+        "Too much would change in Finmap at once: Sitniks or Finmap may be showing wrong data. Finmap stays as it is "
+        "until you decide.",
+        "Compare with Sitniks. If the changes are right, run `sitniks-finmap approve --connection {shop}`; if not, "
+        "`sitniks-finmap dismiss --connection {shop}`. `sitniks-finmap preview --connection {shop}` lists them.",
+        "the safety catch holds nothing any more",
+        "the safety catch holds {count} changes",
+    ),
+    "difference": Text(
+        "{count} unexplained difference between Sitniks and Finmap",
+        "The totals of the two sides do not agree.",
+        'List them: `sitniks-finmap sql "from differences where not explained" --connection {shop}`. Correct them in '
+        "Finmap or in Sitniks, " + SYNC + ".",
+        "Sitniks and Finmap agree again",
+        "{count} unexplained differences between Sitniks and Finmap",
+    ),
+    "others": Text(
+        "somebody else posts to its Finmap account ({count} operation)",
+        "If it is the same money, such as that of a bank feed, it counts twice in Finmap.",
+        "Stop the bank feed, or give the shop a Finmap account of its own. If it is other money, set bank_feed = "
+        '"accepted" in the table [{shop}] of connections.toml.',
+        "nobody else posts to its Finmap account",
+        "somebody else posts to its Finmap account ({count} operations)",
+    ),
+    "defect": Text(
+        "an internal check failed",
+        "Nothing more is posted, and nothing in Finmap was changed, until the check passes.",
+        "Run `sitniks-finmap sync --connection {shop} --full`. If this message is not followed by an all-clear, it is "
+        "a bug: report it with the output of `sitniks-finmap status --connection {shop}`.",
+        "all internal checks pass",
+    ),
+    "damaged": Text(
+        "a damaged data file was set aside",
+        "Nothing is posted twice: the shop goes on with the last copy of the file, and finds in Finmap what was posted "
+        "since.",
+        "Check the disk of the server. Move {file} in the data folder away when it is no longer needed.",
+        "",
+    ),
+    "file": Text(
+        "connections.toml cannot be read",
+        "The shops go on with the last valid version of the file. Changes made since then are not in effect.",
+        "Correct the file as the detail below says. No restart is needed: it is read again within a minute or two.",
+        "connections.toml can be read again",
+    ),
+    "env": Text(
+        ".env cannot be read",
+        "The shops go on with the keys that were read before, until Dagster is restarted. New keys are not in effect.",
+        "Correct the file as the detail below says. No restart is needed: it is read again within a minute or two.",
+        ".env can be read again",
+    ),
+    "daemon": Text(
+        "the Dagster daemon is not running",
+        "No shop is synced: new income and expenses are not posted to Finmap. " + NOTHING_IS_LOST,
+        "Start it again on the server, as with `systemctl restart` and the name of its service, or `dagster-daemon "
+        "run`. `sitniks-finmap sync` syncs all shops without it.",
+        "the Dagster daemon is running again",
+    ),
+    "location": Text(
+        "the Dagster daemon runs, but carries out no sensor of ours",
+        "No shop is synced: new income and expenses are not posted to Finmap. " + NOTHING_IS_LOST,
+        "Open the Dagster UI: under Deployment, see why the code location sitniks_finmap does not load; under "
+        "Automation, check that the sensor alerts is on. `sitniks-finmap sync` syncs all shops without it.",
+        "sensors are carried out again",
+    ),
+    "disk": Text(
+        "the disk is nearly full: {free} MB ({share} %) left",
+        "When it is full, syncs stop. Nothing is lost, and nothing is posted twice.",
+        "Free some space on the disk of {folder}.",
+        "the disk has room again",
+    ),
+    "outage": Text(
+        "no connection to {side}",
+        "New income and expenses of these shops are not posted to Finmap for now. " + NOTHING_IS_LOST,
+        "Nothing, if the outage is temporary: every sync tries again. If other websites do not open on the server "
+        "either, check its network.",
+        "the connection to {side} works again",
+    ),
+}
+
+TITLE = "{shop}: {what}"
+SHOP_ONE, SHOPS_MANY = "{what}: {count} shop", "{what}: {count} shops"
+SHOPS = "Shops ({count}): {shops}."
+SINCE = "Since: {moment}."
+TODO = "What to do: {todo}"
+REASONS = "Why: {reasons}."
+DETAIL = "Detail: {detail}"
+RUN = "The run: {url}"
+LASTED = "It lasted {duration}, from {since} to {until}."
+NO_ACTION = "You need not do anything."
+TEST_TITLE = "sitniks_finmap: a test message"
+TEST_OWNER = "Messages about the shop {shop} arrive here. You need not do anything."
+TEST_OPERATOR = "Messages about all shops and the server arrive here. You need not do anything."
+PLURALS = ((SHOP_ONE, SHOPS_MANY),)
+
+
+def all_texts() -> dict[str, str]:
+    """Every text, with its plural or ""."""
+    found: dict[str, str] = {}
+    for text in TEXTS.values():
+        found |= {text.title: text.many, text.money: "", text.todo: "", **({text.over: ""} if text.over else {})}
+    found |= dict(PLURALS)
+    single = (
+        TITLE, SHOPS, SINCE, TODO, REASONS, DETAIL, RUN, LASTED, NO_ACTION, TEST_TITLE, TEST_OWNER, TEST_OPERATOR,
+    )  # fmt: skip
+    return found | dict.fromkeys(single, "")

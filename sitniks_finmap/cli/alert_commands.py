@@ -1,0 +1,90 @@
+"""Commands about messages to people: watch, alert-test."""
+
+import sys
+import time
+from datetime import timedelta
+
+import click
+from rich.markup import escape
+
+from sitniks_finmap.alerts.proof import send_test
+from sitniks_finmap.alerts.sending import send_all
+from sitniks_finmap.alerts.state import memory
+from sitniks_finmap.alerts.teller import Told, look_around
+from sitniks_finmap.cli.terminal import out
+from sitniks_finmap.days import duration_of, utc_now
+from sitniks_finmap.figures import counted
+from sitniks_finmap.people.marks import MARKS
+
+
+class Every(click.ParamType):
+    """A duration, e.g. 5m, converted to a timedelta."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        try:
+            return duration_of(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+@click.command()
+@click.option("--every", type=Every(), metavar="DURATION", help="Go on, and look so often, e.g. 5m; default: once.")
+def watch(every: timedelta | None) -> None:
+    """Look from outside of Dagster, and notify people.
+
+    Looks at every connection, connections.toml, the disk and Dagster's daemon, as the sensor `alerts` does, and sends
+    what is to be sent. Exits with 0 if it could look, whatever it saw. Run it every five minutes, by systemd or cron:
+    docs/monitoring.md.
+    """
+    if every is None:
+        _tell(_look())
+        return
+    while True:
+        started = time.monotonic()
+        try:
+            _tell(_look())
+        except OSError as error:  # it may be better the next time
+            out.print(f"{MARKS['error']} {escape(str(error))}")
+        time.sleep(max(every.total_seconds() - (time.monotonic() - started), 1))
+
+
+def _look() -> Told:
+    from sitniks_finmap.defs.heartbeats import last_heartbeat
+
+    told = look_around(last_heartbeat(), utc_now)
+    send_all()
+    return told
+
+
+def _tell(told: Told) -> None:
+    """Prints what is open, and what could not be sent."""
+    for (scope, condition), state in sorted(told.open.items()):
+        whose = "" if scope == "*" else f"{scope}: "
+        since = f"{state.since.astimezone():%Y-%m-%d %H:%M}"
+        out.print(f"{MARKS['error']} {escape(f'{whose}{condition}, since {since}')}")
+    if not told.open:
+        out.print(f"{MARKS['ok']} nothing needs a person")
+    with memory() as kept:
+        if unsent := kept.count_unsent():
+            out.print(
+                f"{MARKS['warning']} {counted(unsent, 'message')} could not be sent yet; sent again automatically"
+            )
+
+
+@click.command("alert-test")
+@click.option("--connection", metavar="NAME", help="Only its owner; default: everybody.")
+def alert_test(connection: str | None) -> None:
+    """Send a test message to everybody who is notified.
+
+    To the operator (ALERT_URLS) and to the owner of each shop (alerts in connections.toml). Exits with 0 if each
+    service accepted it.
+    """
+    results = send_test(connection)
+    for who, accepted in results:
+        mark = MARKS["ok" if accepted else "error"]
+        out.print(f"{mark} {escape(who)}: {'accepted' if accepted else 'not accepted; check the URL'}")
+    if not results:
+        raise click.UsageError("nobody is notified: set ALERT_URLS, or alerts in connections.toml")
+    sys.exit(0 if all(accepted for _, accepted in results) else 1)

@@ -1,0 +1,39 @@
+"""When Dagster's daemon last gave a sign of life, from Dagster's own database."""
+
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from sitniks_finmap.alerts.deployment import Heard, Heartbeat
+from sitniks_finmap.defs.launch import opened
+from sitniks_finmap.private_files import data_folder
+
+log = logging.getLogger(__name__)
+
+OURS = ("SENSOR", "QUEUED_RUN_COORDINATOR")  # the parts of the daemon that start our syncs
+
+
+def last_heartbeat() -> Heard:
+    """The last heartbeat of the daemon in DAGSTER_HOME; "unknown" if Dagster's database cannot be read."""
+    home = Path(os.environ.get("DAGSTER_HOME") or data_folder() / "dagster").expanduser()
+    if not home.is_dir():
+        return None  # it was never started, or its folder is lost: then the tellers know the last one
+    try:
+        with opened(home) as instance:
+            return heartbeat_of(instance)
+    except Exception as error:  # Dagster's own, SQLAlchemy's, those of a storage plugin: the daemon is not to be seen
+        log.warning("Dagster's database in %s cannot be read: %s", home, type(error).__name__)
+        return "unknown"
+
+
+def heartbeat_of(instance: dg.DagsterInstance) -> Heard:
+    """The older of the heartbeats that we depend on."""
+    beats = instance.get_daemon_heartbeats()
+    ours = [beats[name] for name in OURS if name in beats]
+    if not ours:
+        return None
+    oldest = min(ours, key=lambda beat: beat.timestamp)
+    return Heartbeat(datetime.fromtimestamp(oldest.timestamp, UTC), oldest.daemon_id or "")

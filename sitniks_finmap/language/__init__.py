@@ -1,0 +1,90 @@
+"""Ukrainian and English for people: texts of one catalogue, plurals, money, dates, durations.
+
+The English text is the key. `uk.po` holds the Ukrainian one, and is read as it is: nothing has to be compiled.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from importlib.resources import files
+from io import BytesIO, StringIO
+from typing import Literal
+
+from babel.dates import format_date, format_datetime
+from babel.lists import format_list
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency, format_decimal
+from babel.units import format_unit
+
+Code = Literal["uk", "en"]
+LOCALES = {"uk": "uk_UA", "en": "en_GB"}
+DAY = {"uk": "d MMMM y 'р.'", "en": "d MMMM y"}
+MOMENT = {"uk": "d MMMM y 'р.' 'о' HH:mm", "en": "d MMMM y, HH:mm"}
+UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
+
+
+@dataclass(frozen=True)
+class Language:
+    """What is said in one language."""
+
+    code: Code = "uk"
+
+    def text(self, text: str, **values: object) -> str:
+        """The text in this language, with its values filled in."""
+        return _catalogue(self.code).gettext(text).format(**values)
+
+    def counted(self, one: str, many: str, count: int, **values: object) -> str:
+        """The text in the plural form of `count`, which is also its value {count}."""
+        said = _catalogue(self.code).ngettext(one, many, count)
+        return said.format(count=self.number(count), **values)
+
+    def knows(self, text: str) -> bool:
+        """Whether a text has words in this language."""
+        return self.code == "en" or _catalogue(self.code).gettext(text) != text
+
+    def number(self, number: int) -> str:
+        return format_decimal(number, locale=LOCALES[self.code])
+
+    def money(self, amount: Decimal, currency: str) -> str:
+        """Such as "38 450,00 ₴". What is no currency is left as it is written."""
+        if not re.fullmatch("[A-Z]{3}", currency):
+            return f"{format_decimal(amount, '#,##0.00', locale=LOCALES[self.code])} {currency}".rstrip()
+        return format_currency(amount, currency, locale=LOCALES[self.code])
+
+    def day(self, day: date) -> str:
+        return format_date(day, DAY[self.code], locale=LOCALES[self.code])
+
+    def moment(self, moment: datetime, zone: tzinfo) -> str:
+        return format_datetime(moment, MOMENT[self.code], tzinfo=zone, locale=LOCALES[self.code])
+
+    def duration(self, duration: timedelta) -> str:
+        """In its two largest units: "2 години 5 хвилин"."""
+        left = max(int(duration.total_seconds()), 60)
+        said: list[str] = []
+        for unit, seconds in UNITS:
+            count, left = divmod(left, seconds)
+            if count and len(said) < 2:
+                said.append(format_unit(count, f"duration-{unit}", locale=LOCALES[self.code]))
+        return " ".join(said)
+
+    def listed(self, words: list[str]) -> str:
+        """Such as "u1, u2 і u3"."""
+        return format_list(words, locale=LOCALES[self.code])
+
+
+def po_text(code: Code) -> str:
+    return files("sitniks_finmap.language").joinpath(f"{code}.po").read_text("utf-8")
+
+
+@cache
+def _catalogue(code: Code) -> NullTranslations:
+    if code == "en":
+        return NullTranslations()
+    compiled = BytesIO()
+    write_mo(compiled, read_po(StringIO(po_text(code)), locale=code))
+    compiled.seek(0)
+    return GNUTranslations(compiled)

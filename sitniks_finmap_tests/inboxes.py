@@ -1,0 +1,102 @@
+"""Services that take messages, on this machine: a webhook, a mail server, one that answers as Telegram does."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from aiosmtpd.controller import Controller
+
+
+class Inbox:
+    """A service that takes messages in apprise's JSON notation. `status` is what it answers."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, str]] = []
+        self.status = 200
+        self.before_answer: Callable[[], None] = lambda: None
+        inbox = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                inbox.before_answer()
+                if inbox.status == 200:
+                    inbox.messages.append(inbox.read(said))
+                answer = json.dumps(inbox.answer()).encode()
+                self.send_response(inbox.status)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"json://127.0.0.1:{self.port}/?retry=0"
+
+    @property
+    def titles(self) -> list[str]:
+        return [title for title, _ in self.messages]
+
+    def read(self, said: dict[str, Any]) -> tuple[str, str]:
+        return said["title"], said["message"]
+
+    def answer(self) -> dict[str, Any]:
+        return {}
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Telegram(Inbox):
+    """Takes what apprise sends to api.telegram.org: `<b>title</b>` and the body in one text."""
+
+    @property
+    def url(self) -> str:
+        return "tgram://123456789:abcdefghijklmnopqrstuvwxyzABCDEFG/12315544/?retry=0"
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}/bot"
+
+    def read(self, said: dict[str, Any]) -> tuple[str, str]:
+        title, _, body = said["text"].partition("\n")
+        return title, body
+
+    def answer(self) -> dict[str, Any]:
+        return {"ok": True, "result": {"message_id": len(self.messages), "chat": {"id": 12315544}}}
+
+
+class Mailbox:
+    """A mail server."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, str]] = []
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self.controller.start()
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        mail = message_from_bytes(envelope.content, policy=policy.default)
+        text = mail.get_body(("plain", "html"))
+        self.messages.append((str(mail["Subject"]), text.get_content() if text else ""))
+        return "250 OK"
+
+    @property
+    def url(self) -> str:
+        return f"mailto://127.0.0.1:{self.port}?mode=insecure&from=shop@example.com&to=owner@example.com&format=text&retry=0"
+
+    def close(self) -> None:
+        self.controller.stop()

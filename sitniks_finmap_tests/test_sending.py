@@ -1,0 +1,248 @@
+"""The outbox, with real receivers: each message arrives once, in order, at last, and no secret is kept or logged."""
+
+import logging
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sitniks_finmap.alerts.sending import LEASE, send_all
+from sitniks_finmap.alerts.state import StateUnusable, memory, state_path
+from sitniks_finmap_tests.inboxes import Inbox, Mailbox, Telegram
+from sitniks_finmap_tests.sandbox.clients import Clock
+from sitniks_finmap_tests.watching import waiting
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    inbox = Inbox()
+    monkeypatch.setenv("ALERT_URLS", inbox.url)
+    yield inbox
+    inbox.close()
+
+
+@pytest.fixture
+def queue(clock: Clock) -> Callable[..., None]:
+    def queue(*titles: str, to: str = "ALERT_URLS 0") -> None:
+        with memory() as kept:
+            for title in titles:
+                kept.queue(to, title, "тіло", clock())
+
+    return queue
+
+
+def test_messages_arrive_once_and_in_order(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    queue("один", "два", "три")
+    assert send_all(clock) == 3
+    assert inbox.messages == [("один", "тіло"), ("два", "тіло"), ("три", "тіло")]
+    assert send_all(clock) == 0
+    assert waiting() == []
+
+
+def test_a_receiver_that_is_down_gets_it_later_and_once(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    inbox.status = 500
+    queue("один", "два")
+    for _ in range(120):
+        assert send_all(clock) == 0
+        clock.forward(60)
+    assert waiting() == [("ALERT_URLS 0", "один"), ("ALERT_URLS 0", "два")]
+    inbox.status = 200
+    clock.forward(3600)
+    assert send_all(clock) == 2
+    assert inbox.titles == ["один", "два"]
+
+
+def test_a_failing_receiver_is_tried_less_and_less_often(
+    inbox: Inbox, queue: Callable[..., None], clock: Clock
+) -> None:
+    tries: list[float] = []
+    inbox.status = 500
+    inbox.before_answer = lambda: tries.append(clock.now.timestamp())
+    queue("один")
+    for _ in range(600):
+        send_all(clock)
+        clock.forward(60)
+    assert [later - sooner for sooner, later in pairwise(tries)][:8] == [
+        60, 120, 240, 480, 960, 1920, 3600, 3600
+    ]  # fmt: skip
+
+
+def test_a_receiver_that_is_down_holds_up_nobody_else(
+    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:1/?retry=0\n{inbox.url}")
+    queue("один", "два")
+    queue("один", "два", to="ALERT_URLS 1")
+    assert send_all(clock) == 2
+    assert inbox.titles == ["один", "два"]
+    assert waiting() == [("ALERT_URLS 0", "один"), ("ALERT_URLS 0", "два")]
+
+
+def test_a_corrected_url_gets_what_is_still_to_be_sent(
+    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALERT_URLS", "nonsense://t0kensecret/x")
+    queue("один")
+    assert send_all(clock) == 0
+    monkeypatch.setenv("ALERT_URLS", inbox.url)
+    clock.forward(3600)
+    assert send_all(clock) == 1
+    assert inbox.titles == ["один"]
+
+
+def test_a_message_to_nobody_any_more_is_dropped(
+    queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ALERT_URLS", raising=False)
+    queue("один")
+    assert send_all(clock) == 0
+    assert waiting() == []
+
+
+def test_two_senders_at_once_send_each_message_once(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    both = threading.Barrier(2, timeout=30)
+    queue(*(f"№ {n}" for n in range(20)))
+
+    def send() -> None:
+        both.wait()
+        send_all(clock)
+
+    threads = [threading.Thread(target=send) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    send_all(clock)
+    assert sorted(inbox.titles) == sorted(f"№ {n}" for n in range(20))
+
+
+def test_a_sender_that_was_killed_leaves_the_message(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    queue("один")
+    with memory() as kept:
+        ((message, _, _),) = kept.unsent()
+        kept.lease(message, clock() + LEASE)
+    assert send_all(clock) == 0  # somebody is at it
+    clock.forward(LEASE.total_seconds() + 1)
+    assert send_all(clock) == 1
+    assert inbox.titles == ["один"]
+
+
+def test_a_clock_set_back_does_not_hold_messages_up(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    inbox.status = 500
+    queue("один")
+    send_all(clock)
+    inbox.status = 200
+    clock.now -= timedelta(days=365)
+    assert send_all(clock) == 1
+
+
+def test_nothing_is_sent_inside_of_a_transaction(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    """While a receiver takes its time, another teller can write."""
+    written: list[int] = []
+
+    def look() -> None:
+        with memory() as kept:
+            kept.set_note("looked", clock().isoformat())
+            written.append(kept.count_unsent())
+
+    inbox.before_answer = look
+    queue("один")
+    assert send_all(clock) == 1
+    assert written == [1]
+
+
+# -- Receivers of other kinds ------------------------------------------------------------------------------------
+
+
+def test_a_message_arrives_by_mail(queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    mailbox = Mailbox()
+    monkeypatch.setenv("ALERT_URLS", mailbox.url)
+    queue("Магазин: ключ не приймають")
+    assert send_all(clock) == 1
+    mailbox.close()
+    ((subject, text),) = mailbox.messages
+    assert subject == "Магазин: ключ не приймають"
+    assert "тіло" in text
+
+
+def test_a_message_arrives_in_telegram(
+    queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telegram = Telegram()
+    monkeypatch.setattr("apprise.plugins.telegram.NotifyTelegram.notify_url", telegram.address)
+    monkeypatch.setenv("ALERT_URLS", telegram.url)
+    queue("Магазин: ключ не приймають")
+    assert send_all(clock) == 1
+    telegram.close()
+    ((title, text),) = telegram.messages
+    assert "Магазин: ключ не приймають" in title
+    assert "тіло" in text
+
+
+def test_a_text_too_long_for_the_service_arrives_in_parts(
+    clock: Clock, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telegram = Telegram()
+    monkeypatch.setattr("apprise.plugins.telegram.NotifyTelegram.notify_url", telegram.address)
+    monkeypatch.setenv("ALERT_URLS", telegram.url)
+    with memory() as kept:
+        kept.queue("ALERT_URLS 0", "довге", "слово " * 2000, clock())
+    assert send_all(clock) == 1
+    telegram.close()
+    assert sum(f"{title}{text}".count("слово") for title, text in telegram.messages) >= 1998
+
+
+# -- The file ----------------------------------------------------------------------------------------------------
+
+
+def test_the_file_is_private_and_holds_no_url(
+    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("ALERT_URLS", f"json://user:t0kensecret@127.0.0.1:1/?retry=0 {inbox.url} nonsense://t0kensecret")
+    for n in range(3):
+        queue("один", to=f"ALERT_URLS {n}")
+    assert send_all(clock) == 1
+    assert stat.S_IMODE(state_path().stat().st_mode) == 0o600
+    assert "t0kensecret" not in caplog.text
+    assert b"t0kensecret" not in state_path().read_bytes()
+
+
+def test_a_damaged_file_is_set_aside(project: Path, clock: Clock) -> None:
+    with memory() as kept:
+        kept.set_note("looked", "x")
+    state_path().write_bytes(b"no database at all" * 500)
+    with memory() as kept:
+        assert kept.note("looked") is None
+    assert len(list(state_path().parent.glob("alerts.damaged-*.sqlite"))) == 1
+
+
+def test_an_unusable_file_is_one_clear_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state_path().mkdir(parents=True)
+    said = r"alerts\.sqlite cannot be used: .*check that it belongs to this user"
+    with pytest.raises(StateUnusable, match=said), memory():
+        pass
+
+
+def test_a_failed_transaction_keeps_nothing(project: Path, clock: Clock) -> None:
+    def fail() -> Any:
+        with memory() as kept:
+            kept.queue("ALERT_URLS 0", "один", "", clock())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert waiting() == []
+    assert sqlite3.connect(state_path()).execute("pragma integrity_check").fetchone() == ("ok",)
