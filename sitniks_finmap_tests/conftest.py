@@ -75,7 +75,10 @@ def shop(sandbox: Sandbox) -> Shop:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder of its own, in which nothing of the environment is left."""
     monkeypatch.chdir(tmp_path)
-    for variable in ("SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA", "DAGSTER_HOME", "ALERT_URLS"):
+    for variable in (
+        "SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA", "SITNIKS_FINMAP_LANGUAGE", "SITNIKS_FINMAP_UI_URL",
+        "DAGSTER_HOME", "ALERT_URLS", "HEARTBEAT_URL",
+    ):  # fmt: skip
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # the limiters of this test are nobody else's
     return tmp_path

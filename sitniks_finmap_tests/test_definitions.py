@@ -8,8 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets import as_markdown, column_schema, markdown_table
+from sitniks_finmap.last_good import load_running
 
 TABLES = {
     "raw_sitniks_transactions", "raw_sitniks_orders", "operations", "finmap_upload", "finmap_operations",
@@ -45,7 +46,7 @@ def test_a_connection_has_all_its_parts_under_its_own_name(project: Path, connec
     assert {check.name for check in repository.asset_checks_defs_by_key} >= {"transaction_ids_are_unique"}
     assert {job.name for job in repository.get_all_jobs() if job.name.startswith("u1_")} == {"u1_sync", "u1_deliver"}
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
-    assert sensors.keys() == {"u1_sensor", "failed_run_alert", "checks_alert"}
+    assert sensors.keys() == {"u1_sensor", "alerts"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors.values())
     assert {job.name for job in sensors["u1_sensor"].jobs} == {"u1_sync", "u1_deliver"}
     assert [schedule.name for schedule in repository.schedule_defs] == ["housekeeping_schedule"]
@@ -175,10 +176,93 @@ def test_whatever_is_wrong_with_one_connection_the_others_load(project: Path, wr
     assert "t0kensecret" not in str(others)
 
 
-def test_a_file_that_is_no_toml_is_one_clear_error(project: Path, connection: Connection) -> None:
+# -- The last good version ---------------------------------------------------------------------------------------
+
+
+def test_a_broken_file_stops_nobody_and_is_shown(project: Path, connection: Connection) -> None:
+    good = (project / "connections.toml").read_text("utf-8")
     load(project)
-    with pytest.raises(ConfigurationError, match=r"connections\.toml, line 1: Expected"):
-        load(project, "[u1\n")
+    definitions = load(project, "[u1\n")
+    found = specs(definitions)
+    assert set(found) == {f"u1/{table}" for table in TABLES} | {"misconfigured"}
+    assert re.search(r"connections\.toml, line 1: ", str(found["misconfigured"].description))
+    assert "u1_sync" in {job.name for job in definitions.get_repository_def().get_all_jobs()}
+    assert "misconfigured" not in specs(load(project, good))  # an edit heals it
+
+
+def test_a_broken_file_from_the_beginning_is_shown(project: Path) -> None:
+    definitions = load(project, "[u1\n")
+    assert [*specs(definitions)] == ["misconfigured"]
+    assert {sensor.name for sensor in definitions.get_repository_def().sensor_defs} == {"alerts"}
+
+
+@pytest.mark.parametrize("broken", ["", "\n \n", None, "\x00\x01"], ids=["empty", "blank", "gone", "binary"])
+def test_a_file_cut_off_or_gone_stops_nobody(project: Path, connection: Connection, broken: str | None) -> None:
+    load(project)
+    path = project / "connections.toml"
+    if broken is None:
+        path.unlink()
+    found = specs(load(project, broken))
+    assert {"u1/operations", "misconfigured"} <= set(found)
+
+
+def test_an_invalid_table_goes_on_as_it_was(project: Path, connect: Callable[..., Connection]) -> None:
+    connect("u1")
+    connect("u2", "demo", finmap_account="ФОП", key_prefix="u2")
+    path = project / "connections.toml"
+    good = path.read_text("utf-8")
+    load(project, good := good.replace("[u2]", "[u2]\nsitniks_key_env = 'X_KEY'"))
+    found = specs(load(project, good.replace("[u1]", "[u1]\nsync_evry = '1h'")))
+    assert {f"u1/{table}" for table in TABLES} | {"u1/misconfigured"} <= set(found)
+    assert "sync_evry is not a setting" in str(found["u1/misconfigured"].description)
+    assert "u2/misconfigured" not in found
+
+
+def test_a_table_deleted_on_purpose_stops_its_shop(project: Path, connect: Callable[..., Connection]) -> None:
+    connect("u1")
+    load(project)
+    found = specs(load(project, f"[u9]\n{GOOD}"))
+    assert {name.split("/")[0] for name in found} == {"u9"}
+    assert {name.split("/")[0] for name in specs(load(project, "[u9\n"))} == {"u9", "misconfigured"}
+    assert specs(load(project, "# every shop is gone on purpose\n")) == {}
+    assert [*specs(load(project, "[u9\n"))] == ["misconfigured"]
+
+
+def test_a_shop_never_runs_under_two_names(project: Path, connect: Callable[..., Connection]) -> None:
+    """A table that was copied above the old one: the old one must not go on beside it."""
+    connect("u1")
+    good = (project / "connections.toml").read_text("utf-8")
+    load(project)
+    keys = 'sitniks_key_env = "U1_SITNIKS_API_KEY"\nfinmap_key_env = "U1_FINMAP_API_KEY"\n'
+    found = specs(load(project, good.replace("[u1]", f"[new]\n{keys}") + "\n" + good))
+    assert {name for name in found if name.startswith("u1/")} == {"u1/misconfigured"}
+    assert "new/operations" in found
+
+
+def test_the_last_good_version_is_private_and_without_keys(
+    project: Path, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (project / "connections.toml").read_text("utf-8")
+    monkeypatch.setenv("SHOP_API_KEY", "s3cr3t-of-a-shop")
+    load(project, f'{text}\n[bad]\n{GOOD}sitniks_api_key = "t0kensecret"\n[odd]\n{GOOD}channels = {{}}\n'
+         f'[sly]\nstart_date = 2025-01-15\nfinmap_account = "s3cr3t-of-a-shop"\n')  # fmt: skip
+    kept = project / "data" / "connections.last-good.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert '"u1"' in kept.read_text("utf-8")
+    assert "t0kensecret" not in kept.read_text("utf-8")
+    assert "s3cr3t" not in kept.read_text("utf-8")
+
+
+def test_every_setting_survives_in_the_last_good_version(project: Path) -> None:
+    text = (
+        f'[u1]\n{GOOD}sync_every = "2h"\ndigest_at = "09:00"\nalerts = ["env:OWNER_URL"]\n'
+        '[u1.accounts]\n"ФОП" = "Каса"\n[[u1.rules]]\nclassification = "packaging"\ndescription = ["коробк"]\n'
+    )
+    (project / "connections.toml").write_text(text, "utf-8")
+    before = load_running()
+    (project / "connections.toml").write_text("[u1\n", "utf-8")
+    assert load_running().connections == before.connections
+    assert load_running().goes_on == {"u1"}
 
 
 def test_definitions_hold_no_key(project: Path, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,9 +106,9 @@ def test_a_quoted_key_reaches_no_database_log_or_alert(
     path = "/operations" if status != 201 else "/operations/income"
     sandbox.fault(Fault("status", "finmap", method="POST", path=path, status=status, body=body, times=8))
     run = run_job(dagster, connection, "sync", DAY, DAY)
-    told_by_alerts(dagster, run)
+    messages = told_by_alerts()
     printed = capfd.readouterr()
-    left = everywhere(connection, project, caplog.text, printed.out, printed.err, run.why)
+    left = everywhere(connection, project, caplog.text, printed.out, printed.err, run.why, *messages)
     left += "".join(str(entry) for entry in dagster.all_logs(run.run_id)).encode()
     assert [key for key in keys for form in in_any_form(key) if form in left] == []
 

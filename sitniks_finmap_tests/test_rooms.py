@@ -16,20 +16,26 @@ BELOW = {
     "clients": set(),
     "warehouse": set(),
     "pipeline": {"clients", "warehouse"},
-    "people": {"pipeline", "clients", "warehouse"},
-    "defs": {"pipeline", "clients", "warehouse"},
-    "cli": {"defs", "people", "pipeline", "clients", "warehouse", "sandbox"},
+    "language": set(),
+    "people": {"pipeline", "clients", "warehouse", "language"},
+    "alerts": {"people", "pipeline", "clients", "warehouse", "language"},
+    "defs": {"alerts", "pipeline", "clients", "warehouse"},
+    "cli": {"defs", "alerts", "people", "pipeline", "clients", "warehouse", "sandbox", "language"},
     "sandbox": set(),
 }
 FOREIGN = {  # libraries that only these rooms may know
     "dagster": {"defs", "definitions.py"},
-    "duckdb": {"warehouse", "pipeline", "people", "defs", "cli"},
-    "requests": {"clients", "cli"},
+    "duckdb": {"warehouse", "pipeline", "people", "alerts", "defs", "cli"},
+    "requests": {"clients", "alerts", "cli"},
+    "babel": {"language"},
+    "apprise": {"alerts"},
+    "sqlite3": {"alerts", "sandbox", "cli", "defs"},
     "click": {"cli", "sandbox"},
 }
 SLOW = {"dagster", "pandas", "starlette"}
 # Imported where it is used, because it costs a command that does without it more than it can spare.
 LAZY = {
+    "cli/alert_commands.py": {"sitniks_finmap.defs.heartbeats"},  # Dagster: 1 s
     "cli/entry.py": {"sitniks_finmap.cli.commands"},  # until it is imported nothing can answer Ctrl-C
     "cli/exits.py": {"sitniks_finmap.cli.errors"},  # DuckDB and pydantic, which --help does without: 0.4 s
     "cli/sandbox_commands.py": {"sitniks_finmap.cli.demo"},  # Dagster and the server of the sandbox: 1.5 s
@@ -121,6 +127,7 @@ def test_only_what_is_slow_is_imported_inside_of_a_function() -> None:
 
 # What each command does without, beside what is slow for all: cli/commands.py imports a command when it is used.
 WITHOUT = {
+    "sitniks_finmap.cli.alert_commands": SLOW,
     "sitniks_finmap.cli.commands": SLOW | {"duckdb", "pydantic", "requests", "rich"},
     "sitniks_finmap.cli.report_commands": SLOW | {"requests", "tenacity"},
     "sitniks_finmap.cli.sync_commands": SLOW,

@@ -16,7 +16,7 @@ from sitniks_finmap.alerts.state import Memory, fact_of, plain
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError, open_warehouse
 
-FRESH = timedelta(minutes=10)  # some findings depend on the time of day
+FRESH = timedelta(minutes=30)  # some findings depend on the time
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 See = Callable[[Connection, Warehouse, datetime], Look]
 
