@@ -371,7 +371,7 @@ def test_a_full_disk_is_told_until_there_is_clearly_room(
         watched.look()
         told.append(len(operator.messages))
     assert told == [0, 1, 1, 1, 1, 2]
-    assert operator.titles[0].startswith("Диск майже заповнено: вільно 4900 МБ (4.9 %)")
+    assert operator.titles[0].startswith("Диск майже заповнено: вільно 4900 МБ (4 %)")
 
 
 def test_a_broken_file_and_its_repair_are_two_messages(
@@ -385,7 +385,7 @@ def test_a_broken_file_and_its_repair_are_two_messages(
     path.write_text(good.replace("[u1]", "[u1"), "utf-8")
     broken = clock()
     watched.watch(hours=0.2)
-    assert operator.titles == ["Неможливо прочитати connections.toml"]
+    assert operator.titles == ["Неможливо прочитати файл connections.toml"]
     assert "connections.toml, line 1" in operator.messages[0][1]
     watched.sync(shop)
     watched.watch(hours=2, every=10 * MINUTE)
@@ -393,7 +393,7 @@ def test_a_broken_file_and_its_repair_are_two_messages(
     path.write_text(good, "utf-8")
     watched.sync(shop)
     watched.look()
-    assert operator.titles[1:] == ["Connections.toml знову читається"]
+    assert operator.titles[1:] == ["Файл connections.toml знову читається"]
 
 
 def test_an_invalid_table_is_told_to_the_operator(

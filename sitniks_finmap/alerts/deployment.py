@@ -77,6 +77,6 @@ def disk_facts(folders: Iterable[Path], *, is_open: bool) -> dict[str, Fact]:
             continue
         total, _, free = shutil.disk_usage(existing)
         if free < LEAST_BYTES * times or free < LEAST_SHARE * total * times:
-            share = str(round(100 * free / total, 1))
+            share = str(100 * free // total)
             return {"disk": Fact(values={"folder": str(existing), "free": str(free // 1_000_000), "share": share})}
     return {}

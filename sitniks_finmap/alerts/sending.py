@@ -5,12 +5,16 @@ and the message is sent again; otherwise it is sent exactly once, however many s
 """
 
 import logging
+import os
 import subprocess
 import sys
 from datetime import datetime, timedelta
 
 import apprise
 
+from sitniks_finmap.alerts.conditions import DEPLOYMENT
+from sitniks_finmap.alerts.pings import DEPLOYMENT as DEPLOYMENT_URL
+from sitniks_finmap.alerts.pings import ping
 from sitniks_finmap.alerts.recipients import Recipient, recipient_of
 from sitniks_finmap.alerts.state import Memory, Message, StateUnusable, memory
 from sitniks_finmap.days import Clock, utc_now
@@ -22,6 +26,7 @@ logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs invalid URLs 
 LEASE = timedelta(minutes=5)  # longer than apprise takes with all its retries
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 KEPT = timedelta(days=30)  # how long sent messages are kept
+PING_EVERY = timedelta(minutes=5)
 RETRIES, WAIT = 2, 1.0  # of apprise within one attempt, unless a URL says otherwise (?retry=3&wait=2)
 
 
@@ -65,7 +70,10 @@ def _claim(now: datetime, without: set[str]) -> Message | None:
 
 
 def is_due(kept: Memory, now: datetime) -> bool:
-    """Whether there is anything to send now."""
+    """Whether there is anything to send now, HEARTBEAT_URL included."""
+    last = kept.moment("pinged")
+    if os.environ.get(DEPLOYMENT_URL) and not (last and timedelta() <= now - last < PING_EVERY):
+        return True
     return any(
         not (leased and now < leased <= now + LEASE) and not (message.attempts and now < due <= now + LONGEST_PAUSE)
         for message, due, leased in kept.unsent()
@@ -104,12 +112,30 @@ def send_apart() -> None:
     )
 
 
+def ping_deployment(now: Clock = utc_now) -> None:
+    """Calls HEARTBEAT_URL, if the daemon has looked and nobody has called it for a while: fail if the deployment itself
+    has a problem.
+    """
+    if not os.environ.get(DEPLOYMENT_URL):
+        return
+    with memory() as kept:
+        last, moment = kept.moment("pinged"), now()
+        if last and timedelta() <= moment - last < PING_EVERY:
+            return
+        kept.set_note("pinged", moment.isoformat())
+        states = [(scope, state) for (scope, _), state in kept.states().items() if state.is_open]
+    own = sum(scope == DEPLOYMENT for scope, _ in states)
+    ping(DEPLOYMENT_URL, "fail" if own else "success", f"open conditions {len(states)}, of the deployment {own}")
+
+
 def main() -> None:
+    """What the daemon's sensor starts: everything that waits for the network."""
     try:
         load_env()
     except Unreadable as error:
         log.error("%s", error)
     try:
+        ping_deployment()
         send_all()
     except StateUnusable as error:
         log.error("%s", error)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sitniks_finmap.alerts.conditions import DEPLOYMENT, FOLLOWS, Event, Fact, State, outages, step
 from sitniks_finmap.alerts.deployment import Heard, daemon_facts, disk_facts
+from sitniks_finmap.alerts.digest import Digest, digest_of, due_day, mark_sent, words_of_digest
 from sitniks_finmap.alerts.observations import See, keep_look, known_looks, look_at
 from sitniks_finmap.alerts.observe import EVERYTHING, Look, observe
 from sitniks_finmap.alerts.recipients import Recipient, operator_language, operators, owners
@@ -25,6 +26,7 @@ from sitniks_finmap.language import Language
 from sitniks_finmap.last_good import Running, load_running
 from sitniks_finmap.private_files import data_folder
 from sitniks_finmap.settings_files import Unreadable, load_env
+from sitniks_finmap.warehouse.store import open_warehouse
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +60,14 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
         known = known_looks(kept)
     observed = look_at(running.connections, known, clock(), seconds, see)
     now = clock()
+    digests = _digests(running, now)
     with memory() as kept:
         old = TELLING_AGE if _is_settling(kept, now) else frozenset[str]()
         looks = [*_newest(kept, running, observed, now), *_of_invalid(running, now)]
         events = _decide(kept, _joined(looks), _deployment(kept, running, env_problem, heard, now), now, old)
         _forget_others(kept, running)
         _queue(kept, running, events, now)
+        _queue_digests(kept, digests, now)
         states = {key: state for key, state in kept.states().items() if state.is_open}
         return Told(states, events, is_due(kept, now), kept.count_unsent())
 
@@ -195,6 +199,25 @@ def _queue(kept: Memory, running: Running, events: list[Event], now: datetime) -
     for words in _for_operator(kept, by_name, events):
         log.warning("%s: %s", words.title, json.dumps(words.body, ensure_ascii=False))
         _address(kept, operators(), words, now)
+
+
+def _digests(running: Running, now: datetime) -> list[tuple[Connection, Digest]]:
+    """The digests that are due, read before the transaction that queues them."""
+    with memory() as kept:
+        due = [(one, day) for one in running.connections if (day := due_day(kept, one, now))]
+    found = [(one, digest_of(one, open_warehouse(one), day)) for one, day in due]
+    return [(one, digest) for one, digest in found if digest]
+
+
+def _queue_digests(kept: Memory, digests: list[tuple[Connection, Digest]], now: datetime) -> None:
+    """To the owner, or to the operator if the shop has none of its own."""
+    for connection, digest in digests:
+        if due_day(kept, connection, now) != digest.day:
+            continue  # another teller was faster
+        mark_sent(kept, connection, digest.day)
+        recipients = owners(connection)
+        language = Language(connection.language) if recipients else operator_language()
+        _address(kept, recipients or operators(), words_of_digest(digest, language), now)
 
 
 def _address(kept: Memory, recipients: Iterable[Recipient], words: Words, now: datetime) -> None:

@@ -90,7 +90,7 @@ TEXTS: dict[str, Text] = {
     ),
     "rejected": Text(
         "{count} record of Sitniks cannot be posted",
-        "This money is not in Finmap, because the record is unclear. All other records are posted.",
+        "This money is not in Finmap, because there is a mistake in the record. All other records are posted.",
         'See which: `sitniks-finmap sql "from rejected_transactions" --connection {shop}`. Correct them in Sitniks; '
         "they are posted at the next sync.",
         "no record is rejected any more",
@@ -152,16 +152,16 @@ TEXTS: dict[str, Text] = {
         "",
     ),
     "file": Text(
-        "connections.toml cannot be read",
+        "the file connections.toml cannot be read",
         "The shops go on with the last valid version of the file. Changes made since then are not in effect.",
         "Correct the file as the detail below says. No restart is needed: it is read again within a minute or two.",
-        "connections.toml can be read again",
+        "the file connections.toml can be read again",
     ),
     "env": Text(
-        ".env cannot be read",
+        "the file .env cannot be read",
         "The shops go on with the keys that were read before, until Dagster is restarted. New keys are not in effect.",
         "Correct the file as the detail below says. No restart is needed: it is read again within a minute or two.",
-        ".env can be read again",
+        "the file .env can be read again",
     ),
     "daemon": Text(
         "the Dagster daemon is not running",
@@ -205,7 +205,25 @@ NO_ACTION = "You need not do anything."
 TEST_TITLE = "sitniks_finmap: a test message"
 TEST_OWNER = "Messages about the shop {shop} arrive here. You need not do anything."
 TEST_OPERATOR = "Messages about all shops and the server arrive here. You need not do anything."
-PLURALS = ((SHOP_ONE, SHOPS_MANY),)
+DIGEST_TITLE = "{shop}: {day}"
+DIGEST_EQUAL = "Equal to the kopiyka: {totals}."
+DIGEST_EMPTY = "No income and no expenses; Sitniks and Finmap agree."
+DIGEST_UNREAD = "The day has not been read completely yet: there are no totals."
+DIGEST_DIFFERENT = (
+    "Sitniks and Finmap differ: {count} record of this day is not the same.",
+    "Sitniks and Finmap differ: {count} records of this day are not the same.",
+)
+DIGEST_SIDE = "{side}: {totals}."
+DIGEST_LIST = (
+    "What to do: see which, with `sitniks-finmap sql \"from differences where day = '{day}'\" --connection {shop}`."
+)
+DIGEST_REJECTED = (
+    "{count} record of this day could not be posted and is in neither sum.",
+    "{count} records of this day could not be posted and are in neither sum.",
+)
+INCOMES = ("{count} income operation {money}", "{count} income operations {money}")
+EXPENSES = ("{count} expense operation {money}", "{count} expense operations {money}")
+PLURALS = ((SHOP_ONE, SHOPS_MANY), DIGEST_DIFFERENT, DIGEST_REJECTED, INCOMES, EXPENSES)
 
 
 def all_texts() -> dict[str, str]:
@@ -216,5 +234,6 @@ def all_texts() -> dict[str, str]:
     found |= dict(PLURALS)
     single = (
         TITLE, SHOPS, SINCE, TODO, REASONS, DETAIL, RUN, LASTED, NO_ACTION, TEST_TITLE, TEST_OWNER, TEST_OPERATOR,
+        DIGEST_TITLE, DIGEST_EQUAL, DIGEST_EMPTY, DIGEST_UNREAD, DIGEST_SIDE, DIGEST_LIST,
     )  # fmt: skip
     return found | dict.fromkeys(single, "")

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 import dagster as dg
 from pydantic import Field
 
+from sitniks_finmap.alerts.pings import counts_of, pinged
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.last_good import running_connection
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
@@ -61,5 +62,11 @@ class ConnectionResource(dg.ConfigurableResource[ConnectionRun]):
             raise dg.Failure(str(why), metadata={WRONG_CONFIGURATION: True}, allow_retries=False) from None
         run_id = context.run.run_id if context.run else None
         run = ConnectionRun(connection, open_warehouse(connection), run_id)
-        with told(run.recorded(kind_of(context.run, connection))):
-            yield run
+        kind = kind_of(context.run, connection)
+        begun, url = run.now(), connection.heartbeat_url if kind == "sync" else None
+        with pinged(url.removeprefix("env:") if url else None) as outcome:
+            with told(run.recorded(kind)):
+                yield run
+            if url:
+                outcome.failed = any(ended.error for ended in run.ended.values())
+                outcome.counts = counts_of(run, begun)

@@ -24,6 +24,7 @@ Code = Literal["uk", "en"]
 LOCALES = {"uk": "uk_UA", "en": "en_GB"}
 DAY = {"uk": "d MMMM y 'р.'", "en": "d MMMM y"}
 MOMENT = {"uk": "d MMMM y 'р.' 'о' HH:mm", "en": "d MMMM y, HH:mm"}
+MONEY = "#,##0.00\N{NO-BREAK SPACE}¤"
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
 
 
@@ -53,7 +54,7 @@ class Language:
         """Such as "38 450,00 ₴". What is no currency is left as it is written."""
         if not re.fullmatch("[A-Z]{3}", currency):
             return f"{format_decimal(amount, '#,##0.00', locale=LOCALES[self.code])} {currency}".rstrip()
-        return format_currency(amount, currency, locale=LOCALES[self.code])
+        return format_currency(amount, currency, MONEY, locale=LOCALES[self.code])
 
     def day(self, day: date) -> str:
         return format_date(day, DAY[self.code], locale=LOCALES[self.code])

@@ -1,0 +1,94 @@
+"""The digest: yesterday's counts and sums of one shop, as `reconciliation` has them. Its first line is the answer."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import duckdb
+
+from sitniks_finmap.alerts import texts
+from sitniks_finmap.alerts.state import Memory
+from sitniks_finmap.alerts.wording import Words
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.language import Language
+from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one side has of a day."""
+
+    income_count: int
+    income_sum: Decimal
+    expense_count: int
+    expense_sum: Decimal
+
+
+@dataclass(frozen=True)
+class Digest:
+    """One day of one shop, on both sides; `currency` is empty if its accounts have several."""
+
+    shop: str
+    day: date
+    sitniks: Side
+    finmap: Side
+    differences: int
+    rejected: int
+    currency: str
+    is_read: bool  # whether the day was read completely after its end
+
+
+def due_day(kept: Memory, connection: Connection, now: datetime) -> date | None:
+    """The day to report now, once: yesterday, from `digest_at` on. None if it was reported, or nothing is asked for."""
+    local = now.astimezone(connection.zone)
+    if connection.digest_at is None or local.time().replace(tzinfo=None) < connection.digest_at:
+        return None
+    day = local.date() - timedelta(days=1)
+    last = kept.note(f"digest {connection.name}")
+    # A clock that was set back repeats no day.
+    return day if day >= connection.start_date and (last is None or date.fromisoformat(last) < day) else None
+
+
+def mark_sent(kept: Memory, connection: Connection, day: date) -> None:
+    kept.set_note(f"digest {connection.name}", day.isoformat())
+
+
+def digest_of(connection: Connection, warehouse: Warehouse, day: date) -> Digest | None:
+    """None if the shop was never read, or its file cannot be read now."""
+    try:
+        if not warehouse.exists():
+            return None
+        with warehouse.transaction() as con:
+            row = con.execute(sql("digest"), {"day": day, "zone": connection.timezone}).fetchone() or ()
+    except (WarehouseError, duckdb.Error):
+        return None
+    return Digest(connection.name, day, Side(*row[:4]), Side(*row[4:8]), *row[8:])
+
+
+def words_of_digest(digest: Digest, language: Language) -> Words:
+    title = language.text(texts.DIGEST_TITLE, shop=digest.shop, day=language.day(digest.day))
+    equal = digest.sitniks == digest.finmap and not digest.differences
+    if not digest.is_read:
+        lines = [language.text(texts.DIGEST_UNREAD)]
+    elif equal and not (digest.sitniks.income_count or digest.sitniks.expense_count):
+        lines = [language.text(texts.DIGEST_EMPTY)]
+    elif equal:
+        lines = [language.text(texts.DIGEST_EQUAL, totals=_totals(digest.sitniks, digest.currency, language))]
+    else:
+        lines = [
+            language.counted(*texts.DIGEST_DIFFERENT, digest.differences),
+            language.text(texts.DIGEST_SIDE, side="Sitniks", totals=_totals(digest.sitniks, digest.currency, language)),
+            language.text(texts.DIGEST_SIDE, side="Finmap", totals=_totals(digest.finmap, digest.currency, language)),
+            language.text(texts.DIGEST_LIST, shop=digest.shop, day=digest.day.isoformat()),
+        ]
+    if digest.rejected:
+        lines.append(language.counted(*texts.DIGEST_REJECTED, digest.rejected))
+    return Words(title, "\n".join(lines))
+
+
+def _totals(side: Side, currency: str, language: Language) -> str:
+    """Such as "41 надходження 38 450,00 ₴, 7 витрат 2 310,50 ₴"."""
+    income = language.counted(*texts.INCOMES, side.income_count, money=language.money(side.income_sum, currency))
+    expense = language.counted(*texts.EXPENSES, side.expense_count, money=language.money(side.expense_sum, currency))
+    return f"{income}, {expense}"

@@ -1,0 +1,113 @@
+"""The digest: yesterday's totals, equal to `reconciliation`; the first line is the answer."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+import pytest
+
+from sitniks_finmap.alerts.digest import Digest, Side, digest_of, due_day, words_of_digest
+from sitniks_finmap.alerts.sending import send_all
+from sitniks_finmap.alerts.state import memory
+from sitniks_finmap.alerts.teller import look_around
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.language import Language
+from sitniks_finmap.people.query import read_only
+from sitniks_finmap_tests.books import Books
+from sitniks_finmap_tests.inboxes import Inbox
+
+YESTERDAY = date(2026, 3, 9)
+TOTALS = Side(41, Decimal("38450.00"), 7, Decimal("2310.50"))
+AGREES = Digest("u1", YESTERDAY, TOTALS, TOTALS, 0, 0, "UAH", True)
+
+
+def plain(text: str) -> str:
+    """With ordinary spaces in the numbers."""
+    return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+def first_line(digest: Digest, code: str = "uk") -> str:
+    return plain(words_of_digest(digest, Language("uk" if code == "uk" else "en")).body.splitlines()[0])
+
+
+def test_the_first_line_is_the_answer() -> None:
+    assert words_of_digest(AGREES, Language()).title == "u1: 9 березня 2026 р."
+    assert first_line(AGREES) == "Збігається до копійки: 41 надходження 38 450,00 ₴, 7 витрат 2 310,50 ₴."
+    assert (
+        first_line(AGREES, "en")
+        == "Equal to the kopiyka: 41 income operations 38,450.00 UAH, 7 expense operations 2,310.50 UAH."
+    )
+
+
+def test_what_differs_is_said_first() -> None:
+    other = Side(40, Decimal("38440.00"), 7, Decimal("2310.50"))
+    differs = Digest("u1", YESTERDAY, TOTALS, other, 3, 2, "UAH", True)
+    lines = plain(words_of_digest(differs, Language()).body).splitlines()
+    assert lines[0] == "Sitniks і Finmap не збігаються: відрізняються 3 записи за цей день."
+    assert lines[1:3] == [
+        "Sitniks: 41 надходження 38 450,00 ₴, 7 витрат 2 310,50 ₴.",
+        "Finmap: 40 надходжень 38 440,00 ₴, 7 витрат 2 310,50 ₴.",
+    ]
+    assert "\"from differences where day = '2026-03-09'\" --connection u1" in lines[3]
+    assert lines[4] == "2 записи за цей день неможливо внести, їх немає в жодній із сум."
+
+
+def test_a_day_without_news_or_not_yet_read_says_so() -> None:
+    nothing = Side(0, Decimal(0), 0, Decimal(0))
+    assert first_line(Digest("u1", YESTERDAY, nothing, nothing, 0, 0, "", True)).startswith("Надходжень і витрат не бу")
+    assert first_line(Digest("u1", YESTERDAY, nothing, nothing, 0, 0, "", False)).startswith("День ще не прочитано")
+
+
+def test_it_is_due_once_a_day_from_its_hour_on(connect: Callable[..., Connection]) -> None:
+    connection = connect(digest_at="09:00")
+    assert connection.digest_at == time(9)
+    with memory() as kept:
+        days = []
+        for hour in range(72):
+            now = datetime(2026, 3, 10, tzinfo=UTC) + timedelta(hours=hour)
+            if day := due_day(kept, connection, now):
+                days.append((now.astimezone(connection.zone).hour, day.day))
+                kept.set_note("digest u1", day.isoformat())
+        assert days == [(9, 9), (9, 10), (9, 11)]
+        assert due_day(kept, connection, datetime(2026, 3, 1, 12, tzinfo=UTC)) is None  # the clock was set back
+        assert due_day(kept, connect(), datetime(2026, 4, 1, 12, tzinfo=UTC)) is None  # off by default
+
+
+@pytest.fixture
+def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    inbox = Inbox()
+    monkeypatch.setenv("OWNER_URL", inbox.url)
+    yield inbox
+    inbox.close()
+
+
+@pytest.mark.runs
+def test_it_equals_reconciliation_and_is_sent_once(keep_books: Callable[..., Books], inbox: Inbox) -> None:
+    books = keep_books(digest_at="09:00", alerts=["env:OWNER_URL"])
+    for number in range(1, 42):
+        books.sell(number, f"{number * 10}.01")
+    for number in range(42, 49):
+        books.sell(number, f"-{number}.50")
+    books.sync()
+    connection = books.run.connection
+    digest = digest_of(connection, books.warehouse, YESTERDAY)
+    assert digest
+    books.warehouse.close()
+    books.warehouse.publish()
+    _, rows = read_only(
+        "select sum(sitniks_income_count), sum(sitniks_income_sum), sum(sitniks_expense_count), "
+        "sum(sitniks_expense_sum), sum(finmap_income_count), sum(finmap_income_sum), sum(finmap_expense_count), "
+        "sum(finmap_expense_sum) from reconciliation where day = '2026-03-09'",
+        connection,
+    )
+    sides = [*vars(digest.sitniks).values(), *vars(digest.finmap).values()]
+    assert [Decimal(one) for one in sides] == [Decimal(one) for one in rows[0]]
+    assert (digest.sitniks.income_count, digest.sitniks.expense_count, digest.currency) == (41, 7, "UAH")
+    for _ in range(3):
+        look_around("itself", books.clock)
+        send_all(books.clock)
+        books.clock.forward(600)
+    digests = [body for title, body in inbox.messages if title == "u1: 9 березня 2026 р."]
+    assert [plain(body) for body in digests] == [
+        "Збігається до копійки: 41 надходження 8 610,41 ₴, 7 витрат 318,50 ₴."
+    ]  # fmt: skip
