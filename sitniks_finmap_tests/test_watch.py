@@ -1,0 +1,148 @@
+"""The watcher outside of the daemon, and the daemon's own sensor: as people and Dagster start them."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from sitniks_finmap.alerts.sending import send_all, send_apart
+from sitniks_finmap.alerts.state import memory
+from sitniks_finmap.alerts.teller import look_around
+from sitniks_finmap.connections import Connection
+from sitniks_finmap.defs.alerts import alerts_sensor
+from sitniks_finmap.defs.heartbeats import last_heartbeat
+from sitniks_finmap_tests.inboxes import Inbox
+from sitniks_finmap_tests.processes import until
+from sitniks_finmap_tests.watching import waiting
+
+pytestmark = pytest.mark.runs
+ROOT = Path(__file__).parents[1]
+Command = Callable[..., tuple[Any, str]]
+
+
+@pytest.fixture(autouse=True)
+def room_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_BYTES", 0)
+    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_SHARE", 0)
+
+
+@pytest.fixture
+def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    inbox = Inbox()
+    monkeypatch.setenv("ALERT_URLS", inbox.url)
+    yield inbox
+    inbox.close()
+
+
+def test_watch_exits_with_0_whatever_it_saw(
+    connection: Connection, command: Command, operator: Inbox, project: Path
+) -> None:
+    code, said = command("watch")
+    assert (code, "nothing needs a person" in said) == (0, True)
+    (project / "connections.toml").write_text("[u1", "utf-8")
+    assert command("watch")[0] == 0
+    with memory() as kept:
+        ((scope, condition),) = kept.states()
+    assert (scope, condition) == ("*", "file")
+
+
+def test_watch_that_cannot_look_exits_with_1(connection: Connection, command: Command, project: Path) -> None:
+    (project / "data" / "alerts.sqlite").mkdir(parents=True)
+    code, said = command("watch")
+    assert code == 1
+    assert "alerts.sqlite cannot be used" in said
+
+
+def test_alert_test_reaches_everybody(
+    connect: Callable[..., Connection], command: Command, operator: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = Inbox()
+    monkeypatch.setenv("OWNER_URL", owner.url)
+    connect("u1", alerts=["env:OWNER_URL"], language="en")
+    code, said = command("alert-test")
+    assert (code, said.count("accepted")) == (0, 2)
+    assert operator.titles == ["sitniks_finmap: пробне повідомлення"]
+    assert owner.messages[0][1] == "Messages about the shop u1 arrive here. You need not do anything."
+    owner.status = 500
+    code, said = command("alert-test", "--connection", "u1")
+    assert (code, "u1, OWNER_URL 0: not accepted" in said) == (1, True)
+    monkeypatch.delenv("OWNER_URL")
+    assert "u1, OWNER_URL is not set" in command("alert-test")[1]
+    owner.close()
+
+
+def test_alert_test_without_anybody_says_so(connection: Connection, command: Command) -> None:
+    code, said = command("alert-test")
+    assert (code, "nobody is notified: set ALERT_URLS" in said) == (2, True)
+
+
+def test_a_secret_in_the_file_is_refused_without_showing_it(project: Path, command: Command) -> None:
+    table = '[u1]\nstart_date = 2025-01-15\nfinmap_account = "Каса"\nalerts = ["tgram://123456789:t0kensecret/1"]\n'
+    (project / "connections.toml").write_text(table, "utf-8")
+    code, said = command("alert-test", "--connection", "u1")
+    assert code == 2
+    assert 'alerts.0: write "env:NAME" and put the URL into .env as NAME: it contains a token' in said
+    assert "t0kensecret" not in said
+
+
+def test_the_sensor_looks_and_sends_in_a_process_of_its_own(
+    connection: Connection, dagster: dg.DagsterInstance, operator: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("U1_FINMAP_API_KEY")
+    now = datetime.now(UTC) - timedelta(minutes=30)
+    sensor = alerts_sensor(lambda: now)
+
+    def tick(moment: datetime) -> str:
+        nonlocal now
+        now = moment
+        with dg.build_sensor_context(dagster) as context:
+            return sensor.evaluate_tick(context).skip_message or ""
+
+    assert tick(now) == "Open: nothing. 0 messages to be sent."
+    assert tick(now + timedelta(minutes=2)) == "Open: u1: key. 1 message to be sent."
+    until(lambda: operator.messages, seconds=60)
+    assert operator.titles == ["u1: ключ не приймають або його немає"]
+    until(lambda: not waiting(), seconds=30)
+    send_apart()
+    assert len(operator.messages) == 1
+
+
+@pytest.mark.timeout(300)
+def test_a_daemon_that_is_killed_is_told_for_real(
+    connection: Connection, project: Path, operator: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dagster-daemon run` beats, is killed with all its children, and is reported by the next looks."""
+    home = project / "data" / "dagster"
+    home.mkdir(parents=True)
+    (home / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    (project / "workspace.yaml").write_bytes((ROOT / "workspace.yaml").read_bytes())
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "dagster._daemon", "run", "-w", "workspace.yaml"],
+        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until(lambda: not isinstance(last_heartbeat(), str | None), seconds=120)
+        until(lambda: _teller() is not None, seconds=120)
+    finally:
+        os.killpg(daemon.pid, signal.SIGKILL)
+        daemon.wait()
+    died = datetime.now(UTC)
+    told = []
+    for seconds in range(0, 660, 300):  # the watcher looks every five minutes
+        look_around(last_heartbeat(), lambda at=died + timedelta(seconds=seconds): at)
+        send_all(lambda at=died + timedelta(seconds=seconds): at)
+        told.append([title for title in operator.titles if "Демон" in title])
+    assert told == [[], told[1], ["Демон Dagster не працює"]]
+
+
+def _teller() -> datetime | None:
+    with memory() as kept:
+        return kept.moment("teller")
