@@ -53,7 +53,11 @@ KINDS: dict[str, Kind] = {
 }
 # What follows from another condition is not told as well.
 CAUSES = ("key", "invalid", "stopped", "unreachable", "crashed")
-FOLLOWS = {"stale": CAUSES, "unread": (*CAUSES, "stale")}
+FOLLOWS = {
+    "stale": CAUSES,
+    "unread": (*CAUSES, "stale"),
+    **dict.fromkeys(("failing", "defect", "difference"), CAUSES),  # of a run that stopped halfway
+}
 
 
 @dataclass(frozen=True)
