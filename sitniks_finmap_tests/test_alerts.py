@@ -120,6 +120,22 @@ def test_a_missing_key_is_noticed_while_the_daemon_runs(
     watched.look()
 
 
+def test_a_watcher_without_keys_contradicts_no_daemon(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keys may be in the environment of the daemon's service alone."""
+    shop = open_shop()
+    watched.sync(shop)
+    for _ in range(6):
+        clock.forward(60)
+        watched.look()
+        with monkeypatch.context() as watcher:
+            watcher.delenv("U1_FINMAP_API_KEY")
+            clock.forward(60)
+            watched.look(watched.heartbeat())
+    assert operator.messages == []
+
+
 @pytest.mark.parametrize("side", ["sitniks", "finmap"])
 def test_an_hour_without_the_api_is_two_messages(
     operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock, side: str

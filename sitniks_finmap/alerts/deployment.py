@@ -56,6 +56,12 @@ def daemon_facts(memory: Memory, heard: Heard, now: datetime) -> tuple[dict[str,
     return ({"location": Fact(since=quiet_since)} if now - quiet_since > SILENCE else {}), frozenset()
 
 
+def daemon_lives(memory: Memory, now: datetime) -> bool:
+    """Whether the daemon itself has looked lately."""
+    teller = memory.moment(TELLER)
+    return teller is not None and now - teller <= SILENCE
+
+
 def _noted(before: dict[str, str] | None, heard: Heartbeat, now: datetime) -> dict[str, str]:
     """What is known of the heartbeat, and since when of it and of its process."""
     at, said = heard.at.astimezone(UTC).isoformat(), now.astimezone(UTC).isoformat()

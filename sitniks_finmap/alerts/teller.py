@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sitniks_finmap.alerts.conditions import DEPLOYMENT, FOLLOWS, Event, Fact, State, outages, step
-from sitniks_finmap.alerts.deployment import Heard, daemon_facts, disk_facts
+from sitniks_finmap.alerts.deployment import Heard, daemon_facts, daemon_lives, disk_facts
 from sitniks_finmap.alerts.digest import Digest, digest_of, due_day, mark_sent, words_of_digest
 from sitniks_finmap.alerts.observations import See, keep_look, known_looks, look_at
 from sitniks_finmap.alerts.observe import EVERYTHING, Look, observe
@@ -58,7 +58,10 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
     running = load_running()
     with memory() as kept:
         known = known_looks(kept)
-    observed = look_at(running.connections, known, clock(), seconds, see)
+        lives = heard != "itself" and daemon_lives(kept, clock())
+    # The daemon syncs, so its environment counts: the watcher may lack keys.
+    connections = [one for one in running.connections if not (lives and one.problem())]
+    observed = look_at(connections, known, clock(), seconds, see)
     now = clock()
     digests = _digests(running, now)
     with memory() as kept:
