@@ -327,7 +327,7 @@ def test_a_renamed_table_of_orders_posts_nothing(keep_orders: KeepOrders, instal
     before = books.shop.operations()
     renamed = install("shop", source="orders", orders=LISTS, first_import=first_import)
     for _ in range(2):
-        said = r'shop: Finmap already has 4 of these 4 orders under "u1" \("u1:order-<order>"\)'
+        said = r'shop: Finmap already has 5 of these 5 orders under "u1" \("u1:order-<order>"\)'
         with pytest.raises(PostedElsewhere, match=said):
             order_sync(renamed)
     assert books.shop.operations() == before
@@ -343,3 +343,18 @@ def test_two_shops_whose_orders_count_alike_share_a_company(keep_orders: KeepOrd
     second = install("shop", source="orders", orders=LISTS, first_import="post")
     order_sync(second)
     assert len(books.shop.operations()) == 16
+
+
+def test_a_renamed_table_is_known_by_orders_that_moved_on(keep_orders: KeepOrders, install: Install) -> None:
+    books = keep_orders()
+    for number in range(1, 4):
+        books.order(number, "Передплата", prepayment=30)
+    order_sync(books)
+    books.clock.forward(86400)
+    for number in range(1, 3):
+        books.order(number, "Виконано", prepayment=30)
+    before = books.shop.operations()
+    renamed = install("shop", source="orders", orders=LISTS)
+    with pytest.raises(PostedElsewhere, match=r'shop: Finmap already has 3 of these 3 orders under "u1"'):
+        order_sync(renamed)
+    assert books.shop.operations() == before

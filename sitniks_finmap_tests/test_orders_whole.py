@@ -1,8 +1,9 @@
 """Orders that are corrected: what belongs together changes together, or waits together."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -426,3 +427,105 @@ def test_changed_lists_are_told_from_the_first_import(keep_orders: KeepOrders) -
     books = keep_orders({"stock_account": None, "paid": ["Виконано", "В дорозі"]}, first_import="review")
     sync(books)
     assert reasons(books) == [("1.sale", "create", "pending", LISTS_CHANGED)]
+
+
+# -- What a second look found --
+
+
+def test_a_replaced_sale_keeps_its_day_and_cost(keep_orders: KeepOrders) -> None:
+    books = keep_orders()
+    move(books, "Виконано")
+    books.shop.turn_operation("u1:order-1.sale", "expense")
+    move(books, "Виконано", total="110.00")
+    books.decide("approve", conflicts=True)
+    sync(books)
+    sync(books)
+    books.clock.forward(86400)
+    move(books, "Виконано", total="120.00", lines=[("50.00", 1)])
+    assert sums(books) == {"1.sale:2": 120, "1.cogs": -30}
+    assert days(books) == {"1.sale:2": 9, "1.cogs": 9}
+
+
+def test_a_sale_without_rest_keeps_the_day_of_its_cost(keep_orders: KeepOrders) -> None:
+    books = keep_orders()
+    move(books, "Передплата", "Виконано", prepayment=30)
+    move(books, "Виконано", prepayment=30, total="30.00")
+    books.decide("approve")
+    sync(books)
+    sync(books)
+    books.clock.forward(86400)
+    move(books, "Виконано", prepayment=30, total="100.00", lines=[("50.00", 1)])
+    assert sums(books) == {"1.prepayment": 30, "1.sale:2": 70, "1.cogs": -30}
+    assert days(books)["1.cogs"] == 11
+
+
+def test_a_payment_stays_with_its_edited_refund(books: Books) -> None:
+    move(books, "Виконано", "Повернено")
+    books.shop.edit_operation("u1:order-1.refund", amount=95)
+    sync(books)
+    with books.warehouse.transaction() as con:
+        planned = plan_rollback(con, first_day=date(2026, 3, 9), last_day=date(2026, 3, 9))
+    assert [(one.standing, one.why) for one in planned] == [
+        ("pending", "a person edited it in Finmap"),
+        ("pending", "a person edited another part of its order in Finmap"),
+    ]
+
+
+def test_no_refund_goes_while_its_sale_is_looked_for(books: Books) -> None:
+    move(books, "Виконано")
+    books.shop.delete_operation("u1:order-1.sale")
+    sync(books)
+    books.order(1, "Повернено")
+    sync(books)
+    assert sums(books) == {}
+
+
+def test_changed_lists_are_not_forgotten_before_they_matter(keep_orders: KeepOrders) -> None:
+    books = keep_orders({"stock_account": None})
+    books.order(2, "Виконано")
+    move(books, "В дорозі", "Новий", prepayment=30)
+    books = keep_orders({"stock_account": None, "prepaid": ["Передплата", "В дорозі"]})
+    sync(books)
+    books.clock.forward(86400)
+    move(books, "Виконано", prepayment=30)
+    assert sums(books) == {"2.sale": 100}
+    assert {row[1:] for row in reasons(books)} == {("create", "pending", LISTS_CHANGED)}
+
+
+def test_a_sale_waits_for_its_reviewed_prepayment(keep_orders: KeepOrders) -> None:
+    books = keep_orders({"stock_account": None}, first_import="review")
+    books.order(1, "Передплата", prepayment=30)
+    books.order(2, "Виконано")
+    sync(books)
+    books.decide("approve", order="2")
+    sync(books)
+    books.clock.forward(86400)
+    move(books, "Виконано", prepayment=30)
+    assert sums(books) == {"2.sale": 100}
+    books.decide("approve")
+    sync(books)
+    assert sums(books) == {"1.prepayment": 30, "1.sale": 70, "2.sale": 100}
+
+
+def test_a_loss_posts_no_dismissed_sale_with_recent_days_first(keep_orders: KeepOrders) -> None:
+    lists: dict[str, Any] = {"stock_account": None}
+    books = keep_orders(lists, first_import="review")
+    old = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    books.order(1, "Передплата", at=old, prepayment=30)
+    books.order(2, "Виконано")
+    sync(books)
+    books.decide("approve")
+    sync(books)
+    books.clock.forward(86400)
+    move(books, "В дорозі", at=old, prepayment=30)
+    books = keep_orders(lists | {"paid": ["Виконано", "В дорозі"]}, first_import="review")
+    sync(books)
+    books.decide("dismiss")
+    sync(books)
+    books.warehouse.lose()
+    today = books.run.connection.today(books.clock())
+    books.sync(today - timedelta(days=3), today)
+    sync(books)
+    sync(books)
+    assert sums(books) == {"1.prepayment": 30, "2.sale": 100}
+    assert [row[:3] for row in reasons(books)] == [("1.sale", "create", "pending")]

@@ -12,10 +12,11 @@ import secrets
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+import duckdb
 
 from sitniks_finmap.clients.answers import KeyRefused, Refused, Unavailable
 from sitniks_finmap.clients.finmap import Finmap, read_operation
@@ -30,8 +31,6 @@ MARK = re.compile(r"sitniks_finmap (?P<prefix>[a-z0-9_]+) (?P<number>\d{1,9}) (?
 NOT_SHOWN = -1  # a mark was left but Finmap does not show it unchanged: leave no more
 PAYMENT = re.compile(r"order-(?P<order>.+)\.(prepayment|sale)", re.DOTALL)
 SEVERAL = 3  # equal operations under another name that prove a duplicate; all of them if the shop has fewer
-
-Records = dict[str, list[Any]]  # transaction or order → what it is recognised by
 
 
 class OtherInstallation(ConfigurationError):
@@ -158,35 +157,38 @@ def _write_once(path: Path, text: str) -> None:
 def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap, now: datetime) -> None:
     """Refuse a first import if Finmap has our transactions or orders under another name.
 
-    Compares type, amount and day of each transaction; of an order, what was paid for it, because another installation
-    may have seen it paid on another day, and in parts. Several must match, and no fewer than differ under that name,
-    because two shops of one company may use the same IDs. Raises PostedElsewhere, ApiError.
+    Compares type, amount and day of each transaction; the payments of an order with every amount that it named, because
+    another installation may have seen it earlier. Several must match, and no fewer than differ under that name, because
+    two shops of one company may use the same IDs. Raises PostedElsewhere, ApiError.
     """
-    with warehouse.transaction() as con:
-        rows = con.execute("select transaction_id, type, amount, occurred_at from operations").fetchall()
-    if not rows:
-        return
     of_orders = connection.source == "orders"
-    ours: Records = defaultdict(list)
-    for transaction_id, *content in rows:
-        _note(connection, ours, transaction_id, *content)
-    moments = [row[3] for row in rows]
+    with warehouse.transaction() as con:
+        ours = _amounts_of_orders(con) if of_orders else _transactions(con, connection)
+        (first,) = con.execute("select min(occurred_at) from operations").fetchone() or (None,)
+        (last,) = con.execute("select max(occurred_at) from operations").fetchone() or (None,)
+    if not ours or not first or not last:
+        return
     around = timedelta(days=1)
-    others: dict[str, Records] = defaultdict(lambda: defaultdict(list))
-    for row in finmap.rows(min(moments) - around, (now if of_orders else max(moments)) + around):
+    compared: dict[str, dict[str, bool]] = defaultdict(dict)  # name → transaction or order → whether it is the same
+    for row in finmap.rows(first - around, (now if of_orders else last) + around):
         name, _, rest = str(row.get("externalId") or "").partition(":")
-        if not rest or name == connection.key_prefix:
+        key = unquote(rest.split(":")[0])
+        payment = PAYMENT.fullmatch(key)
+        known = ours.get(payment["order"] if payment else "") if of_orders else ours.get(key)
+        if not rest or name == connection.key_prefix or known is None:
             continue
         try:
             has = read_operation(row).content
         except Refused:  # not ours, and nothing to compare
             continue
-        _note(connection, others[name], unquote(rest.split(":")[0]), has.type, has.amount, has.occurred_at)
-    found = {name: [ours[id] == said for id, said in records.items() if id in ours] for name, records in others.items()}
+        day = has.occurred_at.astimezone(connection.zone).date()
+        same = has.amount in known if of_orders else (has.type, has.amount, day) in known
+        unit = payment["order"] if payment and of_orders else key
+        compared[name][unit] = compared[name].get(unit, True) and same
     what = counted(len(ours), "order" if of_orders else "transaction")
-    for name, compared in sorted(found.items(), key=lambda one: -sum(one[1])):
-        equal = sum(compared)
-        if equal >= max(min(SEVERAL, len(ours)), len(compared) - equal):
+    for name, found in sorted(compared.items(), key=lambda one: -sum(one[1].values())):
+        equal = sum(found.values())
+        if equal >= max(min(SEVERAL, len(found) if of_orders else len(ours)), len(found) - equal):
             which = f"this {what.split()[-1]}" if len(ours) == 1 else f"{equal:,} of these {what}"
             raise PostedElsewhere(
                 f'{connection.name}: Finmap already has {which} under "{name}" '
@@ -196,11 +198,15 @@ def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap,
             )
 
 
-def _note(
-    connection: Connection, records: Records, transaction_id: str, type: str, amount: Decimal, occurred_at: datetime
-) -> None:
-    """Add an operation to what its transaction or order is recognised by."""
-    if connection.source == "transactions":
-        records[transaction_id] = [type, amount, occurred_at.astimezone(connection.zone).date()]
-    elif paid := PAYMENT.fullmatch(transaction_id):
-        records[paid["order"]] = [sum(records[paid["order"]], amount)]
+def _transactions(con: duckdb.DuckDBPyConnection, connection: Connection) -> dict[str, set[Any]]:
+    """What each of our transactions is recognised by: type, amount and day."""
+    rows = con.execute("select transaction_id, type, amount, occurred_at from operations").fetchall()
+    return {id: {(type, amount, at.astimezone(connection.zone).date())} for id, type, amount, at in rows}
+
+
+def _amounts_of_orders(con: duckdb.DuckDBPyConnection) -> dict[str, set[Any]]:
+    """The amounts that each of our orders named: total, prepayment, and the rest."""
+    rows = con.execute(
+        "select order_id, list(total), list(prepayment), list(total - prepayment) from order_stages group by order_id"
+    ).fetchall()
+    return {id: {amount for amounts in told for amount in amounts if amount} for id, *told in rows}

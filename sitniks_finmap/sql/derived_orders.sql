@@ -74,15 +74,28 @@ turns as (
     from stages
     group by order_id
 ),
--- What was taken out of Finmap, because the order had gone back, and came again, begins anew.
+-- What was taken out of Finmap while the order had gone back, and came again, begins anew. Replacements do not.
+withdrawals as (
+    select
+        order_id,
+        part_of(l.transaction_id) as part,
+        l.looked_at,
+        arg_max(st.stage, st.version) as stage
+    from stages st
+    join finmap_upload l
+        on l.state = 'withdrawn' and order_of(l.transaction_id) = st.order_id and coalesce(st.since <= l.looked_at, true)
+    where part_of(l.transaction_id) in ('prepayment', 'sale')
+    group by all
+),
 taken_back as (
     select
         order_id,
-        max(l.looked_at) filter (part_of(l.transaction_id) = 'sale' and l.looked_at < last_paid_at) as sale_at,
-        max(l.looked_at) filter (part_of(l.transaction_id) = 'prepayment' and l.looked_at < last_prepaid_at) as prepayment_at
-    from turns
-    join finmap_upload l on l.state = 'withdrawn' and order_of(l.transaction_id) = turns.order_id
-    group by all
+        max(looked_at) filter (part = 'sale' and looked_at < last_paid_at) as sale_at,
+        max(looked_at) filter (part = 'prepayment' and looked_at < last_prepaid_at) as prepayment_at
+    from withdrawals
+    join turns using (order_id)
+    where stage in ('none', 'cancelled') or (part = 'sale' and stage = 'prepaid')
+    group by order_id
 ),
 begun as (
     select

@@ -255,7 +255,13 @@ judged as materialized (
             when w.action = 'create' and w.restaged then {
                 'standing': 'pending', 'kind': 'status_lists', 'why': 'it follows from changed lists of order statuses'}
             when w.action = 'create' and w.state is null and s.first_import = 'review'
-                and (h.held_until is null and not any_upload.there or w.wanted.occurred_at <= h.held_until)
+                and (
+                    h.held_until is null and not any_upload.there
+                    or w.wanted.occurred_at <= h.held_until
+                    -- What an order was when it was first read after the file was lost.
+                    or w.books is not null and exists (from rebuilt_ledger)
+                        and w.wanted.occurred_at = date_trunc('millisecond', w.known_since)
+                )
                 then {'standing': 'pending', 'kind': 'first_import', 'why': 'the first import is held for review'}
             when w.waits then
                 {'standing': 'kept', 'kind': 'waits', 'why': 'it waits until the payment of its order is in Finmap'}
@@ -328,10 +334,8 @@ stranded as (
 held_up as (
     select
         books,
-        coalesce(bool_or(verdict.standing = 'pending') filter (moves_money), false) as by_asking,
-        coalesce(bool_or(verdict.standing = 'kept') filter (moves_money), false) as by_keeping,
-        coalesce(bool_or(verdict.standing = 'pending') filter (action = 'create'), false) as by_asking_creation,
-        coalesce(bool_or(verdict.standing = 'kept') filter (action = 'create'), false) as by_keeping_creation
+        bool_or(verdict.standing = 'pending') as by_asking,
+        bool_or(verdict.standing = 'kept') as by_keeping
     from judged
     where books is not null
         and (moves_money or action = 'create')
@@ -359,9 +363,9 @@ settled as (
             end
             when j.verdict.standing <> 'go' or j.decision is not null then j.verdict
             when j.action not in ('create', 'recreate') and not j.moves_money then j.verdict
-            when h.by_asking or (j.moves_money and h.by_asking_creation) then {
+            when h.by_asking then {
                 'standing': 'kept', 'kind': 'waits', 'why': 'it waits for a decision about another part of its order'}
-            when h.by_keeping or (j.moves_money and h.by_keeping_creation) then {
+            when h.by_keeping then {
                 'standing': 'pending', 'kind': 'part_kept', 'why': 'another part of its order was not changed'}
             else j.verdict
         end as verdict

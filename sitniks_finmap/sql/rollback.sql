@@ -25,8 +25,11 @@ payments as (
     group by all
 )
 select
-    if(len(edited) > 0 and not $force, 'pending', 'go') as standing,
-    if(len(edited) > 0 and not $force, 'a person edited it in Finmap', null) as why,
+    if(is_edited or order_is_edited, 'pending', 'go') as standing,
+    case
+        when is_edited then 'a person edited it in Finmap'
+        when order_is_edited then 'a person edited another part of its order in Finmap'
+    end as why,
     day,
     content.type as type,
     content.amount as amount,
@@ -41,16 +44,25 @@ from (
         f.content as theirs,
         if(f.content is null or l.shown is null, [], list_filter(
             differing_fields(f.content, l.shown), lambda field : not list_contains(l.unseen, field)
-        )) as edited
+        )) as edited,
+        len(edited) > 0 and not $force as is_edited,
+        -- Nothing of an order goes without the rest that belongs to it.
+        coalesce(bool_or(is_edited) over (partition by order_of(l.transaction_id)), false)
+            and order_of(l.transaction_id) is not null as order_is_edited
     from finmap_upload l
     left join shown_operations f using (external_id)
+    where l.state in ('sent', 'verified', 'failed', 'refused')
 ) l
-where l.state in ('sent', 'verified', 'failed', 'refused') and l.content is not null
+where l.content is not null
     and (
         l.external_id in (select external_id from asked)
         or part_of(l.transaction_id) in ('refund', 'partial')
             and order_of(l.transaction_id) in (select order_id from payments where some_go)
         or part_of(l.transaction_id) in ('cogs', 'restock')
             and order_of(l.transaction_id) in (select order_id from payments where all_go)
+        or part_of(l.transaction_id) = 'restock' and order_of(l.transaction_id) in (
+            select order_of(transaction_id) from finmap_upload join asked using (external_id)
+            where part_of(transaction_id) = 'cogs'
+        )
     )
 order by content.occurred_at desc, external_id

@@ -30,9 +30,13 @@ where (transaction_id, action, occasion) not in (select (transaction_id, action,
 delete from shown_changes
 where (transaction_id, action, occasion) not in (select (transaction_id, action, occasion) from planned);
 
--- What changed lists of statuses brought is settled once nothing is left to do about the order.
+-- What changed lists of statuses brought is settled once nothing is left to do about the order, and it is in Finmap.
 delete from restaged_orders
-where order_id not in (select order_of(transaction_id) from planned where action <> 'verify' and transaction_id is not null);
+where order_id not in (select order_of(transaction_id) from planned where action <> 'verify' and transaction_id is not null)
+    and order_id in (
+        select order_of(transaction_id) from finmap_upload
+        where not is_out(state) and coalesce(written, shown) is not null
+    );
 
 insert or ignore into held_changes
 select transaction_id, action, occasion

@@ -252,7 +252,9 @@ where o.gone_at is null;
 create or replace view waiting_operations as
 select
     o.transaction_id,
-    list(base.transaction_id) filter (l.state is null or is_out(l.state) or coalesce(l.written, l.shown) is null) as missing
+    list(base.transaction_id) filter (
+        l.state is null or is_out(l.state) or coalesce(l.written, l.shown) is null or l.missing_since is not null
+    ) as missing
 from settings s
 join operations o on s.source = 'orders'
 join operations base on base.order_key = o.order_key and base.transaction_id <> o.transaction_id and case
