@@ -388,7 +388,7 @@ def test_what_a_person_restores_alone_on_its_day_is_seen(books: Books, monkeypat
 # -- What a newcomer runs into --
 
 
-def test_a_shop_of_which_nothing_was_posted_may_change_its_source(
+def test_a_shop_without_a_posted_operation_may_change_its_source(
     keep_orders: KeepOrders, keep_books: Callable[..., Books]
 ) -> None:
     """Its transactions were read, or some of them; then its owner heard that orders are the way."""
