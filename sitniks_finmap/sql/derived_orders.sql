@@ -69,6 +69,8 @@ turns as (
         max(version) filter (stage in ('paid', 'prepaid')) as last_money,
         max(version) filter (stage = 'paid') as last_paid,
         max(version) filter (stage = 'prepaid') as last_prepaid,
+        min(version) filter (stage = 'paid') as first_paid,
+        min(version) filter (stage = 'prepaid') as first_prepaid,
         max(since) filter (stage = 'paid') as last_paid_at,
         max(since) filter (stage = 'prepaid') as last_prepaid_at
     from stages
@@ -97,23 +99,22 @@ taken_back as (
     where stage in ('none', 'cancelled') or (part = 'sale' and stage = 'prepaid')
     group by order_id
 ),
-begun as (
+begun_anew as (
     select
         order_id,
-        any_value(last_money) as last_money,
-        any_value(last_paid) as last_paid,
-        any_value(last_prepaid) as last_prepaid,
-        coalesce(
-            min(version) filter (stage = 'paid' and since > taken_back.sale_at), min(version) filter (stage = 'paid')
-        ) as first_paid,
-        coalesce(
-            min(version) filter (stage = 'prepaid' and since > taken_back.prepayment_at),
-            min(version) filter (stage = 'prepaid')
-        ) as first_prepaid
+        min(version) filter (stage = 'paid' and since > sale_at) as first_paid,
+        min(version) filter (stage = 'prepaid' and since > prepayment_at) as first_prepaid
     from stages
-    join turns using (order_id)
-    left join taken_back using (order_id)
+    join taken_back using (order_id)
     group by order_id
+),
+begun as (
+    select
+        turns.* exclude (first_paid, first_prepaid),
+        coalesce(anew.first_paid, turns.first_paid) as first_paid,
+        coalesce(anew.first_prepaid, turns.first_prepaid) as first_prepaid
+    from turns
+    left join begun_anew anew using (order_id)
 ),
 history as (
     select

@@ -60,7 +60,8 @@ select
     settlement_account,
     mapped_by,
     meaning_hash,
-    md5(to_json([
-        type, rounded_amount::decimal(18, 2)::varchar, epoch_ms(occurred_at)::varchar, account, category, tag, comment
-    ])::varchar) as content_hash
+    md5(concat(
+        type, chr(0), rounded_amount::decimal(18, 2), chr(0), epoch_ms(occurred_at), chr(0), account, chr(0), category,
+        chr(0), tag, chr(0), comment
+    )) as content_hash
 from commented;
