@@ -7,7 +7,7 @@ import pytest
 
 from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.people.report import plan_json, print_plan
-from sitniks_finmap.people.status import Status, status_of
+from sitniks_finmap.people.status import Status, print_state, status_of
 from sitniks_finmap.pipeline import decisions
 from sitniks_finmap_tests.books import START, TODAY, Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
@@ -171,3 +171,14 @@ def test_preview_for_programs_has_the_unbooked_orders(books: Books) -> None:
         ("order-1", "its status is in no list"),
         ("order-2.cogs", "the cost of its goods is incomplete"),
     ]
+
+
+def test_what_a_person_keeps_in_finmap_is_counted(books: Books) -> None:
+    move(books, "Виконано", "В дорозі")
+    for decided in (False, True):
+        if decided:
+            books.decide("dismiss")
+            sync(books)
+        books.warehouse.close()
+        _, screen = printed(print_state, books.run.connection)
+        assert "also there 2 operations that Sitniks no longer makes: income 100.00, expense 30.00" in screen

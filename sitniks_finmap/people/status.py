@@ -64,6 +64,8 @@ def print_status(out: Console, name: str | None = None) -> bool:
         status = status_of(one, now)
         lines.append((one.name, *_numbers(one, status.summary), status.verdict))
         told += [(one.name, finding) for finding in status.findings]
+        if status.summary and status.summary.still_there.operations:
+            notes.append(f"  {escape(one.name)}: also in Finmap: {_still_there(status.summary)}")
         if status.summary and status.summary.left_out:
             notes.append(f"  {escape(one.name)}: left out of Finmap: {_left_out(status.summary)}")
         if status.summary and status.summary.unbooked:
@@ -97,6 +99,8 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
     if has := status.summary:
         of_all = f"{has.delivered.operations:,} of {counted(has.wanted.operations, 'operation')} delivered"
         out.print(f"  {'these days' if days else 'all days  '} {of_all}")
+        if has.still_there.operations:
+            out.print(f"  also there {_still_there(has)}")
         if has.left_out:
             out.print(f"  left out   {_left_out(has)}")
         if has.unbooked:
@@ -131,6 +135,14 @@ def _print_lines(out: Console, lines: list[tuple[str, ...]]) -> None:
         if number and line[-1] in COLORS:
             cells[-1] = f"[{COLORS[line[-1]]}]{cells[-1]}[/]"
         out.print("  ".join(cells))
+
+
+def _still_there(has: Summary) -> str:
+    there = has.still_there
+    return (
+        f"{counted(there.operations, 'operation')} that Sitniks no longer makes: income {money(there.income)}, expense "
+        f"{money(there.expense)}"
+    )
 
 
 def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:

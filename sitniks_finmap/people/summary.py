@@ -28,6 +28,7 @@ class Summary:
     records: int  # transactions, or orders, live in Sitniks
     wanted: Sums  # the operations that they make
     delivered: Sums  # of these operations, as they were written
+    still_there: Sums  # in Finmap, although Sitniks no longer makes them
     left_out: dict[str, int]  # why people keep operations out of Finmap → how many
     unbooked: dict[str, int]  # why orders make no operation as they should → how many
     failed: int
@@ -69,6 +70,7 @@ def summarize(
         records,
         Sums(*sides[:3]),
         Sums(*sides[3:]),
+        Sums(*_row(con, sql("still_there"), days)),
         left_out,
         dict(+unbooked),
         failed,
