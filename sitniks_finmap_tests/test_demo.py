@@ -70,7 +70,7 @@ def test_the_commands_that_a_demo_prints_work_as_printed() -> None:
         line.replace("dagster dev -m sitniks_finmap.definitions", ask), shell=True, env=bare, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
-    assert done.stdout.split() == ["sandbox_shop_sensor"], done.stderr
+    assert done.stdout.split() == ["alerts", "sandbox_shop_sensor"], done.stderr
 
 
 SENSORS = """
