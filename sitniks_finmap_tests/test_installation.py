@@ -345,6 +345,17 @@ def test_two_shops_whose_orders_count_alike_share_a_company(keep_orders: KeepOrd
     assert len(books.shop.operations()) == 16
 
 
+def test_a_renamed_table_is_known_whatever_date_it_uses(keep_orders: KeepOrders, install: Install) -> None:
+    """The second dates what it finds by its last change, which is after all that the first has posted."""
+    books = keep_orders()
+    for number in range(1, 4):
+        books.order(number, "Виконано", updatedAt="2026-03-10T11:00:00Z", at=datetime(2026, 3, 2, 9, tzinfo=UTC))
+    order_sync(books)
+    renamed = install("shop", source="orders", orders=LISTS | {"history_date": "updated"}, first_import="post")
+    with pytest.raises(PostedElsewhere):
+        order_sync(renamed)
+
+
 def test_a_renamed_table_is_known_by_orders_that_moved_on(keep_orders: KeepOrders, install: Install) -> None:
     books = keep_orders()
     for number in range(1, 4):

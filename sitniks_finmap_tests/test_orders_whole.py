@@ -404,6 +404,18 @@ def test_a_shop_without_a_posted_operation_may_change_its_source(
     assert (books.plan(), books.differences()) == ([], [])
 
 
+def test_a_source_that_changes_back_derives_its_orders_again(
+    keep_orders: KeepOrders, keep_books: Callable[..., Books]
+) -> None:
+    books = keep_orders({"stock_account": None})
+    books.order(1, "Виконано")
+    books.read()
+    keep_books().read()
+    books = keep_orders({"stock_account": None})
+    sync(books)
+    assert sums(books) == {"1.sale": 100}
+
+
 def test_what_a_rollback_removed_asks_nothing(keep_orders: KeepOrders) -> None:
     books = keep_orders()
     move(books, "Виконано", "Повернено")

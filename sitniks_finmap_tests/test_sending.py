@@ -1,6 +1,7 @@
 """The outbox, with real receivers: each message arrives once, in order, at last, and no secret is kept or logged."""
 
 import logging
+import os
 import sqlite3
 import stat
 import threading
@@ -101,11 +102,22 @@ def test_a_corrected_url_gets_what_is_still_to_be_sent(
     assert inbox.titles == ["один"]
 
 
-def test_a_message_to_nobody_any_more_is_dropped(
-    queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+def test_a_message_waits_a_week_for_a_recipient_that_is_not_set(
+    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("ALERT_URLS", raising=False)
+    """Somebody broke .env, or took the recipient out of it."""
+    url = os.environ["ALERT_URLS"]
+    monkeypatch.delenv("ALERT_URLS")
     queue("один")
+    assert send_all(clock) == 0
+    clock.forward(86400)
+    monkeypatch.setenv("ALERT_URLS", url)
+    assert send_all(clock) == 1
+    assert inbox.titles == ["один"]
+    monkeypatch.delenv("ALERT_URLS")
+    queue("два")
+    assert send_all(clock) == 0
+    clock.forward(8 * 86400)
     assert send_all(clock) == 0
     assert waiting() == []
 

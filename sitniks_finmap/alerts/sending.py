@@ -25,6 +25,7 @@ logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs invalid URLs 
 
 LEASE = timedelta(minutes=5)  # longer than apprise takes with all its retries
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+DROPPED_AFTER = timedelta(days=7)  # how long a message waits for a recipient that is not in the environment
 KEPT = timedelta(days=30)  # how long sent messages are kept
 PING_EVERY = timedelta(minutes=5)
 RETRIES, WAIT = 2, 1.0  # of apprise within one attempt, unless a URL says otherwise (?retry=3&wait=2)
@@ -36,9 +37,10 @@ def send_all(now: Clock = utc_now) -> int:
     tried: set[str] = set()
     while message := _claim(now(), tried):
         recipient = recipient_of(message.recipient)
-        if recipient.url is None:  # removed from the environment: there is nobody to send it to
-            done = True
-            log.warning("%s is not set any more: a message to it is dropped", message.recipient)
+        if recipient.url is None:  # .env may be unreadable for now
+            done = now() - message.created_at >= DROPPED_AFTER
+            what = "dropped" if done else "kept"
+            log.warning("%s is not set: a message to it is %s", message.recipient, what)
         else:
             done = deliver(recipient, message.title, message.body)
             sent += done

@@ -54,6 +54,7 @@ class Message:
     title: str
     body: str
     attempts: int
+    created_at: datetime
 
 
 def state_path() -> Path:
@@ -111,10 +112,17 @@ class Memory:
     def unsent(self) -> list[tuple[Message, datetime, datetime | None]]:
         """The first unsent message of each recipient, with when it is due and until when another sender has it."""
         rows = self.con.execute(
-            "select id, recipient, title, body, attempts, next_at, leased_until from outbox where id in "
+            "select id, recipient, title, body, attempts, created_at, next_at, leased_until from outbox where id in "
             "(select min(id) from outbox where sent_at is null group by recipient) order by id"
         ).fetchall()
-        return [(Message(*row[:5]), _read(row[5]), _read(row[6]) if row[6] else None) for row in rows]
+        return [
+            (
+                Message(row[0], row[1], row[2], row[3], row[4], _read(row[5])),
+                _read(row[6]),
+                _read(row[7]) if row[7] else None,
+            )
+            for row in rows
+        ]
 
     def count_unsent(self) -> int:
         return self.con.execute("select count(*) from outbox where sent_at is null").fetchone()[0]

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from csv import writer as csv_writer
 from typing import Any, TextIO
 
@@ -13,7 +14,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.warehouse.duckdb_files import interruptible
 from sitniks_finmap.warehouse.store import open_warehouse
 
 NARROW = 24  # characters of a column that must not wrap; longer text may
@@ -31,19 +31,34 @@ def read_only(query: str, connection: Connection) -> tuple[list[str], list[tuple
     path = open_warehouse(connection).read_path
     if not path.exists():
         raise ConfigurationError(f"{connection.name}: nothing has been synced yet; run `sitniks-finmap sync`")
-    with interruptible(), duckdb.connect(path, read_only=True) as con:
+    with duckdb.connect(path, read_only=True) as con:
         con.execute(f"set timezone = '{connection.timezone}'")
         con.execute("set enable_external_access = false")
         con.execute("set python_enable_replacements = false")  # a table's name must not resolve to a Python variable
         con.execute("set lock_configuration = true")
         try:
-            done = con.execute(query)
-            if done is None:
-                raise ConfigurationError('the query is empty; try "from operations limit 5"')
-            rows = done.fetchall()
+            rows = _rows(con, query)
         except (duckdb.Error, ValueError, OverflowError) as error:  # also a value that Python has no type for
             raise ConfigurationError(str(error)) from None
         return [column[0] for column in con.description or []], rows
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[tuple]:
+    """Runs a query that Ctrl-C ends. DuckDB may not notice a signal while its threads are busy: Python waits for it."""
+
+    def run() -> list[tuple]:
+        done = con.execute(query)
+        if done is None:
+            raise ConfigurationError('the query is empty; try "from operations limit 5"')
+        return done.fetchall()
+
+    with ThreadPoolExecutor(1) as apart:
+        rows = apart.submit(run)
+        try:
+            return rows.result()
+        except KeyboardInterrupt:
+            con.interrupt()
+            raise
 
 
 def print_rows(out: Console, columns: list[str], rows: list[tuple], *, csv: bool) -> None:

@@ -39,7 +39,7 @@ def prove_finmap(connection: Connection, warehouse: Warehouse, finmap: Finmap, n
     refuse_another_prefix(connection, warehouse)
     if warehouse.exists():
         with warehouse.transaction() as con:
-            refuse_another_source(con, connection)
+            turn_to_source(con, connection)
     _prove(connection, warehouse, "finmap", lambda: doubt_finmap(warehouse, finmap), now)
 
 
@@ -152,10 +152,11 @@ def refuse_another_prefix(connection: Connection, warehouse: Warehouse) -> None:
         )
 
 
-def refuse_another_source(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
-    """Raise ConfigurationError if operations from the other source were posted: all of it would be posted again.
+def turn_to_source(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
+    """Let the file serve the connection's source: forget what was derived from another, if nothing of it was posted.
+    The transactions of a new shop may turn out to be unreadable.
 
-    What was only read or derived from it is no obstacle: the transactions of a new shop may turn out to be unreadable.
+    Raises ConfigurationError if something was posted: the same money would be posted again.
     """
     row = con.execute(
         "select source, exists (from finmap_upload) from settings where source <> $1", [connection.source]

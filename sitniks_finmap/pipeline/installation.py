@@ -11,7 +11,7 @@ import re
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -164,13 +164,17 @@ def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap,
     of_orders = connection.source == "orders"
     with warehouse.transaction() as con:
         ours = _amounts_of_orders(con) if of_orders else _transactions(con, connection)
-        (first,) = con.execute("select min(occurred_at) from operations").fetchone() or (None,)
-        (last,) = con.execute("select max(occurred_at) from operations").fetchone() or (None,)
+        first, last = con.execute("select min(occurred_at), max(occurred_at) from operations").fetchone() or (
+            None,
+            None,
+        )
     if not ours or not first or not last:
         return
+    if of_orders:  # another installation may have dated them by when it saw them
+        first, last = min(first, datetime.combine(connection.start_date, time.min, connection.zone)), now
     around = timedelta(days=1)
     compared: dict[str, dict[str, bool]] = defaultdict(dict)  # name → transaction or order → whether it is the same
-    for row in finmap.rows(first - around, (now if of_orders else last) + around):
+    for row in finmap.rows(first - around, last + around):
         name, _, rest = str(row.get("externalId") or "").partition(":")
         key = unquote(rest.split(":")[0])
         payment = PAYMENT.fullmatch(key)

@@ -13,7 +13,7 @@ from sitniks_finmap.clients.sitniks import ignored_filter
 from sitniks_finmap.clients.sitniks_list import IncompleteRead, Row
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.doubles import with_doubles
-from sitniks_finmap.pipeline.identity import refuse_another_source
+from sitniks_finmap.pipeline.identity import turn_to_source
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import WarehouseError, insert_rows, replace_table, rows_as
@@ -206,7 +206,7 @@ def read_fields(con: duckdb.DuckDBPyConnection) -> None:
 
 def save_settings(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
     """Save the settings that the SQL needs. Raises WarehouseError if the file belongs to another company."""
-    refuse_another_source(con, connection)
+    turn_to_source(con, connection)
     kept = con.execute("select sitniks_url, finmap_url, meaning_hash, stock_account from settings").fetchone()
     if kept and kept[:2] != (connection.sitniks_url, connection.finmap_url):
         raise WarehouseError(

@@ -32,7 +32,9 @@ where (transaction_id, action, occasion) not in (select (transaction_id, action,
 
 -- What changed lists of statuses brought is settled once nothing is left to do about the order, and it is in Finmap.
 delete from restaged_orders
-where order_id not in (select order_of(transaction_id) from planned where action <> 'verify' and transaction_id is not null)
+where order_id not in (
+        select order_of(transaction_id) from planned where action <> 'verify' and order_of(transaction_id) is not null
+    )
     and order_id in (
         select order_of(transaction_id) from finmap_upload
         where not is_out(state) and coalesce(written, shown) is not null
