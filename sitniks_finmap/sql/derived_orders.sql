@@ -1,7 +1,7 @@
 -- One row is one part of one live order whose latest version or settings changed since it was derived: an operation, or
 -- the reason why it cannot become one (`reason`), or why there is none for now (`unbooked`). A row without a part speaks
--- of the whole order; there is one for each. operations.sql and rejected_transactions.sql select from this table as
--- they do from that of derived_transactions.sql.
+-- of the whole order: it is rejected, or has no operation at all. operations.sql and rejected_transactions.sql select from
+-- this table as they do from that of derived_transactions.sql.
 --
 -- An order is a sequence of versions, each in a stage. The last version that is paid or prepaid says what was received;
 -- a refund counts only after it. An order that went back to a stage without money has no operations: if they are in
@@ -130,8 +130,8 @@ history as (
         arg_min(since, version) filter (stage = 'partly_refunded' and version > last_money) as partly_at,
         -- None says nothing about it; zero takes it back.
         nullif(arg_max(prepayment, version) filter (stage = 'prepaid' and prepayment >= 0), 0) as prepayment,
-        max(total) filter (version = last_paid) as total,
-        max(total_fault) filter (version = last_paid) as total_fault,
+        any_value(total) filter (version = last_paid) as total,
+        any_value(total_fault) filter (version = last_paid) as total_fault,
         arg_max(total, version) filter (stage = 'partly_refunded' and version > last_money) as total_left,
         -- Frozen at the sale, or once it is complete.
         arg_min(cost, version) filter (version >= first_paid) as cost,
@@ -163,34 +163,11 @@ booked as (
     from history h
     cross join here s
 ),
-parts as (
-    select order_id, '.prepayment' as part, 'prepayment' as classification, 'income' as type, false as of_stock,
-        prepaid_at as occurred_at, prepayment as amount, null as reason, null as unbooked
-    from booked where books_prepayment
-    union all
-    select order_id, '.sale', 'sale', 'income', false, paid_at, rest, sale_fault, null
-    from booked where books_sale
-    union all
-    select order_id, '.partial', 'refund', 'expense', false, partly_at, part_returned, follows,
-        if(part_returned is null, 'partly refunded, but its total does not tell how much', null)
-    from booked where partly_at is not null and is_booked
-    union all
-    select order_id, '.refund', 'refund', 'expense', false, refunded_at, received - coalesce(part_returned, 0), follows, null
-    from booked
-    where returned = 'refunded' and (received - coalesce(part_returned, 0) > 0 or follows is not null)
-    union all
-    select order_id, '.cogs', 'cost_of_goods', 'expense', true, paid_at, cost, follows,
-        case when cost is null then 'the cost of its goods is incomplete' when cost = 0 then 'its goods cost nothing' end
-    from booked where books_cost and is_booked
-    union all
-    select order_id, '.restock', 'restock', 'income', true, refunded_at, cost, follows, null
-    from booked cross join here s
-    where books_cost and is_booked and s.restock_on_refund and returned = 'refunded' and cost > 0
-),
 -- Why a whole order cannot be read, or has no operation.
 orders as (
     select
         t.*,
+        b.* exclude (order_id),
         case
             when t.unreadable then 'not a readable record'
             when starts_with(t.order_id, '?') then 'no id'
@@ -203,7 +180,7 @@ orders as (
             when t.currency <> s.money_currency then 'unknown currency, and the Finmap account is in ' || s.money_currency
         end as fault,
         case
-            when p.order_id is not null then null
+            when b.books_prepayment or b.books_sale then null
             when b.was_money and b.stage = 'cancelled' and b.reverted then 'it was cancelled'
             when b.was_money and b.reverted then 'it went back to a status that is in no list'
             when b.was_money and not b.sold and b.prepayment is null then 'prepaid, but its prepayment has no amount'
@@ -216,30 +193,74 @@ orders as (
             when b.stage = 'partly_refunded' then 'partly refunded before it was ever seen paid'
             when b.stage = 'cancelled' then 'cancelled before it was paid'
             else 'its status is in no list'
-        end as nothing,
-        b.total_now
+        end as nothing
     from told t
     join booked b using (order_id)
-    left join (select distinct order_id from parts) p using (order_id)
     cross join here s
     cross join chosen_days c
 ),
-rows as (
-    select order_id, part, classification, type, of_stock, occurred_at, amount, reason, unbooked from parts
-    union all
-    select order_id, '', null, null, false, null, null, fault, if(fault is null, nothing, null) from orders
+parts as (
+    select
+        o.*,
+        p.*,
+        case
+            when part = '.prepayment' then prepaid_at
+            when part in ('.sale', '.cogs') then paid_at
+            when part in ('.refund', '.restock') then refunded_at
+            when part = '.partial' then partly_at
+        end as occurred_at,
+        case
+            when part = '.prepayment' then prepayment
+            when part = '.sale' then rest
+            when part = '.partial' then part_returned
+            when part = '.refund' then received - coalesce(part_returned, 0)
+            when of_stock then cost
+        end as amount,
+        case
+            when part = '' then fault
+            when part = '.sale' then sale_fault
+            when part <> '.prepayment' then follows
+        end as reason,
+        case
+            when part = '' and fault is null then nothing
+            when part = '.partial' and part_returned is null then 'partly refunded, but its total does not tell how much'
+            when part = '.cogs' and cost is null then 'the cost of its goods is incomplete'
+            when part = '.cogs' and cost = 0 then 'its goods cost nothing'
+        end as unbooked
+    from orders o
+    cross join (values
+        ('.prepayment', 'prepayment', 'income', false),
+        ('.sale', 'sale', 'income', false),
+        ('.partial', 'refund', 'expense', false),
+        ('.refund', 'refund', 'expense', false),
+        ('.cogs', 'cost_of_goods', 'expense', true),
+        ('.restock', 'restock', 'income', true),
+        ('', null, null, false)
+    ) p (part, classification, type, of_stock)
+    cross join here s
+    where case
+        when part = '' then fault is not null or nothing is not null
+        when fault is not null then false  -- it is rejected as a whole
+        when part = '.prepayment' then books_prepayment
+        when part = '.sale' then books_sale
+        when part = '.partial' then is_booked and partly_at is not null
+        when part = '.refund' then is_booked and returned = 'refunded'
+            and (received - coalesce(part_returned, 0) > 0 or follows is not null)
+        when part = '.cogs' then is_booked and books_cost
+        when part = '.restock' then is_booked and books_cost and s.restock_on_refund and returned = 'refunded' and cost > 0
+    end
 )
 select
     'order-' || r.order_id || r.part as transaction_id,
     nullif(ltrim(r.part, '.'), '') as part,
-    coalesce(timezone(s.timezone, r.occurred_at)::date, o.day) as day,
+    coalesce(timezone(s.timezone, r.occurred_at)::date, r.day) as day,
     r.occurred_at,
     r.type,
     r.amount as rounded_amount,
     s.money_currency as currency,
     r.classification,
     null::integer as rule,
-    if(r.of_stock, s.stock_account, coalesce(o.channel_account, s.money_account)) as account,
+    if(r.of_stock, s.stock_account, coalesce(r.channel_account, s.money_account)) as account,
     case r.part
         when '.prepayment' then 'Передплата'
         when '.sale' then 'Продаж'
@@ -247,21 +268,21 @@ select
         when '.restock' then 'Повернення на склад'
     end as description,
     if(r.classification = 'refund', 'Refund', null) as heading,
-    o.counterparty,
-    o.source,
-    o.order_number,
-    o.order_status,
-    o.payment_method,
-    o.delivery,
-    o.version as raw_version,
+    r.counterparty,
+    r.source,
+    r.order_number,
+    r.order_status,
+    r.payment_method,
+    r.delivery,
+    r.version as raw_version,
     r.order_id as order_key,
-    o.version as order_version,
+    r.version as order_version,
     null::varchar as settlement_account_id,
     null::varchar as settlement_account,
-    o.mapped_by,
+    r.mapped_by,
     s.meaning_hash,
-    o.day as created_day,
-    o.total_now as order_total,
+    r.day as created_day,
+    r.total_now as order_total,
     case
         when r.unbooked is not null then null
         when r.reason is not null then r.reason
@@ -272,11 +293,8 @@ select
     null::varchar as written,
     r.part <> '' and r.unbooked is null as wanted,
     r.unbooked
-from rows r
-join orders o using (order_id)
-cross join here s
--- An unreadable order is rejected as a whole.
-where r.part = '' or o.fault is null;
+from parts r
+cross join here s;
 
 -- What was derived from these orders before is derived anew.
 delete from operations where order_key in (select order_key from derived_transactions);

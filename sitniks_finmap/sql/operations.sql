@@ -5,26 +5,34 @@ where transaction_id in (select transaction_id from derived_transactions)
     or if((from main_source) = 'orders', order_key, transaction_id) not in (select id from live_records);
 
 insert into operations by name
-with told as (
+with here as (
+    select
+        *,
+        list_transform(comment_fields, lambda field : list_position([
+            'description', 'counterparty', 'source', 'order_number', 'payment_method', 'delivery', 'order_status'
+        ], field)) as comment_positions
+    from settings
+),
+told as (
     select
         d.*,
         s.key_prefix || ':' || replace(url_encode(d.transaction_id), '~', '%7E') as external_id,
         c.category,
         if(s.source_as_tag, left(d.source, 100), null) as tag,
-        list_filter(
-            [d.heading] || list_transform(s.comment_fields, lambda field : case field
-                when 'description' then d.description
-                when 'counterparty' then 'Контрагент: ' || d.counterparty
-                when 'source' then 'Джерело: ' || d.source
-                when 'order_number' then 'Замовлення: №' || d.order_number
-                when 'payment_method' then 'Оплата: ' || d.payment_method
-                when 'delivery' then 'Доставка: ' || d.delivery
-                when 'order_status' then 'Статус: ' || d.order_status
-            end),
-            lambda part : part is not null
+        [d.heading] || list_select(
+            [
+                d.description,
+                'Контрагент: ' || d.counterparty,
+                'Джерело: ' || d.source,
+                'Замовлення: №' || d.order_number,
+                'Оплата: ' || d.payment_method,
+                'Доставка: ' || d.delivery,
+                'Статус: ' || d.order_status
+            ],
+            s.comment_positions
         ) as parts
     from derived_transactions d
-    cross join settings s
+    cross join here s
     left join category_mapping c on c.classification = d.classification and c.type = d.type
     where d.wanted and d.reason is null
 ),

@@ -8,7 +8,7 @@ select
     status_id,
     'none' as stage,
     -- Later versions are dated by when they were seen.
-    date_trunc('millisecond', if(version > 1, first_seen_at, coalesce(updated, created))) as since,
+    in_milliseconds(if(version > 1, first_seen_at, coalesce(updated, created))) as since,
     case
         when version > 1 then 'seen'
         when updated is not null then 'updated'

@@ -250,7 +250,7 @@ create table operations (
     order_status varchar,
     payment_method varchar,
     delivery varchar,
-    comment varchar not null,
+    comment varchar not null using compression uncompressed,  -- to compress it costs as much as to derive it
     raw_version integer not null,
     order_key varchar,
     order_version integer,

@@ -9,6 +9,6 @@ from derived_transactions
 where unbooked is not null;
 
 update order_stages
-set meaning_hash = derived.meaning_hash
-from (select order_key as order_id, raw_version, meaning_hash from derived_transactions where part is null) derived
-where derived.order_id = order_stages.order_id and derived.raw_version = order_stages.version;
+set meaning_hash = s.meaning_hash
+from settings s
+where (order_id, version) in (select order_key, raw_version from derived_transactions);

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.private_files import data_folder, private_files, private_folder
-from sitniks_finmap.warehouse.duckdb_files import close_file, interruptible, literal, open_file
+from sitniks_finmap.warehouse.duckdb_files import ROW_GROUP, close_file, interruptible, literal, open_file
 from sitniks_finmap.warehouse.schema import SCHEMA_VERSION, migrate, version_of
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,6 @@ SETTINGS: dict[str, Any] = {
     "pandas_analyze_sample": 1_000_000_000,  # every row: a sample may miss the longest amount, which then does not fit
 }
 STORAGE_VERSION = "v1.5.0"  # of the warehouse: the format of the oldest DuckDB that this project supports
-ROW_GROUP = 16_384  # rows
 FEW = 20  # up to this many rows, inserting values is faster than a DataFrame
 READ_STORAGE_VERSION = "v1.0.0"  # of the read copy: BI tools ship older drivers; costs neither time nor disk
 # DuckDB's messages for a damaged file; any other error leaves the file in place.
@@ -263,7 +262,6 @@ def explain_os_errors(path: Path, connection: str | None = None) -> Iterator[Non
 
 def copy_database(con: duckdb.DuckDBPyConnection, database: str, path: Path, storage_version: str) -> None:
     """Copy an attached database into a new private file for DuckDB `storage_version` and later."""
-    # Small row groups: to compress one takes as much memory as all its texts, and those of orders are long.
     con.execute(
         f"attach {literal(path)} as \"the copy\" (storage_version '{storage_version}', row_group_size {ROW_GROUP})"
     )
