@@ -1,23 +1,29 @@
 """What a connection is: one shop, its settings and its keys."""
 
 import os
-import re
 import tomllib
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sitniks_finmap.days import day_of, duration_of
 from sitniks_finmap.names import normal_name
+from sitniks_finmap.setting_types import (
+    BaseUrl,
+    Classification,
+    Duration,
+    KeyPrefix,
+    Name,
+    SecretUrl,
+    StartDate,
+    TimeOfDay,
+    Variable,
+    Zone,
+)
 from sitniks_finmap.settings_files import bare_key
-
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-FIRST_FINMAP_DAY = date(2015, 1, 1)  # the earliest `date` that Finmap's contract allows
 
 CommentField = Literal[
     "description", "counterparty", "source", "order_number", "payment_method", "delivery", "order_status"
@@ -28,8 +34,6 @@ ORDER_CLASSIFICATIONS = ("prepayment", "sale", "refund", "cost_of_goods", "resto
 ORDER_DEFAULTS = {"source_as_tag": True, "lookback_days": 45, "first_import": "review"}
 READ_BEFORE_START = timedelta(days=60)  # orders created before start_date may be paid after it
 
-Classification = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-
 
 class ConfigurationError(Exception):
     """connections.toml or the environment is invalid; the message says what to change."""
@@ -37,58 +41,6 @@ class ConfigurationError(Exception):
 
 class MissingKey(ConfigurationError):
     """An API key is missing from the environment, or its value cannot be a key."""
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError('no such time zone; write an IANA name such as "Europe/Kyiv"') from None
-    return value
-
-
-def _base_url(value: str) -> str:
-    try:
-        url = urlsplit(value)
-        nowhere = not url.hostname or url.port == 0
-    except ValueError:
-        raise ValueError("is not a URL") from None  # Python's own message would show the value
-    if url.username or url.password or url.query or url.fragment:
-        raise ValueError("a base URL must not contain a user, key, query or fragment")
-    if nowhere:
-        raise ValueError("has no host")
-    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
-        raise ValueError("must be https:// (http:// is allowed on this machine only, for the sandbox)")
-    return value.rstrip("/")
-
-
-def _named_in_the_environment(value: str) -> str:
-    if not re.fullmatch(r"env:[A-Z_][A-Z0-9_]*", value):
-        raise ValueError('write "env:NAME" and put the URL into .env as NAME: it contains a token')
-    return value
-
-
-def _time_of_day(value: Any) -> Any:
-    """Raises ValueError that shows how to write it."""
-    if isinstance(value, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
-        return time.fromisoformat(value)
-    if isinstance(value, time):
-        return value
-    raise ValueError('write a time of day as "09:00"')
-
-
-def _start_date(value: date) -> date:
-    if value < FIRST_FINMAP_DAY:
-        raise ValueError(f"Finmap accepts no operations before {FIRST_FINMAP_DAY}")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(duration_of)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Name = Annotated[str, Field(min_length=1)]
-Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]  # rejects a key pasted here without showing it
-SecretUrl = Annotated[str, AfterValidator(_named_in_the_environment)]  # "env:NAME": such a URL contains a token
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 
 
 class Rule(BaseModel):
@@ -161,12 +113,8 @@ class Connection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = Field(
-        description="The unique name; the title of the table in connections.toml."
-    )
-    start_date: Annotated[date, BeforeValidator(day_of), AfterValidator(_start_date)] = Field(
-        description="First day to import, in `timezone`; 2015-01-01 or later."
-    )
+    name: KeyPrefix = Field(description="The unique name; the title of the table in connections.toml.")
+    start_date: StartDate = Field(description="First day to import, in `timezone`; 2015-01-01 or later.")
     finmap_account: Name = Field(description="ID or name of the Finmap account that receives the operations.")
     sitniks_key_env: Variable = Field(
         "", validate_default=False, description="Environment variable with the Sitniks key; "
@@ -176,13 +124,11 @@ class Connection(BaseModel):
         "", validate_default=False, description="Environment variable with the Finmap key; "
         "default: `<NAME>_FINMAP_API_KEY`.",
     )  # fmt: skip
-    key_prefix: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] = Field(
+    key_prefix: KeyPrefix = Field(
         "", validate_default=False, description="First part of every externalId in Finmap; default: the connection's "
         "name. `sitniks-finmap rename` sets it as needed; never change it by hand.",
     )  # fmt: skip
-    timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        "Europe/Kyiv", description="IANA time zone of the shop's days, and of times without a zone."
-    )
+    timezone: Zone = Field("Europe/Kyiv", description="IANA time zone of the shop's days, and of times without a zone.")
     sync_every: Duration = Field(timedelta(hours=1), description="How often recent days are synced.")
     retry_every: Duration = Field(timedelta(minutes=15), description="How often failed operations are retried.")
     full_resync_every: Duration = Field(

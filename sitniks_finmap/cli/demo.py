@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sitniks_finmap.clients.finmap import Operation
-from sitniks_finmap.connections import LOOPBACK, ConfigurationError, Connection
+from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.connections_file import connections_path, load_connections
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.defs.launch import instance, prepare_home, run_job
@@ -33,6 +33,7 @@ from sitniks_finmap.private_files import data_folder, private_folder
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.sandbox.seed import seed_shop
 from sitniks_finmap.sandbox.serve import ORDERS_SHOP, open_orders, serve
+from sitniks_finmap.setting_types import LOOPBACK
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import open_warehouse
 
