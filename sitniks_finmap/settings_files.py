@@ -119,6 +119,8 @@ _loaded: dict[str, tuple[str | None, str]] = {}  # variables that .env set: what
 def load_env(path: Path | None = None) -> None:
     """Load .env into the environment, overriding existing variables, as Dagster does. What an earlier call set, and
     .env no longer has, is as it was before. Raises Unreadable.
+
+    A variable that had the value in .env already was set from there, by Dagster or a parent process: it goes with it.
     """
     path = path or Path(".env").absolute()
     try:
@@ -136,7 +138,7 @@ def load_env(path: Path | None = None) -> None:
             os.environ[name] = before
     for name, value in values.items():
         before = _loaded[name][0] if name in _loaded else os.environ.get(name)
-        _loaded[name] = (before, value)
+        _loaded[name] = (None if before == value else before, value)
         os.environ[name] = value
 
 

@@ -52,6 +52,20 @@ def test_keys_are_read_however_env_was_saved(saved_as: str, project: Path, monke
     assert is_plain(project / ".env") is (saved_as in ("UTF-8", "line ends of Windows"))
 
 
+@pytest.mark.parametrize("before", ["from .env", "of a service", None])
+def test_a_key_goes_with_its_line_in_env(before: str | None, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster sets what .env holds before our code runs; what a service set comes back."""
+    monkeypatch.setenv("SHOP_KEY", before or "")
+    if before is None:
+        monkeypatch.delenv("SHOP_KEY")
+    (project / ".env").write_text("SHOP_KEY='from .env'\n", "utf-8")
+    load_env()
+    assert os.environ["SHOP_KEY"] == "from .env"
+    (project / ".env").write_text("", "utf-8")
+    load_env()
+    assert os.environ.get("SHOP_KEY") == ("of a service" if before == "of a service" else None)
+
+
 def test_dagster_too_gets_the_first_key_behind_a_mark(
     connect: Callable[..., Connection], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

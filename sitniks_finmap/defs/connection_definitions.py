@@ -44,11 +44,14 @@ def wrong_definitions(wrong: WrongConnection) -> dg.Definitions:
     """Shows an invalid connection in the graph, in the group `misconfigured`, with the reason."""
     # Different names need different keys, or Dagster would reject all definitions.
     key = "".join(letter if letter.isalnum() or letter == "_" else f"%{ord(letter):x}%" for letter in wrong.name) or "%"
-    spec = dg.AssetSpec([key, "misconfigured"], group_name="misconfigured", description=as_markdown(f"⚠ {wrong.why}"))
-    return dg.Definitions(assets=[spec])
+    return dg.Definitions(assets=[_misconfigured([key, "misconfigured"], wrong.why)])
 
 
 def broken_file(problem: str) -> dg.Definitions:
     """Shows that connections.toml cannot be read, and why. Its connections go on with its last good version."""
-    spec = dg.AssetSpec("misconfigured", group_name="misconfigured", description=as_markdown(f"⚠ {problem}"))
-    return dg.Definitions(assets=[spec])
+    return dg.Definitions(assets=[_misconfigured(["misconfigured"], problem)])
+
+
+def _misconfigured(key: list[str], why: str) -> dg.AssetSpec:
+    told = as_markdown(f"⚠ {why}") + "\n\nUntil this is corrected, the last valid settings go on, if there are any."
+    return dg.AssetSpec(key, group_name="misconfigured", description=told)
