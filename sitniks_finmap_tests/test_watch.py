@@ -1,10 +1,12 @@
 """The watcher outside of the daemon, and the daemon's own sensor: as people and Dagster start them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,39 @@ def test_watch_that_cannot_look_exits_with_1(connection: Connection, command: Co
     code, said = command("watch")
     assert code == 1
     assert "alerts.sqlite cannot be used" in said
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A disk of 80 MB as the data folder."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if not mount or not umount or os.geteuid() != 0:
+        pytest.skip("no disk can be mounted without root")
+    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=80m", "tmpfs", disk], capture_output=True).returncode:  # noqa: S603
+        pytest.skip("no disk can be mounted here")
+    monkeypatch.setenv("SITNIKS_FINMAP_DATA", str(disk / "data"))
+    yield disk
+    subprocess.run([umount, "--lazy", disk], check=True)  # noqa: S603
+
+
+def test_a_disk_without_a_free_byte_is_told(
+    small_disk: Path, connection: Connection, command: Command, operator: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command("watch")[0] == 0
+    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_SHARE", 0.05)
+    filled = small_disk / "backup.zip"
+    with filled.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"0" * 4096)
+    assert shutil.disk_usage(small_disk).free == 0
+    for _ in range(2):
+        assert command("watch")[0] == 0
+    assert operator.titles == ["Диск майже заповнено: вільно 1 МБ (1 %)"]
+    filled.unlink()
+    assert command("watch")[0] == 0
+    assert len(operator.titles) == 2  # and that it has room again
 
 
 def test_alert_test_reaches_everybody(

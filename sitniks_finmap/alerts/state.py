@@ -6,6 +6,7 @@ transaction that waits for the others (`begin immediate`); nothing is ever sent 
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -38,6 +39,7 @@ create table if not exists outbox (
 );
 create table if not exists notes (name text primary key, value text not null) without rowid;
 """
+RESERVE = 1 << 20  # bytes kept free for messages about a full disk
 DAMAGE = ("not a database", "malformed", "disk image")
 
 
@@ -149,6 +151,7 @@ def memory() -> Iterator[Memory]:
     path = state_path()
     try:
         private_folder(path.parent)
+        _make_room(path.with_suffix(".reserve"))
         with closing(_opened(path)) as con:
             con.execute("begin immediate")
             try:
@@ -163,6 +166,16 @@ def memory() -> Iterator[Memory]:
             f"{path} cannot be used: {error}; check that it belongs to this user and that the disk has room. Until "
             "then nobody can be notified"
         ) from None
+
+
+def _make_room(reserve: Path) -> None:
+    """Keep a file of RESERVE bytes, and give it up on a full disk: what fills the disk must not silence its message."""
+    free = shutil.disk_usage(reserve.parent).free
+    if free < RESERVE:
+        reserve.unlink(missing_ok=True)
+    elif free > 50 * RESERVE and not reserve.exists():
+        with private_files():
+            reserve.write_bytes(os.urandom(RESERVE))  # some file systems store zeros in no space
 
 
 def _opened(path: Path) -> sqlite3.Connection:

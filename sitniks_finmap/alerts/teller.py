@@ -3,7 +3,6 @@
 Both may do so at the same moment: what was decided is committed in one transaction, and the second finds it done.
 """
 
-import json
 import logging
 import os
 from collections.abc import Iterable
@@ -200,7 +199,7 @@ def _queue(kept: Memory, running: Running, events: list[Event], now: datetime) -
             words = words_of(event, Language(connection.language), connection.zone)
             _address(kept, addressed, words, now)
     for words in _for_operator(kept, by_name, events):
-        log.warning("%s: %s", words.title, json.dumps(words.body, ensure_ascii=False))
+        log.warning("%s: %s", words.title, words.body.replace("\n", " | "))
         _address(kept, operators(), words, now)
 
 
