@@ -1,6 +1,7 @@
 """status and preview of a shop whose source is its orders: every sentence is about orders, and true."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.people.report import plan_json, print_plan
 from sitniks_finmap.people.status import Status, print_state, status_of
 from sitniks_finmap.pipeline import decisions
+from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap_tests.books import START, TODAY, Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
 from sitniks_finmap_tests.screens import printed
@@ -68,13 +70,47 @@ def test_orders_that_a_person_should_check_are_a_warning(books: Books) -> None:
     move(books, "Новий", number=6)
     finding = findings(books)["unbooked"]
     assert finding.verdict == "warning"
-    assert finding.what.startswith("unbooked orders that a person should check: 5 (")
-    for reason in (
-        "refunded before it was ever seen paid (2)", "the cost of its goods is incomplete (1)",
-        "partly refunded, but its total does not tell how much (1)", "prepaid, but its prepayment has no amount (1)",
-    ):  # fmt: skip
+    assert finding.what.startswith("unbooked orders that a person should check: 3 (")
+    for reason in ("refunded before it was ever seen paid (2)", "prepaid, but its prepayment has no amount (1)"):
         assert reason in finding.what
     assert "in no list" not in finding.what
+    finding = findings(books)["unbooked parts"]
+    assert finding.verdict == "warning"
+    assert finding.what.startswith("missing parts of orders that are otherwise booked, to be checked by a person: 2 (")
+    for reason in (
+        "the cost of its goods is incomplete (1)", "partly refunded, but its total does not tell how much (1)",
+    ):  # fmt: skip
+        assert reason in finding.what
+
+
+def test_orders_without_an_operation_add_up(books: Books) -> None:
+    """A part that is missing of a booked order is told as a part, and the order's total is not added."""
+    books.order(1, "В дорозі", "70.00")
+    books.order(2, "Новий", "30.00")
+    books.order(3, "Повернено", "5.00")
+    books.order(4, "Виконано", "1000.00", lines=[(None, 1)])
+    books.order(5, "Виконано", "2000.00", lines=[(0, 1)])
+    sync(books)
+    said = [line for line in preview(books) if line.startswith("unbooked")]
+    assert said == [
+        "unbooked in all 3 orders of 105.00",
+        "unbooked 1 order of 70.00: its status is in no list (В дорозі)",
+        "unbooked 1 order of 30.00: its status is in no list (Новий)",
+        "unbooked 1 order of 5.00: refunded before it was ever seen paid",
+        "unbooked cost of goods of 1 order: its goods cost nothing",
+        "unbooked cost of goods of 1 order: the cost of its goods is incomplete",
+    ]
+    books.warehouse.close()
+    _, said = printed(print_state, books.run.connection)
+    assert "unbooked   3 orders of 105.00: its status is in no list (2); refunded before it was ever seen paid" in said
+    assert "and parts  2 without an operation: its goods cost nothing (1); the cost of its goods is inc" in said
+    with books.warehouse.transaction() as con:
+        chosen = {one.transaction_id: one.total for one in decisions.unbooked(con)}
+        assert chosen == {"order-3": Decimal("5.00"), "order-4.cogs": None}
+        days = {"first": START, "last": TODAY}
+        assert [row[1:] for row in con.execute(sql("metadata/unbooked_orders_totals"), days).fetchall()] == [
+            (3, Decimal("105.00"), 2)
+        ]
 
 
 def test_a_dismissed_warning_returns_with_another_reason(books: Books) -> None:

@@ -247,8 +247,11 @@ OF_ORDERS = {
     "unbooked": "unbooked orders that a person should check: {count} ({why}). "
     '`sitniks-finmap sql "from unbooked_orders" --connection {shop}` lists them, `sitniks-finmap explain` shows why, '
     "`sitniks-finmap dismiss --unbooked` ends this warning",
+    "unbooked parts": "missing parts of orders that are otherwise booked, to be checked by a person: {count} ({why}). "
+    '`sitniks-finmap sql "from unbooked_orders where part is not null" --connection {shop}` lists them, '
+    "`sitniks-finmap explain` shows why, `sitniks-finmap dismiss --unbooked` ends this warning",
 }
-WORTH_A_LOOK = ("unread orders", "unreadable orders", "unmapped", "unused", "unbooked")
+WORTH_A_LOOK = ("unread orders", "unreadable orders", "unmapped", "unused", "unbooked", "unbooked parts")
 ON_ITS_WAY = {
     "backlog": "not in Finmap yet: {count}; a run is in progress",
     "undelivered": "not up to date in Finmap yet: {count}; a run is in progress",

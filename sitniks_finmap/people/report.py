@@ -49,10 +49,7 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
     for reason, count in reasons.items():
         what = f" {counted(count, 'order')}" if of_orders else f" {count:,}"
         out.print(f"  [yellow]rejected[/]{what}: {escape(reason)}")
-    for reason, status, orders, amount, look in unbooked:
-        color = "yellow" if look else "dim"
-        told = f" ({escape(status)})" if status else ""
-        out.print(f"  [{color}]unbooked[/] {counted(orders, 'order')} of {money(amount)}: {escape(reason)}{told}")
+    _print_unbooked_reasons(out, unbooked)
     for action, standing, kind, why, day, type, amount, comment, external_id, account, *_, changes in rows:
         into = f"  → {escape(account)}" if several and account else ""
         out.print(
@@ -67,6 +64,23 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
             out.print(f"      [yellow]{standing}: {escape(why)}{f'; {hint}' if hint else ''}[/]")
     if total > len(rows):
         out.print(f"  … and {total - len(rows):,} more; --json has them all")
+
+
+def _print_unbooked_reasons(out: Console, rows: list[tuple[str | None, str, str | None, int, Decimal, bool]]) -> None:
+    """Prints why orders have no operation, and which parts are missing of others; the orders add up to one line."""
+    whole = [(orders, total) for part, _, _, orders, total, _ in rows if part is None]
+    if len(whole) > 1:
+        orders, total = sum(orders for orders, _ in whole), sum((total for _, total in whole), Decimal(0))
+        out.print(f"  [dim]unbooked[/] in all {counted(orders, 'order')} of {money(total)}")
+    for part, reason, status, orders, total, look in rows:
+        color = "yellow" if look else "dim"
+        what = f"{PARTS.get(part, part)} of {counted(orders, 'order')}" if part else counted(orders, "order")
+        worth = "" if part else f" of {money(total)}"
+        told = f" ({escape(status)})" if status else ""
+        out.print(f"  [{color}]unbooked[/] {what}{worth}: {escape(reason)}{told}")
+
+
+PARTS = {"cogs": "cost of goods", "partial": "partial refund"}
 
 
 def plan_json(connection: Connection, first_day: date, last_day: date) -> list[dict[str, object]]:

@@ -70,6 +70,8 @@ def print_status(out: Console, name: str | None = None) -> bool:
             notes.append(f"  {escape(one.name)}: left out of Finmap: {_left_out(status.summary)}")
         if status.summary and status.summary.unbooked:
             notes.append(f"  {escape(one.name)}: orders without an operation: {_unbooked(status.summary)}")
+        if status.summary and status.summary.unbooked_parts:
+            notes.append(f"  {escape(one.name)}: parts of other orders: {_unbooked_parts(status.summary)}")
     if name is None:
         told += _orphans({one.name for one in chosen})
     _print_lines(out, lines)
@@ -105,6 +107,8 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
             out.print(f"  left out   {_left_out(has)}")
         if has.unbooked:
             out.print(f"  unbooked   {_unbooked(has)}")
+        if has.unbooked_parts:
+            out.print(f"  and parts  {_unbooked_parts(has)}")
         out.print(f"  income     {money(has.delivered.income)}    expense {money(has.delivered.expense)}")
     color = COLORS[status.verdict]
     elsewhere = " on these days; `sitniks-finmap status` covers all" if days else ""
@@ -172,7 +176,16 @@ def _left_out(has: Summary) -> str:
 
 
 def _unbooked(has: Summary) -> str:
-    return "; ".join(f"{why} ({count:,})" for why, count in has.unbooked.items())
+    """The orders without any operation, each with one reason: the counts add up to the first."""
+    return f"{counted(sum(has.unbooked.values()), 'order')} of {money(has.unbooked_total)}: {_each(has.unbooked)}"
+
+
+def _unbooked_parts(has: Summary) -> str:
+    return f"{sum(has.unbooked_parts.values()):,} without an operation: {_each(has.unbooked_parts)}"
+
+
+def _each(reasons: dict[str, int]) -> str:
+    return "; ".join(f"{why} ({count:,})" for why, count in reasons.items())
 
 
 def _orphans(names: set[str]) -> list[tuple[str, Finding]]:

@@ -30,7 +30,9 @@ class Summary:
     delivered: Sums  # of these operations, as they were written
     still_there: Sums  # in Finmap, although Sitniks no longer makes them
     left_out: dict[str, int]  # why people keep operations out of Finmap → how many
-    unbooked: dict[str, int]  # why orders make no operation as they should → how many
+    unbooked: dict[str, int]  # why orders make no operation → how many
+    unbooked_total: Decimal  # what these orders cost
+    unbooked_parts: dict[str, int]  # why parts of other orders make none → how many
     failed: int
     backlog: int
     refused: int  # by Finmap
@@ -63,16 +65,21 @@ def summarize(
     days = {"first": first_day or date.min, "last": last_day or date.max}
     records, *sides, failed, backlog, refused, rejected, pending, last_read = _row(con, sql("summary"), days)
     left_out = dict(con.execute(sql("left_out"), days).fetchall())
-    unbooked: Counter[str] = Counter()
-    for reason, _, orders, _, look in con.execute(sql("unbooked_by_reason"), days).fetchall():
-        unbooked[reason] += 0 if look else orders  # those to look at are a finding
+    whole: Counter[str] = Counter()
+    parts: Counter[str] = Counter()
+    cost = Decimal(0)
+    for part, reason, _, orders, total, _ in con.execute(sql("unbooked_by_reason"), days).fetchall():
+        (parts if part else whole)[reason] += orders
+        cost += total
     return Summary(
         records,
         Sums(*sides[:3]),
         Sums(*sides[3:]),
         Sums(*_row(con, sql("still_there"), days)),
         left_out,
-        dict(+unbooked),
+        dict(whole),
+        cost,
+        dict(parts),
         failed,
         backlog,
         refused,

@@ -77,7 +77,7 @@ problems as (
     select 'rejected', regexp_extract(reason, '^[^:]*'), null, count(*)
     from rejections where day between $first and $last group by all
     union all
-    select 'unbooked', reason, null, count(distinct order_id)
+    select if(part is null, 'unbooked', 'unbooked parts'), reason, null, count(*)
     from unbooked_to_check where day between $first and $last group by all
     union all
     select 'unaccounted', if(known = 0, 'neither', 'both'), null, count(*)
