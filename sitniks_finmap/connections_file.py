@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.names import normal_name
 from sitniks_finmap.settings_files import Unreadable, bare_key, read_toml
+from sitniks_finmap.wrong_settings import explain_settings
 
 
 @dataclass(frozen=True)
@@ -110,26 +111,12 @@ def read_connection(name: str, table: Any) -> Connection | WrongConnection:
     try:
         return Connection.model_validate({**table, "name": name})
     except ValidationError as error:
-        return WrongConnection(name, f"{name}: " + "; ".join(_explain(one) for one in error.errors()))
+        return WrongConnection(name, f"{name}: {explain_settings(name, error.errors())}")
 
 
 def _holds_a_key(field: str) -> bool:
     words = field.lower().split("_")
     return "key" in words and words[-1] != "env" and field not in Connection.model_fields
-
-
-def _explain(error: Any) -> str:
-    """Name a field and what is wrong with it, without its value, which might be a misplaced key."""
-    field = ".".join(str(part) for part in error["loc"])
-    if not field:  # about the whole table: the message names the conflicting settings
-        return error["msg"].removeprefix("Value error, ")
-    if field == "name":
-        return 'the table\'s name must match [a-z0-9_]+, as in "sitniks_user_1"'
-    if error["type"] == "missing":
-        return f"{field} is missing"
-    if error["type"] == "extra_forbidden":
-        return f"{field} is not a setting (see docs/configuration.md)"
-    return f"{field}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def choose_any(name: str | None) -> list[Connection | WrongConnection]:

@@ -1,5 +1,6 @@
 """Connections: one or a hundred, validated when they are loaded, no key in the file and none in a message."""
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tenacity import wait_none
 
 from sitniks_finmap.clients.finmap import Account
-from sitniks_finmap.connections import ConfigurationError, Connection, MissingKey
+from sitniks_finmap.connections import ConfigurationError, Connection, MissingKey, Orders
 from sitniks_finmap.connections_file import WrongConnection, choose, load_connections, read_connection
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.directory import find_accounts
@@ -29,6 +30,17 @@ def load(project: Path) -> Callable[[str], tuple[list[Connection], list[WrongCon
         return load_connections()
 
     return load
+
+
+toml_values = st.recursive(
+    st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.text(), st.dates()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
+    max_leaves=4,
+)
+settings_names = st.sampled_from([*(set(Connection.model_fields) - {"name"}), "sitniks_key", "anything"])
+settings_of_models = st.sampled_from(
+    [*((one,) for one in Connection.model_fields if one != "name"), *(("orders", one) for one in Orders.model_fields)]
+)
 
 
 def why(settings: dict[str, Any], **more: Any) -> str:
@@ -132,6 +144,44 @@ def test_what_is_wrong_is_said_with_the_connection_and_the_field(settings: dict[
     assert why(settings).startswith(f"u1: {field}")
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"orders": {"paid": "Виконано"}}, 'orders.paid: write a list in square brackets: paid = ["…", "…"]'),
+        ({"orders": {"paid": [1, {}]}}, 'orders.paid.0: write each entry in quotes: paid = ["…", "…"]'),
+        ({"orders": {"paid": []}}, 'orders.paid: name at least one: paid = ["…"]'),
+        ({"orders": {}}, 'orders.paid is missing in the table [u1.orders]: write paid = ["…"]'),
+        (
+            {"orders": "Виконано"},
+            'orders: write a table [u1.orders] and in it paid = ["…"], the statuses of paid orders',
+        ),
+        (
+            {"channels": ["Instagram"]},
+            'channels: write a table [u1.channels] and in it a line "sales channel" = "Finmap account" for each',
+        ),
+        ({"channels": {"Сайт": 5}}, 'channels.Сайт: write it in quotes: "Сайт" = "…"'),
+        ({"source_as_tag": "так"}, "source_as_tag: write true or false without quotes: source_as_tag = true"),
+        ({"lookback_days": [7]}, "lookback_days: write a whole number without quotes: lookback_days = 7"),
+        ({"lookback_days": 400}, "lookback_days: write a number that is at most 366"),
+        ({"on_change": 1}, 'on_change: write "update", "ask" or "keep"'),
+        ({"heartbeat_url": 1}, 'heartbeat_url: write it in quotes: heartbeat_url = "env:NAME"'),
+        ({"rules": ["x"]}, "rules.0: write each rule as a table [[u1.rules]] with a classification"),
+    ],
+)
+def test_a_wrong_setting_says_how_to_write_it(settings: dict[str, Any], said: str) -> None:
+    assert why({"source": "orders", "orders": {"paid": ["Виконано"]}} | settings) == f"u1: {said}"
+
+
+@given(settings_of_models, toml_values)
+def test_no_setting_is_told_in_the_words_of_a_library(place: tuple[str, ...], value: Any) -> None:
+    settings: dict[str, Any] = {"source": "orders", "orders": {"paid": ["Виконано"]}}
+    settings = settings | {place[0]: {"paid": ["a"], place[1]: value} if place[1:] else value}
+    read = read_connection("u1", {"start_date": date(2025, 1, 15), "finmap_account": "Каса", **settings})
+    if isinstance(read, WrongConnection):
+        assert not re.search(r"Input|should (be|have|match)|valid (string|list|dict)|instance|validation", read.why)
+        assert "not written as it should be" not in read.why
+
+
 def test_a_field_that_is_missing_is_named() -> None:
     read = read_connection("u1", {"start_date": date(2025, 1, 15)})
     assert read == WrongConnection("u1", "u1: finmap_account is missing")
@@ -162,14 +212,6 @@ def test_one_wrong_connection_never_stops_the_others(load: Any) -> None:
     assert [one.name for one in right] == ["first", "last"]
     assert [one.name for one in wrong] == ["stray", "no_account", "endless", "Bad-Name"]
     assert all(one.problem().startswith(f"{one.name}: ") for one in wrong)
-
-
-toml_values = st.recursive(
-    st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.text(), st.dates()),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
-    max_leaves=4,
-)
-settings_names = st.sampled_from([*(set(Connection.model_fields) - {"name"}), "sitniks_key", "anything"])
 
 
 @given(st.dictionaries(settings_names, toml_values, max_size=4))
