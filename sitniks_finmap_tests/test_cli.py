@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from sitniks_finmap.cli.commands import COMMANDS, cli, main
 from sitniks_finmap.connections import Connection
+from sitniks_finmap.pipeline.decisions import note_shown
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
@@ -189,6 +190,38 @@ def test_what_preview_did_not_show_is_not_decided_by_yes(synced: ConnectionRun) 
     assert result.exit_code == 1
     assert "`preview` has shown none of the pending changes" in result.output
     assert "nothing to approve for tx_1; run `sitniks-finmap preview` first" in result.output
+
+
+def test_what_came_after_the_preview_is_said_once(synced: ConnectionRun) -> None:
+    derive_operations(synced, TODAY - timedelta(days=3), TODAY)
+    assert command("approve", "--yes").output == "u1: `preview` has shown none of the pending changes (2)\n"
+    with synced.warehouse.transaction() as con:
+        note_shown(con, datetime.now(UTC))
+        con.execute("delete from shown_changes where transaction_id = 'tx_2'")
+    said = command("approve", "--yes").output
+    assert "1 more since the last `preview` stays pending" in said
+    assert "other change" not in said
+
+
+def test_a_decision_about_nothing_says_why(synced: ConnectionRun, shop: Shop) -> None:
+    assert command("preview").exit_code == 0
+    said = {
+        wanted: command(*arguments)
+        for wanted, arguments in {
+            "tx_9": ("approve", "--transaction", "tx_9", "--yes"),
+            "tx_4": ("approve", "--transaction", "tx_4", "--yes"),
+            "order": ("approve", "--order", "999", "--yes"),
+            "warning": ("dismiss", "--unbooked", "--order", "999"),
+        }.items()
+    }
+    decided = "none of its changes waits for a person"
+    unread = "no order with this number or ID was read from Sitniks"
+    assert {wanted: (one.exit_code, one.output) for wanted, one in said.items()} == {
+        "tx_9": (1, "✗ nothing to approve for tx_9: no transaction with this ID was read from Sitniks\n"),
+        "tx_4": (1, f"✗ nothing to approve for tx_4: {decided}; `sitniks-finmap explain tx_4` shows why\n"),
+        "order": (1, f"✗ nothing to approve for order 999: {unread}\n"),
+        "warning": (1, f"✗ no warning about order 999: {unread}\n"),
+    }
 
 
 def test_a_rollback_asks_first(synced: ConnectionRun, shop: Shop, sandbox: Sandbox) -> None:

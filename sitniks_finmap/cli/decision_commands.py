@@ -99,8 +99,7 @@ def _decide(
 ) -> None:
     if transaction and order:
         raise click.UsageError("use either --transaction ID or --order NUMBER")
-    named = transaction or order
-    found, unseen, connections = 0, 0, choose_valid(name)
+    found, unseen, known, connections = 0, 0, False, choose_valid(name)
     misused = tell_wrong(name)
     for one in connections:
         warehouse = open_warehouse(one)
@@ -110,11 +109,13 @@ def _decide(
         with warehouse.transaction() as con:
             chosen = {"day": day.date() if day else None, "transaction": transaction, "order": order, **which}
             changes = decisions.pending(con, decision, **chosen)
-            fresh = len(changes)
+            fresh, others = len(changes), decisions.other_kinds(con, changes)
             if yes:
                 changes = decisions.only_shown(con, changes)
-            others = decisions.other_kinds(con, changes)
-        print_changes(out, one, changes, fresh - len(changes), others)
+            if transaction or order:
+                known |= decisions.was_read(con, transaction=transaction, order=order)
+        if fresh or not (transaction or order):
+            print_changes(out, one, changes, fresh - len(changes), others)
         found += len(changes)
         unseen += fresh - len(changes)
         if changes and (yes or _confirmed(decision, len(changes))):
@@ -122,16 +123,25 @@ def _decide(
                 decided = decisions.save_decisions(con, changes, decision, utc_now())
             done = "approved; the next sync applies them" if decision == "approve" else "dismissed"
             out.print(f"{one.name}: {decided:,} {done}")
-    if named and not found:
-        remedy = "run `sitniks-finmap preview` first" if unseen else "`sitniks-finmap explain` shows why"
-        out.print(f"{MARKS['error']} nothing to {decision} for {escape(named)}; {remedy}")
+    if (named := f"order {order}" if order else transaction) and not found:
+        remedy = "; run `sitniks-finmap preview` first" if unseen else _why_nothing(transaction, order, known)
+        out.print(f"{MARKS['error']} nothing to {decision} for {escape(named + remedy)}")
         sys.exit(FAILED)
     if misused:
         sys.exit(MISUSED)
 
 
+def _why_nothing(transaction: str | None, order: str | None, known: bool) -> str:
+    """Why there is nothing to decide about the transaction or order that a person named."""
+    if known:
+        return f": none of its changes waits for a person; `sitniks-finmap explain {transaction or order}` shows why"
+    return (
+        f": no {'order' if order else 'transaction'} with this {'number or ' if order else ''}ID was read from Sitniks"
+    )
+
+
 def _dismiss_unbooked(name: str | None, day: datetime | None, order: str | None, yes: bool) -> None:
-    found = 0
+    found, known = 0, False
     connections, misused = choose_valid(name), tell_wrong(name)
     for one in connections:
         warehouse = open_warehouse(one)
@@ -139,14 +149,17 @@ def _dismiss_unbooked(name: str | None, day: datetime | None, order: str | None,
             continue
         with warehouse.transaction() as con:
             chosen = decisions.unbooked(con, day=day.date() if day else None, order=order)
-        print_unbooked(out, one, chosen)
+            known |= bool(order) and decisions.was_read(con, transaction=None, order=order)
+        if chosen or not order:
+            print_unbooked(out, one, chosen)
         found += len(chosen)
         if chosen and (yes or confirmed("Dismiss the warning about these orders?")):
             with warehouse.run(wait=60), warehouse.transaction() as con:
                 decisions.dismiss_unbooked(con, chosen, utc_now())
             out.print(f"{one.name}: {len(chosen):,} dismissed")
     if order and not found:
-        out.print(f"{MARKS['error']} no warning about order {escape(order)}; `sitniks-finmap explain` shows why")
+        remedy = f"; `sitniks-finmap explain {order}` shows why" if known else _why_nothing(None, order, known)
+        out.print(f"{MARKS['error']} no warning about order {escape(order + remedy)}")
         sys.exit(FAILED)
     if misused:
         sys.exit(MISUSED)

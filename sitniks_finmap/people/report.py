@@ -116,7 +116,8 @@ def print_changes(
     out: Console, connection: Connection, changes: list[Change], came_since: int, others: dict[str, int]
 ) -> None:
     """Prints what a decision will cover, and what it leaves pending."""
-    nothing = "`preview` has shown none of the pending changes" if came_since else "nothing is pending"
+    unseen = f"`preview` has shown none of the pending changes ({came_since:,})"
+    nothing = unseen if came_since else "nothing is pending"
     out.print(
         f"[bold]{connection.name}[/]: {counted(len(changes), 'pending change')}"
         if changes
@@ -127,8 +128,8 @@ def print_changes(
             f"  {one.action} {one.day} {one.type:<7} {money(one.amount):>12}  [dim]{escape(one.external_id)}[/]"
             f"  [yellow]{escape(one.why or '')}[/]"
         )
-    if came_since:
-        out.print(f"  {came_since:,} more since the last `preview` stay pending")
+    if changes and came_since:
+        out.print(f"  {came_since:,} more since the last `preview` {'stays' if came_since == 1 else 'stay'} pending")
     for kind, count in others.items():
         out.print(
             f"  {counted(count, 'other change')} left pending: {OTHERS.get(kind, 'see `sitniks-finmap preview`')}"

@@ -62,6 +62,12 @@ def pending(
     return [Change(id, Action(action), Standing(standing), *rest) for id, action, standing, *rest in rows]
 
 
+def was_read(con: duckdb.DuckDBPyConnection, *, transaction: str | None, order: str | None) -> bool:
+    """Whether the transaction or order that a person named was ever read from Sitniks."""
+    named = {"transaction": transaction, "order": _order_id(con, order)}
+    return bool((con.execute(sql("was_read"), named).fetchone() or (False,))[0])
+
+
 def _order_id(con: duckdb.DuckDBPyConnection, wanted: str | None) -> str | None:
     """The ID of the order that a person named by its number or ID. Raises ConfigurationError if there are several."""
     if wanted is None:
@@ -145,7 +151,7 @@ def only_shown(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> list[Ch
 
 
 def other_kinds(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> dict[str, int]:
-    """Count the other pending changes by kind, which a decision about these leaves open."""
+    """Count by kind the pending changes that are none of these."""
     rows = con.execute("select transaction_id, action, kind from plan where standing = 'pending'").fetchall()
     chosen = {(one.transaction_id, one.action) for one in changes}
     return dict(Counter(kind for transaction_id, action, kind in rows if (transaction_id, action) not in chosen))
