@@ -100,7 +100,7 @@ def test_preview_approve_sync_status(
     before = shop.operations()
     result = command("preview")
     assert result.exit_code == 0, result.output
-    assert "1 to write" in result.output
+    assert "1 to write; 3 wait for your decision" in result.output
     assert re.search(r"pending update 1 income, 1,499.90", result.output)
     assert "amount: 1,500.00 → 1,499.90" in result.output
     assert "type: income → expense" in result.output

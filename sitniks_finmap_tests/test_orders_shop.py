@@ -88,7 +88,7 @@ def test_a_shop_that_sells_is_told_in_orders(orders_shop: Callable[..., list[Lif
 
 def test_an_empty_shop_of_orders_is_ok(orders_shop: Callable[..., list[Life]]) -> None:
     orders_shop(0)
-    assert "0 to write" in about_orders(0, "preview")
+    assert "nothing to write\n" in about_orders(0, "preview")
     said = about_orders(0, "sync")
     assert "read       0 orders of " in said
     assert "state      ok" in said

@@ -171,7 +171,7 @@ def test_preview_shows_what_the_lists_would_post(keep_orders: KeepOrders) -> Non
     books.order(6, "Повернено", "80.00")
     books.read()
     said = preview(books)
-    assert said[0] == "u1, 2026-03-01 to 2026-03-10: 0 to write"
+    assert said[0] == "u1, 2026-03-01 to 2026-03-10: nothing to write; 7 wait for your decision"
     assert "Виконано (paid): 3 orders would become income, 3,001.50" in said
     assert "Виконано (paid): 3 orders would become cost of goods, 90.00" in said
     assert "Передплата (prepaid): 1 order would become income, 200.00" in said

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.days import utc_now
-from sitniks_finmap.figures import counted, money
+from sitniks_finmap.figures import counted, deciding, money
 from sitniks_finmap.people.summary import Sums
 from sitniks_finmap.pipeline.decisions import Change, RolledBack, Unbooked, note_shown
 from sitniks_finmap.pipeline.plan import Action, Standing
@@ -37,7 +37,8 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         note_shown(con, utc_now())
     several = connection.accounts or connection.channels or (connection.orders and connection.orders.stock_account)
     going = sum(count for standing, action, _, count, _ in sums if standing == Standing.GO and action != Action.VERIFY)
-    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {going:,} to write")
+    what = f"{going:,} to write" if going else "nothing to write"
+    out.print(f"[bold]{connection.name}[/], {first_day} to {last_day}: {what}{deciding(waiting)}")
     for standing, action, type, count, amount in sums:
         out.print(f"  {STANDING[standing]}{action} {count:,} {type}, {money(amount)}")
     for status, stage, becomes, held, orders, amount in effects:

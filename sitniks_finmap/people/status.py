@@ -11,7 +11,7 @@ from rich.markup import escape
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.connections_file import WrongConnection, choose_any
 from sitniks_finmap.days import utc_now
-from sitniks_finmap.figures import counted, money
+from sitniks_finmap.figures import counted, deciding, money
 from sitniks_finmap.people.findings import Finding, Verdict, find, look
 from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.people.summary import Done, Summary, done_by
@@ -99,7 +99,9 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
     """Prints the state of a connection on these days (default: all), with each finding."""
     status = status_of(connection, utc_now(), days)
     if has := status.summary:
-        of_all = f"{has.delivered.operations:,} of {counted(has.wanted.operations, 'operation')} delivered"
+        of_all = f"{has.delivered.operations:,} of {counted(has.wanted.operations, 'operation')} delivered" + deciding(
+            has.pending
+        )
         out.print(f"  {'these days' if days else 'all days  '} {of_all}")
         if has.still_there.operations:
             out.print(f"  also there {_still_there(has)}")
