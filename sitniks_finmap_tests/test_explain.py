@@ -10,7 +10,7 @@ from rich.console import Console
 from sitniks_finmap.people.explain import explain
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import Books, days_ago
-from sitniks_finmap_tests.screens import told
+from sitniks_finmap_tests.screens import command, told
 
 pytestmark = pytest.mark.runs
 
@@ -110,6 +110,18 @@ def test_an_unknown_transaction_is_said_to_be_unknown(books: Books, capsys: pyte
     out = Console(file=StringIO(), soft_wrap=True)
     assert not explain(out, books.run, "tx_[1]")
     assert out.file.getvalue().strip() == "u1: no transaction tx_[1] has been read"  # type: ignore[attr-defined]
+
+
+def test_explain_shows_the_rest_without_a_key_of_finmap(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heading is followed by its own line, and not by an error that ends the screen."""
+    books.sell(1)
+    books.sync()
+    books.warehouse.close()
+    monkeypatch.delenv("U1_FINMAP_API_KEY")
+    code, said = command("explain", "tx_1")
+    assert code == 0
+    why = "u1: the environment variable U1_FINMAP_API_KEY is not set; put it into .env"
+    assert f"\nFinmap has now\n  {why}\n\ndifferences\n  none\n" in said
 
 
 def test_explain_shows_the_rest_when_finmap_refuses_the_key(books: Books) -> None:

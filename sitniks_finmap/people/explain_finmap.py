@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sitniks_finmap.clients.answers import ApiError
+from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.figures import counted, money
 from sitniks_finmap.pipeline.ledger import OUT
 from sitniks_finmap.pipeline.plan import Standing
@@ -73,7 +74,7 @@ def _print_finmap(out: Console, run: ConnectionRun, external_ids: list[str]) -> 
     for external_id in external_ids:
         try:
             operation = run.finmap.details(external_id)
-        except ApiError as error:
+        except (ApiError, ConfigurationError) as error:  # also a key that is missing: the rest is told all the same
             out.print(f"  [red]{escape(str(error))}[/]")
             return
         if operation is None:
