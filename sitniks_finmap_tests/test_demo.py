@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,17 @@ def test_a_demo_uses_the_sandbox_that_runs_already(sandbox: Sandbox) -> None:
     assert "both sides agree" in said
     assert "Serving" not in said
     assert len(sandbox.shop().operations()) > 50
+    state, planned = said.index("state      error"), said.index("as planned the error above is part of the demo")
+    assert state < planned
+
+
+def test_a_demo_fails_if_more_is_rejected_than_planned(sandbox: Sandbox) -> None:
+    seed_shop(sandbox.shop(), days=3, seed=2)
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    sandbox.shop().put_transaction({"id": "tx_more", "createdAt": moment, "amount": "сто"})
+    out = Console(file=io.StringIO(), width=10_000)
+    assert not run_demo(out, source="transactions", port=int(sandbox.url.rpartition(":")[2]), days=3, seed=1)
+    assert "as planned" not in out.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_commands_that_a_demo_prints_work_as_printed() -> None:

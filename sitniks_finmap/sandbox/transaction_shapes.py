@@ -192,6 +192,9 @@ def _line(price: Decimal | int, rng: random.Random) -> Row:
     }
 
 
+MALFORMED = 7  # transactions of a seeded shop
+
+
 def malformed(latest: datetime, rng: random.Random) -> list[tuple[Row, datetime]]:
     """Seven transactions that cannot become an operation, one per reason, with the moments to file them under."""
     sound = {"amount": 100, "currency": "UAH", "description": "Оплата за замовлення #999"}
