@@ -213,6 +213,9 @@ class Connection(BaseModel):
         None,
         description='When to send yesterday\'s totals every day, in `timezone`: `"09:00"`; off if omitted.',
     )
+    report_names: bool = Field(
+        False, description="Whether the report (`sitniks-finmap report`) names the customers of the records it lists."
+    )
     categories: dict[Classification, Name] = Field({}, description="Classification → Finmap category (ID or name).")
     rules: list[Rule] = Field([], description="Classification rules, tried before the built-in ones.")
 

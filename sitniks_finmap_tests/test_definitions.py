@@ -39,10 +39,10 @@ def test_a_connection_has_all_its_parts_under_its_own_name(project: Path, connec
     repository = definitions.get_repository_def()
 
     assets = {name: spec for name, spec in specs(definitions).items() if name.startswith("u1/")}
-    assert set(assets) == {f"u1/{table}" for table in TABLES}
+    assert set(assets) == {f"u1/{table}" for table in TABLES | {"report"}}
     assert {spec.group_name for spec in assets.values()} == {"u1"}
     steps = Counter(spec.tags["step"] for spec in assets.values())
-    assert steps == {"extract": 2, "transform": 1, "deliver": 1, "reconcile": 2}
+    assert steps == {"extract": 2, "transform": 1, "deliver": 1, "reconcile": 2, "report": 1}
     assert {check.name for check in repository.asset_checks_defs_by_key} >= {"transaction_ids_are_unique"}
     assert {job.name for job in repository.get_all_jobs() if job.name.startswith("u1_")} == {"u1_sync", "u1_deliver"}
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
@@ -112,6 +112,7 @@ def test_data_goes_one_way(project: Path, connection: Connection) -> None:
     assert upstream["u1/finmap_upload"] == {"u1/operations"}
     assert upstream["u1/finmap_operations"] == {"u1/finmap_upload"}
     assert upstream["u1/reconciliation"] == {"u1/finmap_operations", "u1/operations"}
+    assert upstream["u1/report"] == {"u1/reconciliation"}
 
 
 def test_the_days_are_local_and_today_is_one_of_them(project: Path, connect: Callable[..., Connection]) -> None:
@@ -141,7 +142,7 @@ def test_a_hundred_connections_load_beside_a_misconfigured_one(project: Path) ->
     assert wrong.group_name == "misconfigured"
     assert "sitniks_user_50: finmap_account is missing; finmap_acount is not a setting" in str(wrong.description)
     right = [f"sitniks_user_{n}" for n in range(1, 101) if n != 50]
-    assert set(found) == {f"{name}/{table}" for name in right for table in TABLES}
+    assert set(found) == {f"{name}/{table}" for name in right for table in TABLES | {"report"}}
     repository = definitions.get_repository_def()
     assert {sensor.name for sensor in repository.sensor_defs} >= {f"{name}_sensor" for name in right}
     assert not repository.has_job("sitniks_user_50_sync")

@@ -10,7 +10,7 @@ import duckdb
 
 from sitniks_finmap.alerts.conditions import KINDS, MINUTE, Fact
 from sitniks_finmap.connections import Connection
-from sitniks_finmap.people.findings import Finding, State, find, look
+from sitniks_finmap.people.findings import Also, Finding, State, find, look
 from sitniks_finmap.pipeline.checks import checks_of, evaluate
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
@@ -73,14 +73,17 @@ class Look:
         return condition in self.facts or condition not in self.unknown
 
 
-def observe(connection: Connection, warehouse: Warehouse, now: datetime) -> Look:
-    """Everything wrong with a connection. Never raises: what cannot be read is a fact or unknown."""
+def observe(connection: Connection, warehouse: Warehouse, now: datetime, also: Also | None = None) -> Look:
+    """Everything wrong with a connection. Never raises: what cannot be read is a fact or unknown.
+
+    `also` reads more of the same moment, unless the keys are missing or the file cannot be read.
+    """
     damaged = _damaged(warehouse)
     if problem := connection.problem():
         missing = Fact(why=_without_name(connection, problem), patience=MINUTE)  # a person may be editing .env
         return Look(connection.name, now, {"key": missing} | damaged, EVERYTHING)
     try:
-        state = look(connection, warehouse, now)
+        state = look(connection, warehouse, now, also=also)
         findings = find(connection, warehouse, state, now, None)
         facts = facts_of(connection, findings) | _others(connection, warehouse, state)
     except (WarehouseError, duckdb.Error, OSError) as error:

@@ -40,7 +40,7 @@ def words_of_many(events: list[Event], language: Language, zone: tzinfo) -> Word
     """The same thing happening to several connections at once."""
     first = min(events, key=lambda event: event.since)
     count = sum(event.fact.count for event in events)
-    fact = Fact(count=count, values={**_side(first), "shop": "…"})
+    fact = Fact(count=count, values={**side_of(first.fact), "shop": "…"})
     whole = Event(first.what, DEPLOYMENT, first.condition, fact, first.since, first.lasted)
     title = language.counted(*texts.PLURALS[0], len(events), what=_what(whole, language))
     lines = _ended(whole, language, zone) if first.what == "end" else _advice(whole, language, zone)
@@ -83,7 +83,7 @@ def _text(event: Event) -> Text:
 
 def _what(event: Event, language: Language) -> str:
     text = _text(event)
-    values = {"shop": event.scope, **_side(event), **event.fact.values}
+    values = {"shop": event.scope, **side_of(event.fact), **event.fact.values}
     if event.what == "end":
         return language.text(text.over, **values)
     if text.many:
@@ -91,12 +91,12 @@ def _what(event: Event, language: Language) -> str:
     return language.text(text.title, **values)
 
 
-def _side(event: Event) -> dict[str, str]:
+def side_of(fact: Fact) -> dict[str, str]:
     """The side that cannot be reached: its name and host, as the error says."""
-    why = event.fact.why
+    why = fact.why
     found = [name for name in ("Sitniks", "Finmap") if name in why]
     side = min(found, key=why.index) if found else ""
-    host = event.fact.cause
+    host = fact.cause
     return {"side": f"{side} ({host})" if side and host else side or host or "Sitniks / Finmap"}
 
 

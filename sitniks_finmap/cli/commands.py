@@ -21,6 +21,7 @@ COMMANDS = {
     "preview": ("sync_commands", "Show what a sync would write; write nothing."),
     "rebuild-ledger": ("sync_commands", "Rebuild the ledger from Finmap after its file was lost."),
     "rename": ("identity_commands", "Rename a connection; its operations in Finmap stay."),
+    "report": ("page_commands", "Write the owner's report, an HTML page for each shop."),
     "rollback": ("decision_commands", "Delete from Finmap what a run created; ask first."),
     "sandbox": ("sandbox_commands", "Serve both APIs on this machine until Ctrl-C."),
     "sql": ("report_commands", "Query the staged data with SQL."),

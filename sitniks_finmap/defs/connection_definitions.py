@@ -14,6 +14,7 @@ from sitniks_finmap.defs.assets import as_markdown  # noqa: E402
 from sitniks_finmap.defs.assets.deliver import deliver_assets  # noqa: E402
 from sitniks_finmap.defs.assets.extract import extract_assets  # noqa: E402
 from sitniks_finmap.defs.assets.reconcile import reconcile_assets  # noqa: E402
+from sitniks_finmap.defs.assets.report import report_assets  # noqa: E402
 from sitniks_finmap.defs.assets.transform import transform_assets  # noqa: E402
 from sitniks_finmap.defs.checks import asset_checks  # noqa: E402
 from sitniks_finmap.defs.jobs import connection_jobs  # noqa: E402
@@ -28,6 +29,7 @@ def connection_definitions(connection: Connection, *, now: Clock = utc_now) -> d
         *transform_assets(connection),
         *deliver_assets(connection),
         *reconcile_assets(connection),
+        *report_assets(connection),
     ]
     jobs = connection_jobs(connection, assets)
     return dg.Definitions(

@@ -10,7 +10,7 @@ from sitniks_finmap.connections import Connection
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
-DELIVERY = ("operations", "unbooked_orders", "finmap_upload", "finmap_operations", "reconciliation")
+DELIVERY = ("operations", "unbooked_orders", "finmap_upload", "finmap_operations", "reconciliation", "report")
 
 
 def connection_jobs(connection: Connection, assets: Sequence[dg.AssetsDefinition]) -> list[Any]:

@@ -17,13 +17,14 @@ from babel.dates import format_date, format_datetime
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, get_currency_symbol
 from babel.units import format_unit
 
 Code = Literal["uk", "en"]
 LOCALES = {"uk": "uk_UA", "en": "en_GB"}
 DAY = {"uk": "d MMMM y 'р.'", "en": "d MMMM y"}
 MOMENT = {"uk": "d MMMM y 'р.' 'о' HH:mm", "en": "d MMMM y, HH:mm"}
+MONTH = {"uk": "LLLL y 'р.'", "en": "LLLL y"}
 MONEY = "#,##0.00\N{NO-BREAK SPACE}¤"
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
 
@@ -54,13 +55,48 @@ class Language:
         """Such as "38 450,00 ₴". What is no currency is left as it is written."""
         if not re.fullmatch("[A-Z]{3}", currency):
             return f"{format_decimal(amount, '#,##0.00', locale=LOCALES[self.code])} {currency}".rstrip()
-        return format_currency(amount, currency, MONEY, locale=LOCALES[self.code])
+        # Not the digits that are usual in this currency: yen have none, but an amount stays as it is.
+        return format_currency(amount, currency, MONEY, locale=LOCALES[self.code], currency_digits=False)
+
+    def amount(self, amount: Decimal) -> str:
+        """Such as "38 450,00", with a true minus: for columns whose heading names the currency."""
+        return format_decimal(amount, "#,##0.00", locale=LOCALES[self.code]).replace("-", "\N{MINUS SIGN}")
+
+    def compact(self, number: int) -> str:
+        """Such as "38 тис.", for the axis of a chart."""
+        return format_compact_decimal(number, locale=LOCALES[self.code], fraction_digits=1)
+
+    def percent(self, share: Decimal) -> str:
+        """Such as "12,5 %", of a share of one, with a true minus."""
+        said = format_decimal(share * 100, "0.0", locale=LOCALES[self.code]).replace("-", "\N{MINUS SIGN}")
+        return f"{said}\N{NO-BREAK SPACE}%"
+
+    def sign(self, currency: str) -> str:
+        """Such as "₴"; what is no currency is left as it is written."""
+        known = re.fullmatch("[A-Z]{3}", currency)
+        return get_currency_symbol(currency, locale=LOCALES[self.code]) if known else currency
+
+    def month(self, day: date) -> str:
+        """Such as "листопад 2026 р."."""
+        return format_date(day, MONTH[self.code], locale=LOCALES[self.code])
+
+    def short_month(self, day: date) -> str:
+        """Such as "лист."."""
+        return format_date(day, "LLL", locale=LOCALES[self.code])
+
+    def short_day(self, day: date) -> str:
+        """Such as "27 лист."."""
+        return format_date(day, "d MMM", locale=LOCALES[self.code])
 
     def day(self, day: date) -> str:
         return format_date(day, DAY[self.code], locale=LOCALES[self.code])
 
     def moment(self, moment: datetime, zone: tzinfo) -> str:
         return format_datetime(moment, MOMENT[self.code], tzinfo=zone, locale=LOCALES[self.code])
+
+    def short_moment(self, moment: datetime, zone: tzinfo) -> str:
+        """Such as "27 лист., 06:15"."""
+        return format_datetime(moment, "d MMM, HH:mm", tzinfo=zone, locale=LOCALES[self.code])
 
     def duration(self, duration: timedelta) -> str:
         """In its two largest units: "2 години 5 хвилин"."""

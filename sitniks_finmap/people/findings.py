@@ -1,10 +1,12 @@
 """Findings about a connection, each with its reason and remedy. Calls neither API."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
+
+import duckdb
 
 from sitniks_finmap.clients.reasons import without_echo
 from sitniks_finmap.connections import Connection
@@ -16,6 +18,7 @@ from sitniks_finmap.warehouse.last_runs import LastRun, last_runs
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse
 
+Also = Callable[[duckdb.DuckDBPyConnection], None]  # reads more of the same moment; the table `planned` is there
 APPEARS_WITHIN = timedelta(hours=2)  # how long Finmap may take to show what it accepted
 COPY_TOLERANCE = timedelta(minutes=5)
 Verdict = Literal["ok", "warning", "error"]
@@ -83,8 +86,9 @@ def find(
 
 
 def look(
-    connection: Connection, warehouse: Warehouse, now: datetime, days: tuple[date, date] | None = None
-) -> State | None:
+    connection: Connection, warehouse: Warehouse, now: datetime, days: tuple[date, date] | None = None,
+    also: Also | None = None,
+) -> State | None:  # fmt: skip
     """Reads the warehouse, in one short transaction; None if there is no file yet. Raises WarehouseError."""
     if not warehouse.exists():
         return None
@@ -112,6 +116,8 @@ def look(
             if check.name in CHECKED
         }
         summary = summarize(con, first_day, last_day)
+        if also:
+            also(con)
     running = warehouse.is_running()
     if not running and any(run.unfinished for run in runs):
         with warehouse.transaction() as con:  # it may have ended between the two reads

@@ -99,6 +99,10 @@ class ConnectionRun:
         if step and step not in self.ended:
             self.ended[step] = LastRun(step, self.run_id, started, self.now(), error)
 
+    def record_steps(self) -> None:
+        """Record the steps that have ended so far, for what reads the file before the run ends."""
+        record_ends(self.warehouse, list(self.ended.values()))
+
     def _failure(self, error: BaseException) -> StepFailed | None:
         """The failure to show people, or None for an unexpected error."""
         if isinstance(error, StepFailed):
