@@ -16,6 +16,7 @@ TABLES = {
     "raw_sitniks_transactions", "raw_sitniks_orders", "operations", "finmap_upload", "finmap_operations",
     "reconciliation",
 }  # fmt: skip
+ASSETS = TABLES | {"report"}
 GOOD = 'start_date = 2025-01-15\nfinmap_account = "Каса"\n'
 
 
@@ -39,7 +40,7 @@ def test_a_connection_has_all_its_parts_under_its_own_name(project: Path, connec
     repository = definitions.get_repository_def()
 
     assets = {name: spec for name, spec in specs(definitions).items() if name.startswith("u1/")}
-    assert set(assets) == {f"u1/{table}" for table in TABLES | {"report"}}
+    assert set(assets) == {f"u1/{table}" for table in ASSETS}
     assert {spec.group_name for spec in assets.values()} == {"u1"}
     steps = Counter(spec.tags["step"] for spec in assets.values())
     assert steps == {"extract": 2, "transform": 1, "deliver": 1, "reconcile": 2, "report": 1}
@@ -142,7 +143,7 @@ def test_a_hundred_connections_load_beside_a_misconfigured_one(project: Path) ->
     assert wrong.group_name == "misconfigured"
     assert "sitniks_user_50: finmap_account is missing; finmap_acount is not a setting" in str(wrong.description)
     right = [f"sitniks_user_{n}" for n in range(1, 101) if n != 50]
-    assert set(found) == {f"{name}/{table}" for name in right for table in TABLES | {"report"}}
+    assert set(found) == {f"{name}/{table}" for name in right for table in ASSETS}
     repository = definitions.get_repository_def()
     assert {sensor.name for sensor in repository.sensor_defs} >= {f"{name}_sensor" for name in right}
     assert not repository.has_job("sitniks_user_50_sync")
@@ -170,7 +171,7 @@ def test_whatever_is_wrong_with_one_connection_the_others_load(project: Path, wr
     loose, table = ("", wrong) if wrong.startswith("[") else (wrong, "")
     definitions = load(project, f"{loose}\n[good]\n{GOOD}\n{table}")
     found = specs(definitions)
-    assert {name for name in found if name.startswith("good/")} == {f"good/{table}" for table in TABLES}
+    assert {name for name in found if name.startswith("good/")} == {f"good/{table}" for table in ASSETS}
     others = [spec for name, spec in found.items() if not name.startswith("good/")]
     assert others
     assert all(spec.group_name == "misconfigured" and spec.description for spec in others)
@@ -185,7 +186,7 @@ def test_a_broken_file_stops_nobody_and_is_shown(project: Path, connection: Conn
     load(project)
     definitions = load(project, "[u1\n")
     found = specs(definitions)
-    assert set(found) == {f"u1/{table}" for table in TABLES} | {"misconfigured"}
+    assert set(found) == {f"u1/{table}" for table in ASSETS} | {"misconfigured"}
     assert re.search(r"connections\.toml, line 1: ", str(found["misconfigured"].description))
     assert "u1_sync" in {job.name for job in definitions.get_repository_def().get_all_jobs()}
     assert "misconfigured" not in specs(load(project, good))  # an edit heals it

@@ -63,7 +63,7 @@ def report(connection: str | None, month: date | None, output: Path | None, show
         out.print(f"  {escape(page.path.absolute().as_uri())}")
     path = written[0].path if written else None
     if connection is None and output is None:
-        path = write_index(written, load_connections()[1], utc_now())
+        path = write_index(written, load_connections()[1], utc_now(), month)
         out.print(f"  {escape(path.as_uri())}")
     if show and path:
         webbrowser.open(path.absolute().as_uri())

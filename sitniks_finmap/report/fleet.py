@@ -1,7 +1,7 @@
 """The index over all shops, for integrators: sorted by trouble, each with a link to its report."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from sitniks_finmap.alerts.wording import DEFAULT_ZONE
 from sitniks_finmap.connections_file import WrongConnection
@@ -30,15 +30,17 @@ class Line:
     reconciled_at: datetime | None = None
 
 
-def index_of(lines: list[Line], now: datetime, language: Language) -> str:
-    """The page. Shops that need attention come first."""
+def index_of(lines: list[Line], month: date, now: datetime, language: Language) -> str:
+    """The page about a month. Shops that need attention come first."""
     ordered = sorted(lines, key=lambda line: (ORDER.index(line.tone), -len(line.troubles), line.name))
     needy = [line for line in lines if line.tone != "ok"]
     headline = (
         language.counted(*texts.NEEDY, len(needy)) if needy else language.counted(*texts.ALL_MATCH, len(lines))
     )  # fmt: skip
     tone = ordered[0].tone if ordered else "ok"
-    return render("index.html.j2", language, DEFAULT_ZONE, now, shops=ordered, tone=tone, headline=headline)
+    return render(
+        "index.html.j2", language, DEFAULT_ZONE, now, shops=ordered, tone=tone, headline=headline, of_month=month
+    )  # fmt: skip
 
 
 def line_of(report: ShopReport, file: str, language: Language) -> Line:
@@ -50,7 +52,7 @@ def line_of(report: ShopReport, file: str, language: Language) -> Line:
         answer.headline,
         [one.title for one in troubles],
         figures.money if figures else [],
-        figures.scope["operations"] if figures else 0,
+        sum(one.this.operations for one in figures.money) if figures else 0,
         figures.scope["reconciled_at"] if figures else None,
     )
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from sitniks_finmap.alerts.recipients import operator_language
+from sitniks_finmap.alerts.wording import DEFAULT_ZONE
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.connections_file import WrongConnection
 from sitniks_finmap.language import Language
@@ -52,12 +53,15 @@ def write_report(
     return Written(report, path, answer)
 
 
-def write_index(written: Sequence[Written], wrong: Sequence[WrongConnection], now: datetime) -> Path:
+def write_index(
+    written: Sequence[Written], wrong: Sequence[WrongConnection], now: datetime, month: date | None = None
+) -> Path:
     """Writes the index over all shops, in the operator's language. Raises WarehouseError."""
     language = operator_language()
     lines = [line_of_wrong(one, language) for one in wrong]
     lines += [line_of(one.report, one.path.name, language) for one in written]
-    write_page(index_path(), index_of(lines, now, language))
+    month = month or now.astimezone(DEFAULT_ZONE).date().replace(day=1)
+    write_page(index_path(), index_of(lines, month, now, language))
     return index_path()
 
 
