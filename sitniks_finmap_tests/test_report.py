@@ -85,7 +85,7 @@ def test_its_sums_are_those_of_reconciliation(year: Stage) -> None:
 
         def sums(first: date, last: date, account: str = account) -> Totals:
             found = year.con.execute(SUMS, {"account": account, "first": first, "last": last}).fetchone()
-            return Totals(*(one or 0 for one in found or ()))
+            return Totals(*(one or Decimal(0) for one in found or ()))  # type: ignore[arg-type]
 
         assert money.this == sums(date(2026, 11, 1), date(2026, 11, 27))
         assert money.before == sums(date(2026, 10, 1), date(2026, 10, 27))

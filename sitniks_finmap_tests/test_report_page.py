@@ -3,7 +3,6 @@ languages.
 """
 
 import re
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from importlib.resources import files
