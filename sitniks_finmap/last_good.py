@@ -83,7 +83,7 @@ def running_connection(name: str) -> Connection:
 
 def _is_blank() -> bool:
     """Whether the file has no content at all: cut off by a full disk, not emptied by a person who left a comment."""
-    return not connections_path().read_bytes().strip()
+    return not connections_path().read_bytes().strip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n\f\v")  # of any encoding
 
 
 def _read() -> dict[str, Any]:

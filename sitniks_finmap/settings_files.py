@@ -83,6 +83,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     text = read_text(path).replace("\r\n", "\n")
     try:
         return tomllib.loads(text)
+    except RecursionError:
+        raise Unreadable(f"{path}: too many brackets inside of each other") from None
     except tomllib.TOMLDecodeError as error:
         what, _, place = str(error).rpartition(" (at ")
         found = re.match(r"line (\d+)", place)

@@ -1,7 +1,7 @@
 """The digest: yesterday's counts and sums of one shop, as `reconciliation` has them. Its first line is the answer."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import duckdb
@@ -13,6 +13,9 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.language import Language
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
+
+WAIT_HOURS = 6  # for a day that is not read completely when its digest is due
+LAST_HOUR = 23
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,17 @@ def due_day(kept: Memory, connection: Connection, now: datetime) -> date | None:
     if connection.digest_at is None or local.time().replace(tzinfo=None) < connection.digest_at:
         return None
     day = local.date() - timedelta(days=1)
-    last = kept.note(f"digest {connection.name}")
-    # A clock that was set back repeats no day.
-    return day if day >= connection.start_date and (last is None or date.fromisoformat(last) < day) else None
+    last = date.fromisoformat(kept.note(f"digest {connection.name}") or date.min.isoformat())
+    # A clock that was set back repeats no day; one that was far ahead silences none.
+    was_sent = day <= last <= day + timedelta(days=31)
+    return day if day >= connection.start_date and not was_sent else None
+
+
+def may_wait(connection: Connection, now: datetime) -> bool:
+    """Whether a day that is not read completely yet is reported later."""
+    local = now.astimezone(connection.zone)
+    at = connection.digest_at or time()
+    return local.hour < min(at.hour + WAIT_HOURS, LAST_HOUR)
 
 
 def mark_sent(kept: Memory, connection: Connection, day: date) -> None:

@@ -1,7 +1,7 @@
 """What is wrong with a connection now, as facts: from the same findings that `status` prints. Calls neither API."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from sitniks_finmap.people.findings import Also, Finding, State, find, look
 from sitniks_finmap.pipeline.checks import checks_of, evaluate
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
+FIRST_IMPORT = timedelta(days=1)  # the longest that it may take
 EVERYTHING = frozenset(KINDS) - {"invalid"}  # that a table is invalid is known from the file
 
 # Why a run failed: the first that its error matches. What matches none stopped for a reason that a person can remove.
@@ -24,8 +25,9 @@ FAILURES = (
     ("damaged", re.compile(r"was damaged and is kept as")),
     ("unreachable", re.compile(
         r"did not answer \(|answered (?:429|5\d\d)|the rate limit of the key|was never complete|not whole JSON"
-        r"|gives no count|something other than a list|ignores its date filter|another run is still in progress"
+        r"|gives no count|something other than a list|ignores its date filter"
     )),
+    ("waited", re.compile("another run is still in progress")),  # for that one; if it never ends, "stale" tells it
     ("crashed", re.compile(r"stopped by an unexpected|the run was interrupted|DuckDB failed \(")),
 )  # fmt: skip
 # Finding → condition; the others are warnings, or facts of their own.
@@ -91,9 +93,10 @@ def observe(connection: Connection, warehouse: Warehouse, now: datetime, also: A
         kind, cause = failure_of(connection, said)
         fact = Fact(why=_without_name(connection, said), cause=cause, patience=_patience(connection, kind))
         return Look(connection.name, now, {kind: fact} | _damaged(warehouse), EVERYTHING)
-    # During a run, what is missing may be on its way: nothing ends before the run does.
+    # During a run, what is missing may be on its way: nothing ends before the run does. What waits for a person waits
+    # for them behind the safety catch, too.
     running = state is not None and state.running
-    unknown = EVERYTHING if running else frozenset[str]()
+    unknown = EVERYTHING if running else frozenset({"pending"} if "safety_catch" in facts else ())
     return Look(connection.name, now, facts | damaged, unknown, last_sync_of(connection, state, now))
 
 
@@ -101,8 +104,7 @@ def facts_of(connection: Connection, findings: list[Finding]) -> dict[str, Fact]
     """The facts that these findings amount to."""
     facts: dict[str, Fact] = {}
     for finding in findings:
-        condition, fact = _fact_of(connection, finding)
-        if condition:
+        for condition, fact in _facts_of(connection, finding):
             before = facts.get(condition)
             facts[condition] = _joined(before, fact) if before else fact
     return facts
@@ -115,26 +117,28 @@ def last_sync_of(connection: Connection, state: State | None, now: datetime) -> 
     if state is None:
         return Fact(patience=connection.stale_after)  # since it was first seen
     if state.running and state.first_read is None:
-        return None  # the first import takes hours
+        return Fact(patience=FIRST_IMPORT)  # since it was first seen
     in_progress = timedelta(minutes=connection.deliver_minutes) if state.running else timedelta()
     return Fact(state.last_read, patience=max(connection.stale_after, state.overdue_after) + in_progress)
 
 
-def _fact_of(connection: Connection, finding: Finding) -> tuple[str, Fact]:
+def _facts_of(connection: Connection, finding: Finding) -> Iterator[tuple[str, Fact]]:
     if finding.problem in ("failed run", "killed run"):
         kind, cause = failure_of(connection, finding.why) if finding.why else ("crashed", "")
-        patience = _patience(connection, kind)
-        return kind, Fact(finding.since, 0, finding.why, cause, finding.run_id, patience)
-    if finding.problem == "pending":
-        held = TOO_MANY.search(finding.why)
-        return ("safety_catch" if held else "pending"), Fact(count=finding.count)
-    if finding.problem == "configuration" and finding.verdict == "error":
-        return "stopped", Fact(why=finding.what)
-    if finding.problem == "rejected":
-        return "rejected", Fact(count=finding.count, why=finding.why)  # the reasons are our words
-    if finding.problem in OF_RECORDS:
-        return OF_RECORDS[finding.problem], Fact(count=finding.count)  # a vendor's reason may quote the record
-    return "", Fact()
+        if kind != "waited":
+            yield kind, Fact(finding.since, 0, finding.why, cause, finding.run_id, _patience(connection, kind))
+    elif finding.problem == "pending":
+        held = sum(count for reason, count in finding.reasons.items() if TOO_MANY.search(reason))
+        if held:
+            yield "safety_catch", Fact(count=held)
+        if finding.count > held:
+            yield "pending", Fact(count=finding.count - held)
+    elif finding.problem == "configuration" and finding.verdict == "error":
+        yield "stopped", Fact(why=finding.what)
+    elif finding.problem == "rejected":
+        yield "rejected", Fact(count=finding.count, why=finding.why)  # the reasons are our words
+    elif finding.problem in OF_RECORDS:
+        yield OF_RECORDS[finding.problem], Fact(count=finding.count)  # a vendor's reason may quote the record
 
 
 def _joined(one: Fact, other: Fact) -> Fact:

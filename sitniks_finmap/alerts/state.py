@@ -70,9 +70,12 @@ class Memory:
         self.con = con
 
     def states(self) -> dict[tuple[str, str], State]:
-        """Every condition that holds or held until a while ago, by scope and condition."""
-        rows = self.con.execute("select scope, condition, state from alert_states").fetchall()
-        return {(scope, condition): _state_of(text) for scope, condition, text in rows}
+        """Every condition that holds or held until a while ago, by scope and condition; without what we cannot read."""
+        found: dict[tuple[str, str], State] = {}
+        for scope, condition, text in self.con.execute("select scope, condition, state from alert_states").fetchall():
+            with suppress(ValueError, TypeError, KeyError):  # of another version
+                found[scope, condition] = _state_of(text)
+        return found
 
     def keep(self, scope: str, condition: str, state: State | None) -> None:
         if state is None:
@@ -86,6 +89,12 @@ class Memory:
         """A connection that is gone from connections.toml."""
         self.con.execute("delete from alert_states where scope = ?", (scope,))
         self.con.execute("delete from notes where name = ?", (f"observed {scope}",))
+
+    def rename_scope(self, old: str, new: str) -> None:
+        """A connection has a new name: what people were told of it, and the last digest, stay."""
+        self.con.execute("update or replace alert_states set scope = ? where scope = ?", (new, old))
+        self.con.execute("delete from notes where name = ?", (f"observed {old}",))
+        self.con.execute("update or replace notes set name = ? where name = ?", (f"digest {new}", f"digest {old}"))
 
     def note(self, name: str) -> str | None:
         row = self.con.execute("select value from notes where name = ?", (name,)).fetchone()
@@ -170,7 +179,7 @@ def memory() -> Iterator[Memory]:
 
 def _make_room(reserve: Path) -> None:
     """Keep a file of RESERVE bytes, and give it up on a full disk: what fills the disk must not silence its message."""
-    free = shutil.disk_usage(reserve.parent).free
+    _, _, free = shutil.disk_usage(reserve.parent)
     if free < RESERVE:
         reserve.unlink(missing_ok=True)
     elif free > 50 * RESERVE and not reserve.exists():
@@ -193,6 +202,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         con = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
     try:
         con.executescript(SCHEMA)
+        (said,) = con.execute("pragma quick_check(1)").fetchone()
+        if said != "ok":
+            raise sqlite3.DatabaseError(f"malformed: {said}")
     except sqlite3.Error:
         con.close()
         raise

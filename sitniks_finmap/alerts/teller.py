@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sitniks_finmap.alerts.conditions import DEPLOYMENT, FOLLOWS, Event, Fact, State, outages, step
 from sitniks_finmap.alerts.deployment import Heard, daemon_facts, daemon_lives, disk_facts
-from sitniks_finmap.alerts.digest import Digest, digest_of, due_day, mark_sent, words_of_digest
+from sitniks_finmap.alerts.digest import Digest, digest_of, due_day, mark_sent, may_wait, words_of_digest
 from sitniks_finmap.alerts.observations import See, keep_look, known_looks, look_at
 from sitniks_finmap.alerts.observe import EVERYTHING, Look, observe
 from sitniks_finmap.alerts.recipients import Recipient, operator_language, operators, owners
@@ -36,7 +36,9 @@ SETTLING = timedelta(minutes=5)  # after that, the daemon comes back and a sync 
 CALM_DOWN = timedelta(hours=1)  # after the end of what explained that no sync is complete
 # What the operator knows when one of these is open: then the shops' silence is no news.
 EXPLAINS_SILENCE = ("daemon", "location")
-TELLING_AGE = frozenset({"stale", "daemon", "location"})  # conditions that say how old something is
+# Conditions that say how old something is.
+TELLING_AGE = frozenset({"stale", "daemon", "location", "unreachable", "crashed", "failing", "unread", "unread_orders"})
+SOMEBODY = "somebody"  # a note: whether anybody could be told when .env was last read
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
     """Observes every connection and the deployment, and queues what is to be told; after so many seconds of opening
     files, the other connections are left for the next time. Raises StateUnusable.
     """
+    asked = clock()  # `heard` is as old as that
     env_problem = _load_env()
     running = load_running()
     with memory() as kept:
@@ -61,17 +64,30 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
     # The daemon syncs, so its environment counts: the watcher may lack keys.
     connections = [one for one in running.connections if not (lives and one.problem())]
     observed = look_at(connections, known, clock(), seconds, see)
-    now = clock()
-    digests = _digests(running, now)
+    digests = _digests(running, clock())
     with memory() as kept:
-        old = TELLING_AGE if _is_settling(kept, now) else frozenset[str]()
+        now = clock()  # in the order of the transactions
         looks = [*_newest(kept, running, observed, now), *_of_invalid(running, now)]
-        events = _decide(kept, _joined(looks), _deployment(kept, running, env_problem, heard, now), now, old)
-        _forget_others(kept, running)
-        _queue(kept, running, events, now)
-        _queue_digests(kept, digests, now)
+        events: list[Event] = []
+        if _can_tell(kept, running, env_problem):
+            old = TELLING_AGE if _is_settling(kept, now) else frozenset[str]()
+            _forget_others(kept, running)
+            deployment = _deployment(kept, running, env_problem, heard, asked, now)
+            events = _decide(kept, _joined(looks), deployment, now, old)
+            _queue(kept, running, events, now)
+            _queue_digests(kept, digests, now)
         states = {key: state for key, state in kept.states().items() if state.is_open}
         return Told(states, events, is_due(kept, now), kept.count_unsent())
+
+
+def _can_tell(kept: Memory, running: Running, env_problem: str | None) -> bool:
+    """Whether anybody can be told: what is decided counts as told. Without .env, nobody knows who it would be."""
+    somebody = bool(operators()) or any(owners(one) for one in running.connections)
+    if somebody:
+        kept.set_note(SOMEBODY, "yes")
+    elif env_problem is None and Path(".env").exists():
+        kept.set_note(SOMEBODY, "no")
+    return somebody or kept.note(SOMEBODY) != "yes"
 
 
 def _newest(kept: Memory, running: Running, observed: dict[str, tuple[str, Look]], now: datetime) -> Iterable[Look]:
@@ -101,7 +117,7 @@ def _joined(looks: list[Look]) -> list[Look]:
     for look in looks:
         before = joined.get(look.scope)
         facts = {**before.facts, **look.facts} if before else look.facts
-        joined[look.scope] = Look(look.scope, look.at, facts, (before or look).unknown)
+        joined[look.scope] = replace(before or look, facts=facts)
     return [*joined.values()]
 
 
@@ -114,15 +130,17 @@ def _load_env() -> str | None:
     return None
 
 
-def _deployment(kept: Memory, running: Running, env_problem: str | None, heard: Heard, now: datetime) -> Look:
-    facts, unknown = daemon_facts(kept, heard, now)
+def _deployment(
+    kept: Memory, running: Running, env_problem: str | None, heard: Heard, asked: datetime, now: datetime
+) -> Look:
+    facts, unknown = daemon_facts(kept, heard, min(asked, now))
     if env_problem:
         facts["env"] = Fact(why=env_problem)
     if running.problem:
         facts["file"] = Fact(why=running.problem)
     disk = kept.states().get((DEPLOYMENT, "disk"))
     home = os.environ.get("DAGSTER_HOME")
-    folders = [data_folder(), *([Path(home).expanduser()] if home else [])]
+    folders = [data_folder(), *([Path(os.path.expanduser(home))] if home else [])]  # noqa: PTH111: of no user: as it is
     facts |= disk_facts(folders, is_open=disk is not None and disk.is_open)
     return Look(DEPLOYMENT, now, facts, unknown)
 
@@ -162,6 +180,8 @@ def _steps(
         told = before is not None and before.is_open
         if condition in FOLLOWS and not told and _is_explained(states, look.scope, condition, now):
             continue
+        if before and told and condition == "key" and condition not in look.facts and not _was_synced(look, before):
+            continue  # a key that is set need not be one that works
         after, event = step(look.scope, condition, before, look.facts.get(condition), now)
         if after != before:
             kept.keep(look.scope, condition, after)
@@ -171,6 +191,12 @@ def _steps(
             states[look.scope, condition] = after
         events += [event] if event else []
     return events
+
+
+def _was_synced(look: Look, state: State) -> bool:
+    """Whether a sync was complete since a condition began."""
+    last = look.last_sync
+    return last is None or (last.since is not None and last.since >= state.since)
 
 
 def _is_explained(states: dict[tuple[str, str], State], scope: str, condition: str, now: datetime) -> bool:
@@ -184,20 +210,34 @@ def _forget_others(kept: Memory, running: Running) -> None:
     if running.problem:
         return
     names = {DEPLOYMENT, *(one.name for one in running.connections), *(one.name for one in running.wrong)}
-    for scope in {scope for scope, _ in kept.states()} - names:
+    states = kept.states()
+    gone = {scope for scope, _ in states} - names
+    for scope in gone:
         kept.forget_scope(scope)
+    # Of an outage that only they had, nobody knows whether it is over.
+    cut = {key: state for key, state in states.items() if key[1] == "unreachable" and state.end_told is None}
+    here = {state.fact.cause for (scope, _), state in cut.items() if scope not in gone}
+    for cause in {state.fact.cause for (scope, _), state in cut.items() if scope in gone} - here:
+        kept.keep(DEPLOYMENT, f"outage {cause}", None)
 
 
 def _queue(kept: Memory, running: Running, events: list[Event], now: datetime) -> None:
-    """Writes each event to the owner of its shop and to the operator; who is both gets the operator's only."""
+    """Writes each event to the owner of its shop and to the operator; who is both gets the operator's only. The same
+    news of several shops is one message to each.
+    """
     by_name = {one.name: one for one in running.connections}
     urls = {one.url for one in operators()}
+    of_owner: dict[str | None, tuple[Recipient, list[Event]]] = {}
     for event in events:
         connection = by_name.get(event.scope)
-        addressed = [one for one in owners(connection) if one.url not in urls] if connection else []
-        if connection and addressed and event.condition != "invalid":
-            words = words_of(event, Language(connection.language), connection.zone)
-            _address(kept, addressed, words, now)
+        if connection and event.condition != "invalid":
+            for one in owners(connection):
+                if one.url not in urls:
+                    of_owner.setdefault(one.url, (one, []))[1].append(event)
+    for recipient, theirs in of_owner.values():
+        language = Language(by_name[theirs[0].scope].language)
+        for words in _grouped(theirs, by_name, language):
+            _address(kept, [recipient], words, now)
     for words in _for_operator(kept, by_name, events):
         log.warning("%s: %s", words.title, words.body.replace("\n", " | "))
         _address(kept, operators(), words, now)
@@ -208,7 +248,7 @@ def _digests(running: Running, now: datetime) -> list[tuple[Connection, Digest]]
     with memory() as kept:
         due = [(one, day) for one in running.connections if (day := due_day(kept, one, now))]
     found = [(one, digest_of(one, open_warehouse(one), day)) for one, day in due]
-    return [(one, digest) for one, digest in found if digest]
+    return [(one, digest) for one, digest in found if digest and (digest.is_read or not may_wait(one, now))]
 
 
 def _queue_digests(kept: Memory, digests: list[tuple[Connection, Digest]], now: datetime) -> None:
@@ -234,13 +274,20 @@ def _for_operator(kept: Memory, by_name: dict[str, Connection], events: list[Eve
         state.is_open for (scope, name), state in kept.states().items()
         if scope == DEPLOYMENT and name in EXPLAINS_SILENCE
     )  # fmt: skip
-    groups: dict[tuple[str, str], list[Event]] = {}
+    told = [
+        event for event in events
+        # "outage" tells the one, and why nothing is synced the other.
+        if not (event.condition == "unreachable" and event.fact.cause)
+        and not (event.condition == "stale" and event.what == "begin" and silent)
+    ]  # fmt: skip
+    return _grouped(told, by_name, language)
+
+
+def _grouped(events: list[Event], by_name: dict[str, Connection], language: Language) -> Iterable[Words]:
+    """Each event in words; the same news of several shops together."""
+    groups: dict[tuple[str, str, str], list[Event]] = {}
     for event in events:
-        if event.condition == "unreachable" and event.fact.cause:
-            continue  # "outage" tells it
-        if event.condition == "stale" and event.what == "begin" and silent:
-            continue
-        groups.setdefault((event.what, event.condition), []).append(event)
+        groups.setdefault((event.what, event.condition, event.fact.cause), []).append(event)
     for group in groups.values():
         zones = {one.scope: by_name[one.scope].zone for one in group if one.scope in by_name}
         if len(group) >= MANY:

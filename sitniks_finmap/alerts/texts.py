@@ -148,7 +148,7 @@ TEXTS: dict[str, Text] = {
         "a damaged data file was set aside",
         "Nothing is posted twice: the shop goes on with the last copy of the file, and finds in Finmap what was posted "
         "since.",
-        "Check the disk of the server. Move {file} in the data folder away when it is no longer needed.",
+        "Check the disk of the server. Move away from the data folder what is no longer needed: {file}.",
         "",
     ),
     "file": Text(

@@ -40,11 +40,20 @@ def words_of_many(events: list[Event], language: Language, zone: tzinfo) -> Word
     """The same thing happening to several connections at once."""
     first = min(events, key=lambda event: event.since)
     count = sum(event.fact.count for event in events)
-    fact = Fact(count=count, values={**side_of(first.fact), "shop": "…"})
+    fact = Fact(count=count, values={**_values_of_many(events), **side_of(first.fact), "shop": "…"})
     whole = Event(first.what, DEPLOYMENT, first.condition, fact, first.since, first.lasted)
     title = language.counted(*texts.PLURALS[0], len(events), what=_what(whole, language))
     lines = _ended(whole, language, zone) if first.what == "end" else _advice(whole, language, zone)
     return Words(_upper(title), "\n".join([_shops(sorted(event.scope for event in events), language), *lines]))
+
+
+def _values_of_many(events: list[Event]) -> dict[str, str]:
+    """What the texts of these events name, such as their files: each once."""
+    values: dict[str, list[str]] = {}
+    for event in events:
+        for name, value in event.fact.values.items():
+            values.setdefault(name, []).append(value)
+    return {name: _some(list(dict.fromkeys(found))) for name, found in values.items()}
 
 
 def _ended(event: Event, language: Language, zone: tzinfo) -> list[str]:
@@ -101,8 +110,11 @@ def side_of(fact: Fact) -> dict[str, str]:
 
 
 def _shops(names: list[str], language: Language) -> str:
-    shown = [*names[:MOST_NAMES], *(["…"] if len(names) > MOST_NAMES else [])]
-    return language.text(texts.SHOPS, count=language.number(len(names)), shops=", ".join(shown))
+    return language.text(texts.SHOPS, count=language.number(len(names)), shops=_some(names))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join([*names[:MOST_NAMES], *(["…"] if len(names) > MOST_NAMES else [])])
 
 
 def _upper(text: str) -> str:

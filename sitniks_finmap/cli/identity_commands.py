@@ -5,6 +5,7 @@ from typing import Literal
 import click
 from rich.markup import escape
 
+from sitniks_finmap.alerts.state import memory, state_path
 from sitniks_finmap.cli.terminal import about, confirmed, one_connection, out
 from sitniks_finmap.clients.answers import KeyRefused, Refused
 from sitniks_finmap.pipeline import identity
@@ -71,3 +72,6 @@ def rename(old: str, new: str) -> None:
     """
     for line in do_rename(old, new):
         out.print(escape(line))
+    if state_path().exists():
+        with memory() as kept:
+            kept.rename_scope(old, new)

@@ -18,7 +18,7 @@ OURS = ("SENSOR", "QUEUED_RUN_COORDINATOR")  # the parts of the daemon that star
 
 def last_heartbeat() -> Heard:
     """The last heartbeat of the daemon in DAGSTER_HOME; "unknown" if Dagster's database cannot be read."""
-    home = Path(os.environ.get("DAGSTER_HOME") or data_folder() / "dagster").expanduser()
+    home = Path(os.path.expanduser(os.environ.get("DAGSTER_HOME") or data_folder() / "dagster"))
     if not home.is_dir():
         return None  # it was never started, or its folder is lost: then the tellers know the last one
     try:

@@ -1,8 +1,8 @@
 """Findings about a connection, each with its reason and remedy. Calls neither API."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -38,6 +38,7 @@ class Finding:
     count: int = 0  # of records
     since: datetime | None = None  # if it is known
     run_id: str | None = None  # of the run that failed
+    reasons: Mapping[str, int] = field(default_factory=dict)  # how many records each concerns
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def _about(state: State, problem: str, text: str, reasons: Counter[str]) -> Find
     said = text.format(
         count=f"{reasons.total():,}", why=why, retry=retry, shop=state.connection.name, unmapped=unmapped
     )
-    return Finding(verdict, said, problem, why="; ".join(reasons), count=reasons.total())
+    return Finding(verdict, said, problem, why="; ".join(reasons), count=reasons.total(), reasons=reasons)
 
 
 REASONS = 5
