@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -10,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from sitniks_finmap.cli.demo import EXAMPLES, run_demo
+from sitniks_finmap.cli.sandbox_commands import sandbox as sandbox_command
 from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.sandbox import Sandbox
@@ -122,7 +125,25 @@ def test_the_shipped_connection_is_the_one_of_the_project() -> None:
     assert example.file.read_text("utf-8") == (ROOT / "connections.toml").read_text("utf-8")
     (shipped,) = load_connections(example.file)[0]
     assert shipped.sync_every.total_seconds() == 60
-    assert all(key in (ROOT / ".env.example").read_text("utf-8") for key in example.keys)
+
+
+def test_the_keys_of_both_shops_are_in_the_example_of_env() -> None:
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    for example in EXAMPLES.values():
+        (shipped,) = load_connections(example.file)[0]
+        for variable, key in zip((shipped.sitniks_key_env, shipped.finmap_key_env), example.keys, strict=True):
+            assert f"{variable}={key}" in lines
+        said = CliRunner().invoke(sandbox_command, ["--help"]).output
+        assert f"{example.name.upper()}_" in said
+
+
+def test_both_readmes_have_the_key_of_every_kind_of_record() -> None:
+    for readme in ("README.md", "README.uk.md"):
+        text = (ROOT / readme).read_text("utf-8")
+        [promise] = re.findall(r"- \*\*(?:Exactly once|Рівно один раз)\..*?\n- \*\*", text, re.DOTALL)
+        assert re.search(r"`<connection>:<(transaction|id)\s+(id|транзакції)>`", promise)
+        assert re.search(r"`<connection>:order-<(order id|id замовлення)>\.<(part|частина)>`", promise)
+        assert all(part in promise for part in ("`.prepayment`", "`.sale`", "`.refund`"))
 
 
 def test_the_example_of_env_leaves_the_home_of_dagster_alone() -> None:

@@ -38,7 +38,9 @@ def demo(source: str, port: int | None, days: int, seed: int) -> None:
 def sandbox(port: int, live: float, days: int, seed: int) -> None:
     """Serve both APIs on this machine until Ctrl-C.
 
-    The shop is kept in <data>/sandbox.sqlite.
+    Two shops: one with transactions, and one that has only orders. They are kept in <data>/sandbox.sqlite. Their keys
+    are in .env.example: SANDBOX_SHOP_… and SANDBOX_ORDERS_… To sync the second one, copy the table [sandbox_orders]
+    from sitniks_finmap/sandbox/connections_orders.toml into connections.toml.
     """
     from sitniks_finmap.cli.demo import serve_sandbox
 
