@@ -159,6 +159,24 @@ def test_a_shop_with_one_channel_mapped_twice_is_no_finding(keep_orders: KeepOrd
     assert findings(books) == {}
 
 
+def test_an_order_that_went_back_unposted_is_no_warning(keep_orders: KeepOrders) -> None:
+    books = keep_orders(first_import="review")
+    for status in ("Виконано", "В дорозі"):  # nothing of it was posted: nobody has anything to decide
+        books.order(1, status)
+        sync(books)
+    assert books.rows("select reason from unbooked_orders") == [("it went back to a status that is in no list",)]
+    assert findings(books) == {}
+
+
+def test_posted_money_of_an_order_that_went_back_is_a_warning(books: Books) -> None:
+    move(books, "Виконано", "В дорозі")
+    assert "it went back to a status that is in no list" in findings(books)["unbooked"].what
+    books.decide("approve")
+    sync(books)
+    assert books.sums() == {}
+    assert findings(books) == {}, "it was withdrawn: nothing is left to decide"
+
+
 # -- preview --
 
 

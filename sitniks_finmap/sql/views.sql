@@ -265,10 +265,18 @@ left join current_uploads l on l.transaction_id = base.transaction_id
 group by o.transaction_id, o.classification
 having missing is not null and (o.classification <> 'cost_of_goods' or len(missing) = count(*));
 
--- One row is one unbooked order, or part of one, that a person should check, and whose reason nobody has dismissed.
+-- One row is one unbooked order, or part of one, that a person should check, and whose reason nobody has dismissed. An
+-- order that went back before anything of it was posted leaves nothing to decide.
 create or replace view unbooked_to_check as
-select unbooked_orders.*
-from unbooked_orders
+with posted as (
+    select distinct order_of(transaction_id) as order_id
+    from finmap_upload
+    where not is_out(state) and (coalesce(written, shown) is not null or len(coalesce(intents, [])) > 0)
+)
+select u.*
+from unbooked_orders u
 left join decisions d
     on d.transaction_id = concat_ws('.', 'order-' || order_id, part) and d.action = 'unbooked' and d.occasion = reason
-where needs_a_look(reason) and d.decision is null;
+where needs_a_look(reason)
+    and d.decision is null
+    and (reason <> 'it went back to a status that is in no list' or order_id in (select order_id from posted));
