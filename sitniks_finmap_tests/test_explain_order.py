@@ -106,8 +106,11 @@ def test_a_deleted_order_is_told_after_one_answer_and_two(books: Books) -> None:
     sync(books)
     said = told(books, "1")["Read from Sitniks"]
     assert "last requested by ID at 2026-03-11 15:00: it was not there; the next answer shows whether it is" in said
+    assert "is gone; asked again by the first sync after 2026-03-11 16:00" in said
     sync(books)
-    assert "gone since 2026-03-11 16:00" in told(books, "1")["Read from Sitniks"]
+    said = told(books, "1")["Read from Sitniks"]
+    assert "gone since 2026-03-11 16:00" in said
+    assert "asked again" not in said
 
 
 def test_after_the_file_was_lost_its_days_come_from_finmap(books: Books) -> None:

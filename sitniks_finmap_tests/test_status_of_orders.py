@@ -159,6 +159,18 @@ def test_a_shop_with_one_channel_mapped_twice_is_no_finding(keep_orders: KeepOrd
     assert findings(books) == {}
 
 
+def test_a_missing_order_is_told_with_when_it_is_asked_again(books: Books) -> None:
+    move(books, "Виконано")
+    assert books.shop.delete_order(1)
+    sync(books)
+    finding = findings(books)["missing orders"]
+    assert finding.verdict == "warning"
+    assert finding.what.startswith("orders that Sitniks no longer showed when last asked: 1. ")
+    assert "The first sync after 2026-03-11 16:00 asks again" in finding.what
+    sync(books)
+    assert "missing orders" not in findings(books)
+
+
 def test_an_order_that_went_back_unposted_is_no_warning(keep_orders: KeepOrders) -> None:
     books = keep_orders(first_import="review")
     for status in ("Виконано", "В дорозі"):  # nothing of it was posted: nobody has anything to decide

@@ -55,9 +55,9 @@ def explain_order(out: Console, run: ConnectionRun, wanted: str) -> bool:
             out.print(f"    {named}{meaning} since {since or '–'} ({KNOWN_BY[known_by]}){_amounts(*amounts)}")
         if payload:
             out.print(f"    [dim]{escape(str(payload))}[/]")
-    for missing, tried, reason in tries:
+    for missing, tried, reason, again in tries:
         what = "it was not there; the next answer shows whether it is gone" if missing else escape(reason)
-        out.print(f"  [yellow]last requested by ID at {tried}: {what}[/]")
+        out.print(f"  [yellow]last requested by ID at {tried}: {what}; asked again by the first sync after {again}[/]")
     out.print("\n[bold]Finmap should have[/]")
     for transaction_id, type, amount, when, account, comment, why in parts:
         if why:

@@ -248,6 +248,8 @@ OF_ORDERS = {
     'they are retried; `sitniks-finmap sql "from rejected_transactions" --connection {shop}` lists them',
     "unreadable orders": "orders that could not be read: {count} ({why}). They are retried less and less often; their "
     "operations stay as last known",
+    "missing orders": "orders that Sitniks no longer showed when last asked: {count}. Their operations stay. "
+    "The first sync after {why} asks again; a second such answer means that they were deleted",
     "unmapped": "orders from sales channels not mapped in [{shop}.channels]: {count} ({why}). Their money goes to "
     "`finmap_account`; map them in connections.toml",
     "unused": "mappings in [{shop}.channels] that match no order: {count} ({why}). Was one renamed in Sitniks?",
@@ -258,7 +260,15 @@ OF_ORDERS = {
     '`sitniks-finmap sql "from unbooked_orders where part is not null" --connection {shop}` lists them, '
     "`sitniks-finmap explain` shows why, `sitniks-finmap dismiss --unbooked` ends this warning",
 }
-WORTH_A_LOOK = ("unread orders", "unreadable orders", "unmapped", "unused", "unbooked", "unbooked parts")
+WORTH_A_LOOK = (
+    "unread orders",
+    "unreadable orders",
+    "missing orders",
+    "unmapped",
+    "unused",
+    "unbooked",
+    "unbooked parts",
+)
 ON_ITS_WAY = {
     "backlog": "not in Finmap yet: {count}; a run is in progress",
     "undelivered": "not up to date in Finmap yet: {count}; a run is in progress",

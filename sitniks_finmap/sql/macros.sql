@@ -220,6 +220,11 @@ create or replace macro needs_a_look(reason) as reason in (
     'the cost of its goods is incomplete'
 );
 
+-- When an order that could not be read by ID, or was not there, is asked for again: after as long as it has been failing,
+-- within a day; one that is missing within 30.
+create or replace macro asked_again_at(tried_at, failing_since, missing) as
+    tried_at + greatest(interval 1 hour, least(tried_at - failing_since, interval 1 day * case when missing then 30 else 1 end));
+
 -- Truncates a text to at most `most` characters with an ellipsis, at a word boundary unless the word is very long.
 create or replace macro cut_at_word(text, most) as case
     when length(text) <= most then text

@@ -32,9 +32,7 @@ due as (
     select *
     from looked
     where case
-        -- A failed order is retried after as long as it has been failing.
-        when tried_at is not null
-            then tried_at + greatest(interval 1 hour, least(tried_at - failing_since, interval 1 day * if(missing, 30, 1))) <= $now
+        when tried_at is not null then asked_again_at(tried_at, failing_since, missing) <= $now
         else hidden or last_seen_at + least(greatest(($now - moved_at) / 2, interval 0 hour), interval 30 days) <= $now
     end
 )

@@ -94,6 +94,15 @@ problems as (
     select 'unreadable orders', reason, null, count(*)
     from unreadable_orders where $everything group by all
     union all
+    select
+        'missing orders',
+        strftime(timezone($zone, min(asked_again_at(y.tried_at, y.failing_since, y.missing))), '%Y-%m-%d %H:%M'),
+        null,
+        count(*)
+    from order_tries y
+    join latest_orders o using (order_id)
+    where y.missing and o.gone_at is null and (from main_source) = 'orders' and $everything
+    union all
     select 'unmapped', settlement_account, null, transactions from unmapped_settlement_accounts where $everything
     union all
     select 'unused', settlement_account, null, 1 from unused_account_mappings where $everything
