@@ -192,7 +192,9 @@ class Connection(BaseModel):
         description='`"accepted"` silences the warning about operations of others in the Finmap account, such as those '
         "of a bank feed.",
     )
-    language: Literal["uk", "en"] = Field("uk", description='Language of messages to the owner: `"uk"` or `"en"`.')
+    language: Literal["uk", "en"] = Field(
+        "uk", description='Language of messages to the owner, and of the report: `"uk"` or `"en"`.'
+    )
     alerts: list[SecretUrl] = Field(
         [],
         description='Who is told about this shop, as `"env:NAME"`: the variable holds apprise URLs. The operator, '

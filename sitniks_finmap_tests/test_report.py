@@ -17,7 +17,8 @@ from sitniks_finmap.pipeline.plan import planned
 from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.report.figures import Figures, Totals, read_figures
 from sitniks_finmap.report.period import Period
-from sitniks_finmap.report.shop import ShopReport, page_of
+from sitniks_finmap.report.shop import ShopReport, page_of, report_of
+from sitniks_finmap_tests.order_books import KeepOrders, sync
 from sitniks_finmap_tests.pages import elements, plain
 from sitniks_finmap_tests.records import DAY
 from sitniks_finmap_tests.staging import Stage, connection_with
@@ -153,6 +154,26 @@ def test_the_cost_of_goods_is_no_expense(stage: Stage) -> None:
     assert [row["classification"] for row in money.classifications] == ["client_payment"]
     assert [row["expense"] for row in money.sources] == [0]
     assert "Це не дохід і не витрата" in page(report_on(stage))
+
+
+def test_an_order_counts_once_and_its_goods_apart(keep_orders: KeepOrders) -> None:
+    books = keep_orders()
+    books.order(1, "Виконано", "100.00", lines=[("30.00", 1)])
+    books.order(2, "Виконано", "50.25", lines=[("20.00", 1)])
+    sync(books)
+    report = report_of(books.run.connection, books.warehouse, books.clock())
+    assert report.figures
+    (money,) = report.figures.money
+    assert (money.this.incomes, money.this.income, money.this.expense) == (2, Decimal("150.25"), 0)
+    assert money.stock is not None
+    assert (money.stock["sold_count"], money.stock["sold"]) == (2, 50)
+    assert sorted((row["label"], row["is_stock"]) for row in report.figures.accounts) == [
+        ("Каса", False), ("Склад", True),
+    ]  # fmt: skip
+    assert headline(report).startswith("Finmap and Sitniks match to the kopiyka")
+    html = page(report)
+    assert html.count("150,25") >= 3
+    assert "Склад, UAH" in html
 
 
 def test_fees_are_a_share_of_what_a_marketplace_sold(stage: Stage) -> None:
