@@ -4,18 +4,24 @@ import logging
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sitniks_finmap.alerts.sending import LEASE, send_all
-from sitniks_finmap.alerts.state import StateUnusable, memory, state_path
+from sitniks_finmap.alerts.leases import LEASE, new_lease
+from sitniks_finmap.alerts.sending import send_all
+from sitniks_finmap.alerts.state import ADDED, StateUnusable, memory, state_path
 from sitniks_finmap_tests.inboxes import Inbox, Mailbox, Telegram
+from sitniks_finmap_tests.processes import until
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.watching import waiting
 
@@ -139,13 +145,99 @@ def test_two_senders_at_once_send_each_message_once(inbox: Inbox, queue: Callabl
     assert sorted(inbox.titles) == sorted(f"№ {n}" for n in range(20))
 
 
-def test_a_sender_that_was_killed_leaves_the_message(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+@pytest.mark.parametrize("seconds", [-86400, -0.001, 0, 0.001, 86400])
+def test_no_clock_lets_two_send_one_message(
+    inbox: Inbox, queue: Callable[..., None], clock: Clock, seconds: float
+) -> None:
+    """Another sender comes while one is at it, with a clock that was read before or set since."""
+    others: list[int] = []
+    inbox.before_answer = lambda: others.append(send_all(lambda: clock() + timedelta(seconds=seconds)))
+    queue("один")
+    assert send_all(clock) == 1
+    assert others == [0]
+    assert inbox.titles == ["один"]
+
+
+def test_the_clock_is_read_after_the_wait_for_the_file(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    """Whoever waited long for the file knows what others have done meanwhile."""
+    queue("один")
+    held: list[bool] = []
+
+    def read() -> datetime:
+        other = sqlite3.connect(state_path(), timeout=0, isolation_level=None)
+        try:
+            other.execute("begin immediate")
+        except sqlite3.OperationalError:
+            held.append(True)  # by us
+        other.close()
+        return clock()
+
+    assert send_all(read) == 1
+    assert held
+
+
+def test_a_sender_of_another_machine_has_minutes(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    """Nobody here can see whether it lives."""
     queue("один")
     with memory() as kept:
         ((message, _, _),) = kept.unsent()
-        kept.lease(message, clock() + LEASE)
-    assert send_all(clock) == 0  # somebody is at it
+        kept.lease(message, replace(new_lease(clock()), space="elsewhere", boot="another"))
+    assert send_all(clock) == 0
     clock.forward(LEASE.total_seconds() + 1)
+    assert send_all(clock) == 1
+    assert inbox.titles == ["один"]
+
+
+def test_a_sender_that_could_not_write_tries_again(
+    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same process may go on, as `watch --every` does: its own claim does not stop it."""
+    queue("один")
+    with monkeypatch.context() as broken:
+        broken.setattr("sitniks_finmap.alerts.state.Memory.sent", _no_room)
+        with pytest.raises(StateUnusable):
+            send_all(clock)
+    assert send_all(clock) == 1
+
+
+def _no_room(*arguments: Any) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+@pytest.mark.runs
+def test_many_processes_at_once_send_each_message_once(inbox: Inbox, queue: Callable[..., None]) -> None:
+    queue(*(f"№ {n}" for n in range(10)))
+    senders = [_sender() for _ in range(5)]
+    assert [sender.wait(60) for sender in senders] == [0] * 5
+    assert sorted(inbox.titles) == sorted(f"№ {n}" for n in range(10))
+
+
+@pytest.mark.runs
+def test_a_sender_that_was_killed_is_replaced_at_once(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    begun, killed = threading.Event(), threading.Event()
+    inbox.before_answer = lambda: (begun.set(), killed.wait(60))  # type: ignore[func-returns-value]
+    queue("один")
+    sender = _sender()
+    assert begun.wait(60)
+    assert send_all(lambda: clock() + timedelta(days=1)) == 0  # it lives
+    sender.kill()  # nobody waits for it yet: a zombie
+    killed.set()
+    until(lambda: inbox.messages)
+    inbox.before_answer = lambda: None
+    assert send_all(clock) == 1
+    sender.wait(60)
+
+
+def _sender() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "sitniks_finmap.alerts.sending"])
+
+
+def test_a_file_of_an_earlier_version_is_used_on(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    queue("один")
+    with closing(sqlite3.connect(state_path())) as con:
+        for column in ADDED:
+            con.execute(f"alter table outbox drop column {column}")
+        con.commit()
     assert send_all(clock) == 1
     assert inbox.titles == ["один"]
 

@@ -1,7 +1,7 @@
 """Sends what is in the outbox, apart from everything else: `python -m sitniks_finmap.alerts.sending`.
 
-Each message is claimed for a while before it is sent. A sender that is killed in between leaves the claim to expire,
-and the message is sent again; otherwise it is sent exactly once, however many send at the same time.
+Each message is claimed before it is sent. If a sender is killed in between, the next one finds that its process is gone
+and sends the message again; otherwise it is sent exactly once, however many send at the same time.
 """
 
 import logging
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import apprise
 
 from sitniks_finmap.alerts.conditions import DEPLOYMENT
+from sitniks_finmap.alerts.leases import Lease, is_held, new_lease
 from sitniks_finmap.alerts.pings import DEPLOYMENT as DEPLOYMENT_URL
 from sitniks_finmap.alerts.pings import ping
 from sitniks_finmap.alerts.recipients import Recipient, recipient_of
@@ -23,7 +24,6 @@ from sitniks_finmap.settings_files import Unreadable, load_env
 log = logging.getLogger(__name__)
 logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs invalid URLs with their tokens
 
-LEASE = timedelta(minutes=5)  # longer than apprise takes with all its retries
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 DROPPED_AFTER = timedelta(days=7)  # how long a message waits for a recipient that is not in the environment
 KEPT = timedelta(days=30)  # how long sent messages are kept
@@ -35,39 +35,52 @@ def send_all(now: Clock = utc_now) -> int:
     """Sends every message that is due, each recipient's in order; returns how many were sent. Raises StateUnusable."""
     sent = 0
     tried: set[str] = set()
-    while message := _claim(now(), tried):
-        recipient = recipient_of(message.recipient)
-        if recipient.url is None:  # .env may be unreadable for now
-            done = now() - message.created_at >= DROPPED_AFTER
-            what = "dropped" if done else "kept"
-            log.warning("%s is not set: a message to it is %s", message.recipient, what)
-        else:
-            done = deliver(recipient, message.title, message.body)
-            sent += done
-        with memory() as kept:
-            if done:
-                kept.sent(message, now())
-            else:
-                kept.failed(message, now() + pause_after(message.attempts))
-                tried.add(message.recipient)  # not again in this pass, and nothing later before it
+    while claimed := _claim(now, tried):
+        message, lease = claimed
+        try:
+            sent += _send(message, now, tried)
+        finally:
+            lease.release()
     with memory() as kept:
         kept.forget_sent(now() - KEPT)
     return sent
+
+
+def _send(message: Message, now: Clock, tried: set[str]) -> bool:
+    """Tries to send a message, and remembers what came of it."""
+    recipient = recipient_of(message.recipient)
+    accepted = False
+    if recipient.url is None:  # .env may be unreadable for now
+        done = now() - message.created_at >= DROPPED_AFTER
+        log.warning("%s is not set: a message to it is %s", message.recipient, "dropped" if done else "kept")
+    else:
+        done = accepted = deliver(recipient, message.title, message.body)
+    with memory() as kept:
+        if done:
+            kept.sent(message, now())
+        else:
+            kept.failed(message, now() + pause_after(message.attempts))
+            tried.add(message.recipient)  # not again in this pass, and nothing later before it
+    return accepted
 
 
 def pause_after(attempts: int) -> timedelta:
     return min(FIRST_PAUSE * 2 ** min(attempts, 16), LONGEST_PAUSE)
 
 
-def _claim(now: datetime, without: set[str]) -> Message | None:
-    """The next message that is due and that no other sender has. A clock that was set back holds nothing up."""
+def _claim(clock: Clock, without: set[str]) -> tuple[Message, Lease] | None:
+    """The next message that is due and that no other sender has, now ours. A clock that was set back holds nothing up.
+
+    The clock is asked inside of the transaction: the wait for it may be long.
+    """
     with memory() as kept:
-        for message, due_at, leased_until in kept.unsent():
-            leased = leased_until is not None and now < leased_until <= now + LEASE
+        now = clock()
+        for message, due_at, lease in kept.unsent():
             early = now < due_at <= now + LONGEST_PAUSE and message.attempts > 0
-            if message.recipient not in without and not leased and not early:
-                kept.lease(message, now + LEASE)
-                return message
+            if message.recipient not in without and not early and not is_held(lease, now):
+                ours = new_lease(now)
+                kept.lease(message, ours)
+                return message, ours
     return None
 
 
@@ -77,8 +90,8 @@ def is_due(kept: Memory, now: datetime) -> bool:
     if os.environ.get(DEPLOYMENT_URL) and not (last and timedelta() <= now - last < PING_EVERY):
         return True
     return any(
-        not (leased and now < leased <= now + LEASE) and not (message.attempts and now < due <= now + LONGEST_PAUSE)
-        for message, due, leased in kept.unsent()
+        not is_held(lease, now) and not (message.attempts and now < due <= now + LONGEST_PAUSE)
+        for message, due, lease in kept.unsent()
     )
 
 

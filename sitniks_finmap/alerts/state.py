@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sitniks_finmap.alerts.conditions import Fact, State
+from sitniks_finmap.alerts.leases import Lease
 from sitniks_finmap.private_files import data_folder, private_files, private_folder
 
 WAIT = 20.0  # seconds for another teller's transaction, which takes milliseconds
@@ -34,11 +35,12 @@ create table if not exists outbox (
     created_at text not null,
     attempts integer not null default 0,
     next_at text not null,
-    leased_until text,
+    lease text,                 -- JSON: alerts/leases.py
     sent_at text
 );
 create table if not exists notes (name text primary key, value text not null) without rowid;
 """
+ADDED = {"lease": "text"}  # columns of `outbox` that a file of an earlier version lacks
 RESERVE = 1 << 20  # bytes kept free for messages about a full disk
 DAMAGE = ("not a database", "malformed", "disk image")
 
@@ -120,17 +122,17 @@ class Memory:
             (recipient, title, body, at, at),
         )
 
-    def unsent(self) -> list[tuple[Message, datetime, datetime | None]]:
-        """The first unsent message of each recipient, with when it is due and until when another sender has it."""
+    def unsent(self) -> list[tuple[Message, datetime, str | None]]:
+        """The first unsent message of each recipient, with when it is due and the lease of its sender."""
         rows = self.con.execute(
-            "select id, recipient, title, body, attempts, created_at, next_at, leased_until from outbox where id in "
+            "select id, recipient, title, body, attempts, created_at, next_at, lease from outbox where id in "
             "(select min(id) from outbox where sent_at is null group by recipient) order by id"
         ).fetchall()
         return [
             (
                 Message(row[0], row[1], row[2], row[3], row[4], _read(row[5])),
                 _read(row[6]),
-                _read(row[7]) if row[7] else None,
+                row[7],
             )
             for row in rows
         ]
@@ -138,15 +140,15 @@ class Memory:
     def count_unsent(self) -> int:
         return self.con.execute("select count(*) from outbox where sent_at is null").fetchone()[0]
 
-    def lease(self, message: Message, until: datetime) -> None:
-        self.con.execute("update outbox set leased_until = ? where id = ?", (_written(until), message.id))
+    def lease(self, message: Message, lease: Lease) -> None:
+        self.con.execute("update outbox set lease = ? where id = ?", (lease.text(), message.id))
 
     def sent(self, message: Message, now: datetime) -> None:
-        self.con.execute("update outbox set sent_at = ?, leased_until = null where id = ?", (_written(now), message.id))
+        self.con.execute("update outbox set sent_at = ?, lease = null where id = ?", (_written(now), message.id))
 
     def failed(self, message: Message, next_at: datetime) -> None:
         self.con.execute(
-            "update outbox set attempts = attempts + 1, leased_until = null, next_at = ? where id = ?",
+            "update outbox set attempts = attempts + 1, lease = null, next_at = ? where id = ?",
             (_written(next_at), message.id),
         )
 
@@ -205,10 +207,23 @@ def _connect(path: Path) -> sqlite3.Connection:
         (said,) = con.execute("pragma quick_check(1)").fetchone()
         if said != "ok":
             raise sqlite3.DatabaseError(f"malformed: {said}")
+        _add_columns(con)
     except sqlite3.Error:
         con.close()
         raise
     return con
+
+
+def _add_columns(con: sqlite3.Connection) -> None:
+    """Brings the outbox of an earlier version up to date."""
+    there = {row[1] for row in con.execute("pragma table_info(outbox)")}
+    for name, kind in ADDED.items():
+        if name not in there:
+            try:
+                con.execute(f"alter table outbox add column {name} {kind}")
+            except sqlite3.OperationalError as error:  # another process was faster
+                if "duplicate column" not in str(error):
+                    raise
 
 
 def _written(moment: datetime) -> str:
