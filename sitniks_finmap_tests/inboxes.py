@@ -1,9 +1,11 @@
 """Services that take messages, on this machine: a webhook, a mail server, one that answers as Telegram does."""
 
+import asyncio
 import json
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,16 +20,20 @@ class Inbox:
         self.messages: list[tuple[str, str]] = []
         self.status = 200
         self.before_answer: Callable[[], None] = lambda: None
+        self.refuses: Callable[[dict[str, Any]], bool] = lambda said: False
+        self.requests = 0
         inbox = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                inbox.requests += 1
                 inbox.before_answer()
-                if inbox.status == 200:
+                status = 400 if inbox.refuses(said) else inbox.status
+                if status == 200:
                     inbox.messages.append(inbox.read(said))
                 answer = json.dumps(inbox.answer()).encode()
-                self.send_response(inbox.status)
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
@@ -36,6 +42,7 @@ class Inbox:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *arguments: None  # who sent has gone  # type: ignore[method-assign]
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -77,6 +84,44 @@ class Telegram(Inbox):
         return {"ok": True, "result": {"message_id": len(self.messages), "chat": {"id": 12315544}}}
 
 
+class Dripper:
+    """A service that takes everything, then answers with a byte now and then and never ends; or does not answer."""
+
+    def __init__(self, *drips: bytes) -> None:
+        self.taken = 0
+        self.stopped = threading.Event()
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.drips = drips
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"json://127.0.0.1:{self.port}/"
+
+    def _serve(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                taken, _ = self.server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._drip, args=(taken,), daemon=True).start()
+
+    def _drip(self, taken: socket.socket) -> None:
+        with taken, suppress(OSError):
+            taken.recv(65536)
+            self.taken += 1
+            for drip in self.drips:
+                taken.sendall(drip)
+            while self.drips and not self.stopped.wait(0.05):
+                taken.sendall(b"x")
+            self.stopped.wait(60)
+
+    def close(self) -> None:
+        self.stopped.set()
+        self.server.close()
+
+
 class Mailbox:
     """A mail server."""
 
@@ -85,13 +130,22 @@ class Mailbox:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+        self.refuses = ""  # this address
+        self.pause = 0.0  # seconds before the answer
         self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self.controller.start()
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if address == self.refuses:
+            return "550 no such person"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         mail = message_from_bytes(envelope.content, policy=policy.default)
         text = mail.get_body(("plain", "html"))
         self.messages.append((str(mail["Subject"]), text.get_content() if text else ""))
+        await asyncio.sleep(self.pause)
         return "250 OK"
 
     @property

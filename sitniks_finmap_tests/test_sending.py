@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.alerts.leases import LEASE, new_lease
+from sitniks_finmap.alerts.outbox import ADDED
 from sitniks_finmap.alerts.sending import send_all
-from sitniks_finmap.alerts.state import ADDED, StateUnusable, memory, state_path
+from sitniks_finmap.alerts.state import StateUnusable, memory, state_path
 from sitniks_finmap_tests.inboxes import Inbox, Mailbox, Telegram
 from sitniks_finmap_tests.processes import until
 from sitniks_finmap_tests.sandbox.clients import Clock
@@ -164,23 +165,23 @@ def test_the_clock_is_read_after_the_wait_for_the_file(inbox: Inbox, queue: Call
     held: list[bool] = []
 
     def read() -> datetime:
-        other = sqlite3.connect(state_path(), timeout=0, isolation_level=None)
-        try:
-            other.execute("begin immediate")
-        except sqlite3.OperationalError:
-            held.append(True)  # by us
-        other.close()
+        with closing(sqlite3.connect(state_path(), timeout=0, isolation_level=None)) as other:
+            try:
+                other.execute("begin immediate")
+                held.append(False)
+            except sqlite3.OperationalError:
+                held.append(True)  # by us
         return clock()
 
     assert send_all(read) == 1
-    assert held
+    assert held[0]
 
 
 def test_a_sender_of_another_machine_has_minutes(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
     """Nobody here can see whether it lives."""
     queue("один")
     with memory() as kept:
-        ((message, _, _),) = kept.unsent()
+        ((message,),) = kept.unsent().values()
         kept.lease(message, replace(new_lease(clock()), space="elsewhere", boot="another"))
     assert send_all(clock) == 0
     clock.forward(LEASE.total_seconds() + 1)

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
+from sitniks_finmap.alerts.addresses import Address, addresses_in
+from sitniks_finmap.alerts.outbox import Outbox
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.language import Code, Language
 
@@ -14,40 +16,48 @@ LANGUAGE = "SITNIKS_FINMAP_LANGUAGE"
 
 @dataclass(frozen=True)
 class Recipient:
-    """One URL, named by its environment variable and its position there: "ALERT_URLS 0"."""
+    """One target of one URL, in this environment variable."""
 
     variable: str
     position: int
+    address: Address
 
     @property
-    def name(self) -> str:
+    def label(self) -> str:
+        """How people know it: "ALERT_URLS 0"."""
         return f"{self.variable} {self.position}"
 
     @property
-    def url(self) -> str | None:
-        """The URL as it is in the environment now, so that a corrected one gets what is still to be sent."""
-        urls = _urls(self.variable)
-        return urls[self.position] if self.position < len(urls) else None
+    def name(self) -> str:
+        """How the outbox knows it: "ALERT_URLS 0 5f3a…". The hash finds it, wherever it has moved."""
+        return f"{self.label} {self.address.key}"
+
+    @property
+    def url(self) -> str:
+        """The same for each spelling of it."""
+        return self.address.canonical
 
 
-def recipient_of(name: str) -> Recipient:
-    variable, _, position = name.partition(" ")
-    return Recipient(variable, int(position))
+def recipient_of(label: str, key: str | None) -> Recipient | None:
+    """Who is meant by a message, as the environment is now."""
+    return next((one for one in recipients_in(label.partition(" ")[0]) if one.address.key == key), None)
 
 
 def operators() -> list[Recipient]:
-    return _in_variable(OPERATOR)
+    return recipients_in(OPERATOR)
 
 
 def owners(connection: Connection) -> list[Recipient]:
-    return [one for entry in connection.alerts for one in _in_variable(entry.removeprefix("env:"))]
+    """Each once, even if several variables name it."""
+    found = [one for entry in connection.alerts for one in recipients_in(entry.removeprefix("env:"))]
+    return list({one.url: one for one in reversed(found)}.values())[::-1]
 
 
 def unset_variables(connection: Connection) -> list[str]:
     """The variables that `alerts` and `heartbeat_url` name and that are not set."""
     named = [*connection.alerts, *([connection.heartbeat_url] if connection.heartbeat_url else [])]
     variables = [one.removeprefix("env:") for one in named]
-    return [one for one in variables if not _urls(one)]
+    return [one for one in variables if not recipients_in(one)]
 
 
 def operator_language() -> Language:
@@ -56,10 +66,29 @@ def operator_language() -> Language:
     return Language(cast(Code, written)) if written in ("uk", "en") else Language()
 
 
-def _in_variable(variable: str) -> list[Recipient]:
-    return [Recipient(variable, position) for position in range(len(_urls(variable)))]
-
-
-def _urls(variable: str) -> list[str]:
+def recipients_in(variable: str) -> list[Recipient]:
     """apprise's notation: tgram://…, slack://…, mailto://…; separated by spaces, commas or lines."""
-    return [url for url in re.split(r"[\s,]+", os.environ.get(variable, "")) if url]
+    addresses = addresses_in(os.environ.get(variable, ""))
+    return [Recipient(variable, position, address) for position, address in enumerate(addresses)]
+
+
+def readdress(outbox: Outbox) -> None:
+    """Finds out who is meant by messages whose recipient has moved or changed, or that an earlier version queued."""
+    for label, key in outbox.recipients():
+        variable, _, position = label.partition(" ")
+        here = recipients_in(variable)
+        known = next((one for one in here if one.address.key == key), None)
+        if key is None:
+            outbox.address(label, [one.name for one in _formerly(variable, int(position), here)])
+        elif known:
+            outbox.rename(label, key, known.name)
+        elif int(position) < len(here):  # corrected, unless it is somebody who had the message too
+            outbox.take_over(label, key, here[int(position)].name)
+
+
+def _formerly(variable: str, position: int, here: list[Recipient]) -> list[Recipient]:
+    """What an earlier version called so: it counted URLs, not targets, and cut them at each comma."""
+    pieces = [piece for piece in re.split(r"[\s,]+", os.environ.get(variable, "")) if piece]
+    if position >= len(pieces):
+        return []
+    return [one for one in here if one.address.written.startswith(pieces[position])]

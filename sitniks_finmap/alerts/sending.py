@@ -8,34 +8,52 @@ import logging
 import os
 import subprocess
 import sys
+import time
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import apprise
-
 from sitniks_finmap.alerts.conditions import DEPLOYMENT
+from sitniks_finmap.alerts.delivery import Outcome, deliver
 from sitniks_finmap.alerts.leases import Lease, is_held, new_lease
+from sitniks_finmap.alerts.outbox import Message
 from sitniks_finmap.alerts.pings import DEPLOYMENT as DEPLOYMENT_URL
 from sitniks_finmap.alerts.pings import ping
-from sitniks_finmap.alerts.recipients import Recipient, recipient_of
-from sitniks_finmap.alerts.state import Memory, Message, StateUnusable, memory
+from sitniks_finmap.alerts.recipients import readdress, recipient_of, recipients_in
+from sitniks_finmap.alerts.state import Memory, StateUnusable, memory
 from sitniks_finmap.days import Clock, utc_now
 from sitniks_finmap.settings_files import Unreadable, load_env
 
 log = logging.getLogger(__name__)
-logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs invalid URLs with their tokens
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
-DROPPED_AFTER = timedelta(days=7)  # how long a message waits for a recipient that is not in the environment
+# After an attempt whose outcome is unknown, because the message may have arrived; then it is given up.
+UNKNOWN_PAUSES = (timedelta(minutes=5), timedelta(minutes=20), timedelta(hours=1))
+# A message that was refused so often, or for so long, lets later ones to the same recipient pass.
+BLOCKS_TIMES, BLOCKS_FOR = 5, timedelta(hours=1)
+DROPPED_AFTER = timedelta(days=7)  # how long a message waits for a recipient
 KEPT = timedelta(days=30)  # how long sent messages are kept
 PING_EVERY = timedelta(minutes=5)
-RETRIES, WAIT = 2, 1.0  # of apprise within one attempt, unless a URL says otherwise (?retry=3&wait=2)
+PASS = 180.0  # seconds after which the rest is left to the next pass
+
+
+@dataclass
+class Pass:
+    """What one pass has tried in vain, and does not try again."""
+
+    messages: set[int] = field(default_factory=set)
+    recipients: set[str] = field(default_factory=set)  # nobody of theirs is to be overtaken
 
 
 def send_all(now: Clock = utc_now) -> int:
     """Sends every message that is due, each recipient's in order; returns how many were sent. Raises StateUnusable."""
-    sent = 0
-    tried: set[str] = set()
-    while claimed := _claim(now, tried):
+    sent, tried, end = 0, Pass(), time.monotonic() + PASS
+    with memory() as kept:
+        variables = {label.partition(" ")[0] for label, _ in kept.recipients()}
+    for variable in variables:
+        recipients_in(variable)  # takes a second the first time: not inside of the transaction
+    with memory() as kept:
+        readdress(kept)
+    while time.monotonic() < end and (claimed := _claim(now, tried)):
         message, lease = claimed
         try:
             sent += _send(message, now, tried)
@@ -46,42 +64,85 @@ def send_all(now: Clock = utc_now) -> int:
     return sent
 
 
-def _send(message: Message, now: Clock, tried: set[str]) -> bool:
+def _send(message: Message, now: Clock, tried: Pass) -> bool:
     """Tries to send a message, and remembers what came of it."""
-    recipient = recipient_of(message.recipient)
-    accepted = False
-    if recipient.url is None:  # .env may be unreadable for now
-        done = now() - message.created_at >= DROPPED_AFTER
-        log.warning("%s is not set: a message to it is %s", message.recipient, "dropped" if done else "kept")
-    else:
-        done = accepted = deliver(recipient, message.title, message.body)
+    recipient = recipient_of(message.recipient, message.address)
+    if recipient is None:  # .env may be unreadable for now
+        log.warning("%s is not set: a message to it waits", message.recipient)
+    outcome = deliver(recipient, message.title, message.body) if recipient else Outcome.UNREACHED
+    unknowns = message.unknowns + (outcome == Outcome.UNKNOWN)
     with memory() as kept:
-        if done:
-            kept.sent(message, now())
-        else:
-            kept.failed(message, now() + pause_after(message.attempts))
-            tried.add(message.recipient)  # not again in this pass, and nothing later before it
-    return accepted
+        moment = now()
+        if outcome == Outcome.ACCEPTED:
+            kept.sent(message, moment)
+            kept.hurry(message, Outcome.REFUSED, tried.messages, moment)  # the service takes messages again
+            return True
+        if unknowns > len(UNKNOWN_PAUSES) or message.age(moment) >= DROPPED_AFTER:
+            why = "may have arrived several times" if unknowns > len(UNKNOWN_PAUSES) else "was not accepted in a week"
+            log.error("a message to %s is dropped: it %s", message.recipient, why)
+            kept.sent(message, moment)
+            return False
+        unknown = outcome == Outcome.UNKNOWN
+        pause = UNKNOWN_PAUSES[unknowns - 1] if unknown else pause_after(message.attempts)
+        kept.failed(message, outcome, unknowns, moment + pause)
+    tried.messages.add(message.id)
+    if outcome != Outcome.REFUSED or not gives_way(message, moment):
+        tried.recipients.add(message.to)
+    return False
 
 
 def pause_after(attempts: int) -> timedelta:
     return min(FIRST_PAUSE * 2 ** min(attempts, 16), LONGEST_PAUSE)
 
 
-def _claim(clock: Clock, without: set[str]) -> tuple[Message, Lease] | None:
-    """The next message that is due and that no other sender has, now ours. A clock that was set back holds nothing up.
+def gives_way(message: Message, now: datetime) -> bool:
+    """Whether later messages to the same recipient may pass it; if that cannot be reached, none would arrive."""
+    if message.outcome in ("", Outcome.UNREACHED):
+        return False
+    return message.attempts >= BLOCKS_TIMES or message.age(now) >= BLOCKS_FOR
+
+
+def _claim(clock: Clock, tried: Pass) -> tuple[Message, Lease] | None:
+    """The next message that is due and that no other sender has, now ours.
 
     The clock is asked inside of the transaction: the wait for it may be long.
     """
     with memory() as kept:
         now = clock()
-        for message, due_at, lease in kept.unsent():
-            early = now < due_at <= now + LONGEST_PAUSE and message.attempts > 0
-            if message.recipient not in without and not early and not is_held(lease, now):
-                ours = new_lease(now)
-                kept.lease(message, ours)
-                return message, ours
+        for message in _turns(kept, now, tried):
+            lease = new_lease(now)
+            kept.lease(message, lease)
+            return message, lease
     return None
+
+
+def _turns(kept: Memory, now: datetime, tried: Pass) -> list[Message]:
+    """The next message to each recipient that is due."""
+    waiting = [messages for to, messages in kept.unsent().items() if to not in tried.recipients]
+    turns = [_turn(messages, now, tried) for messages in waiting]
+    return sorted((one for one in turns if one), key=lambda one: one.id)
+
+
+def _turn(waiting: list[Message], now: datetime, tried: Pass) -> Message | None:
+    """The next message to one recipient, if one is due and nobody is sending any.
+
+    Those that give way come up to the first that does not. Before a later message passes the first, that is tried once
+    more, so that the order is kept if the service was only down.
+    """
+    ways = [gives_way(message, now) for message in waiting]
+    ahead = waiting[: ways.index(False) + 1 if False in ways else len(ways)]
+    if any(is_held(message.lease, now) for message in ahead):
+        return None
+    left = [message for message in ahead if message.id not in tried.messages]
+    due = [message for message in left if _is_due(message, now)]
+    if due and left[0] is waiting[0] and left[0].outcome == Outcome.REFUSED:
+        return left[0]
+    return due[0] if due else None
+
+
+def _is_due(message: Message, now: datetime) -> bool:
+    """A clock that was set back holds nothing up."""
+    return not (message.attempts and now < message.next_at <= now + LONGEST_PAUSE)
 
 
 def is_due(kept: Memory, now: datetime) -> bool:
@@ -89,31 +150,7 @@ def is_due(kept: Memory, now: datetime) -> bool:
     last = kept.moment("pinged")
     if os.environ.get(DEPLOYMENT_URL) and not (last and timedelta() <= now - last < PING_EVERY):
         return True
-    return any(
-        not is_held(lease, now) and not (message.attempts and now < due <= now + LONGEST_PAUSE)
-        for message, due, lease in kept.unsent()
-    )
-
-
-def deliver(recipient: Recipient, title: str, body: str) -> bool:
-    """Sends one message to one URL now; whether it was accepted. Logs no URL, because it contains a token."""
-    asset = apprise.AppriseAsset(async_mode=False, default_service_retry=RETRIES, default_service_wait=WAIT)
-    messenger = apprise.Apprise(asset=asset)
-    url = recipient.url
-    if url is None or not messenger.add(url):
-        log.error("%s holds no URL that apprise understands; check it with `apprise -vv`", recipient.name)
-        return False
-    for service in messenger:
-        if "overflow=" not in url:
-            service.overflow_mode = apprise.OverflowMode.SPLIT  # a text that is too long becomes several messages
-    try:
-        accepted = bool(messenger.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT))
-    except Exception as error:  # a plugin's bug must not stop the messages to others
-        log.error("a message to %s failed: %s", recipient.name, type(error).__name__)
-        return False
-    if not accepted:
-        log.error("a message to %s was not accepted; it is tried again. Check the URL: `apprise -vv`", recipient.name)
-    return accepted
+    return bool(_turns(kept, now, Pass()))
 
 
 def send_apart() -> None:

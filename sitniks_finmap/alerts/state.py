@@ -10,13 +10,13 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sitniks_finmap.alerts.conditions import Fact, State
-from sitniks_finmap.alerts.leases import Lease
+from sitniks_finmap.alerts.outbox import Outbox, create_outbox, moment_of, written
 from sitniks_finmap.private_files import data_folder, private_files, private_folder
 
 WAIT = 20.0  # seconds for another teller's transaction, which takes milliseconds
@@ -27,20 +27,8 @@ create table if not exists alert_states (
     state text not null,        -- JSON: since, begin_told, end_told, told_count, told_at, clear_since, relapses, fact
     primary key (scope, condition)
 ) without rowid;
-create table if not exists outbox (
-    id integer primary key,
-    recipient text not null,    -- environment variable and position of the URL in it: never the URL, it has a token
-    title text not null,
-    body text not null,
-    created_at text not null,
-    attempts integer not null default 0,
-    next_at text not null,
-    lease text,                 -- JSON: alerts/leases.py
-    sent_at text
-);
 create table if not exists notes (name text primary key, value text not null) without rowid;
 """
-ADDED = {"lease": "text"}  # columns of `outbox` that a file of an earlier version lacks
 RESERVE = 1 << 20  # bytes kept free for messages about a full disk
 DAMAGE = ("not a database", "malformed", "disk image")
 
@@ -49,27 +37,12 @@ class StateUnusable(OSError):
     """The file of the tellers' memory cannot be used; the message says why and what to do."""
 
 
-@dataclass(frozen=True)
-class Message:
-    """A message to one recipient that is still to be sent."""
-
-    id: int
-    recipient: str
-    title: str
-    body: str
-    attempts: int
-    created_at: datetime
-
-
 def state_path() -> Path:
     return data_folder() / "alerts.sqlite"
 
 
-class Memory:
+class Memory(Outbox):
     """An open transaction on the file."""
-
-    def __init__(self, con: sqlite3.Connection) -> None:
-        self.con = con
 
     def states(self) -> dict[tuple[str, str], State]:
         """Every condition that holds or held until a while ago, by scope and condition; without what we cannot read."""
@@ -114,46 +87,6 @@ class Memory:
         """A note that is a moment."""
         value = self.note(name)
         return datetime.fromisoformat(value) if value else None
-
-    def queue(self, recipient: str, title: str, body: str, now: datetime) -> None:
-        at = _written(now)
-        self.con.execute(
-            "insert into outbox (recipient, title, body, created_at, next_at) values (?, ?, ?, ?, ?)",
-            (recipient, title, body, at, at),
-        )
-
-    def unsent(self) -> list[tuple[Message, datetime, str | None]]:
-        """The first unsent message of each recipient, with when it is due and the lease of its sender."""
-        rows = self.con.execute(
-            "select id, recipient, title, body, attempts, created_at, next_at, lease from outbox where id in "
-            "(select min(id) from outbox where sent_at is null group by recipient) order by id"
-        ).fetchall()
-        return [
-            (
-                Message(row[0], row[1], row[2], row[3], row[4], _read(row[5])),
-                _read(row[6]),
-                row[7],
-            )
-            for row in rows
-        ]
-
-    def count_unsent(self) -> int:
-        return self.con.execute("select count(*) from outbox where sent_at is null").fetchone()[0]
-
-    def lease(self, message: Message, lease: Lease) -> None:
-        self.con.execute("update outbox set lease = ? where id = ?", (lease.text(), message.id))
-
-    def sent(self, message: Message, now: datetime) -> None:
-        self.con.execute("update outbox set sent_at = ?, lease = null where id = ?", (_written(now), message.id))
-
-    def failed(self, message: Message, next_at: datetime) -> None:
-        self.con.execute(
-            "update outbox set attempts = attempts + 1, lease = null, next_at = ? where id = ?",
-            (_written(next_at), message.id),
-        )
-
-    def forget_sent(self, before: datetime) -> None:
-        self.con.execute("delete from outbox where sent_at < ?", (_written(before),))
 
 
 @contextmanager
@@ -207,37 +140,17 @@ def _connect(path: Path) -> sqlite3.Connection:
         (said,) = con.execute("pragma quick_check(1)").fetchone()
         if said != "ok":
             raise sqlite3.DatabaseError(f"malformed: {said}")
-        _add_columns(con)
+        create_outbox(con)
     except sqlite3.Error:
         con.close()
         raise
     return con
 
 
-def _add_columns(con: sqlite3.Connection) -> None:
-    """Brings the outbox of an earlier version up to date."""
-    there = {row[1] for row in con.execute("pragma table_info(outbox)")}
-    for name, kind in ADDED.items():
-        if name not in there:
-            try:
-                con.execute(f"alter table outbox add column {name} {kind}")
-            except sqlite3.OperationalError as error:  # another process was faster
-                if "duplicate column" not in str(error):
-                    raise
-
-
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _read(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
 def plain(value: Any) -> Any:
     """What JSON does not know."""
     if isinstance(value, datetime):
-        return _written(value)
+        return written(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
     return sorted(value) if isinstance(value, frozenset) else dict(value)
@@ -247,7 +160,7 @@ def fact_of(read: dict[str, Any]) -> Fact:
     since, patience = read["since"], read["patience"]
     return Fact(**{
         **read,
-        "since": _read(since) if since else None,
+        "since": moment_of(since) if since else None,
         "patience": timedelta(seconds=patience) if patience is not None else None,
     })  # fmt: skip
 
@@ -260,5 +173,5 @@ def _state_of(text: str) -> State:
     read = json.loads(text)
     fact = fact_of(read.pop("fact"))
     moments = ("since", "begin_told", "end_told", "told_at", "clear_since")
-    values: dict[str, Any] = {name: _read(v) if name in moments and v else v for name, v in read.items()}
+    values: dict[str, Any] = {name: moment_of(v) if name in moments and v else v for name, v in read.items()}
     return State(**values, fact=fact)
