@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap_tests.inboxes import Dripper
 from sitniks_finmap_tests.sandbox.clients import Clock
 
 
@@ -105,6 +107,27 @@ def test_a_service_that_hangs_does_not_hold_up_the_sync(monkeypatch: pytest.Monk
     with pinged("SHOP_HEARTBEAT"):
         assert said.wait(30)
         done.set()
+
+
+@pytest.mark.parametrize(
+    "drips", [(), (b"HTTP/1.1 200 OK\r\nX: ",), (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n",)]
+)
+def test_a_service_that_drips_delays_a_sync_by_one_timeout(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, drips: tuple[bytes, ...]
+) -> None:
+    """Start and end together, although each read is answered in time."""
+    dripper = Dripper(*drips)
+    monkeypatch.setattr("sitniks_finmap.alerts.pings.TIMEOUT", 1.0)
+    monkeypatch.setenv("SHOP_HEARTBEAT", f"http://127.0.0.1:{dripper.port}/t0kensecret")
+    with pinged("SHOP_HEARTBEAT") as outcome:
+        outcome.failed = False
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 2
+    begun = time.monotonic()
+    assert not ping("SHOP_HEARTBEAT", "success", seconds=1)
+    assert time.monotonic() - begun < 2
+    dripper.close()
+    assert "SHOP_HEARTBEAT did not answer within 1 seconds" in caplog.text
 
 
 @pytest.mark.runs

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -14,13 +15,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from sitniks_finmap.alerts.sending import send_all, send_apart
+from sitniks_finmap.alerts.leases import is_held
+from sitniks_finmap.alerts.sending import send_all, send_apart, send_in_time
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.alerts import alerts_sensor
 from sitniks_finmap.defs.heartbeats import last_heartbeat
-from sitniks_finmap_tests.inboxes import Inbox
+from sitniks_finmap_tests.inboxes import Dripper, Inbox
 from sitniks_finmap_tests.processes import until
 from sitniks_finmap_tests.watching import waiting
 
@@ -147,6 +149,33 @@ def test_the_sensor_looks_and_sends_in_a_process_of_its_own(
     until(lambda: not waiting(), seconds=30)
     send_apart()
     assert len(operator.messages) == 1
+
+
+def test_the_sending_process_logs_where_the_daemon_does(
+    project: Path, operator: Inbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    operator.status = 500
+    with memory() as kept:
+        kept.queue("ALERT_URLS 0", "один", "тіло", datetime.now(UTC))
+    assert send_apart().wait(60) == 0
+    assert "ERROR: a message to ALERT_URLS 0 was not accepted" in capfd.readouterr().err
+
+
+def test_a_service_that_hangs_leaves_no_process_behind(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`watch --every` goes on, and looks again."""
+    dripper = Dripper(b"HTTP/1.1 200 OK\r\nX: ")
+    monkeypatch.setenv("ALERT_URLS", dripper.url)
+    with memory() as kept:
+        kept.queue("ALERT_URLS 0", "один", "тіло", datetime.now(UTC))
+    sending = threading.Thread(target=send_in_time, args=(15,))
+    sending.start()
+    until(lambda: dripper.taken, seconds=60)
+    sending.join(60)
+    dripper.close()
+    assert not sending.is_alive()
+    with memory() as kept:
+        ((message,),) = kept.unsent().values()
+    assert not is_held(message.lease, datetime.now(UTC))
 
 
 @pytest.mark.timeout(300)

@@ -7,6 +7,7 @@ with ?status=up or down, and the counts as msg. Nothing but counts is ever sent.
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -31,8 +32,21 @@ PUSH = "/api/push/"
 Signal = Literal["start", "success", "fail"]
 
 
-def ping(variable: str, signal: Signal, counts: str = "") -> bool:
-    """Calls the URL in this environment variable once; whether that was accepted. Never raises, never logs the URL."""
+def ping(variable: str, signal: Signal, counts: str = "", seconds: float = TIMEOUT) -> bool:
+    """Calls the URL in this environment variable once; whether that was accepted within so many seconds.
+
+    Never raises, never logs the URL. It is called beside us, because a service may drip bytes for ever.
+    """
+    done: list[bool] = []
+    call = threading.Thread(target=lambda: done.append(_call(variable, signal, counts)), daemon=True)
+    call.start()
+    call.join(seconds)
+    if not done:
+        log.warning("%s did not answer within %.0f seconds", variable, TIMEOUT)
+    return bool(done and done[0])
+
+
+def _call(variable: str, signal: Signal, counts: str) -> bool:
     url = os.environ.get(variable, "").strip()
     if not url:
         return False
@@ -94,7 +108,8 @@ class Outcome:
 def pinged(variable: str | None) -> Iterator[Outcome]:
     """Says that a sync starts, and how it ended.
 
-    The start is said beside the sync, so that a service that does not answer delays nothing; the end after it.
+    The start is said beside the sync, so that a service that does not answer delays nothing; the end after it, in ten
+    seconds at most.
     """
     outcome = Outcome(failed=True)
     if variable is None:
@@ -105,8 +120,10 @@ def pinged(variable: str | None) -> Iterator[Outcome]:
     try:
         yield outcome
     finally:
-        start.join(TIMEOUT)
-        ping(variable, "fail" if outcome.failed else "success", outcome.counts)
+        end = time.monotonic() + TIMEOUT
+        start.join(TIMEOUT / 2)
+        signal = "fail" if outcome.failed else "success"
+        ping(variable, signal, outcome.counts, max(end - time.monotonic(), 0))
 
 
 def counts_of(run: ConnectionRun, begun: datetime) -> str:

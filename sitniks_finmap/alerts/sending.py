@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sitniks_finmap.alerts.conditions import DEPLOYMENT
-from sitniks_finmap.alerts.delivery import Outcome, deliver
+from sitniks_finmap.alerts.delivery import DEADLINE, Outcome, deliver
 from sitniks_finmap.alerts.leases import Lease, is_held, new_lease
 from sitniks_finmap.alerts.outbox import Message
 from sitniks_finmap.alerts.pings import DEPLOYMENT as DEPLOYMENT_URL
@@ -33,6 +33,7 @@ BLOCKS_TIMES, BLOCKS_FOR = 5, timedelta(hours=1)
 DROPPED_AFTER = timedelta(days=7)  # how long a message waits for a recipient
 KEPT = timedelta(days=30)  # how long sent messages are kept
 PING_EVERY = timedelta(minutes=5)
+MESSAGES = "messages"  # the argument for the watcher, which does not speak for the daemon
 PASS = 180.0  # seconds after which the rest is left to the next pass
 
 
@@ -153,15 +154,30 @@ def is_due(kept: Memory, now: datetime) -> bool:
     return bool(_turns(kept, now, Pass()))
 
 
-def send_apart() -> None:
-    """Starts a process that sends, and does not wait for it: a sensor that waited would delay every sync."""
-    subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", __name__],
+def send_apart(*arguments: str) -> subprocess.Popen[bytes]:
+    """Starts a process that sends, and does not wait for it: a sensor that waited would delay every sync.
+
+    It logs to our standard error, where the daemon logs.
+    """
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", __name__, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def send_in_time(seconds: float = PASS + DEADLINE + 20) -> None:
+    """Sends in a process that ends, so that services that hang do not pile up in one that goes on."""
+    sender = send_apart(MESSAGES)
+    try:
+        sender.wait(seconds)
+    except subprocess.TimeoutExpired:
+        log.error("sending took longer than %.0f seconds; it goes on the next time", seconds)
+    finally:
+        if sender.poll() is None:
+            sender.kill()
+            sender.wait()
 
 
 def ping_deployment(now: Clock = utc_now) -> None:
@@ -180,18 +196,20 @@ def ping_deployment(now: Clock = utc_now) -> None:
     ping(DEPLOYMENT_URL, "fail" if own else "success", f"open conditions {len(states)}, of the deployment {own}")
 
 
-def main() -> None:
-    """What the daemon's sensor starts: everything that waits for the network."""
+def main(*arguments: str) -> None:
+    """What the daemon's sensor starts: everything that waits for the network; or the messages only."""
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s: %(message)s")
     try:
         load_env()
     except Unreadable as error:
         log.error("%s", error)
     try:
-        ping_deployment()
+        if MESSAGES not in arguments:
+            ping_deployment()
         send_all()
     except StateUnusable as error:
         log.error("%s", error)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -2,13 +2,14 @@
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import click
 from rich.markup import escape
 
 from sitniks_finmap.alerts.proof import send_test
-from sitniks_finmap.alerts.sending import send_all
+from sitniks_finmap.alerts.sending import send_all, send_in_time
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import Told, look_around
 from sitniks_finmap.cli.terminal import out
@@ -39,22 +40,22 @@ def watch(every: timedelta | None) -> None:
     docs/monitoring.md.
     """
     if every is None:
-        _tell(_look())
+        _tell(_look(send_all))
         return
     while True:
         started = time.monotonic()
         try:
-            _tell(_look())
+            _tell(_look(send_in_time))
         except OSError as error:  # it may be better the next time
             out.print(f"{MARKS['error']} {escape(str(error))}")
         time.sleep(max(every.total_seconds() - (time.monotonic() - started), 1))
 
 
-def _look() -> Told:
+def _look(send: Callable[[], object]) -> Told:
     from sitniks_finmap.defs.heartbeats import last_heartbeat
 
     told = look_around(last_heartbeat(), utc_now)
-    send_all()
+    send()
     return told
 
 
