@@ -471,7 +471,7 @@ def test_the_same_news_of_many_shops_is_one_message(operator: Inbox, open_shop: 
 def test_who_is_owner_and_operator_gets_one_message(
     operator: Inbox, open_shop: Connect, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OWNER_URL", operator.url)
+    monkeypatch.setenv("OWNER_URL", f"json://127.0.0.1:{operator.port}")  # without the trailing slash
     watched.sync(open_shop(first_import="review", alerts=["env:OWNER_URL"]))
     watched.look()
     assert len(operator.messages) == 1
