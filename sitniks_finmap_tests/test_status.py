@@ -20,7 +20,9 @@ from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import VARIABLE
 from sitniks_finmap.people.summary import done_by
+from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.last_runs import LastRun, last_runs, record_ends, record_start
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
@@ -391,6 +393,27 @@ def test_what_nobody_expected_is_recorded_without_its_words(
     with open_warehouse(connection).transaction() as con:
         assert {run.what for run in last_runs(con) if run.error} == {"sync", "operations"}
     assert "Іваненко" not in said + open_warehouse(connection).path.read_bytes().decode("utf-8", "ignore")
+
+
+def test_each_operation_is_in_one_column_of_status(connect: Connect, shop: Shop, sandbox: Sandbox) -> None:
+    connection = connect(start_date=TODAY - timedelta(days=30), on_change="ask", max_change_share=1.0)
+    shop.put_transactions([transaction(n) for n in range(1, 6)])
+    synced(connection)
+    shop.put_transaction(transaction(1, "9.00"))  # pending, and in Finmap
+    shop.delete_transaction("tx_2")  # pending, and no longer made
+    shop.put_transaction(transaction(6, "сто"))  # rejected
+    synced(connection)
+    hours_pass(connection)
+    synced(connection)
+    shop.put_transaction(transaction(7))  # left
+    run = ConnectionRun(connection, open_warehouse(connection), "reads")
+    read_transactions(run, connection.start_date, TODAY)
+    derive_operations(run, connection.start_date, TODAY)
+    change(open_warehouse(connection), "update finmap_upload set state = 'failed' where transaction_id = 'tx_3'")
+    change(open_warehouse(connection), "update finmap_upload set state = 'refused' where transaction_id = 'tx_4'")
+    head, line = command("status")[1].splitlines()[:2]
+    assert head.split()[3:] == ["operations", "delivered", "failed", "left", "pending", "rejected", "state"]
+    assert line.split()[3:] == ["6", "1", "2", "1", "2", "1", "error"]
 
 
 # -- Records that are not where they should be -------------------------------------------------------------------

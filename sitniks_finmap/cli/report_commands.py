@@ -14,6 +14,10 @@ from sitniks_finmap.people.status import print_status
 def status(connection: str | None) -> None:
     """Show one line for each connection.
 
+    Each operation is in one column: delivered; failed or refused; left for the next run; pending, waiting for a person,
+    whether it is in Finmap or not. Together with those left out of Finmap, which a line below counts, these are all
+    operations. Rejected records make no operation and come on top.
+
     Then each problem, with its reason and what to do. Exits with 0 only if, as of the last runs, everything in Sitniks
     is also in Finmap. Calls neither API.
     """

@@ -20,7 +20,7 @@ from sitniks_finmap.warehouse.store import WarehouseError, open_warehouse
 
 COLORS = {"ok": "green", "warning": "yellow", "error": "red"}
 SET_ASIDE = (".damaged-", ".before-rename-")  # in the names of files that belong to no connection
-HEAD = ("connection", "last read", "operations", "delivered", "failed", "left", "rejected", "pending", "state")
+HEAD = ("connection", "last read", "operations", "delivered", "failed", "left", "pending", "rejected", "state")
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,7 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
     """Prints the state of a connection on these days (default: all), with each finding."""
     status = status_of(connection, utc_now(), days)
     if has := status.summary:
-        of_all = f"{has.delivered.operations:,} of {counted(has.wanted.operations, 'operation')} delivered" + deciding(
-            has.pending
-        )
+        of_all = f"{has.done:,} of {counted(has.operations, 'operation')} delivered{deciding(has.pending)}"
         out.print(f"  {'these days' if days else 'all days  '} {of_all}")
         if has.still_there.operations:
             out.print(f"  also there {_still_there(has)}")
@@ -155,9 +153,8 @@ def _numbers(connection: Connection, found: Summary | None) -> tuple[str, ...]:
     if found is None:
         return ("–",) * 7
     read = found.last_read.astimezone(connection.zone).strftime("%Y-%m-%d %H:%M") if found.last_read else "–"
-    counts = (
-        found.wanted.operations, found.delivered.operations, found.failed, found.backlog, found.rejected, found.pending,
-    )  # fmt: skip
+    failed = found.failed + found.refused
+    counts = (found.operations, found.done, failed, found.backlog, found.pending, found.rejected)
     return (read, *(f"{count:,}" for count in counts))
 
 

@@ -23,7 +23,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class Summary:
-    """One connection over some days. What is delivered, failed, left or refused is counted by transaction."""
+    """One connection over some days. Each operation is done, failed, refused, backlog, pending or left out."""
 
     records: int  # transactions, or orders, live in Sitniks
     wanted: Sums  # the operations that they make
@@ -33,11 +33,13 @@ class Summary:
     unbooked: dict[str, int]  # why orders make no operation → how many
     unbooked_total: Decimal  # what these orders cost
     unbooked_parts: dict[str, int]  # why parts of other orders make none → how many
+    operations: int  # all that should be in Finmap, or taken out of it
+    done: int  # delivered, and nothing is to be done about them
     failed: int
-    backlog: int
+    backlog: int  # left for the next run
     refused: int  # by Finmap
     rejected: int  # by us: transactions or orders
-    pending: int  # planned changes that a person must decide
+    pending: int  # a person must decide about their changes
     last_read: datetime | None
 
 
@@ -63,7 +65,8 @@ def summarize(
     if not _row(con, "select exists (from complete_reads)", {})[0]:
         return None
     days = {"first": first_day or date.min, "last": last_day or date.max}
-    records, *sides, failed, backlog, refused, rejected, pending, last_read = _row(con, sql("summary"), days)
+    records, *numbers, last_read = _row(con, sql("summary"), days)
+    sides, (operations, done, failed, backlog, refused, rejected, pending) = numbers[:6], numbers[6:]
     left_out = dict(con.execute(sql("left_out"), days).fetchall())
     whole: Counter[str] = Counter()
     parts: Counter[str] = Counter()
@@ -80,6 +83,8 @@ def summarize(
         dict(whole),
         cost,
         dict(parts),
+        operations,
+        done,
         failed,
         backlog,
         refused,
