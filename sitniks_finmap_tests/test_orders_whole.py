@@ -315,6 +315,24 @@ def test_a_status_alone_is_no_persons_edit_after_a_loss(books: Books) -> None:
     assert "Статус: Виконано" in books.finmap()["order-1.prepayment"]["comment"]
 
 
+def test_a_sale_whose_prepayment_is_lost_says_so(books: Books) -> None:
+    """A person deleted the prepayment, and then the file was lost: only what Finmap has tells of it."""
+    move(books, "Передплата", "Виконано", prepayment="40.00")
+    assert books.sums()["order-1.sale"] == 60
+    books.shop.delete_operation("u1:order-1.prepayment")
+    books.warehouse.lose()
+    sync(books)
+    [why] = [why for one, action, standing, why in books.reasons() if (one, standing) == ("order-1.sale", "pending")]
+    assert why == (
+        "the ledger was rebuilt, and the prepayment of its order is not in Finmap: a person may have deleted it; "
+        "the sale would become the whole total"
+    )
+    assert books.sums()["order-1.sale"] == 60
+    books.decide("dismiss", conflicts=True)
+    sync(books)
+    assert books.sums()["order-1.sale"] == 60
+
+
 # -- Paid a second time --
 
 

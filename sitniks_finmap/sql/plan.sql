@@ -236,6 +236,16 @@ doubted as (
         select count(*) from crowds c cross join settings where c.known >= 20 and c.vanishing > max_change_share * c.known
     ) > 0
 ),
+-- After the file was lost: sales in Finmap without a prepayment there, of orders that declare one.
+lost_prepayments as (
+    select l.transaction_id, arg_max(st.prepayment, st.version) as prepayment
+    from current_uploads l
+    join order_stages st on st.order_id = order_of(l.transaction_id) and st.version > 0
+    left join current_uploads other
+        on other.transaction_id = 'order-' || order_of(l.transaction_id) || '.prepayment' and not is_out(other.state)
+    where l.written is null and l.shown is not null and part_of(l.transaction_id) = 'sale' and other.transaction_id is null
+    group by all
+),
 judged as materialized (
     select
         w.*,
@@ -277,6 +287,11 @@ judged as materialized (
             when len(w.conflicts) > 0 then {
                 'standing': 'pending', 'kind': 'conflict',
                 'why': 'a person changed in Finmap what also changed in Sitniks: ' || named(w.conflicts)}
+            -- What Finmap has is the total less the prepayment that the order declares, and that is not there.
+            when w.action = 'update' and w.wanted.amount - w.shown.amount = p.prepayment then {
+                'standing': 'pending', 'kind': 'conflict',
+                'why': 'the ledger was rebuilt, and the prepayment of its order is not in Finmap: a person may have '
+                    || 'deleted it; the sale would become the whole total'}
             when w.written is null and w.shown is not null and w.action in ('update', 'replace', 'withdraw') then {
                 'standing': 'pending', 'kind': 'conflict', 'why': 'the ledger was rebuilt: who changed it is unknown'}
             when w.action = 'withdraw' and len(w.edited) > 0
@@ -314,6 +329,7 @@ judged as materialized (
     left join doubted u on true
     cross join (select count(*) > 0 as there from finmap_upload where state <> 'rolled_back') any_upload
     left join held_import h on true
+    left join lost_prepayments p on p.transaction_id = w.transaction_id
 ),
 -- What waits for a payment that will not come.
 stranded as (
