@@ -567,7 +567,7 @@ def test_without_anybody_to_tell_it_is_logged(
 def test_a_link_to_the_run_is_there_if_the_ui_has_an_address(
     operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SITNIKS_FINMAP_UI_URL", "https://dagster.example.com/")
+    monkeypatch.setenv("SITNIKS_FINMAP_UI_URL", "https://admin:t0kensecret@dagster.example.com/?t0kensecret")
     sandbox.fault(Fault("status", "finmap", status=401, times=None))
     watched.sync(open_shop())
     watched.look()

@@ -85,6 +85,29 @@ def test_only_https_is_called_elsewhere(monkeypatch: pytest.MonkeyPatch, caplog:
     assert request_of("https://hc-ping.com/x", "fail", "")[:2] == ("POST", "https://hc-ping.com/x/fail")
 
 
+@pytest.mark.parametrize("url", [
+    "https://admin:t0kensecret@exam℀ple.com/x",
+    f"https://t0kensecret{'a' * 64}.example.com/x",
+    "https://t0kensecret..example.com/x",
+    "https://.t0kensecret.com/x",
+    "https://t0kensecret:99999/x",
+    "https://t0kensecret:port/x",
+    "https://[t0kensecret]/x",
+    "https://t0kensecret\u2024.invalid/x",
+    "http://t0kensecret/x",
+    "https://admin:t0kensecret@127.0.0.1:1/t0kensecret",
+    "https://*t0kensecret/x",
+])  # fmt: skip
+def test_no_log_shows_any_part_of_a_url(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG, "sitniks_finmap")
+    monkeypatch.setenv("SHOP_HEARTBEAT", url)
+    assert not ping("SHOP_HEARTBEAT", "success", seconds=30)
+    assert "SHOP_HEARTBEAT" in caplog.text
+    assert "kensecret" not in caplog.text + capfd.readouterr().err
+
+
 def test_a_redirect_is_not_followed(switch: Switch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "sitniks_finmap")
     switch.status = 302

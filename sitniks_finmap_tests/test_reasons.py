@@ -2,20 +2,23 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from sitniks_finmap.alerts.observe import observe
 from sitniks_finmap.clients.answers import ApiError, KeyRefused
 from sitniks_finmap.clients.finmap import Outcome
 from sitniks_finmap.clients.reasons import reason_of
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import run_job
-from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import open_warehouse
+from sitniks_finmap_tests.deliveries import sync
 from sitniks_finmap_tests.records import DAY, transaction
 
 RENEW = "pay for or renew the "
@@ -140,3 +143,34 @@ def test_a_write_that_failed_says_why(run: ConnectionRun, sandbox: Sandbox) -> N
     sandbox.fault(Fault("status", "finmap", method="DELETE", status=201, body=body))
     write = run.finmap.delete("u1:1", "income")
     assert (write.outcome, write.error) == (Outcome.ERROR, 'Finmap answered Error: "the account is closed"')
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ('{"message":"Марія Іваненко has no valid address; client Ключник Оксана, ОЛЯ"}', 500),
+        ('{"message":"Ключник \\"Оксана\\", ОЛЯ; pay \\": \\" Payment ОЛЯ"}', 503),
+        ("Марія Ключник", 500),
+        ('<html><title>Марія ОЛЯ " Ключник</title></html>', 502),
+        ('{"message":"client Ключник: \\"ОЛЯ\\""}', 403),
+        ('{"message":"Марія key expired: client ОЛЯ"}', 401),
+        ('{"message":"plan of client ОЛЯ"}', 402),
+        ('{"message":"Марія не має доступу, ОЛЯ"}', 404),
+        ('{"Марія": 1, "ОЛЯ": 2}', 200),
+    ],
+)
+@pytest.mark.parametrize("side", ["sitniks", "finmap"])
+def test_a_message_quotes_nothing_of_a_vendor(
+    side: Any, body: str, status: int, connection: Connection, run: ConnectionRun, sandbox: Sandbox
+) -> None:
+    """The run's error may, because only the operator's own terminal and Dagster show it."""
+    sandbox.fault(Fault("status", side, status=status, body=body, times=None))
+    run.sitniks.api.sleep = run.finmap.api.sleep = lambda seconds: None
+    with suppress(StepFailed), run.recorded("sync"):
+        sync(run, connection.start_date, connection.start_date)
+    facts = observe(connection, run.warehouse, run.now()).facts
+    told = " ".join(fact.why for fact in facts.values())
+    assert f"{side.title()} " in told
+    assert str(status) in told or status == 200
+    for word in ("Марія", "Іваненко", "Ключник", "Оксана", "ОЛЯ", "client", "Payment"):
+        assert word.casefold() not in told.casefold()

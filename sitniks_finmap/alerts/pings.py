@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import duckdb
 import requests
+from urllib3.exceptions import HTTPError
 
 from sitniks_finmap import __version__
 from sitniks_finmap.people.summary import done_by
@@ -62,13 +63,13 @@ def _call(variable: str, signal: Signal, counts: str) -> bool:
         )
     except Skipped:
         return False
-    except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema):
-        log.error("%s is not a URL", variable)
-        return False
-    except ValueError as error:
+    except NotCalled as error:
         log.error("%s: %s", variable, error)
         return False
-    except requests.RequestException as error:
+    except ValueError:  # its text, and that of requests' own kinds of it, quotes the URL
+        log.error("%s is not a URL", variable)
+        return False
+    except (requests.RequestException, HTTPError) as error:
         log.warning("%s did not answer (%s)", variable, type(error).__name__)
         return False
     if not reply.ok or reply.is_redirect:
@@ -77,10 +78,10 @@ def _call(variable: str, signal: Signal, counts: str) -> bool:
 
 
 def request_of(url: str, signal: Signal, counts: str) -> tuple[str, str, str]:
-    """Method, URL and body of one call. Raises ValueError, without the URL, for one that may not be called."""
+    """Method, URL and body of one call. Raises NotCalled for one that may not be called, and ValueError."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise ValueError("must be https:// (http:// is allowed on this machine only)")
+        raise NotCalled("must be https:// (http:// is allowed on this machine only)")
     if PUSH in parts.path:
         if signal == "start":
             raise Skipped
@@ -90,6 +91,10 @@ def request_of(url: str, signal: Signal, counts: str) -> tuple[str, str, str]:
     path = parts.path.rstrip("/") + ("" if signal == "success" else f"/{signal}")
     target = urlunsplit(parts._replace(path=path, fragment=""))
     return ("GET", target, "") if signal == "start" else ("POST", target, counts)
+
+
+class NotCalled(ValueError):
+    """A URL that may not be called; the message says why, without the URL."""
 
 
 class Skipped(ValueError):

@@ -1,16 +1,15 @@
 """Puts events into words: title and body of a message, in the language of the one who gets it."""
 
-import os
 from dataclasses import dataclass
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
 from sitniks_finmap.alerts import texts
 from sitniks_finmap.alerts.conditions import DEPLOYMENT, Event, Fact
+from sitniks_finmap.alerts.links import ui_url
 from sitniks_finmap.alerts.texts import TEXTS, Text
 from sitniks_finmap.language import Language
 
-UI_URL = "SITNIKS_FINMAP_UI_URL"
 DEFAULT_ZONE = ZoneInfo("Europe/Kyiv")
 # Conditions with a technical detail.
 DETAILED = ("key", "invalid", "stopped", "unreachable", "crashed", "file", "env", "outage")
@@ -80,7 +79,7 @@ def _technical(event: Event, language: Language) -> list[str]:
     lines = []
     if event.condition.partition(" ")[0] in DETAILED and event.fact.why:
         lines.append(language.text(texts.DETAIL, detail=event.fact.why))
-    base = os.environ.get(UI_URL, "").rstrip("/")
+    base = ui_url()
     if base and event.fact.run_id:
         lines.append(language.text(texts.RUN, url=f"{base}/runs/{event.fact.run_id}"))
     return lines

@@ -8,7 +8,7 @@ from typing import Literal
 
 import duckdb
 
-from sitniks_finmap.clients.reasons import without_echo
+from sitniks_finmap.clients.reasons import without_echo, without_quotes
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.days import format_duration
 from sitniks_finmap.people.summary import Summary, summarize
@@ -34,7 +34,7 @@ class Finding:
     what: str
     problem: str = ""  # one word, for programs
     block: str = ""  # lines to copy, as they are
-    why: str = ""  # the reasons, in our own words or a vendor's without what it quotes
+    why: str = ""  # the reasons for messages: of a run, nothing that a vendor said
     count: int = 0  # of records
     since: datetime | None = None  # if it is known
     run_id: str | None = None  # of the run that failed
@@ -153,7 +153,7 @@ def _runs(state: State) -> Iterator[Finding]:
             told.add(why)
             yield Finding(
                 "error", f"the last {which} failed at {state.at(run.ended_at)}: {why}", "failed run",
-                why=why, since=run.ended_at, run_id=run.run_id,
+                why=without_quotes(why), since=run.ended_at, run_id=run.run_id,
             )  # fmt: skip
         if run.unfinished and not state.running:
             yield Finding(

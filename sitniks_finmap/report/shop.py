@@ -1,6 +1,5 @@
 """The report of one shop: reads its file, judges it, and renders the page."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,8 +8,8 @@ from typing import Any
 import duckdb
 
 from sitniks_finmap.alerts.conditions import Fact
+from sitniks_finmap.alerts.links import ui_url
 from sitniks_finmap.alerts.observe import observe
-from sitniks_finmap.alerts.wording import UI_URL
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.language import Language
 from sitniks_finmap.people.findings import KINDS
@@ -80,7 +79,7 @@ def page_of(report: ShopReport, now: datetime) -> str:
         "report.html.j2", language, connection.zone, now,
         shop=connection.name, period=report.period, answer=answer, troubles=troubles, figures=figures,
         names=connection.report_names, runs=_runs(figures.last_runs, language) if figures else [],
-        ui_url=os.environ.get(UI_URL, "").rstrip("/"), spans=lambda money: _spans(money, report.period),
+        ui_url=ui_url(), spans=lambda money: _spans(money, report.period),
         comparisons=lambda: _comparisons(figures, language) if figures else [],
         chart_of_days=lambda money: chart_of_days(money, language),
         chart_of_months=lambda money: chart_of_months(money, language),
