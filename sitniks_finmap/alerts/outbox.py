@@ -74,8 +74,12 @@ class Outbox:
         """The unsent messages to each recipient, in order."""
         rows = self.con.execute(f"select {COLUMNS} from outbox where sent_at is null order by id").fetchall()
         found: dict[str, list[Message]] = {}
-        for row in rows:
-            message = Message(*row[:5], moment_of(row[5]), *row[6:9], moment_of(row[9]), row[10])
+        for *who_and_what, created_at, attempts, unknowns, outcome, next_at, lease in rows:
+            id, recipient, address, title, body = who_and_what
+            message = Message(
+                id, recipient, address, title, body, moment_of(created_at), attempts, unknowns, outcome,
+                moment_of(next_at), lease,
+            )  # fmt: skip
             found.setdefault(message.to, []).append(message)
         return found
 
