@@ -145,10 +145,10 @@ def test_a_service_that_drips_delays_a_sync_by_one_timeout(
     with pinged("SHOP_HEARTBEAT") as outcome:
         outcome.failed = False
         begun = time.monotonic()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
     begun = time.monotonic()
     assert not ping("SHOP_HEARTBEAT", "success", seconds=1)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
     dripper.close()
     assert "SHOP_HEARTBEAT did not answer within 1 seconds" in caplog.text
 

@@ -8,12 +8,14 @@ from itertools import count
 from typing import Any
 
 import pytest
+from requests.adapters import HTTPAdapter
 
 from sitniks_finmap.alerts import delivery
 from sitniks_finmap.alerts.recipients import operators
 from sitniks_finmap.alerts.sending import send_all
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap_tests.inboxes import Dripper, Inbox, Mailbox, Telegram
+from sitniks_finmap_tests.processes import until
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.watching import waiting
 
@@ -85,12 +87,13 @@ def test_what_may_have_arrived_is_repeated_a_few_times(
     assert "a message to ALERT_URLS 0 is dropped: it may have arrived several times" in caplog.text
 
 
+@pytest.mark.runs
 def test_a_late_answer_holds_up_later_messages_for_an_hour(
     inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over = threading.Event()
     inbox.refuses = lambda said: [said["title"] == "отрута" and over.wait(60)] == [True]
-    monkeypatch.setenv("ALERT_URLS", f"{inbox.url}&rto=0.2")
+    monkeypatch.setenv("ALERT_URLS", f"{inbox.url}&rto=1")
     queue("отрута", "два", "три")
     for_hours(2, clock)
     over.set()
@@ -123,12 +126,13 @@ def test_a_connection_cut_after_the_message_is_repeated_little(
     assert (next(taken), waiting()) == (4, [])
 
 
-def test_a_mail_that_was_taken_but_not_confirmed_is_repeated_little(
+@pytest.mark.runs
+def test_a_mail_without_an_answer_is_repeated_little(
     queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mailbox = Mailbox()
-    mailbox.pause = 1.0
-    monkeypatch.setattr(delivery, "WAIT", 0.3)
+    mailbox.pause = 3.0
+    monkeypatch.setattr(delivery, "WAIT", 1.0)
     monkeypatch.setenv("ALERT_URLS", mailbox.url)
     queue("один")
     for_hours(12, clock)
@@ -140,13 +144,13 @@ def test_a_receiver_has_half_a_minute_to_answer(
     inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[Any] = []
-    real = delivery._real_request
+    real = HTTPAdapter.send
 
-    def request(self: Any, request: Any, **options: Any) -> Any:
+    def send(self: HTTPAdapter, *arguments: Any, **options: Any) -> Any:
         waits.append(options["timeout"])
-        return real(self, request, **options)
+        return real(self, *arguments, **options)
 
-    monkeypatch.setattr(delivery, "_real_request", request)
+    monkeypatch.setattr(HTTPAdapter, "send", send)
     for options in ("", "?rto=5&cto=6", "?rto=100000&cto=100000"):
         monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:{inbox.port}/{options}")
         queue("один")
@@ -249,6 +253,7 @@ def test_a_text_in_parts_is_not_repeated_without_end(
 # -- Services that hang --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     "drips", [(), (b"HTTP/1.1 200 OK\r\nX: ",), (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n",)]
 )
@@ -258,7 +263,7 @@ def test_a_service_that_drips_holds_nobody_up(
 ) -> None:  # fmt: skip
     caplog.set_level(logging.ERROR)
     dripper = Dripper(*drips)
-    monkeypatch.setattr(delivery, "DEADLINE", 0.5)
+    monkeypatch.setattr(delivery, "DEADLINE", 2.0)
     monkeypatch.setenv("ALERT_URLS", f"{dripper.url}?rto=86400&cto=86400&retry=10 {inbox.url}")
     queue("один")
     assert send_all(clock) == 1
@@ -277,8 +282,8 @@ def test_a_pass_ends_however_many_hang(
     monkeypatch.setenv("ALERT_URLS", " ".join(f"{dripper.url}{n}" for n in range(10)))
     queue("один")
     send_all(clock)
-    assert 1 <= dripper.taken <= 4
+    assert dripper.taken <= 4
     for _ in range(10):
         send_all(clock)
+    until(lambda: dripper.taken == 10)
     dripper.close()
-    assert dripper.taken == 10

@@ -74,10 +74,9 @@ class Outbox:
         """The unsent messages to each recipient, in order."""
         rows = self.con.execute(f"select {COLUMNS} from outbox where sent_at is null order by id").fetchall()
         found: dict[str, list[Message]] = {}
-        for *who_and_what, created_at, attempts, unknowns, outcome, next_at, lease in rows:
-            id, recipient, address, title, body = who_and_what
+        for number, recipient, address, title, body, created_at, attempts, unknowns, outcome, next_at, lease in rows:
             message = Message(
-                id, recipient, address, title, body, moment_of(created_at), attempts, unknowns, outcome,
+                number, recipient, address, title, body, moment_of(created_at), attempts, unknowns, outcome,
                 moment_of(next_at), lease,
             )  # fmt: skip
             found.setdefault(message.to, []).append(message)
