@@ -11,6 +11,7 @@ import pytest
 from requests.adapters import HTTPAdapter
 
 from sitniks_finmap.alerts import delivery
+from sitniks_finmap.alerts.pings import ping
 from sitniks_finmap.alerts.recipients import operators
 from sitniks_finmap.alerts.sending import send_all
 from sitniks_finmap.alerts.state import memory
@@ -270,6 +271,21 @@ def test_a_service_that_drips_holds_nobody_up(
     for_hours(3, clock)
     dripper.close()
     assert (dripper.taken, inbox.titles, waiting()) == (4, ["один"], [])
+
+
+def test_no_log_shows_a_url_whatever_is_answered(
+    queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    dripper = Dripper(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nno header\r\n\r\n")
+    monkeypatch.setenv("ALERT_URLS", f"{dripper.url}t0kensecret")
+    monkeypatch.setenv("SHOP_HEARTBEAT", f"http://127.0.0.1:{dripper.port}/t0kensecret")
+    queue("один")
+    send_all(clock)
+    ping("SHOP_HEARTBEAT", "success")
+    dripper.close()
+    assert dripper.taken == 2
+    assert "t0kensecret" not in caplog.text
 
 
 def test_a_pass_ends_however_many_hang(

@@ -12,7 +12,8 @@ from typing import Any
 import apprise
 from apprise import NotifyBase
 
-logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs invalid URLs with their tokens
+for name in ("apprise", "urllib3"):  # they log URLs with their tokens
+    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 # As apprise separates URLs. A comma may also belong to a password or to a list of e-mail addresses.
 SEPARATORS = re.compile(r"[\s,;]*[\r\n][\s,;]*|[\s,;]+(?=[a-z0-9]{1,32}://)", re.IGNORECASE)

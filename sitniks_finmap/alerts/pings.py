@@ -26,6 +26,7 @@ from sitniks_finmap.setting_types import LOOPBACK
 from sitniks_finmap.warehouse.store import WarehouseError
 
 log = logging.getLogger(__name__)
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it logs the URL of an answer with wrong headers
 
 DEPLOYMENT = "HEARTBEAT_URL"  # a variable
 TIMEOUT = 10.0  # seconds
