@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.names import normal_name
+from sitniks_finmap.names import nearest, normal_name
 from sitniks_finmap.settings_files import Unreadable, bare_key, read_toml
 from sitniks_finmap.wrong_settings import explain_settings
 
@@ -142,4 +142,5 @@ def choose(name: str | None) -> list[Connection]:
         if other.name == name:
             raise ConfigurationError(other.why)
     known = ", ".join(one.name for one in right) or "none"
-    raise ConfigurationError(f"there is no connection {name}; connections.toml has: {known}")
+    meant = nearest(name, [one.name for one in (*right, *wrong)])
+    raise ConfigurationError(f"there is no connection {name}; connections.toml has: {known}{meant}")

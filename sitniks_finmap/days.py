@@ -1,5 +1,6 @@
 """Days and durations as people write them: parses them, suggests corrections, formats them."""
 
+import calendar
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,10 +32,18 @@ def day_of(value: Any) -> date:
         try:
             return date.fromisoformat(text)
         except ValueError:
-            raise ValueError("no such day in the calendar") from None
+            raise ValueError(f"no such day in the calendar{_nearest_day(text)}") from None
     if meant := _meant(text):
         raise ValueError(f"write {meant}")
     raise ValueError("write a day as 2026-11-20: year, month, day")
+
+
+def _nearest_day(text: str) -> str:
+    """The last day of the month, for a day such as 2026-11-31."""
+    year, month, day = map(int, text.split("-"))
+    if not (1 <= month <= 12 and day > 28 and year):
+        return ""
+    return f"; the last one of that month is {date(year, month, calendar.monthrange(year, month)[1])}"
 
 
 def _meant(text: str) -> date | None:

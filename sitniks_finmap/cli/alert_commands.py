@@ -12,7 +12,7 @@ from sitniks_finmap.alerts.proof import send_test
 from sitniks_finmap.alerts.sending import send_all, send_in_time
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import Told, look_around
-from sitniks_finmap.cli.terminal import out
+from sitniks_finmap.cli.terminal import CONNECTION_NAME, out
 from sitniks_finmap.days import duration_of, utc_now
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.marks import MARKS
@@ -75,7 +75,7 @@ def _tell(told: Told) -> None:
 
 
 @click.command("alert-test")
-@click.option("--connection", metavar="NAME", help="Only its owner; default: everybody.")
+@click.option("--connection", type=CONNECTION_NAME, metavar="NAME", help="Only its owner; default: everybody.")
 def alert_test(connection: str | None) -> None:
     """Send a test message to everybody who is notified.
 

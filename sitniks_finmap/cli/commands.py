@@ -1,12 +1,17 @@
 """The `sitniks-finmap` command line: which commands there are; each is imported when it is used."""
 
+import os
 from importlib import import_module
 
 import click
 
 from sitniks_finmap import __version__
 from sitniks_finmap.cli.exits import run_command
-from sitniks_finmap.settings_files import load_env
+from sitniks_finmap.names import nearest
+from sitniks_finmap.settings_files import Unreadable, load_env
+
+PROGRAM = "sitniks-finmap"
+COMPLETING = "_SITNIKS_FINMAP_COMPLETE"  # set by the shell's completion, with what it asks for
 
 # Name → the module of the command, and the first line of its help: `--help` imports none of them.
 COMMANDS = {
@@ -43,13 +48,21 @@ class Commands(click.Group):
         module = import_module(f"{__package__}.{COMMANDS[cmd_name][0]}")
         return getattr(module, cmd_name.replace("-", "_"))
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Raises UsageError that names the command which was meant."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}{nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="sitniks-finmap")
+@click.version_option(__version__, prog_name=PROGRAM)
 def cli() -> None:
     """Move financial transactions from Sitniks into Finmap.
 
@@ -64,5 +77,9 @@ def main() -> None:
 
 
 def start() -> None:
-    load_env()
-    cli.main(standalone_mode=False)
+    try:
+        load_env()
+    except Unreadable:
+        if COMPLETING not in os.environ:  # a shell that completes a word has nowhere to show it
+            raise
+    cli.main(prog_name=PROGRAM, complete_var=COMPLETING, standalone_mode=False)

@@ -8,6 +8,8 @@ from rich.markup import escape
 
 from sitniks_finmap.cli.exits import FAILED, MISUSED
 from sitniks_finmap.cli.terminal import (
+    EACH_CONNECTION,
+    ONE_CONNECTION,
     Day,
     about,
     choose_valid,
@@ -30,7 +32,6 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.store import open_warehouse
 
 DAY = Day()
-CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: all.")
 PENDING_DAY = click.option("--day", type=DAY, metavar="DAY", help="Only changes pending on this day.")
 TRANSACTION = click.option(
     "--transaction",
@@ -42,7 +43,7 @@ YES = click.option("--yes", is_flag=True, help="Do not ask; cover only what the 
 
 
 @click.command()
-@CONNECTION
+@EACH_CONNECTION
 @PENDING_DAY
 @TRANSACTION
 @ORDER
@@ -67,7 +68,7 @@ def approve(
 
 
 @click.command()
-@CONNECTION
+@EACH_CONNECTION
 @PENDING_DAY
 @TRANSACTION
 @ORDER
@@ -170,7 +171,7 @@ def _confirmed(decision: str, count: int) -> bool:
 
 
 @click.command("catch-up")
-@CONNECTION
+@EACH_CONNECTION
 @click.option("--until", type=DAY, metavar="DAY", help="Last day to skip.")
 @click.option("--undo", is_flag=True, help="Undo: the next sync posts the skipped days.")
 def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
@@ -205,7 +206,7 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
 
 
 @click.command()
-@click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
+@ONE_CONNECTION
 @click.option("--run", "run_id", metavar="RUN", help="Run ID as in the UI, or its first characters.")
 @click.option("--from", "first", type=DAY, metavar="DAY", help="First day, e.g. 2025-01-15.")
 @click.option("--to", "last", type=DAY, metavar="DAY", help="Last day.")

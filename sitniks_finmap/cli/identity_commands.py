@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 
 from sitniks_finmap.alerts.state import memory, state_path
-from sitniks_finmap.cli.terminal import about, confirmed, one_connection, out
+from sitniks_finmap.cli.terminal import CONNECTION_NAME, ONE_CONNECTION, about, confirmed, one_connection, out
 from sitniks_finmap.clients.answers import KeyRefused, Refused
 from sitniks_finmap.pipeline import identity
 from sitniks_finmap.pipeline.installation import claim, owned_by_others
@@ -16,7 +16,7 @@ from sitniks_finmap.warehouse.store import open_warehouse
 
 
 @click.command("accept-key")
-@click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
+@ONE_CONNECTION
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def accept_key(connection: str | None, yes: bool) -> None:
     """Accept a key that looks like another company's.
@@ -61,7 +61,7 @@ def take_over(run: ConnectionRun, *, yes: bool) -> Literal["ours already", "take
 
 
 @click.command()
-@click.argument("old")
+@click.argument("old", type=CONNECTION_NAME)
 @click.argument("new")
 def rename(old: str, new: str) -> None:
     """Rename a connection; its operations in Finmap stay.

@@ -4,13 +4,13 @@ import sys
 
 import click
 
-from sitniks_finmap.cli.terminal import one_connection, out
+from sitniks_finmap.cli.terminal import EACH_CONNECTION, ONE_CONNECTION, one_connection, out
 from sitniks_finmap.people.query import print_rows, read_only, write_json
 from sitniks_finmap.people.status import print_status
 
 
 @click.command()
-@click.option("--connection", metavar="NAME", help="Only this connection; default: all.")
+@EACH_CONNECTION
 def status(connection: str | None) -> None:
     """Show one line for each connection.
 
@@ -26,7 +26,7 @@ def status(connection: str | None) -> None:
 
 @click.command()
 @click.argument("query")
-@click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
+@ONE_CONNECTION
 @click.option("--csv", is_flag=True, help="Print CSV, for a file or a spreadsheet.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON objects; dates and decimals as text.")
 def sql(query: str, connection: str | None, csv: bool, as_json: bool) -> None:

@@ -8,7 +8,17 @@ import click
 from rich.markup import escape
 
 from sitniks_finmap.cli.identity_commands import take_over
-from sitniks_finmap.cli.terminal import Day, for_each, one_connection, out, run, show_progress, sync_days
+from sitniks_finmap.cli.terminal import (
+    EACH_CONNECTION,
+    ONE_CONNECTION,
+    Day,
+    for_each,
+    one_connection,
+    out,
+    run,
+    show_progress,
+    sync_days,
+)
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.connections_file import choose_any
 from sitniks_finmap.days import utc_now
@@ -23,13 +33,12 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.store import open_warehouse
 
 DAY = Day()
-CONNECTION = click.option("--connection", metavar="NAME", help="Only this connection; default: all.")
 FROM = click.option("--from", "first", type=DAY, metavar="DAY", help="First day, e.g. 2025-01-15.")
 TO = click.option("--to", "last", type=DAY, metavar="DAY", help="Last day; default: today.")
 
 
 @click.command()
-@CONNECTION
+@EACH_CONNECTION
 @FROM
 @TO
 @click.option("--full", is_flag=True, help="Read the whole history again.")
@@ -55,7 +64,7 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
 
 
 @click.command()
-@CONNECTION
+@EACH_CONNECTION
 @FROM
 @TO
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
@@ -80,7 +89,7 @@ def preview(connection: str | None, first: datetime | None, last: datetime | Non
 
 @click.command()
 @click.argument("wanted", metavar="ID")
-@click.option("--connection", metavar="NAME", help="Connection name; optional if there is only one.")
+@ONE_CONNECTION
 def explain(wanted: str, connection: str | None) -> None:
     """Show what happened to one transaction or order, and why.
 
@@ -92,7 +101,7 @@ def explain(wanted: str, connection: str | None) -> None:
 
 
 @click.command()
-@CONNECTION
+@EACH_CONNECTION
 def doctor(connection: str | None) -> None:
     """Check keys, account, permissions and API format.
 
@@ -114,7 +123,7 @@ def doctor(connection: str | None) -> None:
 
 
 @click.command("rebuild-ledger")
-@CONNECTION
+@EACH_CONNECTION
 @click.option("--yes", is_flag=True, help="Take over from another installation without asking.")
 def rebuild_ledger(connection: str | None, yes: bool) -> None:
     """Rebuild the ledger from Finmap after its file was lost.

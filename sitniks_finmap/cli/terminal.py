@@ -1,14 +1,16 @@
 """Shared by all commands: the console, progress, the choice of connections and days."""
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.markup import escape
 
@@ -16,8 +18,9 @@ from sitniks_finmap.cli.errors import EXPECTED, describe, is_misconfigured
 from sitniks_finmap.cli.exits import FAILED, MISUSED
 from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import choose, load_connections
+from sitniks_finmap.connections_file import choose, load_connections, read_tables
 from sitniks_finmap.days import day_of, utc_now
+from sitniks_finmap.names import nearest
 from sitniks_finmap.people.findings import to_begin
 from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.pipeline.due import days_due, days_to_sync, days_to_try_again, unread_since
@@ -50,7 +53,37 @@ class Day(click.ParamType):
         try:
             return datetime.combine(day_of(value), time.min)
         except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
+            self.fail(f"{value!r}: {error}{likely_day(str(value))}", param, ctx)
+
+
+def likely_day(written: str) -> str:
+    """The day of the last three years that a mistyped one is closest to, as "; did you mean …?"."""
+    if len(re.findall(r"\d", written)) < 6 or re.fullmatch(r"\d{4}-\d\d-\d\d", written):
+        return ""
+    today = utc_now().date()
+    return nearest(written, (str(today - timedelta(days=ago)) for ago in range(-31, 3 * 366)))
+
+
+class ConnectionName(click.ParamType):
+    """The name of a connection, which a shell can complete."""
+
+    name = "connection"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            names = [*read_tables()]
+        except ConfigurationError:
+            names = []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+CONNECTION_NAME = ConnectionName()
+EACH_CONNECTION = click.option(
+    "--connection", type=CONNECTION_NAME, metavar="NAME", help="Only this connection; default: all."
+)
+ONE_CONNECTION = click.option(
+    "--connection", type=CONNECTION_NAME, metavar="NAME", help="Connection name; optional if there is only one."
+)
 
 
 Work = Callable[[Connection, tuple[date, date]], bool]  # whether it succeeded
@@ -144,7 +177,8 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
             if any(not connection.start_date <= day <= connection.today(now) for day in given):
                 raise ConfigurationError(
                     f"{connection.name}: choose days from start_date {connection.start_date} to today "
-                    f"{connection.today(now)}, not {' to '.join(map(str, given))}"
+                    f"{connection.today(now)}, not {' to '.join(map(str, given))}; the nearest is "
+                    f"{connection.start_date if given[0] < connection.start_date else connection.today(now)}"
                 )
             if days[1] < days[0]:
                 raise ConfigurationError(

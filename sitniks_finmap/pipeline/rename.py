@@ -2,7 +2,6 @@
 
 import os
 import re
-import secrets
 import tomllib
 from contextlib import ExitStack
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any
 from sitniks_finmap.connections import ConfigurationError, default_key_env
 from sitniks_finmap.connections_file import connections_path
 from sitniks_finmap.private_files import data_folder
+from sitniks_finmap.settings_edit import replace_text
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
 NAME = re.compile(r"[a-z0-9_]+")
@@ -153,13 +153,7 @@ def _files(warehouse: Warehouse) -> list[Path]:
 
 def _replace(path: Path, text: str) -> None:
     """Write the file atomically, keeping its permissions."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(text.encode())
-        fresh.chmod(path.stat().st_mode & 0o777)
-        os.replace(fresh, path)
+        replace_text(path, text)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be rewritten: {error.strerror}. Nothing was changed") from None
-    finally:
-        fresh.unlink(missing_ok=True)
