@@ -5,7 +5,6 @@ import sys
 from datetime import date, datetime
 
 import click
-from rich.markup import escape
 
 from sitniks_finmap.cli.identity_commands import take_over
 from sitniks_finmap.cli.terminal import (
@@ -23,9 +22,8 @@ from sitniks_finmap.connections import Connection
 from sitniks_finmap.connections_file import choose_any
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted
-from sitniks_finmap.people.doctor import examine
+from sitniks_finmap.people.doctor import print_examination
 from sitniks_finmap.people.explain import explain as tell
-from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.people.report import plan_json, print_plan
 from sitniks_finmap.people.status import print_runs, print_state
 from sitniks_finmap.pipeline.readback import rebuild_ledger as rebuild
@@ -111,15 +109,8 @@ def doctor(connection: str | None) -> None:
     """
     chosen = choose_any(connection)
     show_progress()
-    sick = False
-    for one in chosen:
-        out.print(f"[bold]{one.name}[/]")
-        for finding in examine(one):
-            sick |= finding.verdict == "error"
-            out.print(f"  {MARKS[finding.verdict]} {escape(finding.what)}")
-            if finding.block:
-                out.print(f"\n{escape(finding.block)}\n")
-    sys.exit(1 if sick else 0)
+    well = [print_examination(out, one) for one in chosen]
+    sys.exit(0 if all(well) else 1)
 
 
 @click.command("rebuild-ledger")

@@ -3,7 +3,9 @@
 The English text is the key. `uk.po` holds the Ukrainian one, and is read as it is: nothing has to be compiled.
 """
 
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -111,6 +113,16 @@ class Language:
     def listed(self, words: list[str]) -> str:
         """Such as "u1, u2 і u3"."""
         return format_list(words, locale=LOCALES[self.code])
+
+
+def terminal_language(environment: Mapping[str, str] | None = None) -> Language:
+    """The language of the person at the terminal: SITNIKS_FINMAP_LANGUAGE, else that of the locale."""
+    known = os.environ if environment is None else environment
+    chosen = known.get("SITNIKS_FINMAP_LANGUAGE", "").strip().lower()
+    if chosen in LOCALES:
+        return Language("uk" if chosen == "uk" else "en")
+    locale = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := known.get(name))), "")
+    return Language("uk" if locale.lower().startswith("uk") else "en")
 
 
 def po_text(code: Code) -> str:

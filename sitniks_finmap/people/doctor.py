@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from rich.console import Console
+from rich.markup import escape
+
 from sitniks_finmap.clients import finmap, sitniks
 from sitniks_finmap.clients.answers import ApiError, KeyRefused, Refused
 from sitniks_finmap.clients.finmap import Directory
@@ -17,6 +20,7 @@ from sitniks_finmap.people.doctor_orders import examine_orders, latest_orders
 from sitniks_finmap.people.doctor_page import RECENT
 from sitniks_finmap.people.doctor_transactions import examine_transactions
 from sitniks_finmap.people.findings import Finding
+from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.people.proposal import orders_table
 from sitniks_finmap.pipeline.directory import category_mapping, find_accounts, read_directory
 from sitniks_finmap.pipeline.identity import doubt_finmap, doubt_sitniks, is_proven, knows_anything, suspicion
@@ -32,6 +36,18 @@ log = logging.getLogger(__name__)
 CLOCK_TOLERANCE = timedelta(seconds=60)
 # A person is waiting: report a side that does not answer within seconds, and do not wait for a rate limit.
 BRISK = {"attempts": 2, "timeout": (5.0, 20.0), "patience": 5.0}
+
+
+def print_examination(out: Console, connection: Connection | WrongConnection) -> bool:
+    """Prints each finding as soon as it is known; returns whether there is no error."""
+    well = True
+    out.print(f"[bold]{connection.name}[/]")
+    for finding in examine(connection):
+        well &= finding.verdict != "error"
+        out.print(f"  {MARKS[finding.verdict]} {escape(finding.what)}")
+        if finding.block:
+            out.print(f"\n{escape(finding.block)}\n")
+    return well
 
 
 @dataclass

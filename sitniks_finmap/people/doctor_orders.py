@@ -91,6 +91,15 @@ def examine_orders(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Fi
         yield Finding("ok", f"GET /supplies answers, which is not used yet; its fields: {', '.join(names_of(supply))}")
 
 
+def orders_by_status(
+    connection: Connection, page: Page, statuses: list[dict[str, str]]
+) -> list[tuple[str, str, int, str | None]]:
+    """ID and title of every status, the number of these orders that have it, and its stage, most orders first."""
+    with in_memory() as con:
+        _load(con, connection, page, statuses)
+        return con.execute("from statuses").fetchall()
+
+
 def _renamed(lists: Lists, statuses: list[dict[str, str]]) -> Iterator[Finding]:
     """Statuses that were renamed in Sitniks since they were listed."""
     titles = {one["id"]: one["title"] for one in statuses}

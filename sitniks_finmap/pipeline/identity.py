@@ -158,12 +158,17 @@ def turn_to_source(con: duckdb.DuckDBPyConnection, connection: Connection) -> No
 
     Raises ConfigurationError if something was posted: the same money would be posted again.
     """
-    row = con.execute(
-        "select source, exists (from finmap_upload) from settings where source <> $1", [connection.source]
-    ).fetchone()
-    if row and not row[1]:
+    refuse_another_source(con, connection)
+    if con.execute("from settings where source <> $1", [connection.source]).fetchone():
         con.execute(sql("forget_derived"))
-    elif row:
+
+
+def refuse_another_source(con: duckdb.DuckDBPyConnection, connection: Connection) -> None:
+    """Raise ConfigurationError if something was posted from another source: the same money would be posted again."""
+    row = con.execute(
+        "select source from settings where source <> $1 and exists (from finmap_upload)", [connection.source]
+    ).fetchone()
+    if row:
         raise ConfigurationError(
             f'{connection.name}: its operations come from {row[0]}; with source = "{connection.source}" the same money '
             f'would be posted a second time. Set source = "{row[0]}", or put a new connection in its place, with '

@@ -59,16 +59,24 @@ def count_others(finmap: Finmap, connection: Connection, accounts: Iterable[str]
 
     Raises ApiError.
     """
-    ours, watched = _prefixes(connection), set(accounts)
-    found: dict[str, str] = {}
+    counted = [one for account, one in others_by_account(finmap, connection, now).items() if account in set(accounts)]
+    return Others(sum(one.income for one in counted), sum(one.expense for one in counted))
+
+
+def others_by_account(finmap: Finmap, connection: Connection, now: datetime) -> dict[str, Others]:
+    """Account ID → the incomes and expenses of the last 30 days there that no connection of ours posted.
+
+    Raises ApiError.
+    """
+    ours = _prefixes(connection)
+    found: dict[str, tuple[str, str]] = {}
     for row in finmap.rows(now - RECENT, now):
         type, key = str(row.get("type")), str(row.get("externalId") or "").casefold()
-        if type not in ACCOUNT_FIELD or str(row.get(ACCOUNT_FIELD[type])) not in watched:
-            continue
-        if not key.startswith(ours):
-            found[str(row.get("id") or len(found))] = type  # a row is repeated if the list shifts
+        if type in ACCOUNT_FIELD and not key.startswith(ours):
+            account = str(row.get(ACCOUNT_FIELD[type]))
+            found[str(row.get("id") or len(found))] = (account, type)  # a row is repeated if the list shifts
     counts = Counter(found.values())
-    return Others(counts["income"], counts["expense"])
+    return {one: Others(counts[one, "income"], counts[one, "expense"]) for one, _ in counts}
 
 
 def _prefixes(connection: Connection) -> tuple[str, ...]:
