@@ -23,6 +23,7 @@ COMMANDS = {
     "dismiss": ("decision_commands", "Dismiss pending changes; Finmap stays as it is."),
     "doctor": ("sync_commands", "Check keys, account, permissions and API format."),
     "explain": ("sync_commands", "Show what happened to one transaction or order, and why."),
+    "init": ("init_commands", "Connect a shop: ask, check, write, preview."),
     "preview": ("sync_commands", "Show what a sync would write; write nothing."),
     "rebuild-ledger": ("sync_commands", "Rebuild the ledger from Finmap after its file was lost."),
     "rename": ("identity_commands", "Rename a connection; its operations in Finmap stay."),

@@ -53,8 +53,9 @@ class SitniksSide:
     def statuses(self) -> list[tuple[str, str, int, str | None]]:
         """ID, title, number among the latest orders and stage of every order status. Raises ApiError."""
         known = self.client.order_statuses()
-        found = {row[0]: row for row in orders_by_status(self.connection, self.latest_orders, known)}
-        return [found[one["id"]] for one in known]
+        rows = orders_by_status(self.connection, self.latest_orders, known)
+        found = {row[0]: row for row in rows}
+        return [found.get(one["id"], (one["id"], one["title"], 0, None)) for one in known]
 
     @property
     def latest_orders(self) -> Page:
