@@ -1,8 +1,14 @@
 """`init` connects a shop: what people are asked and told, what is written, and what is refused, over real HTTP."""
 
 import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -16,6 +22,8 @@ from dotenv import dotenv_values
 from tenacity import wait_none
 
 from sitniks_finmap.cli.commands import cli
+from sitniks_finmap.cli.entry import main
+from sitniks_finmap.cli.init_categories import classifications
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.reading import save_settings
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
@@ -27,20 +35,35 @@ from sitniks_finmap_tests.records import transaction
 TODAY = datetime.now(ZoneInfo("Europe/Kyiv")).date()
 START = TODAY - timedelta(days=2)
 Ends = Callable[..., tuple[int, str]]
-SECRETS: list[str] = []
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, shop: Shop, project: Path) -> Iterator[None]:
-    """No time passes between attempts, and the preview reads nothing: the slow tests do that."""
+def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, shop: Shop, project: Path) -> Iterator[None]:
+    """No time passes between attempts; only the slow tests run doctor and the preview."""
     monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
-    monkeypatch.setattr("sitniks_finmap.cli.init_ending.run", lambda *what: True)
-    monkeypatch.setattr("sitniks_finmap.cli.init_ending.show_progress", lambda: None)
+    if not request.node.get_closest_marker("runs"):
+        monkeypatch.setattr("sitniks_finmap.cli.init_commands.finish", lambda *what: 0)
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("KEY_S", shop.sitniks_key)
     monkeypatch.setenv("KEY_F", shop.finmap_key)
     yield
     load_env(project / "none")  # what this test's .env has set is gone
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ends:
+    """Exit code and output of a command, as a shell sees it."""
+
+    def command(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["sitniks-finmap", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.out + printed.err
+        return ended.value.code, printed.out + printed.err  # type: ignore[return-value]
+
+    return command
 
 
 @pytest.fixture
@@ -114,7 +137,6 @@ def files() -> set[str]:
 
 
 def test_a_shop_is_connected_by_options_alone(ends: Ends, shop: Shop, sandbox: Sandbox) -> None:
-    shop.put_transaction(transaction(1, START))
     code, said = ends(*options())
     assert code == 0, said
     assert tables() == {
@@ -124,18 +146,11 @@ def test_a_shop_is_connected_by_options_alone(ends: Ends, shop: Shop, sandbox: S
             "finmap_account": "Каса", "start_date": START,
         }
     }  # fmt: skip
-    assert keys() == {
-        "SHOP_1_SITNIKS_API_KEY": shop.sitniks_key, "SHOP_1_FINMAP_API_KEY": shop.finmap_key,
-    }  # fmt: skip
+    assert keys() == {"SHOP_1_SITNIKS_API_KEY": shop.sitniks_key, "SHOP_1_FINMAP_API_KEY": shop.finmap_key}
     assert Path(".env").stat().st_mode & 0o777 == 0o600
     assert "✓ Sitniks accepts the key" in said
     assert "✓ Finmap accepts the key; it can write to 3 accounts" in said
-    assert '✓ Finmap account "Каса" exists, in UAH, and is writable' in said
-    assert f"shop_1, {START} to {TODAY}: 0 to write" in said
-    assert said.rstrip().endswith("from then on, automatically")
-    assert "sitniks-finmap sync --connection shop_1" in said
-    assert [one for one in sandbox.requests("finmap") if one.method in ("PATCH", "DELETE")] == []
-    assert shop.operations() == []
+    assert "✓ Written: connections.toml, .env" in said
 
 
 def test_keys_come_from_standard_input(ends: Ends, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +193,7 @@ def test_a_wrong_answer_is_said_and_asked_again(talk: Ends, shop: Shop) -> None:
     )  # fmt: skip
     assert code == 0, said
     for wrong in (
-        "only small Latin letters, digits and _, such as mii_mahazyn", "the key is empty; paste it from Sitniks",
+        "only small Latin letters, digits and _, such as miy_mahazyn", "the key is empty; paste it from Sitniks",
         "write 1 for transactions or 2 for orders", 'no account "Кася"; did you mean Каса?',
         "2026-11-31: no such day in the calendar; the last one of that month is 2026-11-30", "write 1, 2, 3 or a day",
         "write yes or no",
@@ -207,11 +222,11 @@ def test_a_bank_feed_is_warned_of(talk: Ends, shop: Shop, others: None) -> None:
 def test_categories_and_tags_are_chosen_on_request(talk: Ends, shop: Shop) -> None:
     shop.add_category("income", "Продажі")
     shop.add_category("expense", "Комісії")
-    code, said = talk(
-        "shop_1", shop.sitniks_key, shop.finmap_key, "1", "1", "", "y", "Продажи", "Продажі", "", "", "2", "", "", "",
-        "y", "",
-    )  # fmt: skip
+    chosen = {"client_payment": ("Продажи", "Продажі"), "marketplace_commission": ("2",)}
+    given = [answer for one in classifications({}) for answer in chosen.get(one, [""])]
+    code, said = talk("shop_1", shop.sitniks_key, shop.finmap_key, "1", "1", "", "y", *given, "y", "")
     assert code == 0, said
+    assert 'Finmap has no category "Продажи"; did you mean Продажі?' in said
     assert tables()["shop_1"]["categories"] == {"client_payment": "Продажі", "marketplace_commission": "Комісії"}
     assert tables()["shop_1"]["source_as_tag"] is True
 
@@ -249,7 +264,6 @@ def test_without_transactions_orders_are_proposed(talk: Ends, orders_shop: Shop)
         "partly_refunded": ["Частково повернено"], "cancelled": ["Відмінено"],
     }  # fmt: skip
     assert "The first import waits until you approve it" in said
-    assert "sitniks-finmap approve --connection shop_1" in said
 
 
 def test_the_meaning_of_statuses_can_be_corrected(talk: Ends, orders_shop: Shop) -> None:
@@ -482,7 +496,7 @@ def test_another_source_after_posting_is_refused(kept: str, command: Ends, shop:
         save_settings(con, posted)
         con.execute(
             "insert into finmap_upload by name select 'shop_1:1' as external_id, '1' as transaction_id, "
-            "1 as generation, 'verified' as state"
+            "1 as generation, 'verified' as state, current_date as day"
         )
     code, said = edits(command, "--source", "orders", "--paid", "Виконано")
     assert code == 2
@@ -596,3 +610,133 @@ def test_a_ukrainian_answers_in_ukrainian(talk: Ends, orders_shop: Shop, monkeyp
     assert "cancelled" not in tables()["shop_1"]["orders"]
     asked = said[: said.index("[shop_1]")]
     assert [word for word in ("Write", "Enter if", "Press", "Finmap account that") if word in asked] == []
+
+
+# -- The end: doctor, preview, the next command --
+
+
+@pytest.mark.runs
+def test_it_ends_with_doctor_preview_and_what_comes_next(ends: Ends, shop: Shop, sandbox: Sandbox) -> None:
+    shop.put_transaction(transaction(1, START))
+    code, said = ends(*options())
+    assert code == 0, said
+    assert '✓ Finmap account "Каса" exists, in UAH, and is writable' in said
+    assert f"shop_1, {START} to {TODAY}: 1 to write" in said
+    assert "shop_1:tx_1" in said
+    assert "sitniks-finmap sync --connection shop_1" in said
+    assert "dagster dev                               from then on, automatically\n" in said
+    assert shop.operations() == []
+
+
+@pytest.mark.runs
+def test_what_is_skipped_is_not_in_the_preview(ends: Ends, shop: Shop) -> None:
+    shop.put_transactions([transaction(1, START), transaction(2, START + timedelta(days=1))])
+    code, said = ends(*options(skip_until=str(START)))
+    assert code == 0, said
+    assert f"shop_1, {START} to {TODAY}: 1 to write" in said
+    assert "shop_1:tx_2" in said
+
+
+@pytest.mark.runs
+def test_a_first_import_to_be_approved_says_so(ends: Ends, orders_shop: Shop) -> None:
+    code, said = ends(*options(source="orders", paid="Виконано"))
+    assert code == 0, said
+    assert said.index("sitniks-finmap approve --connection shop_1") < said.index("sitniks-finmap sync --connection")
+
+
+@pytest.mark.runs
+def test_an_error_of_doctor_ends_with_what_to_run(ends: Ends, shop: Shop) -> None:
+    shop.put_transaction(transaction(1, START, currency="USD"))
+    code, said = ends(*options())
+    assert code == 1
+    assert "✗ of the latest 1 transaction, 1 would be rejected: currency USD" in said
+    assert (
+        "Correct what is marked with ✗ above, then check again:\n   sitniks-finmap doctor --connection shop_1\n" in said
+    )
+
+
+# -- A terminal of its own --
+
+PROGRAM = [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; main()"]
+
+
+class Terminal:
+    """The command at a pseudo-terminal, as a person sees it."""
+
+    def __init__(self, *arguments: str, folder: Path) -> None:
+        self.pid, self.master = pty.fork()
+        if not self.pid:
+            os.chdir(folder)
+            os.execve(PROGRAM[0], [*PROGRAM, *arguments], os.environ | {"PYTHONPATH": str(ROOT), "TERM": "dumb"})  # noqa: S606
+        self.said = ""
+
+    def until(self, text: str) -> None:
+        """Reads until the text comes after what was read before."""
+        start = len(self.said)
+        while text not in self.said[start:]:
+            ready, _, _ = select.select([self.master], [], [], 60)
+            try:
+                more = os.read(self.master, 65536) if ready else b""
+            except OSError:  # Linux's end of a pseudo-terminal
+                more = b""
+            assert more, f"{text!r} did not come after {self.said!r}"
+            self.said += more.decode(errors="replace")
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def end(self) -> int:
+        with suppress(AssertionError):
+            self.until("\0")  # never comes: all that is left
+        os.close(self.master)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.mark.runs
+def test_at_a_terminal_keys_stay_invisible(shop: Shop, urls: list[str], project: Path) -> None:
+    shop.put_transaction(transaction(1, START))
+    terminal = Terminal("init", *urls, folder=project)
+    for prompt, answer in (
+        ("Name [shop_1]: ", ""), ("invisible): ", shop.finmap_key), ("invisible; Enter tries the same one again): ",
+        shop.sitniks_key), ("invisible): ", shop.finmap_key), ("Number [1]: ", ""), ("Number or name: ", "Каса"),
+        (" [1]: ", str(START)), ("(yes/no) [no]: ", ""), ("(yes/no) [yes]: ", ""),
+    ):  # fmt: skip
+        terminal.until(prompt)
+        terminal.type(f"{answer}\r")
+    assert terminal.end() == 0, terminal.said
+    assert "this looks like the Finmap key" in terminal.said
+    assert "1 to write" in terminal.said
+    assert [key for key in (shop.sitniks_key, shop.finmap_key) if key in terminal.said] == []
+    assert Path(".env").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.runs
+@pytest.mark.parametrize("at", ["Name [shop_1]: ", "invisible): "])
+def test_ctrl_c_at_a_terminal_writes_nothing(at: str, urls: list[str], project: Path) -> None:
+    terminal = Terminal("init", *urls, folder=project)
+    terminal.until("Name [shop_1]: ")
+    if at != "Name [shop_1]: ":
+        terminal.type("\r")
+        terminal.until(at)
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    assert "Stopped. Nothing was written" in terminal.said
+    assert files() == set()
+
+
+@pytest.mark.runs
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_says_so(shop: Shop, urls: list[str], project: Path) -> None:
+    anybody = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    project.chmod(0o555)
+    try:
+        done = subprocess.run(  # noqa: S603
+            [*anybody, *PROGRAM, "init", *options(), *urls], capture_output=True, text=True, timeout=60,
+            stdin=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    finally:
+        project.chmod(0o755)
+    assert done.returncode == 2
+    assert f"{project} cannot be written by this user; nothing was written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert files() == set()

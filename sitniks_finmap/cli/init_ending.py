@@ -19,25 +19,24 @@ LONGEST = 31  # days to preview: a person is waiting
 def finish(asker: Asker, connection: Connection) -> int:
     """Exit code: 0, or 1 if doctor or the preview found an error."""
     asker.out.print(f"\n[bold]{asker.text(texts.CHECKING)}[/]")
-    if not print_examination(out, connection):
-        _tell(asker, texts.FIX_FIRST, (f"sitniks-finmap doctor --connection {connection.name}", ""))
-        return FAILED
+    well = print_examination(out, connection)
     name = f"--connection {connection.name}"
     sync = (f"sitniks-finmap sync {name}", asker.text(texts.NEXT_SYNC))
     always = ("dagster dev", asker.text(texts.NEXT_AUTOMATIC))
     if connection.start_date > connection.today(utc_now()):
         asker.say("\n" + asker.text(texts.STARTS_LATER, day=connection.start_date))
         _tell(asker, texts.NEXT, always)
-        return 0
+        return 0 if well else FAILED
     try:
-        if not _preview(asker, connection):
-            return FAILED
+        well &= _preview(asker, connection)
     except KeyboardInterrupt:
         _tell(asker, texts.NEXT_AFTER_STOP, (f"sitniks-finmap preview {name}", ""))
         raise
+    if not well:
+        _tell(asker, texts.FIX_FIRST, (f"sitniks-finmap doctor {name}", ""))
     review = [(f"sitniks-finmap approve {name}", asker.text(texts.NEXT_APPROVE))]
     _tell(asker, texts.NEXT, *(review if connection.first_import == "review" else []), sync, always)
-    return 0
+    return 0 if well else FAILED
 
 
 def _preview(asker: Asker, connection: Connection) -> bool:

@@ -210,6 +210,7 @@ def _has_posted(answers: Answers) -> bool:
 # -- 6. First day --
 
 Kind = Literal["today", "day", "history"]
+TODAY = ("today", "сьогодні")
 KINDS: tuple[Kind, ...] = ("today", "day", "history")
 
 
@@ -242,7 +243,7 @@ def ask_start(answers: Answers) -> None:
 def _kind(answers: Answers, answer: str, today: date) -> tuple[Kind, date | None]:
     if answer in ("1", "2", "3"):
         return KINDS[int(answer) - 1], None
-    if not re.search(r"\d{2}", answer):
+    if not re.search(r"\d{2}", answer) and answer.casefold() not in TODAY:
         raise answers.asker.wrong(texts.START_FORM, day=today)
     return "day", _day(answers, answer, today)
 
@@ -256,7 +257,7 @@ def _ask_day(answers: Answers, prompt: str, default: date, today: date) -> date:
 
 def _day(answers: Answers, written: str, today: date) -> date:
     """Raises WrongAnswer."""
-    if written.casefold() in ("today", "сьогодні"):
+    if written.casefold() in TODAY:
         return today
     try:
         return day_of(written)

@@ -93,7 +93,7 @@ def _corrected(answers: Answers, statuses: list[Status], meanings: dict[int, str
         for number, (_, title, orders, _) in enumerate(answers.sitniks.statuses, 1):
             of = asker.text(texts.STATUS_ROW, orders=orders, all=latest)
             word = asker.text(STAGE_WORDS.get(meanings.get(number - 1, ""), texts.NO_MONEY))
-            asker.say(f"   {number:>3}) {title:<{width}}  {of:<18}  {word}")
+            asker.say(f"   {number:>3}) {title:<{width}}  {of:<22}  {word}")
         answer = asker.ask(prompt)
         try:
             if not answer and "paid" not in meanings.values():

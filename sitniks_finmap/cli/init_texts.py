@@ -84,7 +84,7 @@ ACCOUNT_MOVES = "What is in Finmap already moves to the new account with the nex
 LEFT_OUT = "Left out, because this Finmap has no such account or category: {names}"
 
 # -- 6. Start --
-START = "From when"
+START = "From when to import"
 START_TODAY = "from today on, {day}"
 START_DAY = "from another day on: everything since then goes to Finmap"
 START_HISTORY = "from another day on, and everything up to a later day is history: it is read, but never goes to Finmap"
@@ -96,7 +96,7 @@ DAY_WRONG = "{day}: {why}"
 SKIP_OUTSIDE = "the history ends on {until}; choose a day from the first day {first} to today {today}"
 
 # -- Categories and tags --
-MORE = "Choose categories and tags now? Otherwise the operations get none"
+MORE = "Choose categories and tags now?"
 CATEGORIES_THERE = "Categories in Finmap: {names}"
 CATEGORY_PROMPT = "Category of {classification} (number or name; Enter = {default})"
 NO_CATEGORY = "none"
@@ -124,7 +124,7 @@ WRITTEN = "Written: {what}"
 CHECKING = "Checking the connection:"
 PREVIEWING = "Preview of the first import (writes nothing):"
 PREVIEWING_LATEST = "Preview of the latest {days} days of the first import (writes nothing):"
-FIX_FIRST = "Correct what is marked with ✗, then run:"
+FIX_FIRST = "Correct what is marked with ✗ above, then check again:"
 NEXT = "Next:"
 NEXT_APPROVE = "approve the first import"
 NEXT_SYNC = "write it to Finmap"

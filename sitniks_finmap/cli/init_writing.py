@@ -1,6 +1,7 @@
 """What `init` writes: shown first, then written as a whole or not at all."""
 
 import difflib
+import os
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from sitniks_finmap.cli import init_texts as texts
 from sitniks_finmap.cli.init_answers import Answers
 from sitniks_finmap.clients.finmap import Directory
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.connections_file import connections_path, read_tables
 from sitniks_finmap.pipeline.decisions import catch_up, undo_catch_up
 from sitniks_finmap.pipeline.directory import category_mapping, find_accounts
@@ -26,6 +27,9 @@ class Files:
         """Raises ConfigurationError if they cannot be edited."""
         self.toml = EditedFile(connections_path())
         self.env = EditedFile(Path(".env").absolute(), private=True)
+        for folder in (self.toml.path.parent, self.env.path.parent):
+            if not os.access(folder, os.W_OK):
+                raise ConfigurationError(f"{folder} cannot be written by this user; nothing was written")
 
     def tables(self) -> dict[str, Any]:
         """The tables of connections.toml; none if it does not exist. Raises ConfigurationError."""
@@ -34,6 +38,11 @@ class Files:
     def prepare(self, answers: Answers) -> bool:
         """Works out both files, and whether anything is to be written. Raises ConfigurationError, ApiError."""
         _refuse_what_both_sides_lack(answers, answers.connection())
+        if answers.is_new:
+            first = {
+                key: answers.table[key] for key in ("source", "start_date", "finmap_account") if key in answers.table
+            }
+            answers.table = first | answers.table
         self.toml.change(with_table(self.toml.text, answers.name, answers.table))
         known = self.env.text
         self.env.change(with_variables(known, answers.keys) if answers.keys else known)
