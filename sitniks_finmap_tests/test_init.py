@@ -650,9 +650,8 @@ def test_an_error_of_doctor_ends_with_what_to_run(ends: Ends, shop: Shop) -> Non
     code, said = ends(*options())
     assert code == 1
     assert "✗ of the latest 1 transaction, 1 would be rejected: currency USD" in said
-    assert (
-        "Correct what is marked with ✗ above, then check again:\n   sitniks-finmap doctor --connection shop_1\n" in said
-    )
+    assert "Correct what is marked with ✗ above" in said
+    assert "sitniks-finmap doctor --connection shop_1" in said
 
 
 # -- A terminal of its own --

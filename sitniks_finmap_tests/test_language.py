@@ -15,6 +15,7 @@ from sitniks_finmap.alerts import texts
 from sitniks_finmap.alerts.conditions import DEPLOYMENT, KINDS, Event, Fact
 from sitniks_finmap.alerts.texts import TEXTS, all_texts
 from sitniks_finmap.alerts.wording import words_of, words_of_many
+from sitniks_finmap.cli import init_texts
 from sitniks_finmap.language import Code, Language, po_text
 
 GOLDEN = Path(__file__).parent / "golden" / "messages"
@@ -126,6 +127,14 @@ def test_the_catalogue_has_every_text_with_the_same_values() -> None:
             assert all(forms), one
             assert [form for form in translated[one] if fields(form) != fields(one)] == [], one
     assert [text for text in all_texts() if text not in translated] == []
+
+
+def test_the_catalogue_has_every_text_of_init() -> None:
+    said = [value for name, value in vars(init_texts).items() if name.isupper()]
+    assert len(said) > 80
+    texts_of_init = [one if isinstance(one, str) else one[0] for one in said]
+    known = {one.id if isinstance(one.id, str) else one.id[0] for one in read_po(StringIO(po_text("uk")), locale="uk")}
+    assert [text for text in texts_of_init if text not in known] == []
 
 
 def test_ukrainian_counts_as_ukrainians_do() -> None:

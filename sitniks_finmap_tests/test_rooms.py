@@ -135,6 +135,7 @@ WITHOUT = {
     "sitniks_finmap.cli.report_commands": SLOW | {"requests", "tenacity", "jinja2"},
     "sitniks_finmap.cli.sync_commands": SLOW,
     "sitniks_finmap.cli.decision_commands": SLOW,
+    "sitniks_finmap.cli.init_commands": SLOW,
     "sitniks_finmap.cli.identity_commands": SLOW,
     "sitniks_finmap.cli.sandbox_commands": SLOW,
 }
