@@ -669,11 +669,11 @@ class Terminal:
             os.execve(PROGRAM[0], [*PROGRAM, *arguments], os.environ | {"PYTHONPATH": str(ROOT), "TERM": "dumb"})  # noqa: S606
         self.said = ""
 
-    def until(self, text: str) -> None:
+    def until(self, text: str, seconds: float = 60) -> None:
         """Reads until the text comes after what was read before."""
         start = len(self.said)
         while text not in self.said[start:]:
-            ready, _, _ = select.select([self.master], [], [], 60)
+            ready, _, _ = select.select([self.master], [], [], seconds)
             try:
                 more = os.read(self.master, 65536) if ready else b""
             except OSError:  # Linux's end of a pseudo-terminal
@@ -683,6 +683,14 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
+
+    def interrupt(self, said: str) -> None:
+        """Ctrl-C; and again if nothing happens, as a person does: Python misses one while a prompt is being set up."""
+        for _ in range(20):
+            self.type("\x03")
+            with suppress(AssertionError):
+                return self.until(said, 2)
+        raise AssertionError(f"Ctrl-C did nothing: {self.said!r}")
 
     def end(self) -> int:
         with suppress(AssertionError):
@@ -717,9 +725,8 @@ def test_ctrl_c_at_a_terminal_writes_nothing(at: str, urls: list[str], project: 
     if at != "Name [shop_1]: ":
         terminal.type("\r")
         terminal.until(at)
-    terminal.type("\x03")
+    terminal.interrupt("Stopped. Nothing was written")
     assert terminal.end() == 130
-    assert "Stopped. Nothing was written" in terminal.said
     assert files() == set()
 
 
