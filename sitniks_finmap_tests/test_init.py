@@ -375,7 +375,7 @@ def test_a_key_without_accounts_stops_at_once(ends: Ends, sandbox: Sandbox) -> N
 def test_without_a_terminal_all_that_is_missing_is_named(ends: Ends, sandbox: Sandbox) -> None:
     code, said = ends()
     assert code == 2
-    assert "there is no terminal to ask on; add --connection NAME, --source, --account, --since, --yes" in said
+    assert "there is no terminal to ask on; add --connection NAME, --sitniks-key, --finmap-key, --source" in said
     code, said = ends("--connection", "shop_1", "--source", "orders")
     assert "add --sitniks-key, --finmap-key, --paid, --account, --since, --yes" in said
     assert sandbox.requests() == []

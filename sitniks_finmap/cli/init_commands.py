@@ -88,6 +88,8 @@ def _require(answers: Answers) -> None:
     known: Any = answers.tables.get(given.connection or "") or answers.tables.get(given.clone or "") or {}
     if not given.connection:
         missing.append("--connection NAME")
+        keys = {"--sitniks-key": given.sitniks_key, "--finmap-key": given.finmap_key}
+        missing += [option for option, key in keys.items() if not key]
     else:
         answers.begin(given.connection, given.clone)
         missing += [f"--{side}-key" for side in ("sitniks", "finmap") if not answers.has_key(side)]
