@@ -114,7 +114,11 @@ def test_a_folder_in_place_of_a_file_is_one_line(
         ("[u1]\nstart_date = 01.11.2026\n", 2, "write 2026-11-01"),
         ("[u1]\nstart_date = 2026-11-1\n", 2, "write 2026-11-01; a day has the form 2026-11-20"),
         ("[u1]\n# day\nstart_date = 2026-1-05 # first\n", 3, "write 2026-01-05; a day has the form 2026-11-20"),
-        ("[u1]\nstart_date = 2026-02-30\n", 2, "no such day in the calendar; a day has the form 2026-11-20"),
+        (
+            "[u1]\nstart_date = 2026-02-30\n",
+            2,
+            "no such day in the calendar; the last one of that month is 2026-02-28; a day has the form 2026-11-20",
+        ),
         ("[u1]\nstart_date = 20/11/2026\n", 2, "write 2026-11-20; a day has the form 2026-11-20"),
         ("[u1]\nstart_date = 2026.11.1\n", 2, "write 2026-11-01; a day has the form 2026-11-20"),
         ("[u1]\nsync_every = 15m\n", 2, 'write a duration in quotation marks: "15m"'),
