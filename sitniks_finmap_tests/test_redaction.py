@@ -135,6 +135,7 @@ def test_a_key_in_a_broken_head_is_not_logged(project: Path, caplog: pytest.LogC
 
     threading.Thread(target=answer, daemon=True).start()
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")  # whoever silenced it
     api = Api(
         "Sitniks", f"http://127.0.0.1:{server.getsockname()[1]}", {}, RateLimiter(project / "limits", KEY, 0),
         secrets=[KEY], timeout=(2, 2),
