@@ -22,6 +22,7 @@ from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.warehouse.store import SETTINGS, Warehouse, open_warehouse
 from sitniks_finmap_tests.books import START, Books, OpenWarehouse
 from sitniks_finmap_tests.deliveries import courier_of, run_of
+from sitniks_finmap_tests.inboxes import Inbox, Telegram
 from sitniks_finmap_tests.order_books import LISTS, KeepOrders, furnish
 from sitniks_finmap_tests.plain_settings import PLAIN
 from sitniks_finmap_tests.sandbox.clients import Clock
@@ -269,3 +270,38 @@ def _table(name: str, settings: dict[str, Any]) -> str:
             case _:
                 lines.append(f"{field} = {value!r}".replace("'", '"'))
     return "\n".join([*lines, *nested])
+
+
+# -- Who gets messages --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    yield from _inbox("ALERT_URLS", monkeypatch)
+
+
+@pytest.fixture
+def owner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    yield from _inbox("OWNER_URL", monkeypatch)
+
+
+def _inbox(variable: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    inbox = Inbox()
+    monkeypatch.setenv(variable, inbox.url)
+    yield inbox
+    inbox.close()
+
+
+@pytest.fixture
+def telegram(monkeypatch: pytest.MonkeyPatch) -> Iterator[Telegram]:
+    telegram = Telegram()
+    monkeypatch.setattr("apprise.plugins.telegram.NotifyTelegram.notify_url", telegram.address)
+    yield telegram
+    telegram.close()
+
+
+@pytest.fixture
+def room_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However full the disk is that the tests run on."""
+    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_BYTES", 0)
+    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_SHARE", 0)

@@ -119,14 +119,6 @@ def test_what_an_earlier_version_queued_is_delivered(
     assert inbox.titles == ([], ["один"])[position]
 
 
-@pytest.fixture
-def telegram(monkeypatch: pytest.MonkeyPatch) -> Iterator[Telegram]:
-    telegram = Telegram()
-    monkeypatch.setattr("apprise.plugins.telegram.NotifyTelegram.notify_url", telegram.address)
-    yield telegram
-    telegram.close()
-
-
 def test_a_corrected_password_is_the_same_recipient() -> None:
     """And no hash of it is kept, because a password can be guessed."""
     before, after = (addresses_in(f"mailto://shop:{word}@example.com?to=a@example.com") for word in ("один", "два"))

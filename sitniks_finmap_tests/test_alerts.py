@@ -3,7 +3,7 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -19,33 +19,10 @@ from sitniks_finmap_tests.inboxes import Inbox
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.watching import FIRST, MINUTE, Watched, waiting
 
-pytestmark = pytest.mark.runs
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("room_on_the_disk")]
 
 DAY = "2026-03-09T10:00:00Z"
 Connect = Callable[..., Connection]
-
-
-@pytest.fixture(autouse=True)
-def room_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However full the disk is that the tests run on."""
-    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_BYTES", 0)
-    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_SHARE", 0)
-
-
-@pytest.fixture
-def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
-    inbox = Inbox()
-    monkeypatch.setenv("ALERT_URLS", inbox.url)
-    yield inbox
-    inbox.close()
-
-
-@pytest.fixture
-def owner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
-    inbox = Inbox()
-    monkeypatch.setenv("OWNER_URL", inbox.url)
-    yield inbox
-    inbox.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -26,35 +26,12 @@ from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.warehouses import begun
 from sitniks_finmap_tests.watching import FIRST, MINUTE, Watched
 
-pytestmark = pytest.mark.runs
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("room_on_the_disk")]
 
 DAY = "2026-03-09T10:00:00Z"
 REFUSED = "u1: ключ не приймають або його немає"
 WORKS = "u1: ключ знову працює"
 Connect = Callable[..., Connection]
-
-
-@pytest.fixture(autouse=True)
-def room_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However full the disk is that the tests run on."""
-    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_BYTES", 0)
-    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_SHARE", 0)
-
-
-@pytest.fixture
-def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
-    inbox = Inbox()
-    monkeypatch.setenv("ALERT_URLS", inbox.url)
-    yield inbox
-    inbox.close()
-
-
-@pytest.fixture
-def owner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
-    inbox = Inbox()
-    monkeypatch.setenv("OWNER_URL", inbox.url)
-    yield inbox
-    inbox.close()
 
 
 @pytest.fixture
@@ -201,6 +178,26 @@ def test_what_happens_without_env_is_told_when_it_is_back(
     assert operator.titles == [REFUSED, WORKS]
     env.unlink()
     watched.look()
+
+
+def test_a_watcher_that_knows_nobody_decides_nothing(
+    operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox, command: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The recipients may be in the environment of the daemon's service alone."""
+    shop = open_shop()
+    refuse(sandbox)
+    watched.sync(shop)
+    with monkeypatch.context() as watcher:
+        watcher.delenv("ALERT_URLS")
+        watched.look(watched.heartbeat())
+        watcher.setattr("sitniks_finmap.cli.alert_commands.utc_now", watched.clock)
+        code, said = command("watch")
+        assert code == 1
+        assert "nobody can be notified from here" in said
+        assert "nothing needs a person" not in said
+    watched.look()
+    assert operator.titles == [REFUSED]
 
 
 def test_an_owner_of_many_shops_gets_one_message(

@@ -1,6 +1,6 @@
 """The digest: yesterday's totals, equal to `reconciliation`; the first line is the answer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -73,16 +73,8 @@ def test_it_is_due_once_a_day_from_its_hour_on(connect: Callable[..., Connection
         assert due_day(kept, connect(), datetime(2026, 4, 1, 12, tzinfo=UTC)) is None  # off by default
 
 
-@pytest.fixture
-def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
-    inbox = Inbox()
-    monkeypatch.setenv("OWNER_URL", inbox.url)
-    yield inbox
-    inbox.close()
-
-
 @pytest.mark.runs
-def test_it_equals_reconciliation_and_is_sent_once(keep_books: Callable[..., Books], inbox: Inbox) -> None:
+def test_it_equals_reconciliation_and_is_sent_once(keep_books: Callable[..., Books], owner: Inbox) -> None:
     books = keep_books(digest_at="09:00", alerts=["env:OWNER_URL"])
     for number in range(1, 42):
         books.sell(number, f"{number * 10}.01")
@@ -107,7 +99,7 @@ def test_it_equals_reconciliation_and_is_sent_once(keep_books: Callable[..., Boo
         look_around("itself", books.clock)
         send_all(books.clock)
         books.clock.forward(600)
-    digests = [body for title, body in inbox.messages if title == "u1: 9 березня 2026 р."]
+    digests = [body for title, body in owner.messages if title == "u1: 9 березня 2026 р."]
     assert [plain(body) for body in digests] == [
         "Збігається до копійки: 41 надходження 8 610,41 ₴, 7 витрат 318,50 ₴."
     ]  # fmt: skip

@@ -11,8 +11,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from sitniks_finmap.alerts.conditions import Fact, State
 from sitniks_finmap.alerts.pings import ping, pinged, request_of
 from sitniks_finmap.alerts.sending import ping_deployment
+from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import run_job
@@ -189,3 +191,14 @@ def test_the_deployment_calls_its_own_every_five_minutes(
         clock.forward(60)
     ping_deployment(clock)
     assert switch.calls[3:] == [("POST", "/t0kensecret/fail", "open conditions 1, of the deployment 1")]
+
+
+def test_an_outage_of_an_api_is_no_failure_of_the_deployment(switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEARTBEAT_URL", switch.url)
+    clock = Clock()
+    told = State(clock(), Fact(cause="api.finmap.online"), begin_told=clock())
+    with memory() as kept:
+        kept.keep("*", "outage api.finmap.online", told)
+        kept.keep("u1", "unreachable", told)
+    ping_deployment(clock)
+    assert switch.calls == [("POST", "/t0kensecret", "open conditions 2, of the deployment 0")]

@@ -3,7 +3,7 @@
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -29,22 +29,6 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
-    inbox = Inbox()
-    monkeypatch.setenv("ALERT_URLS", inbox.url)
-    yield inbox
-    inbox.close()
-
-
-@pytest.fixture
-def telegram(monkeypatch: pytest.MonkeyPatch) -> Iterator[Telegram]:
-    telegram = Telegram()
-    monkeypatch.setattr("apprise.plugins.telegram.NotifyTelegram.notify_url", telegram.address)
-    yield telegram
-    telegram.close()
-
-
-@pytest.fixture
 def queue(clock: Clock) -> Callable[..., None]:
     def queue(*titles: str) -> None:
         with memory() as kept:
@@ -67,22 +51,22 @@ def for_hours(hours: int, clock: Clock, every: int = 5) -> None:
 
 @pytest.mark.parametrize("options", ["", "?retry=5&wait=0.1"])
 def test_what_may_have_arrived_is_repeated_a_few_times(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch,
+    operator: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture, options: str,
 ) -> None:  # fmt: skip
     """The receiver takes each message and answers after we have gone, for a day."""
     over = threading.Event()
-    inbox.before_answer = lambda: [over.wait(60)].clear()
-    monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:{inbox.port}/{options}")
+    operator.before_answer = lambda: [over.wait(60)].clear()
+    monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:{operator.port}/{options}")
     monkeypatch.setattr(delivery, "WAIT", 0.2)
     queue("один")
     tried: list[int] = []
     for _ in range(24 * 12):
         send_all(clock)
-        tried.append(inbox.requests)
+        tried.append(operator.requests)
         clock.forward(300)
     over.set()
-    assert inbox.requests == 4
+    assert operator.requests == 4
     assert [tried.index(n) * 5 for n in range(1, 5)] == [0, 5, 25, 85]  # minutes
     assert waiting() == []
     assert "a message to ALERT_URLS 0 is dropped: it may have arrived several times" in caplog.text
@@ -90,15 +74,15 @@ def test_what_may_have_arrived_is_repeated_a_few_times(
 
 @pytest.mark.runs
 def test_a_late_answer_holds_up_later_messages_for_an_hour(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    operator: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over = threading.Event()
-    inbox.refuses = lambda said: [said["title"] == "отрута" and over.wait(60)] == [True]
-    monkeypatch.setenv("ALERT_URLS", f"{inbox.url}&rto=1")
+    operator.refuses = lambda said: [said["title"] == "отрута" and over.wait(60)] == [True]
+    monkeypatch.setenv("ALERT_URLS", f"{operator.url}&rto=1")
     queue("отрута", "два", "три")
     for_hours(2, clock)
     over.set()
-    assert inbox.titles == ["два", "три"]
+    assert operator.titles == ["два", "три"]
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"])
@@ -142,7 +126,7 @@ def test_a_mail_without_an_answer_is_repeated_little(
 
 
 def test_a_receiver_has_half_a_minute_to_answer(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    operator: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[Any] = []
     real = HTTPAdapter.send
@@ -153,7 +137,7 @@ def test_a_receiver_has_half_a_minute_to_answer(
 
     monkeypatch.setattr(HTTPAdapter, "send", send)
     for options in ("", "?rto=5&cto=6", "?rto=100000&cto=100000"):
-        monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:{inbox.port}/{options}")
+        monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:{operator.port}/{options}")
         queue("один")
         assert send_all(clock) == 1
     assert waits == [(30, 30), (6, 5), (60, 60)]
@@ -163,34 +147,34 @@ def test_a_receiver_has_half_a_minute_to_answer(
 
 
 def test_a_message_that_is_never_accepted_gives_way(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, caplog: pytest.LogCaptureFixture
+    operator: Inbox, queue: Callable[..., None], clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One of them is refused each time; the others come in order, within the hour, and it is dropped after a week."""
-    inbox.refuses = lambda said: said["title"] == "отрута"
+    operator.refuses = lambda said: said["title"] == "отрута"
     queue("нуль", "отрута", "два", "три")
     for_hours(1, clock)
-    assert inbox.titles == ["нуль", "два", "три"]
+    assert operator.titles == ["нуль", "два", "три"]
     queue("чотири")
     send_all(clock)
-    assert inbox.titles[3:] == ["чотири"]
+    assert operator.titles[3:] == ["чотири"]
     for_hours(6 * 24, clock, every=60)
     assert [title for _, title in waiting()] == ["отрута"]
-    requests = inbox.requests
+    requests = operator.requests
     for_hours(24, clock)
-    assert inbox.requests - requests <= 25  # hourly
+    assert operator.requests - requests <= 25  # hourly
     assert waiting() == []
     assert "a message to ALERT_URLS 0 is dropped: it was not accepted in a week" in caplog.text
 
 
-def test_the_order_is_kept_when_a_service_comes_back(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+def test_the_order_is_kept_when_a_service_comes_back(operator: Inbox, queue: Callable[..., None], clock: Clock) -> None:
     """It answered 500 for so long that each message gave way to the next."""
-    inbox.status = 500
+    operator.status = 500
     for n in range(6):
         queue(str(n))
         for_hours(1, clock)
-    inbox.status = 200
+    operator.status = 200
     for_hours(2, clock)
-    assert inbox.titles == [str(n) for n in range(6)]
+    assert operator.titles == [str(n) for n in range(6)]
 
 
 # -- Several targets in one URL ------------------------------------------------------------------------------------
@@ -259,18 +243,18 @@ def test_a_text_in_parts_is_not_repeated_without_end(
     "drips", [(), (b"HTTP/1.1 200 OK\r\nX: ",), (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n",)]
 )
 def test_a_service_that_drips_holds_nobody_up(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch, drips: tuple[bytes, ...],
-    caplog: pytest.LogCaptureFixture,
+    operator: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch,
+    drips: tuple[bytes, ...], caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.ERROR)
     dripper = Dripper(*drips)
     monkeypatch.setattr(delivery, "DEADLINE", 2.0)
-    monkeypatch.setenv("ALERT_URLS", f"{dripper.url}?rto=86400&cto=86400&retry=10 {inbox.url}")
+    monkeypatch.setenv("ALERT_URLS", f"{dripper.url}?rto=86400&cto=86400&retry=10 {operator.url}")
     queue("один")
     assert send_all(clock) == 1
     for_hours(3, clock)
     dripper.close()
-    assert (dripper.taken, inbox.titles, waiting()) == (4, ["один"], [])
+    assert (dripper.taken, operator.titles, waiting()) == (4, ["один"], [])
 
 
 def test_no_log_shows_a_url_whatever_is_answered(

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,14 +33,6 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
-    inbox = Inbox()
-    monkeypatch.setenv("ALERT_URLS", inbox.url)
-    yield inbox
-    inbox.close()
-
-
-@pytest.fixture
 def queue(clock: Clock) -> Callable[..., None]:
     def queue(*titles: str, to: str = "ALERT_URLS 0") -> None:
         with memory() as kept:
@@ -50,33 +42,35 @@ def queue(clock: Clock) -> Callable[..., None]:
     return queue
 
 
-def test_messages_arrive_once_and_in_order(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+def test_messages_arrive_once_and_in_order(operator: Inbox, queue: Callable[..., None], clock: Clock) -> None:
     queue("один", "два", "три")
     assert send_all(clock) == 3
-    assert inbox.messages == [("один", "тіло"), ("два", "тіло"), ("три", "тіло")]
+    assert operator.messages == [("один", "тіло"), ("два", "тіло"), ("три", "тіло")]
     assert send_all(clock) == 0
     assert waiting() == []
 
 
-def test_a_receiver_that_is_down_gets_it_later_and_once(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
-    inbox.status = 500
+def test_a_receiver_that_is_down_gets_it_later_and_once(
+    operator: Inbox, queue: Callable[..., None], clock: Clock
+) -> None:
+    operator.status = 500
     queue("один", "два")
     for _ in range(120):
         assert send_all(clock) == 0
         clock.forward(60)
     assert waiting() == [("ALERT_URLS 0", "один"), ("ALERT_URLS 0", "два")]
-    inbox.status = 200
+    operator.status = 200
     clock.forward(3600)
     assert send_all(clock) == 2
-    assert inbox.titles == ["один", "два"]
+    assert operator.titles == ["один", "два"]
 
 
 def test_a_failing_receiver_is_tried_less_and_less_often(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock
+    operator: Inbox, queue: Callable[..., None], clock: Clock
 ) -> None:
     tries: list[float] = []
-    inbox.status = 500
-    inbox.before_answer = lambda: tries.append(clock.now.timestamp())
+    operator.status = 500
+    operator.before_answer = lambda: tries.append(clock.now.timestamp())
     queue("один")
     for _ in range(600):
         send_all(clock)
@@ -87,30 +81,30 @@ def test_a_failing_receiver_is_tried_less_and_less_often(
 
 
 def test_a_receiver_that_is_down_holds_up_nobody_else(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    operator: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:1/?retry=0\n{inbox.url}")
+    monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:1/?retry=0\n{operator.url}")
     queue("один", "два")
     queue("один", "два", to="ALERT_URLS 1")
     assert send_all(clock) == 2
-    assert inbox.titles == ["один", "два"]
+    assert operator.titles == ["один", "два"]
     assert waiting() == [("ALERT_URLS 0", "один"), ("ALERT_URLS 0", "два")]
 
 
 def test_a_corrected_url_gets_what_is_still_to_be_sent(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    operator: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALERT_URLS", "nonsense://t0kensecret/x")
     queue("один")
     assert send_all(clock) == 0
-    monkeypatch.setenv("ALERT_URLS", inbox.url)
+    monkeypatch.setenv("ALERT_URLS", operator.url)
     clock.forward(3600)
     assert send_all(clock) == 1
-    assert inbox.titles == ["один"]
+    assert operator.titles == ["один"]
 
 
 def test_a_message_waits_a_week_for_a_recipient_that_is_not_set(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    operator: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody broke .env, or took the recipient out of it."""
     url = os.environ["ALERT_URLS"]
@@ -120,7 +114,7 @@ def test_a_message_waits_a_week_for_a_recipient_that_is_not_set(
     clock.forward(86400)
     monkeypatch.setenv("ALERT_URLS", url)
     assert send_all(clock) == 1
-    assert inbox.titles == ["один"]
+    assert operator.titles == ["один"]
     monkeypatch.delenv("ALERT_URLS")
     queue("два")
     assert send_all(clock) == 0
@@ -129,7 +123,7 @@ def test_a_message_waits_a_week_for_a_recipient_that_is_not_set(
     assert waiting() == []
 
 
-def test_two_senders_at_once_send_each_message_once(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+def test_two_senders_at_once_send_each_message_once(operator: Inbox, queue: Callable[..., None], clock: Clock) -> None:
     both = threading.Barrier(2, timeout=30)
     queue(*(f"№ {n}" for n in range(20)))
 
@@ -143,23 +137,25 @@ def test_two_senders_at_once_send_each_message_once(inbox: Inbox, queue: Callabl
     for thread in threads:
         thread.join(60)
     send_all(clock)
-    assert sorted(inbox.titles) == sorted(f"№ {n}" for n in range(20))
+    assert sorted(operator.titles) == sorted(f"№ {n}" for n in range(20))
 
 
 @pytest.mark.parametrize("seconds", [-86400, -0.001, 0, 0.001, 86400])
 def test_no_clock_lets_two_send_one_message(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, seconds: float
+    operator: Inbox, queue: Callable[..., None], clock: Clock, seconds: float
 ) -> None:
     """Another sender comes while one is at it, with a clock that was read before or set since."""
     others: list[int] = []
-    inbox.before_answer = lambda: others.append(send_all(lambda: clock() + timedelta(seconds=seconds)))
+    operator.before_answer = lambda: others.append(send_all(lambda: clock() + timedelta(seconds=seconds)))
     queue("один")
     assert send_all(clock) == 1
     assert others == [0]
-    assert inbox.titles == ["один"]
+    assert operator.titles == ["один"]
 
 
-def test_the_clock_is_read_after_the_wait_for_the_file(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+def test_the_clock_is_read_after_the_wait_for_the_file(
+    operator: Inbox, queue: Callable[..., None], clock: Clock
+) -> None:
     """Whoever waited long for the file knows what others have done meanwhile."""
     queue("один")
     held: list[bool] = []
@@ -177,7 +173,7 @@ def test_the_clock_is_read_after_the_wait_for_the_file(inbox: Inbox, queue: Call
     assert held[0]
 
 
-def test_a_sender_of_another_machine_has_minutes(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+def test_a_sender_of_another_machine_has_minutes(operator: Inbox, queue: Callable[..., None], clock: Clock) -> None:
     """Nobody here can see whether it lives."""
     queue("один")
     with memory() as kept:
@@ -186,11 +182,11 @@ def test_a_sender_of_another_machine_has_minutes(inbox: Inbox, queue: Callable[.
     assert send_all(clock) == 0
     clock.forward(LEASE.total_seconds() + 1)
     assert send_all(clock) == 1
-    assert inbox.titles == ["один"]
+    assert operator.titles == ["один"]
 
 
 def test_a_sender_that_could_not_write_tries_again(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    operator: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same process may go on, as `watch --every` does: its own claim does not stop it."""
     queue("один")
@@ -206,25 +202,27 @@ def _no_room(*arguments: Any) -> None:
 
 
 @pytest.mark.runs
-def test_many_processes_at_once_send_each_message_once(inbox: Inbox, queue: Callable[..., None]) -> None:
+def test_many_processes_at_once_send_each_message_once(operator: Inbox, queue: Callable[..., None]) -> None:
     queue(*(f"№ {n}" for n in range(10)))
     senders = [_sender() for _ in range(5)]
     assert [sender.wait(60) for sender in senders] == [0] * 5
-    assert sorted(inbox.titles) == sorted(f"№ {n}" for n in range(10))
+    assert sorted(operator.titles) == sorted(f"№ {n}" for n in range(10))
 
 
 @pytest.mark.runs
-def test_a_sender_that_was_killed_is_replaced_at_once(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+def test_a_sender_that_was_killed_is_replaced_at_once(
+    operator: Inbox, queue: Callable[..., None], clock: Clock
+) -> None:
     begun, killed = threading.Event(), threading.Event()
-    inbox.before_answer = lambda: (begun.set(), killed.wait(60))  # type: ignore[func-returns-value]
+    operator.before_answer = lambda: (begun.set(), killed.wait(60))  # type: ignore[func-returns-value]
     queue("один")
     sender = _sender()
     assert begun.wait(60)
     assert send_all(lambda: clock() + timedelta(days=1)) == 0  # it lives
     sender.kill()  # nobody waits for it yet: a zombie
     killed.set()
-    until(lambda: inbox.messages)
-    inbox.before_answer = lambda: None
+    until(lambda: operator.messages)
+    operator.before_answer = lambda: None
     assert send_all(clock) == 1
     sender.wait(60)
 
@@ -233,26 +231,26 @@ def _sender() -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "sitniks_finmap.alerts.sending"])
 
 
-def test_a_file_of_an_earlier_version_is_used_on(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+def test_a_file_of_an_earlier_version_is_used_on(operator: Inbox, queue: Callable[..., None], clock: Clock) -> None:
     queue("один")
     with closing(sqlite3.connect(state_path())) as con:
         for column in ADDED:
             con.execute(f"alter table outbox drop column {column}")
         con.commit()
     assert send_all(clock) == 1
-    assert inbox.titles == ["один"]
+    assert operator.titles == ["один"]
 
 
-def test_a_clock_set_back_does_not_hold_messages_up(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
-    inbox.status = 500
+def test_a_clock_set_back_does_not_hold_messages_up(operator: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+    operator.status = 500
     queue("один")
     send_all(clock)
-    inbox.status = 200
+    operator.status = 200
     clock.now -= timedelta(days=365)
     assert send_all(clock) == 1
 
 
-def test_nothing_is_sent_inside_of_a_transaction(inbox: Inbox, queue: Callable[..., None], clock: Clock) -> None:
+def test_nothing_is_sent_inside_of_a_transaction(operator: Inbox, queue: Callable[..., None], clock: Clock) -> None:
     """While a receiver takes its time, another teller can write."""
     written: list[int] = []
 
@@ -261,7 +259,7 @@ def test_nothing_is_sent_inside_of_a_transaction(inbox: Inbox, queue: Callable[.
             kept.set_note("looked", clock().isoformat())
             written.append(kept.count_unsent())
 
-    inbox.before_answer = look
+    operator.before_answer = look
     queue("один")
     assert send_all(clock) == 1
     assert written == [1]
@@ -296,7 +294,7 @@ def test_a_message_arrives_in_telegram(
 
 
 def test_a_text_too_long_for_the_service_arrives_in_parts(
-    clock: Clock, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, operator: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     telegram = Telegram()
     monkeypatch.setattr("apprise.plugins.telegram.NotifyTelegram.notify_url", telegram.address)
@@ -312,11 +310,13 @@ def test_a_text_too_long_for_the_service_arrives_in_parts(
 
 
 def test_the_file_is_private_and_holds_no_url(
-    inbox: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch,
+    operator: Inbox, queue: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setenv("ALERT_URLS", f"json://user:t0kensecret@127.0.0.1:1/?retry=0 {inbox.url} nonsense://t0kensecret")
+    monkeypatch.setenv(
+        "ALERT_URLS", f"json://user:t0kensecret@127.0.0.1:1/?retry=0 {operator.url} nonsense://t0kensecret"
+    )
     for n in range(3):
         queue("один", to=f"ALERT_URLS {n}")
     assert send_all(clock) == 1

@@ -26,23 +26,9 @@ from sitniks_finmap_tests.inboxes import Dripper, Inbox
 from sitniks_finmap_tests.processes import until
 from sitniks_finmap_tests.watching import waiting
 
-pytestmark = pytest.mark.runs
+pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("room_on_the_disk")]
 ROOT = Path(__file__).parents[1]
 Command = Callable[..., tuple[Any, str]]
-
-
-@pytest.fixture(autouse=True)
-def room_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_BYTES", 0)
-    monkeypatch.setattr("sitniks_finmap.alerts.deployment.LEAST_SHARE", 0)
-
-
-@pytest.fixture
-def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
-    inbox = Inbox()
-    monkeypatch.setenv("ALERT_URLS", inbox.url)
-    yield inbox
-    inbox.close()
 
 
 def test_watch_exits_with_0_whatever_it_saw(

@@ -1,6 +1,5 @@
 """What a variable with apprise URLs holds: one address for each target, named by what is no secret."""
 
-import logging
 import re
 from collections.abc import Iterator
 from copy import copy
@@ -11,9 +10,6 @@ from typing import Any
 
 import apprise
 from apprise import NotifyBase
-
-for name in ("apprise", "urllib3"):  # they log URLs with their tokens
-    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 # As apprise separates URLs. A comma may also belong to a password or to a list of e-mail addresses.
 SEPARATORS = re.compile(r"[\s,;]*[\r\n][\s,;]*|[\s,;]+(?=[a-z0-9]{1,32}://)", re.IGNORECASE)

@@ -26,7 +26,6 @@ from sitniks_finmap.setting_types import LOOPBACK
 from sitniks_finmap.warehouse.store import WarehouseError
 
 log = logging.getLogger(__name__)
-logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it logs the URL of an answer with wrong headers
 
 DEPLOYMENT = "HEARTBEAT_URL"  # a variable
 TIMEOUT = 10.0  # seconds
@@ -44,7 +43,7 @@ def ping(variable: str, signal: Signal, counts: str = "", seconds: float = TIMEO
     call.start()
     call.join(seconds)
     if not done:
-        log.warning("%s did not answer within %.0f seconds", variable, TIMEOUT)
+        log.warning("%s did not answer within %.0f seconds", variable, seconds)
     return bool(done and done[0])
 
 

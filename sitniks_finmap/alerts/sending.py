@@ -191,8 +191,9 @@ def ping_deployment(now: Clock = utc_now) -> None:
         if last and timedelta() <= moment - last < PING_EVERY:
             return
         kept.set_note("pinged", moment.isoformat())
-        states = [(scope, state) for (scope, _), state in kept.states().items() if state.is_open]
-    own = sum(scope == DEPLOYMENT for scope, _ in states)
+        states = [key for key, state in kept.states().items() if state.is_open]
+    # An outage is one of Sitniks or Finmap.
+    own = sum(scope == DEPLOYMENT and not condition.startswith("outage") for scope, condition in states)
     ping(DEPLOYMENT_URL, "fail" if own else "success", f"open conditions {len(states)}, of the deployment {own}")
 
 

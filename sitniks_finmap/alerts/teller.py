@@ -38,7 +38,8 @@ CALM_DOWN = timedelta(hours=1)  # after the end of what explained that no sync i
 EXPLAINS_SILENCE = ("daemon", "location")
 # Conditions that say how old something is.
 TELLING_AGE = frozenset({"stale", "daemon", "location", "unreachable", "crashed", "failing", "unread", "unread_orders"})
-SOMEBODY = "somebody"  # a note: whether anybody could be told when .env was last read
+SOMEBODY = "knew somebody"  # a note: when a teller last knew whom to tell
+SILENT_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Told:
     """What one look came to."""
 
     open: dict[tuple[str, str], State]  # what is wrong and was told, by scope and condition
+    can_tell: bool  # otherwise nothing was decided
     events: list[Event]
     to_send: bool  # whether the outbox has anything that is due
     unsent: int
@@ -69,7 +71,7 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
         now = clock()  # in the order of the transactions
         looks = [*_newest(kept, running, observed, now), *_of_invalid(running, now)]
         events: list[Event] = []
-        if _can_tell(kept, running, env_problem):
+        if can_tell := _can_tell(kept, running, now):
             old = TELLING_AGE if _is_settling(kept, now) else frozenset[str]()
             _forget_others(kept, running)
             deployment = _deployment(kept, running, env_problem, heard, asked, now)
@@ -77,17 +79,20 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
             _queue(kept, running, events, now)
             _queue_digests(kept, digests, now)
         states = {key: state for key, state in kept.states().items() if state.is_open}
-        return Told(states, events, is_due(kept, now), kept.count_unsent())
+        return Told(states, can_tell, events, is_due(kept, now), kept.count_unsent())
 
 
-def _can_tell(kept: Memory, running: Running, env_problem: str | None) -> bool:
-    """Whether anybody can be told: what is decided counts as told. Without .env, nobody knows who it would be."""
-    somebody = bool(operators()) or any(owners(one) for one in running.connections)
-    if somebody:
-        kept.set_note(SOMEBODY, "yes")
-    elif env_problem is None and Path(".env").exists():
-        kept.set_note(SOMEBODY, "no")
-    return somebody or kept.note(SOMEBODY) != "yes"
+def _can_tell(kept: Memory, running: Running, now: datetime) -> bool:
+    """Whether we know whom to tell, because what is decided counts as told.
+
+    Without .env, or the environment of the daemon's service, nobody is known. If a teller knew somebody within a day,
+    it is the one to decide; otherwise nobody wants to be told.
+    """
+    if operators() or any(owners(one) for one in running.connections):
+        kept.set_note(SOMEBODY, now.isoformat())
+        return True
+    known = kept.moment(SOMEBODY)
+    return known is None or abs(now - known) >= SILENT_AFTER
 
 
 def _newest(kept: Memory, running: Running, observed: dict[str, tuple[str, Look]], now: datetime) -> Iterable[Look]:
@@ -140,7 +145,10 @@ def _deployment(
         facts["file"] = Fact(why=running.problem)
     disk = kept.states().get((DEPLOYMENT, "disk"))
     home = os.environ.get("DAGSTER_HOME")
-    folders = [data_folder(), *([Path(os.path.expanduser(home))] if home else [])]  # noqa: PTH111: of no user: as it is
+    folders = [
+        data_folder(),
+        *([Path(os.path.expanduser(home))] if home else []),
+    ]  # of a user who is not there: as it is
     facts |= disk_facts(folders, is_open=disk is not None and disk.is_open)
     return Look(DEPLOYMENT, now, facts, unknown)
 

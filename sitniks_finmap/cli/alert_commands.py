@@ -60,11 +60,16 @@ def _look(send: Callable[[], object]) -> Told:
 
 
 def _tell(told: Told) -> None:
-    """Prints what is open, and what could not be sent."""
+    """Prints what is open, and what could not be sent. Raises OSError if nobody can be told from here."""
     for (scope, condition), state in sorted(told.open.items()):
         whose = "" if scope == "*" else f"{scope}: "
         since = f"{state.since.astimezone():%Y-%m-%d %H:%M}"
         out.print(f"{MARKS['error']} {escape(f'{whose}{condition}, since {since}')}")
+    if not told.can_tell:
+        raise OSError(
+            "nobody can be notified from here: neither .env nor the environment names a recipient, but the daemon knew "
+            "one within a day. Run this where .env is, or set ALERT_URLS"
+        )
     if not told.open:
         out.print(f"{MARKS['ok']} nothing needs a person")
     with memory() as kept:

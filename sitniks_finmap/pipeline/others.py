@@ -59,7 +59,8 @@ def count_others(finmap: Finmap, connection: Connection, accounts: Iterable[str]
 
     Raises ApiError.
     """
-    counted = [one for account, one in others_by_account(finmap, connection, now).items() if account in set(accounts)]
+    found = others_by_account(finmap, connection, now)
+    counted = [found[account] for account in set(accounts) & found.keys()]
     return Others(sum(one.income for one in counted), sum(one.expense for one in counted))
 
 

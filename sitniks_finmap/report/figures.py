@@ -79,8 +79,9 @@ def read_figures(con: duckdb.DuckDBPyConnection, period: Period, names: bool) ->
     con.execute(sql("report/money"))
     now = {"first": period.month, "last": period.last}
     compared = {**now, "before_first": period.before, "before_last": period.before_last}
+    con.execute(sql("report/compared"), compared)
     spans = _spans(con, period)
-    sources, classifications = _rows(con, "sources", **compared), _rows(con, "classifications", **compared)
+    sources, classifications = _rows(con, "sources"), _rows(con, "classifications")
     fees, refunds, stock = _rows(con, "fees", **compared), _rows(con, "refunds", **now), _rows(con, "stock", **now)
     days = _rows(con, "days", first=period.first_shown, last=period.last)
     money = [
