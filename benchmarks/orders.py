@@ -7,11 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sitniks_finmap.clients.finmap import Account, Directory
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.directory import save_directory
 from sitniks_finmap.pipeline.order_statuses import save_statuses, unresolved_lists
 from sitniks_finmap.pipeline.reading import read_fields
 from sitniks_finmap.pipeline.transform import derive
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 
 from .contenders import Effort, in_fresh_process, measure, peak_megabytes

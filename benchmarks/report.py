@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sitniks_finmap.clients.finmap import Account, Directory
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.people.findings import look
 from sitniks_finmap.pipeline.directory import save_directory
 from sitniks_finmap.report.shop import page_of, report_of
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.years import fill
 

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from sitniks_finmap.connections import Connection, Orders, Rule
 from sitniks_finmap.days import format_duration
+from sitniks_finmap.settings.connections import Connection, Orders, Rule
 
 HEAD = """\
 # Settings

@@ -7,8 +7,8 @@ import dagster as dg
 from sitniks_finmap.defs.alerts import alerts_sensor
 from sitniks_finmap.defs.connection_definitions import broken_file, connection_definitions, wrong_definitions
 from sitniks_finmap.defs.housekeeping import housekeeping, housekeeping_schedule
-from sitniks_finmap.last_good import load_running
-from sitniks_finmap.settings_files import Unreadable, load_env
+from sitniks_finmap.settings.last_good import load_running
+from sitniks_finmap.settings.text_files import Unreadable, load_env
 
 
 @dg.definitions

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Literal
 
 import duckdb
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import KILLED, arm
 from sitniks_finmap.pipeline.courier import Delivery
 from sitniks_finmap.pipeline.decisions import decide
@@ -23,8 +22,9 @@ from sitniks_finmap.pipeline.readback import read_back
 from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
-from sitniks_finmap.private_files import data_folder
 from sitniks_finmap.sandbox import RecordedRequest, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.private_files import data_folder
 from sitniks_finmap.warehouse.duckdb_files import close_file
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.sandbox.clients import Clock

@@ -15,10 +15,10 @@ from tenacity import wait_none
 from sitniks_finmap.cli.entry import main
 from sitniks_finmap.clients import sitniks
 from sitniks_finmap.clients.sitniks import Sitniks
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import SETTINGS, Warehouse, open_warehouse
 from sitniks_finmap_tests.books import START, Books, OpenWarehouse
 from sitniks_finmap_tests.deliveries import courier_of, run_of

@@ -10,8 +10,6 @@ from typing import Any
 from sitniks_finmap.clients.finmap import Finmap
 from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.sitniks import Sitniks
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.connections_file import choose
 from sitniks_finmap.pipeline.courier import Courier, Delivery
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.directory import read_directory, save_directory
@@ -23,6 +21,8 @@ from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive, derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.connections_file import choose
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows, open_warehouse
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

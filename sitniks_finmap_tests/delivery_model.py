@@ -19,7 +19,6 @@ import duckdb
 
 from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.finmap import Finmap, Operation, Outcome, Write
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.content import Content
 from sitniks_finmap.pipeline.apply.applier import Applier
 from sitniks_finmap.pipeline.apply.task import Task
@@ -29,6 +28,7 @@ from sitniks_finmap.pipeline.ledger import Entry, entry_of, save_entries
 from sitniks_finmap.pipeline.readback import read_back
 from sitniks_finmap.pipeline.reading import save_settings
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.schema import migrate
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows
 

@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from sitniks_finmap.alerts.conditions import Fact
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.report.figures import Figures, Money, Row, Totals
 from sitniks_finmap.report.period import Period
 from sitniks_finmap.report.shop import ShopReport
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.last_runs import LastRun
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)

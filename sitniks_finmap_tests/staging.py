@@ -7,11 +7,11 @@ from typing import Any
 import duckdb
 
 from sitniks_finmap.clients.finmap import Account, Directory, Label
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.directory import save_directory
 from sitniks_finmap.pipeline.reading import store
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.records import DAY, SOUND, read_rows
 

@@ -10,7 +10,7 @@ from sitniks_finmap.alerts.addresses import addresses_in, service_of
 from sitniks_finmap.alerts.recipients import operators, owners
 from sitniks_finmap.alerts.sending import send_all
 from sitniks_finmap.alerts.state import memory, state_path
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.inboxes import Inbox, Mailbox, Telegram
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.watching import waiting

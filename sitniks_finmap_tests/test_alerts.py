@@ -12,8 +12,8 @@ import pytest
 
 from sitniks_finmap.alerts.state import memory, state_path
 from sitniks_finmap.alerts.teller import look_around
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.sandbox import Fault, Sandbox
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Damaged, open_warehouse
 from sitniks_finmap_tests.inboxes import Inbox
 from sitniks_finmap_tests.sandbox.clients import Clock

@@ -15,10 +15,10 @@ from sitniks_finmap.alerts.observe import Look, observe
 from sitniks_finmap.alerts.sending import send_all
 from sitniks_finmap.alerts.state import state_path
 from sitniks_finmap.alerts.teller import look_around
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.last_good import load_running
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.sandbox import Fault, Sandbox
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.last_good import load_running
 from sitniks_finmap.warehouse.last_runs import record_start
 from sitniks_finmap.warehouse.store import Damaged, Warehouse, open_warehouse
 from sitniks_finmap_tests.inboxes import Inbox

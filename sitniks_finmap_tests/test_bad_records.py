@@ -20,7 +20,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.checks import CHECKS
 from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.pipeline.extract import read_transactions
@@ -28,6 +27,7 @@ from sitniks_finmap.pipeline.orders import read_orders
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.bad_json import (
     AMOUNTS,
     CURRENCIES,

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.clients import http
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.order_statuses import check_statuses
@@ -28,6 +27,7 @@ from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.deliveries import run_of
 from sitniks_finmap_tests.order_books import LISTS, furnish
 from sitniks_finmap_tests.storms import VirtualTime, in_virtual_time, weather_a_storm

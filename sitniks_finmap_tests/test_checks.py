@@ -9,7 +9,6 @@ import dagster as dg
 import duckdb
 import pytest
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.checks import _result, asset_checks
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.checks import CHECKS, CheckFailed, checks_of
@@ -17,6 +16,7 @@ from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.deliveries import stage

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sitniks_finmap.cli.commands import COMMANDS, cli, main
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.decisions import note_shown
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.deliveries import sync, writes
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tenacity import wait_none
 
 from sitniks_finmap.clients.finmap import Account
-from sitniks_finmap.connections import ConfigurationError, Connection, MissingKey, Orders
-from sitniks_finmap.connections_file import WrongConnection, choose, load_connections, read_connection
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.directory import find_accounts
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault
+from sitniks_finmap.settings.connections import ConfigurationError, Connection, MissingKey, Orders
+from sitniks_finmap.settings.connections_file import WrongConnection, choose, load_connections, read_connection
 
 A_KEY = "sk_live_4f9c2e7ab1"  # looks like a key; must never be seen in a message
 LEAST = 'start_date = 2025-01-15\nfinmap_account = "Каса"\n'

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 
 from sitniks_finmap.clients.finmap import Content
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, RecordedRequest, Sandbox, Shop, seed_shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.conftest import SHARED_APIS

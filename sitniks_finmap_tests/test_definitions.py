@@ -8,9 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets import as_markdown, column_schema, markdown_table
-from sitniks_finmap.last_good import load_running
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.last_good import load_running
 
 TABLES = {
     "raw_sitniks_transactions", "raw_sitniks_orders", "operations", "finmap_upload", "finmap_operations",

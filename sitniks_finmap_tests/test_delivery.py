@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.clients.finmap import Write
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.books import days_ago
 from sitniks_finmap_tests.deliveries import (

@@ -16,10 +16,10 @@ from rich.console import Console
 
 from sitniks_finmap.cli.demo import EXAMPLES, run_demo
 from sitniks_finmap.cli.sandbox_commands import sandbox as sandbox_command
-from sitniks_finmap.connections import ConfigurationError
-from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.sandbox import Sandbox
 from sitniks_finmap.sandbox.seed import seed_shop
+from sitniks_finmap.settings.connections import ConfigurationError
+from sitniks_finmap.settings.connections_file import load_connections
 
 pytestmark = [pytest.mark.runs, pytest.mark.timeout(300)]  # processes that import Dagster anew
 ROOT = Path(__file__).parents[1]

@@ -10,9 +10,9 @@ from sitniks_finmap.alerts.digest import Digest, Side, digest_of, due_day, words
 from sitniks_finmap.alerts.sending import send_all
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.language import Language
 from sitniks_finmap.people.query import read_only
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.inboxes import Inbox
 

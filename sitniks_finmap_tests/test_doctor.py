@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.clients.ratelimit import limiter_for
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.figures import counted
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.conftest import SHARED_APIS
 from sitniks_finmap_tests.screens import Doctor
 

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.connections_file import read_connection
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sandbox.order_book import seed_orders
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.connections_file import read_connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.books import stamp
 from sitniks_finmap_tests.order_books import LISTS, TITLES

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sitniks_finmap.clients.finmap import connect as connect_finmap
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.pipeline.due import REREAD_CHECK_EVERY, Memory, NextRun, NoRun, days_to_sync, next_run
 from sitniks_finmap.pipeline.extract import read_transactions
-from sitniks_finmap.private_files import data_folder
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.private_files import data_folder
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows
 from sitniks_finmap_tests.books import OpenWarehouse, days_ago
 from sitniks_finmap_tests.deliveries import NOON, ledger, live, want, writes

@@ -18,10 +18,10 @@ import pytest
 from filelock import FileLock
 
 from sitniks_finmap.cli import entry
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import instance
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sandbox.state import State
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.records import transaction
 
@@ -40,7 +40,7 @@ COMMAND = [sys.executable, "-c", "from sitniks_finmap.cli.entry import main; mai
 FORKS = """
 import json, os, signal, sys, tempfile
 import sitniks_finmap.cli.commands, sitniks_finmap.cli.demo, sitniks_finmap.defs.launch
-import sitniks_finmap.cli.decision_commands, sitniks_finmap.cli.report_commands, sitniks_finmap.cli.sync_commands
+import sitniks_finmap.cli.decision_commands, sitniks_finmap.cli.reading_commands, sitniks_finmap.cli.sync_commands
 for line in sys.stdin:
     task = json.loads(line)
     with tempfile.TemporaryFile() as said:
@@ -309,7 +309,7 @@ class Interrupting:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("module", ["sitniks_finmap.cli.commands", "sitniks_finmap.cli.report_commands"])
+@pytest.mark.parametrize("module", ["sitniks_finmap.cli.commands", "sitniks_finmap.cli.reading_commands"])
 def test_ctrl_c_in_the_first_moment_is_no_traceback(
     module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

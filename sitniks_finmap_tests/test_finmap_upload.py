@@ -7,11 +7,11 @@ import dagster as dg
 import duckdb
 import pytest
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.connection_definitions import connection_definitions
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.dagster_runs import QUIET
 from sitniks_finmap_tests.deliveries import ledger, live, writes

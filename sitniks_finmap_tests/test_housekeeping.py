@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.housekeeping import housekeeping_schedule, report_killed_runs
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.dagster_runs import add_run, clean, status_of
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]

@@ -11,7 +11,6 @@ import requests
 from click.testing import CliRunner, Result
 
 from sitniks_finmap.cli.commands import cli
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.defs.connection_definitions import connection_definitions
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.defs.launch import run_job
@@ -19,6 +18,7 @@ from sitniks_finmap.people.doctor import examine
 from sitniks_finmap.pipeline.identity import WrongCompany
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.books import Books, key
 from sitniks_finmap_tests.dagster_runs import QUIET

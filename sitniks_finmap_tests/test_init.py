@@ -24,10 +24,10 @@ from tenacity import wait_none
 from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.cli.entry import main
 from sitniks_finmap.cli.init_categories import classifications
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.reading import save_settings
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
-from sitniks_finmap.settings_files import load_env
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.text_files import load_env
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.order_books import furnish
 from sitniks_finmap_tests.records import transaction

@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sitniks_finmap.cli.commands import cli
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.people.doctor import examine
 from sitniks_finmap.pipeline.decisions import plan_rollback, roll_back
 from sitniks_finmap.pipeline.installation import OtherInstallation, PostedElsewhere, claim
 from sitniks_finmap.sandbox import Fault
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.books import START, Books, key
 from sitniks_finmap_tests.order_books import LISTS, KeepOrders, move
 from sitniks_finmap_tests.order_books import sync as order_sync

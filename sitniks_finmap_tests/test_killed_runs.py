@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import KILLED, VARIABLE
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.deliveries import live, once_each
 from sitniks_finmap_tests.records import DAY, put_many, transaction
 
@@ -23,7 +23,7 @@ TICK = """
 import sys
 from datetime import UTC, date, datetime, timedelta
 import dagster as dg
-from sitniks_finmap.connections_file import choose
+from sitniks_finmap.settings.connections_file import choose
 from sitniks_finmap.defs.connection_definitions import connection_definitions
 from sitniks_finmap.defs.jobs import RANGE_END, RANGE_START
 from sitniks_finmap.defs.launch import instance, run_job

@@ -20,11 +20,11 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.webserver import DagsterWebserver
 
 from sitniks_finmap.cli.terminal import run
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.defs.launch import RunsUnavailable, instance, prepare_home, run_job
 from sitniks_finmap.people.query import read_only
 from sitniks_finmap.pipeline import deliver
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.processes import Other, Pipe, processes, until
 from sitniks_finmap_tests.records import transaction

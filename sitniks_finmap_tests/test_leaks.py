@@ -29,14 +29,14 @@ from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.ratelimit import RateLimiter
 from sitniks_finmap.clients.reasons import without_echo
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.defs.launch import Run, instance, run_job
+from sitniks_finmap.people.preview import print_plan
 from sitniks_finmap.people.query import read_only
-from sitniks_finmap.people.report import print_plan
 from sitniks_finmap.people.status import print_runs, print_state, print_status
 from sitniks_finmap.pipeline import transform
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox, Shop
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.dagster_runs import told_by_alerts
 from sitniks_finmap_tests.deliveries import courier_of, stage

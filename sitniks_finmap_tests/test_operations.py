@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sitniks_finmap.clients.finmap import Account
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.defs.assets.extract import extract_assets
 from sitniks_finmap.defs.assets.transform import transform_assets
 from sitniks_finmap.defs.jobs import range_tags
@@ -21,6 +20,7 @@ from sitniks_finmap.pipeline.directory import find_accounts
 from sitniks_finmap.pipeline.reading import store
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Shop, seed_shop
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap_tests.dagster_runs import QUIET
 from sitniks_finmap_tests.records import BATCHES, DAY, KYIV, SOUND, read_rows
 from sitniks_finmap_tests.staging import Stage, connection_with

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.pipeline.readback import rebuild_ledger
+from sitniks_finmap.settings.connections import ConfigurationError
 from sitniks_finmap_tests.books import START, Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
 

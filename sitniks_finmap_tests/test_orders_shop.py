@@ -10,10 +10,10 @@ import dagster as dg
 import pytest
 from tenacity import wait_none
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sandbox.order_book import seed_orders
 from sitniks_finmap.sandbox.order_lives import Life
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.order_books import LISTS
 from sitniks_finmap_tests.screens import command
 

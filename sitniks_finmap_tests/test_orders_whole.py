@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.pipeline import readback
 from sitniks_finmap.pipeline.decisions import catch_up, plan_rollback, roll_back
+from sitniks_finmap.settings.connections import ConfigurationError
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.order_books import KeepOrders, move, sync
 

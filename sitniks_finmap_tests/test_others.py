@@ -5,10 +5,10 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.checks import asset_checks
 from sitniks_finmap.pipeline.others import look_for_others
 from sitniks_finmap.sandbox import Fault
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.order_books import KeepOrders
 

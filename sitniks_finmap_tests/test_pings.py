@@ -16,9 +16,9 @@ from sitniks_finmap.alerts.pings import ping, pinged, request_of
 from sitniks_finmap.alerts.sending import ping_deployment
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.inboxes import Dripper
 from sitniks_finmap_tests.sandbox.clients import Clock
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.pipeline.reading import UnreadDays
 from sitniks_finmap.sandbox import Fault
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.books import DAY, START, TODAY, Books, days_ago, stamp
 from sitniks_finmap_tests.fake_lists import show_no_transactions
 

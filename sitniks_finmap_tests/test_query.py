@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from sitniks_finmap.cli.commands import cli
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.people.query import print_rows, read_only, write_csv
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.store import Warehouse
 
 

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sitniks_finmap.clients.ratelimit import Paused, RateLimiter, limiter_for
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap_tests.deliveries import writes
 from sitniks_finmap_tests.processes import Other, Pipe, processes, until
 
@@ -267,7 +267,7 @@ JITTER = 8  # requests: what was sent on time may arrive 160 ms late, and those 
 ASKER = """
 import sys
 from sitniks_finmap.clients import finmap
-from sitniks_finmap.connections_file import choose
+from sitniks_finmap.settings.connections_file import choose
 client = finmap.connect(choose(sys.argv[1])[0])
 print("ready", flush=True)
 while True:

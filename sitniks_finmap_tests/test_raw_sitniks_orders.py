@@ -11,12 +11,12 @@ import pytest
 
 from sitniks_finmap.clients.answers import Unreachable
 from sitniks_finmap.clients.sitniks import Row
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.orders import BUDGET, read_orders
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.private_files import data_folder
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.private_files import data_folder
 from sitniks_finmap_tests.books import OpenWarehouse
 from sitniks_finmap_tests.reads import FIRST, LAST, complete, extract, rows
 from sitniks_finmap_tests.records import DAY

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sitniks_finmap.clients.sitniks import Row
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets.extract import extract_assets
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.pipeline.due import days_to_sync, first_unread_day
 from sitniks_finmap.pipeline.reading import months, store
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.dagster_runs import QUIET
 from sitniks_finmap_tests.deliveries import run_of

@@ -13,10 +13,10 @@ from sitniks_finmap.alerts.observe import observe
 from sitniks_finmap.clients.answers import ApiError, KeyRefused
 from sitniks_finmap.clients.finmap import Outcome
 from sitniks_finmap.clients.reasons import reason_of
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.deliveries import sync
 from sitniks_finmap_tests.records import DAY, transaction

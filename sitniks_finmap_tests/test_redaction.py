@@ -20,10 +20,10 @@ from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.ratelimit import RateLimiter
 from sitniks_finmap.clients.redaction import CUT, Redaction
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.dagster_runs import told_by_alerts
 from sitniks_finmap_tests.leak_search import as_text, in_any_form

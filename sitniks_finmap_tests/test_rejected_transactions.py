@@ -10,7 +10,6 @@ import dagster as dg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets.extract import extract_assets
 from sitniks_finmap.defs.assets.transform import transform_assets
 from sitniks_finmap.defs.jobs import range_tags
@@ -21,6 +20,7 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.sandbox.transaction_shapes import malformed
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.dagster_runs import QUIET
 from sitniks_finmap_tests.records import BATCHES, DAY, SOUND, read_rows
 from sitniks_finmap_tests.staging import Stage, connection_with

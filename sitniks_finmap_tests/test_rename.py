@@ -15,11 +15,11 @@ from click.testing import CliRunner, Result
 from filelock import FileLock
 
 from sitniks_finmap.cli.commands import cli
-from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import WrongConnection, choose, load_connections
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.rename import rename, renamed_text
 from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections_file import WrongConnection, choose, load_connections
 from sitniks_finmap.warehouse.store import open_warehouse
 
 pytestmark = pytest.mark.runs

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.alerts.conditions import Fact
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.language import Language
 from sitniks_finmap.pipeline.plan import planned
 from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.report.figures import Figures, Totals, read_figures
 from sitniks_finmap.report.period import Period
 from sitniks_finmap.report.shop import ShopReport, page_of, report_of
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.order_books import KeepOrders, sync
 from sitniks_finmap_tests.pages import elements, plain
 from sitniks_finmap_tests.records import DAY

@@ -12,16 +12,18 @@ import sitniks_finmap
 from sitniks_finmap.cli.commands import COMMANDS
 
 HOUSE = Path(sitniks_finmap.__file__).parent
+READING = {"settings", "clients", "warehouse", "language"}
 BELOW = {
-    "clients": set(),
-    "warehouse": set(),
-    "pipeline": {"clients", "warehouse"},
+    "settings": set(),
+    "clients": {"settings"},
+    "warehouse": {"settings"},
     "language": set(),
-    "people": {"pipeline", "clients", "warehouse", "language"},
-    "alerts": {"people", "pipeline", "clients", "warehouse", "language"},
-    "report": {"alerts", "people", "pipeline", "clients", "warehouse", "language"},
-    "defs": {"report", "alerts", "pipeline", "clients", "warehouse", "language"},
-    "cli": {"defs", "report", "alerts", "people", "pipeline", "clients", "warehouse", "sandbox", "language"},
+    "pipeline": {"settings", "clients", "warehouse"},
+    "people": READING | {"pipeline"},
+    "alerts": READING | {"pipeline", "people"},
+    "report": READING | {"pipeline", "people", "alerts"},
+    "defs": READING | {"pipeline", "alerts", "report"},
+    "cli": READING | {"pipeline", "people", "alerts", "report", "defs", "sandbox"},
     "sandbox": set(),
 }
 FOREIGN = {  # libraries that only these rooms may know
@@ -131,8 +133,8 @@ def test_only_what_is_slow_is_imported_inside_of_a_function() -> None:
 WITHOUT = {
     "sitniks_finmap.cli.alert_commands": SLOW,
     "sitniks_finmap.cli.commands": SLOW | {"duckdb", "pydantic", "requests", "rich"},
-    "sitniks_finmap.cli.page_commands": SLOW,
-    "sitniks_finmap.cli.report_commands": SLOW | {"requests", "tenacity", "jinja2"},
+    "sitniks_finmap.cli.report_commands": SLOW,
+    "sitniks_finmap.cli.reading_commands": SLOW | {"requests", "tenacity", "jinja2"},
     "sitniks_finmap.cli.sync_commands": SLOW,
     "sitniks_finmap.cli.decision_commands": SLOW,
     "sitniks_finmap.cli.init_commands": SLOW,

@@ -20,10 +20,10 @@ from tenacity import wait_none
 
 from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.sitniks import IncompleteRead
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.launch import instance, run_job
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox, Shop, seed_shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.deliveries import (
     count_waits,

@@ -7,12 +7,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.connection_definitions import connection_definitions
 from sitniks_finmap.defs.jobs import RANGE_END, RANGE_START
 from sitniks_finmap.failpoint import KILLED, arm
 from sitniks_finmap.pipeline.due import Memory
 from sitniks_finmap.sandbox import Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.dagster_runs import add_run, status_of
 from sitniks_finmap_tests.reads import everything_due

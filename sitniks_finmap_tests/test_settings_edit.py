@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.connections import ConfigurationError
-from sitniks_finmap.settings_edit import EditedFile, replace_files, with_table, with_variables
+from sitniks_finmap.settings.connections import ConfigurationError
+from sitniks_finmap.settings.edit import EditedFile, replace_files, with_table, with_variables
 
 TEXT = """\
 # One table for each shop.

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.days import day_of
 from sitniks_finmap.definitions import defs
-from sitniks_finmap.settings_files import Unreadable, is_plain, load_env, read_text
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.connections_file import load_connections
+from sitniks_finmap.settings.text_files import Unreadable, is_plain, load_env, read_text
 
 LEAST = 'start_date = 2025-01-15\nfinmap_account = "Каса"\n'
 SAVED_AS = {

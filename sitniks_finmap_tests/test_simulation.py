@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.decisions import decide
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.deliveries import sync
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from sitniks_finmap.clients.answers import Refused, Reply
 from sitniks_finmap.clients.sitniks import IncompleteRead, Row, Sitniks, read_page
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.fake_lists import END, START, answers, fill, ids, page
 
 KYIV = ZoneInfo("Europe/Kyiv")

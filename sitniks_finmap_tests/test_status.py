@@ -17,13 +17,13 @@ from click.testing import CliRunner
 from tenacity import wait_none
 
 from sitniks_finmap.cli.commands import cli
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import VARIABLE
 from sitniks_finmap.people.summary import done_by
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.last_runs import LastRun, last_runs, record_ends, record_start
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.deliveries import sync

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.people.findings import Finding
-from sitniks_finmap.people.report import plan_json, print_plan
+from sitniks_finmap.people.preview import plan_json, print_plan
 from sitniks_finmap.people.status import Status, print_state, status_of
 from sitniks_finmap.pipeline import decisions
 from sitniks_finmap.warehouse.schema import sql

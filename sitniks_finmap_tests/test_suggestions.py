@@ -12,7 +12,7 @@ import pytest
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
 from sitniks_finmap.cli.commands import COMPLETING, PROGRAM, cli
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.screens import command
 
 ROOT = Path(__file__).parents[1]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.books import stamp
 from sitniks_finmap_tests.deliveries import writes
 from sitniks_finmap_tests.order_books import LISTS, TITLES

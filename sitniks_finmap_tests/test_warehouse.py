@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sitniks_finmap.private_files import private_files, private_folder
+from sitniks_finmap.settings.private_files import private_files, private_folder
 from sitniks_finmap.warehouse import store as module
 from sitniks_finmap.warehouse.store import Busy, Damaged, Warehouse, WarehouseError, insert_rows
 from sitniks_finmap_tests.processes import Other, hold, run_until_killed

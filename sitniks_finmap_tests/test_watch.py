@@ -19,9 +19,9 @@ from sitniks_finmap.alerts.leases import is_held
 from sitniks_finmap.alerts.sending import send_all, send_apart, send_in_time
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.alerts import alerts_sensor
 from sitniks_finmap.defs.heartbeats import last_heartbeat
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.inboxes import Dripper, Inbox
 from sitniks_finmap_tests.processes import until
 from sitniks_finmap_tests.watching import waiting

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from sitniks_finmap.clients.http import UNREACHED_ATTEMPTS
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.sandbox import Sandbox, Shop
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.records import transaction
 
 pytestmark = pytest.mark.runs

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from sitniks_finmap.private_files import private_files, private_folder
+from sitniks_finmap.settings.private_files import private_files, private_folder
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse
 

@@ -8,9 +8,9 @@ from sitniks_finmap.alerts.deployment import Heard, Heartbeat
 from sitniks_finmap.alerts.sending import send_all
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import Told, look_around
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.sandbox import Fault, Sandbox
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.deliveries import sync
 from sitniks_finmap_tests.sandbox.clients import Clock

@@ -9,8 +9,8 @@ import duckdb
 from sitniks_finmap.alerts import texts
 from sitniks_finmap.alerts.state import Memory
 from sitniks_finmap.alerts.wording import Words
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.language import Language
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 

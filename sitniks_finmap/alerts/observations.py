@@ -13,7 +13,7 @@ from typing import Any
 
 from sitniks_finmap.alerts.observe import Look
 from sitniks_finmap.alerts.state import Memory, fact_of, plain
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError, open_warehouse
 
 FRESH = timedelta(minutes=30)  # some findings depend on the time

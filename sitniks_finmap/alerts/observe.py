@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import duckdb
 
 from sitniks_finmap.alerts.conditions import KINDS, MINUTE, Fact
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.people.findings import Also, Finding, State, find, look
 from sitniks_finmap.pipeline.checks import checks_of, evaluate
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
 FIRST_IMPORT = timedelta(days=1)  # the longest that it may take

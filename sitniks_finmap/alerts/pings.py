@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 from sitniks_finmap import __version__
 from sitniks_finmap.people.summary import done_by
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.setting_types import LOOPBACK
+from sitniks_finmap.settings.value_types import LOOPBACK
 from sitniks_finmap.warehouse.store import WarehouseError
 
 log = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 from sitniks_finmap.alerts import texts
 from sitniks_finmap.alerts.delivery import Outcome, deliver
 from sitniks_finmap.alerts.recipients import operator_language, operators, owners, unset_variables
-from sitniks_finmap.connections_file import choose
 from sitniks_finmap.language import Language
+from sitniks_finmap.settings.connections_file import choose
 
 
 def send_test(name: str | None = None) -> list[tuple[str, bool]]:

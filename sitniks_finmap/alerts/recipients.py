@@ -7,8 +7,8 @@ from typing import cast
 
 from sitniks_finmap.alerts.addresses import Address, addresses_in
 from sitniks_finmap.alerts.outbox import Outbox
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.language import Code, Language
+from sitniks_finmap.settings.connections import Connection
 
 OPERATOR = "ALERT_URLS"
 LANGUAGE = "SITNIKS_FINMAP_LANGUAGE"

@@ -21,7 +21,7 @@ from sitniks_finmap.alerts.pings import ping
 from sitniks_finmap.alerts.recipients import readdress, recipient_of, recipients_in
 from sitniks_finmap.alerts.state import Memory, StateUnusable, memory
 from sitniks_finmap.days import Clock, utc_now
-from sitniks_finmap.settings_files import Unreadable, load_env
+from sitniks_finmap.settings.text_files import Unreadable, load_env
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from sitniks_finmap.alerts.conditions import Fact, State
 from sitniks_finmap.alerts.outbox import Outbox, create_outbox, moment_of, written
-from sitniks_finmap.private_files import data_folder, private_files, private_folder
+from sitniks_finmap.settings.private_files import data_folder, private_files, private_folder
 
 WAIT = 20.0  # seconds for another teller's transaction, which takes milliseconds
 SCHEMA = """

@@ -19,12 +19,12 @@ from sitniks_finmap.alerts.recipients import Recipient, operator_language, opera
 from sitniks_finmap.alerts.sending import is_due
 from sitniks_finmap.alerts.state import Memory, memory
 from sitniks_finmap.alerts.wording import DEFAULT_ZONE, Words, words_of, words_of_many
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.days import Clock
 from sitniks_finmap.language import Language
-from sitniks_finmap.last_good import Running, load_running
-from sitniks_finmap.private_files import data_folder
-from sitniks_finmap.settings_files import Unreadable, load_env
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.last_good import Running, load_running
+from sitniks_finmap.settings.private_files import data_folder
+from sitniks_finmap.settings.text_files import Unreadable, load_env
 from sitniks_finmap.warehouse.store import open_warehouse
 
 log = logging.getLogger(__name__)

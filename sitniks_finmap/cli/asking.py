@@ -10,9 +10,9 @@ from rich.markup import escape
 
 from sitniks_finmap.cli import init_texts as texts
 from sitniks_finmap.clients.answers import ApiError
-from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.language import Language
 from sitniks_finmap.people.marks import MARKS
+from sitniks_finmap.settings.connections import ConfigurationError
 
 T = TypeVar("T")
 YES = {"y", "yes", "т", "так"}

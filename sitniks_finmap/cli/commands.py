@@ -8,7 +8,7 @@ import click
 from sitniks_finmap import __version__
 from sitniks_finmap.cli.exits import run_command
 from sitniks_finmap.names import nearest
-from sitniks_finmap.settings_files import Unreadable, load_env
+from sitniks_finmap.settings.text_files import Unreadable, load_env
 
 PROGRAM = "sitniks-finmap"
 COMPLETING = "_SITNIKS_FINMAP_COMPLETE"  # set by the shell's completion, with what it asks for
@@ -27,11 +27,11 @@ COMMANDS = {
     "preview": ("sync_commands", "Show what a sync would write; write nothing."),
     "rebuild-ledger": ("sync_commands", "Rebuild the ledger from Finmap after its file was lost."),
     "rename": ("identity_commands", "Rename a connection; its operations in Finmap stay."),
-    "report": ("page_commands", "Write the owner's report, an HTML page for each shop."),
+    "report": ("report_commands", "Write the owner's report, an HTML page for each shop."),
     "rollback": ("decision_commands", "Delete from Finmap what a run created; ask first."),
     "sandbox": ("sandbox_commands", "Serve both APIs on this machine until Ctrl-C."),
-    "sql": ("report_commands", "Query the staged data with SQL."),
-    "status": ("report_commands", "Show one line for each connection."),
+    "sql": ("reading_commands", "Query the staged data with SQL."),
+    "status": ("reading_commands", "Show one line for each connection."),
     "sync": ("sync_commands", "Sync now and deliver everything."),
     "watch": ("alert_commands", "Look from outside of Dagster, and notify people."),
 }

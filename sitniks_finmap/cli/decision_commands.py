@@ -22,13 +22,13 @@ from sitniks_finmap.cli.terminal import (
     show_progress,
     tell_wrong,
 )
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.marks import MARKS
-from sitniks_finmap.people.report import print_changes, print_rollback, print_unbooked
+from sitniks_finmap.people.preview import print_changes, print_rollback, print_unbooked
 from sitniks_finmap.pipeline import decisions
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 
 DAY = Day()

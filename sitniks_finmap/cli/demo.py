@@ -19,22 +19,22 @@ from rich.console import Console
 from rich.markup import escape
 
 from sitniks_finmap.clients.finmap import Operation
-from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import connections_path, load_connections
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.defs.launch import instance, prepare_home, run_job
 from sitniks_finmap.figures import counted, money
-from sitniks_finmap.people.report import print_sides
+from sitniks_finmap.people.preview import print_sides
 from sitniks_finmap.people.status import print_runs, print_state
 from sitniks_finmap.people.summary import Sums
 from sitniks_finmap.pipeline.readback import listed
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.private_files import data_folder, private_folder
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.sandbox.seed import seed_shop
 from sitniks_finmap.sandbox.serve import ORDERS_SHOP, open_orders, serve
 from sitniks_finmap.sandbox.transaction_shapes import MALFORMED
-from sitniks_finmap.setting_types import LOOPBACK
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections_file import connections_path, load_connections
+from sitniks_finmap.settings.private_files import data_folder, private_folder
+from sitniks_finmap.settings.value_types import LOOPBACK
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import open_warehouse
 

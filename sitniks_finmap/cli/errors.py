@@ -6,9 +6,9 @@ import sqlite3
 import duckdb
 
 from sitniks_finmap.clients.answers import ApiError
-from sitniks_finmap.connections import ConfigurationError
-from sitniks_finmap.private_files import data_folder
-from sitniks_finmap.settings_files import Unreadable
+from sitniks_finmap.settings.connections import ConfigurationError
+from sitniks_finmap.settings.private_files import data_folder
+from sitniks_finmap.settings.text_files import Unreadable
 from sitniks_finmap.warehouse.store import FILE_REMEDIES, WarehouseError
 
 EXPECTED = (ConfigurationError, Unreadable, WarehouseError, ApiError, OSError, sqlite3.Error, duckdb.Error)

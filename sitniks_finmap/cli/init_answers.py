@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sitniks_finmap.cli.asking import Asker
-from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import WrongConnection, connections_of, read_connection
 from sitniks_finmap.people.probe import FinmapSide, SitniksSide
-from sitniks_finmap.setting_types import FIRST_FINMAP_DAY, LOOPBACK
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections_file import WrongConnection, connections_of, read_connection
+from sitniks_finmap.settings.value_types import FIRST_FINMAP_DAY, LOOPBACK
 
 # What the two sides are asked with, before the other settings are known.
 ASKED_WITH = (

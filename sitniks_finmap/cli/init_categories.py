@@ -5,9 +5,9 @@ from typing import Any
 from sitniks_finmap.cli import init_texts as texts
 from sitniks_finmap.cli.init_answers import Answers
 from sitniks_finmap.clients.answers import ApiError
-from sitniks_finmap.connections import ORDER_CLASSIFICATIONS, Rule, built_in_rules
 from sitniks_finmap.names import nearest
 from sitniks_finmap.pipeline.directory import named
+from sitniks_finmap.settings.connections import ORDER_CLASSIFICATIONS, Rule, built_in_rules
 
 
 def leave_out_missing(answers: Answers) -> None:

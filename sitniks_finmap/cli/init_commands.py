@@ -17,11 +17,11 @@ from sitniks_finmap.cli.init_questions import ask_account, ask_key, ask_name, as
 from sitniks_finmap.cli.init_source import ask_source
 from sitniks_finmap.cli.init_writing import Files, agreed, write
 from sitniks_finmap.cli.terminal import CONNECTION_NAME, out
-from sitniks_finmap.connections import STAGES
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.language import terminal_language
 from sitniks_finmap.people.probe import refuse_what_is_known
-from sitniks_finmap.settings_files import load_env
+from sitniks_finmap.settings.connections import STAGES
+from sitniks_finmap.settings.text_files import load_env
 
 KEY = "`-` reads it from standard input, env:NAME from that variable."
 

@@ -6,11 +6,11 @@ from sitniks_finmap.cli import init_texts as texts
 from sitniks_finmap.cli.asking import Asker
 from sitniks_finmap.cli.exits import FAILED
 from sitniks_finmap.cli.terminal import out, run, show_progress
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.people.doctor import print_examination
-from sitniks_finmap.people.report import print_plan
+from sitniks_finmap.people.preview import print_plan
 from sitniks_finmap.pipeline.due import days_to_sync
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 
 LONGEST = 31  # days to preview: a person is waiting

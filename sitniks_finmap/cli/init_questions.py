@@ -16,7 +16,7 @@ from sitniks_finmap.names import nearest, normal_name
 from sitniks_finmap.people.probe import OTHER, Side, ask_finmap, ask_sitniks, is_of_the_other_side
 from sitniks_finmap.pipeline.directory import named
 from sitniks_finmap.pipeline.others import Others
-from sitniks_finmap.settings_files import bare_key
+from sitniks_finmap.settings.text_files import bare_key
 from sitniks_finmap.warehouse.store import open_warehouse
 
 NAME = re.compile(r"[a-z0-9_]+")

@@ -5,8 +5,8 @@ from typing import Any
 
 from sitniks_finmap.cli import init_texts as texts
 from sitniks_finmap.cli.init_answers import Answers
-from sitniks_finmap.connections import STAGES, ConfigurationError
 from sitniks_finmap.names import nearest, normal_name
+from sitniks_finmap.settings.connections import STAGES, ConfigurationError
 
 Status = tuple[str, str]  # ID, title
 STAGE_WORDS: dict[str, str] = dict(

@@ -10,13 +10,13 @@ from typing import Any
 from sitniks_finmap.cli import init_texts as texts
 from sitniks_finmap.cli.init_answers import Answers
 from sitniks_finmap.clients.finmap import Directory
-from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import connections_path, read_tables
 from sitniks_finmap.pipeline.decisions import catch_up, undo_catch_up
 from sitniks_finmap.pipeline.directory import category_mapping, find_accounts
 from sitniks_finmap.pipeline.order_statuses import find_statuses, saved_lists
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.settings_edit import EditedFile, replace_files, with_table, with_variables
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections_file import connections_path, read_tables
+from sitniks_finmap.settings.edit import EditedFile, replace_files, with_table, with_variables
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 
 

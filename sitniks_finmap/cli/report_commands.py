@@ -1,43 +1,78 @@
-"""Commands that report what was staged, from the DuckDB files alone: status, sql."""
+"""The command that writes pages for owners and integrators: report."""
 
 import sys
+import webbrowser
+from datetime import date
+from pathlib import Path
 
 import click
+from rich.markup import escape
 
-from sitniks_finmap.cli.terminal import EACH_CONNECTION, ONE_CONNECTION, one_connection, out
-from sitniks_finmap.people.query import print_rows, read_only, write_json
-from sitniks_finmap.people.status import print_status
+from sitniks_finmap.cli.errors import EXPECTED, describe, is_misconfigured
+from sitniks_finmap.cli.exits import FAILED, MISUSED
+from sitniks_finmap.cli.terminal import choose_valid, one_connection, out, tell_wrong
+from sitniks_finmap.days import utc_now
+from sitniks_finmap.people.marks import MARKS
+from sitniks_finmap.report.write import Written, write_index, write_report
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections_file import load_connections
+from sitniks_finmap.warehouse.store import open_warehouse
+
+
+class Month(click.ParamType):
+    """A month, e.g. 2026-11, converted to its first day."""
+
+    name = "month"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        try:
+            return date.fromisoformat(f"{value}-01")
+        except ValueError:
+            self.fail(f"{value!r}: write a month as 2026-11: year, month", param, ctx)
 
 
 @click.command()
-@EACH_CONNECTION
-def status(connection: str | None) -> None:
-    """Show one line for each connection.
+@click.option("--connection", metavar="NAME", help="Only this connection; default: all, and an index over them.")
+@click.option("--month", type=Month(), metavar="MONTH", help="Month to report on, as 2026-11; default: this month.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where to write it.")
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+def report(connection: str | None, month: date | None, output: Path | None, show: bool) -> None:
+    """Write the owner's report, an HTML page for each shop.
 
-    Each operation is in one column: delivered; failed or refused; left for the next run; pending, waiting for a person,
-    whether it is in Finmap or not. Together with those left out of Finmap, which a line below counts, these are all
-    operations. Rejected records make no operation and come on top.
-
-    Then each problem, with its reason and what to do. Exits with 0 only if, as of the last runs, everything in Sitniks
-    is also in Finmap. Calls neither API.
+    It says whether both sides match to the kopiyka, and how the shop is doing. The pages are in the folder "reports" of
+    the data, with index.html over all of them. Calls neither API. Exits with 1 if the data of a connection cannot be
+    read. Example: sitniks-finmap report --open
     """
-    sys.exit(0 if print_status(out, connection) else 1)
+    misused = output is None and tell_wrong(connection)
+    chosen = [one_connection(connection)] if output else choose_valid(connection)
+    _check_month(chosen, month)
+    failed = False
+    written: list[Written] = []
+    for one in chosen:
+        try:
+            page = write_report(one, open_warehouse(one), utc_now(), month, output)
+        except EXPECTED as error:
+            if connection:
+                raise
+            out.print(f"{MARKS['error']} {escape(describe(error))}")
+            misused, failed = misused or is_misconfigured(error), failed or not is_misconfigured(error)
+            continue
+        written.append(page)
+        failed |= bool(page.report.why)
+        out.print(f"{MARKS[page.answer.tone]} {escape(one.name)}: {escape(page.answer.headline)}")
+        out.print(f"  {escape(page.path.absolute().as_uri())}")
+    path = written[0].path if written else None
+    if connection is None and output is None:
+        path = write_index(written, load_connections()[1], utc_now(), month)
+        out.print(f"  {escape(path.as_uri())}")
+    if show and path:
+        webbrowser.open(path.absolute().as_uri())
+    sys.exit(FAILED if failed else MISUSED if misused else 0)
 
 
-@click.command()
-@click.argument("query")
-@ONE_CONNECTION
-@click.option("--csv", is_flag=True, help="Print CSV, for a file or a spreadsheet.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON objects; dates and decimals as text.")
-def sql(query: str, connection: str | None, csv: bool, as_json: bool) -> None:
-    """Query the staged data with SQL.
-
-    Read-only, as published after the last run. Example: sitniks-finmap sql "from operations limit 5"
-    """
-    if csv and as_json:
-        raise click.UsageError("use either --csv or --json")
-    columns, rows = read_only(query, one_connection(connection))
-    if as_json:
-        write_json(sys.stdout, columns, rows)
-    else:
-        print_rows(out, columns, rows, csv=csv)
+def _check_month(chosen: list[Connection], month: date | None) -> None:
+    """Raises ConfigurationError for a month of which there can be nothing."""
+    first = min(one.start_date for one in chosen).replace(day=1)
+    last = max(one.today(utc_now()) for one in chosen).replace(day=1)
+    if month and not first <= month <= last:
+        raise ConfigurationError(f"choose a month from {first:%Y-%m} (start_date) to {last:%Y-%m}, not {month:%Y-%m}")

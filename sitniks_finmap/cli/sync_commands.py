@@ -18,16 +18,16 @@ from sitniks_finmap.cli.terminal import (
     show_progress,
     sync_days,
 )
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.connections_file import choose_any
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.doctor import print_examination
 from sitniks_finmap.people.explain import explain as tell
-from sitniks_finmap.people.report import plan_json, print_plan
+from sitniks_finmap.people.preview import plan_json, print_plan
 from sitniks_finmap.people.status import print_runs, print_state
 from sitniks_finmap.pipeline.readback import rebuild_ledger as rebuild
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.connections_file import choose_any
 from sitniks_finmap.warehouse.store import open_warehouse
 
 DAY = Day()

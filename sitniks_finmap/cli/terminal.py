@@ -17,13 +17,13 @@ from rich.markup import escape
 from sitniks_finmap.cli.errors import EXPECTED, describe, is_misconfigured
 from sitniks_finmap.cli.exits import FAILED, MISUSED
 from sitniks_finmap.clients.answers import ApiError
-from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import choose, load_connections, read_tables
 from sitniks_finmap.days import day_of, utc_now
 from sitniks_finmap.names import nearest
 from sitniks_finmap.people.findings import to_begin
 from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.pipeline.due import days_due, days_to_sync, days_to_try_again, unread_since
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections_file import choose, load_connections, read_tables
 from sitniks_finmap.warehouse.last_runs import LastRun, record_ends
 from sitniks_finmap.warehouse.store import open_warehouse
 

@@ -14,9 +14,9 @@ from sitniks_finmap.clients.answers import KeyRefused, Refused, Reply, Unavailab
 from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.ratelimit import limiter_for
 from sitniks_finmap.clients.reasons import message_of, reason_of, said
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.content import Content
 from sitniks_finmap.failpoint import failpoint
+from sitniks_finmap.settings.connections import Connection
 
 LIST_PAGE = 100  # the API maximum; more returns 400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sitniks_finmap.connections import ConfigurationError
-from sitniks_finmap.private_files import data_folder, private_folder
+from sitniks_finmap.settings.connections import ConfigurationError
+from sitniks_finmap.settings.private_files import data_folder, private_folder
 
 SLOTS = struct.Struct("dd")  # when the next request may start, until when the key is paused; epoch seconds
 FAR = 1200.0  # twice the longest pause; a reservation further away was made before the clock was set back

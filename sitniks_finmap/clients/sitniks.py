@@ -14,10 +14,10 @@ from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.ratelimit import limiter_for
 from sitniks_finmap.clients.reasons import said
 from sitniks_finmap.clients.sitniks_list import PAGE_SIZE, IncompleteRead, Page, Pass, Row
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.figures import counted
 from sitniks_finmap.progress import Progress
+from sitniks_finmap.settings.connections import Connection
 
 log = logging.getLogger(__name__)
 

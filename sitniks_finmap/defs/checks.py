@@ -6,11 +6,11 @@ from decimal import Decimal
 import dagster as dg
 import duckdb
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets import as_markdown
 from sitniks_finmap.defs.resources import told
 from sitniks_finmap.pipeline.checks import Check, checks_of, evaluate
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import Connection
 
 
 def asset_checks(connection: Connection) -> list[dg.AssetChecksDefinition]:

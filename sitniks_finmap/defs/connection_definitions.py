@@ -7,8 +7,6 @@ import dagster as dg
 # Single-run backfills are beta but tested here; a warning per asset would hide other warnings.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
-from sitniks_finmap.connections import Connection  # noqa: E402
-from sitniks_finmap.connections_file import WrongConnection  # noqa: E402
 from sitniks_finmap.days import Clock, utc_now  # noqa: E402
 from sitniks_finmap.defs.assets import as_markdown  # noqa: E402
 from sitniks_finmap.defs.assets.deliver import deliver_assets  # noqa: E402
@@ -20,6 +18,8 @@ from sitniks_finmap.defs.checks import asset_checks  # noqa: E402
 from sitniks_finmap.defs.jobs import connection_jobs  # noqa: E402
 from sitniks_finmap.defs.resources import ConnectionResource  # noqa: E402
 from sitniks_finmap.defs.sensor import connection_sensor  # noqa: E402
+from sitniks_finmap.settings.connections import Connection  # noqa: E402
+from sitniks_finmap.settings.connections_file import WrongConnection  # noqa: E402
 
 
 def connection_definitions(connection: Connection, *, now: Clock = utc_now) -> dg.Definitions:

@@ -9,7 +9,7 @@ import dagster as dg
 
 from sitniks_finmap.alerts.deployment import Heard, Heartbeat
 from sitniks_finmap.defs.launch import opened
-from sitniks_finmap.private_files import data_folder
+from sitniks_finmap.settings.private_files import data_folder
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.leftovers import delete_files, delete_orphans, shrink_databases, size_on_disk
 from sitniks_finmap.figures import counted
+from sitniks_finmap.settings.connections import Connection
 
 ALIVE_UNTIL_NOW = timedelta(minutes=2)  # a run takes seconds from its start to the lock
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.settings.connections import Connection
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

@@ -28,15 +28,15 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.defs.connection_definitions import connection_definitions
 from sitniks_finmap.defs.failed_checks import failed_checks
 from sitniks_finmap.defs.housekeeping import report_killed_runs
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.defs.resources import SOURCES, WRONG_CONFIGURATION, ConnectionResource
-from sitniks_finmap.last_good import load_running
-from sitniks_finmap.private_files import data_folder, private_folder
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.last_good import load_running
+from sitniks_finmap.settings.private_files import data_folder, private_folder
 from sitniks_finmap.warehouse.store import open_warehouse
 
 # Dagster would start four processes per run to copy its output into files; on Ctrl-C, each prints a traceback. Log

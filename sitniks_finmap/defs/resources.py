@@ -7,9 +7,9 @@ import dagster as dg
 from pydantic import Field
 
 from sitniks_finmap.alerts.pings import counts_of, pinged
-from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.last_good import running_connection
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.last_good import running_connection
 from sitniks_finmap.warehouse.store import open_warehouse
 
 SOURCES = {  # source → what is read from Sitniks

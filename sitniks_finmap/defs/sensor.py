@@ -6,13 +6,13 @@ from typing import Any
 
 import dagster as dg
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.days import Clock, format_duration, utc_now
 from sitniks_finmap.defs.assets.deliver import DeliverConfig
 from sitniks_finmap.defs.housekeeping import report_killed_runs
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.pipeline.due import Memory, NextRun, NoRun, next_run
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 
 UNFINISHED = [

@@ -13,8 +13,6 @@ from sitniks_finmap.clients import finmap, sitniks
 from sitniks_finmap.clients.answers import ApiError, KeyRefused, Refused
 from sitniks_finmap.clients.finmap import Directory
 from sitniks_finmap.clients.sitniks import Page
-from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import WrongConnection
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.doctor_orders import examine_orders, latest_orders
 from sitniks_finmap.people.doctor_page import RECENT
@@ -28,7 +26,9 @@ from sitniks_finmap.pipeline.installation import owned_by_others
 from sitniks_finmap.pipeline.others import count_others
 from sitniks_finmap.pipeline.rehearsal import rejections
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.settings_files import is_plain
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections_file import WrongConnection
+from sitniks_finmap.settings.text_files import is_plain
 from sitniks_finmap.warehouse.store import WarehouseError, open_warehouse
 
 log = logging.getLogger(__name__)

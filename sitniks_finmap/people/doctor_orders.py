@@ -10,7 +10,6 @@ import duckdb
 from sitniks_finmap.clients.answers import ApiError, Refused
 from sitniks_finmap.clients.sitniks import PAGE_SIZE, Page, Sitniks
 from sitniks_finmap.clients.sitniks_list import Row
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.figures import counted
 from sitniks_finmap.names import normal_name
 from sitniks_finmap.people.doctor_page import RECENT, rows_with
@@ -18,6 +17,7 @@ from sitniks_finmap.people.findings import Finding, Verdict
 from sitniks_finmap.pipeline.order_statuses import Lists, find_statuses, saved_lists
 from sitniks_finmap.pipeline.orders import LONGEST_ORDER_ID, ORDER_ID
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.duckdb_files import in_memory
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import insert_rows

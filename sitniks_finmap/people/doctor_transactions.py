@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 import duckdb
 
 from sitniks_finmap.clients.sitniks import PAGE_SIZE, Page
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.figures import counted
 from sitniks_finmap.people.doctor_page import RECENT, rows_with
 from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.duckdb_files import in_memory
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import insert_rows

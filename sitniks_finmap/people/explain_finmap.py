@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from sitniks_finmap.clients.answers import ApiError
-from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.figures import counted, money
 from sitniks_finmap.pipeline.ledger import OUT
 from sitniks_finmap.pipeline.plan import Standing
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import ConfigurationError
 from sitniks_finmap.warehouse.schema import sql
 
 Rows = list[tuple[Any, ...]]

@@ -9,11 +9,11 @@ from typing import Literal
 import duckdb
 
 from sitniks_finmap.clients.reasons import without_echo, without_quotes
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.days import format_duration
 from sitniks_finmap.people.summary import Summary, summarize
 from sitniks_finmap.pipeline.checks import Check, checks_of
 from sitniks_finmap.pipeline.plan import planned
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.last_runs import LastRun, last_runs
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse

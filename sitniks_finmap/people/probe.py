@@ -10,7 +10,6 @@ from sitniks_finmap.clients import finmap, sitniks
 from sitniks_finmap.clients.answers import ApiError, KeyRefused, Refused
 from sitniks_finmap.clients.finmap import Account, Finmap
 from sitniks_finmap.clients.sitniks import Page, Sitniks
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.people.doctor import BRISK
 from sitniks_finmap.people.doctor_orders import orders_by_status
 from sitniks_finmap.people.doctor_page import RECENT
@@ -26,6 +25,7 @@ from sitniks_finmap.pipeline.identity import (
 from sitniks_finmap.pipeline.installation import OtherInstallation, owned_by_others
 from sitniks_finmap.pipeline.others import Others, others_by_account
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 
 Side = Literal["sitniks", "finmap"]

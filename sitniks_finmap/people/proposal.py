@@ -4,9 +4,9 @@ import json
 from datetime import date
 from typing import Any
 
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.connections_file import connections_path
-from sitniks_finmap.settings_files import read_toml
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.connections_file import connections_path
+from sitniks_finmap.settings.text_files import read_toml
 
 # Settings that only transactions have, or that this table sets itself.
 LEFT_OUT = ("source", "accounts", "rules", "unmapped_accounts", "categories", "orders", "channels")

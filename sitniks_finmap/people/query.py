@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sitniks_finmap.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 
 NARROW = 24  # characters of a column that must not wrap; longer text may

@@ -8,14 +8,14 @@ import duckdb
 from rich.console import Console
 from rich.markup import escape
 
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.connections_file import WrongConnection, choose_any
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted, deciding, money
 from sitniks_finmap.people.findings import Finding, Verdict, find, look
 from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.people.summary import Done, Summary, done_by
-from sitniks_finmap.private_files import data_folder
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.connections_file import WrongConnection, choose_any
+from sitniks_finmap.settings.private_files import data_folder
 from sitniks_finmap.warehouse.store import WarehouseError, open_warehouse
 
 COLORS = {"ok": "green", "warning": "yellow", "error": "red"}

@@ -8,10 +8,10 @@ from typing import Any
 
 import duckdb
 
-from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.pipeline.courier import Courier, Delivery
 from sitniks_finmap.pipeline.plan import Action, Standing
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import ConfigurationError
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows
 

@@ -9,11 +9,11 @@ import duckdb
 
 from sitniks_finmap.clients.answers import Unavailable
 from sitniks_finmap.clients.finmap import Account, Directory, Finmap, Label
-from sitniks_finmap.connections import ConfigurationError, Connection, built_in_rules
 from sitniks_finmap.names import normal_name
 from sitniks_finmap.pipeline.identity import refuse_moved_accounts
 from sitniks_finmap.pipeline.reading import save_settings
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import ConfigurationError, Connection, built_in_rules
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import replace_table
 

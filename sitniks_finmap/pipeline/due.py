@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse
 

@@ -15,8 +15,8 @@ import duckdb
 
 from sitniks_finmap.clients.finmap import Account, Finmap
 from sitniks_finmap.clients.sitniks import Sitniks
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.figures import counted
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.schema import main_source, sql
 from sitniks_finmap.warehouse.store import Warehouse, rows_as
 

@@ -20,9 +20,9 @@ import duckdb
 
 from sitniks_finmap.clients.answers import KeyRefused, Refused, Unavailable
 from sitniks_finmap.clients.finmap import Finmap, read_operation
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.figures import counted
-from sitniks_finmap.private_files import private_files, private_folder
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.private_files import private_files, private_folder
 from sitniks_finmap.warehouse.store import Warehouse
 
 log = logging.getLogger(__name__)

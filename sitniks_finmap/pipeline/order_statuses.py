@@ -8,9 +8,9 @@ from collections import defaultdict
 import duckdb
 
 from sitniks_finmap.clients.answers import Refused, Unavailable
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.names import normal_name
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import insert_rows, replace_table
 

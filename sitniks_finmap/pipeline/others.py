@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.clients.finmap import ACCOUNT_FIELD, Finmap
-from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import load_connections
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections_file import load_connections
 from sitniks_finmap.warehouse.store import replace_table
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ import duckdb
 
 from sitniks_finmap.clients.finmap import Operation
 from sitniks_finmap.clients.sitniks import IncompleteRead
-from sitniks_finmap.connections import ConfigurationError
 from sitniks_finmap.content import Content
 from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.figures import counted
@@ -19,6 +18,7 @@ from sitniks_finmap.pipeline.courier import save_shown
 from sitniks_finmap.pipeline.ledger import Entry, State, entry_of, entry_when_missing, entry_when_seen, save_entries
 from sitniks_finmap.pipeline.reading import days_of
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import ConfigurationError
 from sitniks_finmap.warehouse.schema import sql
 
 log = logging.getLogger(__name__)

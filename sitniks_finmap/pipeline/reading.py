@@ -11,10 +11,10 @@ import duckdb
 from sitniks_finmap.clients.answers import ApiError, KeyRefused, Unreachable
 from sitniks_finmap.clients.sitniks import ignored_filter
 from sitniks_finmap.clients.sitniks_list import IncompleteRead, Row
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.pipeline.doubles import with_doubles
 from sitniks_finmap.pipeline.identity import turn_to_source
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import WarehouseError, insert_rows, replace_table, rows_as
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sitniks_finmap.connections import ConfigurationError, default_key_env
-from sitniks_finmap.connections_file import connections_path
-from sitniks_finmap.private_files import data_folder
-from sitniks_finmap.settings_edit import replace_text
+from sitniks_finmap.settings.connections import ConfigurationError, default_key_env
+from sitniks_finmap.settings.connections_file import connections_path
+from sitniks_finmap.settings.edit import replace_text
+from sitniks_finmap.settings.private_files import data_folder
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
 NAME = re.compile(r"[a-z0-9_]+")

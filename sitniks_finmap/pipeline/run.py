@@ -11,8 +11,8 @@ import duckdb
 from sitniks_finmap.clients import finmap, sitniks
 from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.clients.finmap import Directory, Finmap
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.pipeline import identity, installation
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.last_runs import LastRun, record_ends, record_start
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from sitniks_finmap.alerts.wording import DEFAULT_ZONE
-from sitniks_finmap.connections_file import WrongConnection
 from sitniks_finmap.language import Language
 from sitniks_finmap.report import texts
 from sitniks_finmap.report.answer import invalid
@@ -12,6 +11,7 @@ from sitniks_finmap.report.figures import Money
 from sitniks_finmap.report.page import render
 from sitniks_finmap.report.shop import ShopReport
 from sitniks_finmap.report.troubles import Tone
+from sitniks_finmap.settings.connections_file import WrongConnection
 
 ORDER = ("error", "warning", "ok")
 

@@ -10,7 +10,6 @@ import duckdb
 from sitniks_finmap.alerts.conditions import Fact
 from sitniks_finmap.alerts.links import ui_url
 from sitniks_finmap.alerts.observe import observe
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.language import Language
 from sitniks_finmap.people.findings import KINDS
 from sitniks_finmap.pipeline.plan import planned
@@ -21,6 +20,7 @@ from sitniks_finmap.report.figures import Figures, Money, Row, Totals, read_figu
 from sitniks_finmap.report.page import render
 from sitniks_finmap.report.period import Period, last_of
 from sitniks_finmap.report.troubles import Trouble, troubles_of
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.last_runs import LastRun
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from sitniks_finmap.alerts.recipients import operator_language
 from sitniks_finmap.alerts.wording import DEFAULT_ZONE
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.connections_file import WrongConnection
 from sitniks_finmap.language import Language
-from sitniks_finmap.private_files import data_folder, private_files, private_folder
 from sitniks_finmap.report.answer import Answer
 from sitniks_finmap.report.fleet import index_of, line_of, line_of_wrong
 from sitniks_finmap.report.shop import ShopReport, page_of, report_of
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.connections_file import WrongConnection
+from sitniks_finmap.settings.private_files import data_folder, private_files, private_folder
 from sitniks_finmap.warehouse.store import Warehouse, explain_os_errors
 
 INDEX = "index"

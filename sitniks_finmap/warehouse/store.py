@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
-from sitniks_finmap.connections import Connection
-from sitniks_finmap.private_files import data_folder, private_files, private_folder
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.private_files import data_folder, private_files, private_folder
 from sitniks_finmap.warehouse.duckdb_files import ROW_GROUP, close_file, interruptible, literal, open_file
 from sitniks_finmap.warehouse.schema import SCHEMA_VERSION, migrate, version_of
 

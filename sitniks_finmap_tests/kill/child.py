@@ -10,7 +10,6 @@ from typing import Any
 
 from sitniks_finmap.clients import http
 from sitniks_finmap.clients.answers import ApiError
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.failpoint import arm
 from sitniks_finmap.pipeline import courier as delivery
 from sitniks_finmap.pipeline.decisions import decide
@@ -22,6 +21,7 @@ from sitniks_finmap.pipeline.readback import read_back
 from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse import store as warehouse
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.books import OpenWarehouse

@@ -10,7 +10,7 @@ import dagster as dg
 import duckdb
 import pandas as pd
 
-from sitniks_finmap.connections import Connection
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.schema import documented, sql
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets import add_day_metadata, chosen_days, day_metadata, described_asset
 from sitniks_finmap.defs.resources import told
 from sitniks_finmap.pipeline.directory import check_references
@@ -16,6 +15,7 @@ from sitniks_finmap.pipeline.order_statuses import check_statuses
 from sitniks_finmap.pipeline.orders import read_orders, read_orders_as_source
 from sitniks_finmap.pipeline.reading import UnreadDays
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import Connection
 
 log = logging.getLogger(__name__)
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.defs.resources import told
 from sitniks_finmap.pipeline.others import look_for_others
 from sitniks_finmap.pipeline.readback import read_back
 from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.settings.connections import Connection
 
 
 def reconcile_assets(connection: Connection) -> list[dg.AssetsDefinition]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets import daily, markdown_table
 from sitniks_finmap.defs.resources import told
 from sitniks_finmap.language import Language
@@ -14,6 +13,7 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.report.charts import chart_of_days
 from sitniks_finmap.report.page import render_chart
 from sitniks_finmap.report.write import Written, write_report
+from sitniks_finmap.settings.connections import Connection
 
 ABOUT = (
     "A page for the owner of the shop: whether Finmap and Sitniks match to the kopiyka, income and expenses, and what "

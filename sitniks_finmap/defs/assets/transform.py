@@ -4,11 +4,11 @@ import logging
 
 import dagster as dg
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.defs.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.defs.resources import SOURCES, told
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
+from sitniks_finmap.settings.connections import Connection
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sitniks_finmap.names import normal_name
-from sitniks_finmap.setting_types import (
+from sitniks_finmap.settings.text_files import bare_key
+from sitniks_finmap.settings.value_types import (
     BaseUrl,
     Classification,
     Duration,
@@ -23,7 +24,6 @@ from sitniks_finmap.setting_types import (
     Variable,
     Zone,
 )
-from sitniks_finmap.settings_files import bare_key
 
 CommentField = Literal[
     "description", "counterparty", "source", "order_number", "payment_method", "delivery", "order_status"

@@ -14,8 +14,8 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from sitniks_finmap.connections import ConfigurationError, Connection
-from sitniks_finmap.connections_file import (
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections_file import (
     WrongConnection,
     choose,
     connections_of,
@@ -24,8 +24,8 @@ from sitniks_finmap.connections_file import (
     read_connection,
     read_tables,
 )
-from sitniks_finmap.private_files import data_folder, private_files, private_folder
-from sitniks_finmap.settings_files import bare_key
+from sitniks_finmap.settings.private_files import data_folder, private_files, private_folder
+from sitniks_finmap.settings.text_files import bare_key
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sitniks_finmap.connections import ConfigurationError, Connection
 from sitniks_finmap.names import nearest, normal_name
-from sitniks_finmap.settings_files import Unreadable, bare_key, read_toml
-from sitniks_finmap.wrong_settings import explain_settings
+from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.text_files import Unreadable, bare_key, read_toml
+from sitniks_finmap.settings.wrong import explain_settings
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sitniks_finmap.connections import ConfigurationError
+from sitniks_finmap.settings.connections import ConfigurationError
 
 
 def data_folder() -> Path:

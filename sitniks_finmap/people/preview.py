@@ -6,12 +6,12 @@ from decimal import Decimal
 from rich.console import Console
 from rich.markup import escape
 
-from sitniks_finmap.connections import Connection
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.figures import counted, deciding, money
 from sitniks_finmap.people.summary import Sums
 from sitniks_finmap.pipeline.decisions import Change, RolledBack, Unbooked, note_shown
 from sitniks_finmap.pipeline.plan import Action, Standing
+from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import open_warehouse
 

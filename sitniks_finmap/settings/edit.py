@@ -18,8 +18,8 @@ from dotenv.parser import parse_stream
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AbstractTable, Comment, Item, Table, Whitespace
 
-from sitniks_finmap.connections import ConfigurationError
-from sitniks_finmap.settings_files import is_plain
+from sitniks_finmap.settings.connections import ConfigurationError
+from sitniks_finmap.settings.text_files import is_plain
 
 BY_HAND = "{what} cannot be edited automatically; {remedy}. Nothing was written"
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.:/+=@-]+")
