@@ -32,11 +32,14 @@ from sitniks_finmap.clients.reasons import without_echo
 from sitniks_finmap.defs.launch import Run, instance, run_job
 from sitniks_finmap.people.preview import print_plan
 from sitniks_finmap.people.query import read_only
-from sitniks_finmap.people.status import print_runs, print_state, print_status
+from sitniks_finmap.people.run_page import print_runs, print_state
+from sitniks_finmap.people.status import fleet_of
+from sitniks_finmap.people.status_page import print_fleet
 from sitniks_finmap.pipeline import transform
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, FaultKind, Sandbox, Shop
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.connections_file import choose_any
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.dagster_runs import told_by_alerts
 from sitniks_finmap_tests.deliveries import courier_of, stage
@@ -290,7 +293,9 @@ def test_status_and_summary_tell_reasons_and_no_values(
     out = Console(width=300)
     print_runs(out, run.connection, (DAY - timedelta(days=2), DAY), ["test-run"], run.now())
     print_state(out, run.connection)
-    assert not print_status(out)
+    fleet = fleet_of(choose_any(None), run.now(), whole=True)
+    print_fleet(out, fleet, run.now())
+    assert not fleet.well
     shown = capsys.readouterr().out
     assert "rejected: 2 (unreadable amount)." in shown
     assert "too bad" in shown

@@ -6,14 +6,13 @@ import re
 from datetime import date
 from decimal import Decimal
 from importlib.resources import files
-from io import StringIO
 from itertools import pairwise
 
 import pytest
-from babel.messages.pofile import read_po
 
 from sitniks_finmap.alerts.conditions import Fact
-from sitniks_finmap.language import Code, Language, po_text
+from sitniks_finmap.language import Code, Language
+from sitniks_finmap.language.catalogue import read_catalogue
 from sitniks_finmap.report import texts
 from sitniks_finmap.report.charts import chart_of_days, chart_of_months
 from sitniks_finmap.report.figures import Figures
@@ -21,7 +20,6 @@ from sitniks_finmap.report.fleet import index_of, line_of
 from sitniks_finmap.report.page import render_chart
 from sitniks_finmap.report.period import Period
 from sitniks_finmap.report.shop import ShopReport, page_of
-from sitniks_finmap.report.troubles import in_words
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap_tests.pages import contrast, elements, palettes, plain
 from sitniks_finmap_tests.report_figures import FACTS, NOVEMBER, NOW, figures, money, report, troubled
@@ -250,8 +248,7 @@ def texts_of_templates() -> dict[str, str]:
 
 
 def test_every_text_has_its_ukrainian_words() -> None:
-    catalogue = read_po(StringIO(po_text("uk")), locale="uk")
-    known = {one.id if isinstance(one.id, str) else one.id[0] for one in catalogue if one.id and one.string}
+    known = {one.id if isinstance(one.id, str) else one.id[0] for one in read_catalogue() if one.id and one.string}
     wanted = texts.all_texts() | texts_of_templates()
     assert len(wanted) > 150
     assert [text for text in wanted if text not in known] == []
@@ -284,5 +281,5 @@ REASONS = {
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_reason_is_told_in_words(reason: str) -> None:
-    assert in_words(reason, UK) == REASONS[reason]
-    assert in_words(reason, EN) == reason
+    assert UK.say(reason) == REASONS[reason]
+    assert EN.say(reason) == reason

@@ -8,7 +8,8 @@ import pytest
 
 from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.people.preview import plan_json, print_plan
-from sitniks_finmap.people.status import Status, print_state, status_of
+from sitniks_finmap.people.run_page import print_state
+from sitniks_finmap.people.status import Status, status_of
 from sitniks_finmap.pipeline import decisions
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap_tests.books import START, TODAY, Books

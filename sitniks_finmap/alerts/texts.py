@@ -1,4 +1,4 @@
-"""What messages say. The English texts are the keys of language/uk.po.
+"""What messages say. The English texts are the keys of language/uk/.
 
 Each says what happened, to which shop, since when, what it means for the money, and what to do now. None quotes a
 record. {shop} is a connection; the other values are those of the fact.

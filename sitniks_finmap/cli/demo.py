@@ -23,7 +23,7 @@ from sitniks_finmap.days import utc_now
 from sitniks_finmap.defs.launch import instance, prepare_home, run_job
 from sitniks_finmap.figures import counted, money
 from sitniks_finmap.people.preview import print_sides
-from sitniks_finmap.people.status import print_runs, print_state
+from sitniks_finmap.people.run_page import print_runs, print_state
 from sitniks_finmap.people.summary import Sums
 from sitniks_finmap.pipeline.readback import listed
 from sitniks_finmap.pipeline.run import ConnectionRun

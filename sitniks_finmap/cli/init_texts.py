@@ -1,4 +1,4 @@
-"""What `init` says. The English texts are the keys of language/uk.po."""
+"""What `init` says. The English texts are the keys of language/uk/."""
 
 WELCOME = "Six questions connect a shop. Nothing is written before you confirm; Ctrl-C stops."
 STEP = "{number} of 6. {what}"

@@ -23,7 +23,7 @@ from sitniks_finmap.figures import counted
 from sitniks_finmap.people.doctor import print_examination
 from sitniks_finmap.people.explain import explain as tell
 from sitniks_finmap.people.preview import plan_json, print_plan
-from sitniks_finmap.people.status import print_runs, print_state
+from sitniks_finmap.people.run_page import print_runs, print_state
 from sitniks_finmap.pipeline.readback import rebuild_ledger as rebuild
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.settings.connections import Connection

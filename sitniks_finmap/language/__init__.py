@@ -1,6 +1,7 @@
 """Ukrainian and English for people: texts of one catalogue, plurals, money, dates, durations.
 
-The English text is the key. `uk.po` holds the Ukrainian one, and is read as it is: nothing has to be compiled.
+The English text is the key in the catalogue (catalogue.py). Lines of ours are said by `text` and `counted`. Errors,
+findings and reasons are data, English where they are stored; `say` recognises them (recognition.py).
 """
 
 import os
@@ -10,17 +11,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import cache
-from gettext import GNUTranslations, NullTranslations
-from importlib.resources import files
-from io import BytesIO, StringIO
+from gettext import NullTranslations
 from typing import Literal
 
 from babel.dates import format_date, format_datetime
 from babel.lists import format_list
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, get_currency_symbol
 from babel.units import format_unit
+
+from sitniks_finmap.language.catalogue import texts, translations
+from sitniks_finmap.language.recognition import Phrasebook
 
 Code = Literal["uk", "en"]
 LOCALES = {"uk": "uk_UA", "en": "en_GB"}
@@ -28,6 +28,9 @@ DAY = {"uk": "d MMMM y 'р.'", "en": "d MMMM y"}
 MOMENT = {"uk": "d MMMM y 'р.' 'о' HH:mm", "en": "d MMMM y, HH:mm"}
 MONTH = {"uk": "LLLL y 'р.'", "en": "LLLL y"}
 MONEY = "#,##0.00\N{NO-BREAK SPACE}¤"
+LETTER = re.compile("[A-Za-z]")
+COUNTED = re.compile(r"(.+) \(([\d,]+)\)", re.DOTALL)  # a sentence, and how many records it is about
+NAMED = re.compile(r"([\w./-]+: )(.+)", re.DOTALL)  # a sentence about a connection, a setting or a file
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
 
 
@@ -49,6 +52,45 @@ class Language:
     def knows(self, text: str) -> bool:
         """Whether a text has words in this language."""
         return self.code == "en" or _catalogue(self.code).gettext(text) != text
+
+    def say(self, sentence: str) -> str:
+        """An English sentence of ours, such as an error or a reason, in this language; unknown words stay as they are.
+
+        Parts of it are said if the whole is not known: "u1: first; second (12)".
+        """
+        if self.code == "en" or not LETTER.search(sentence):
+            return sentence
+        if self.knows(sentence):
+            return _catalogue(self.code).gettext(sentence)
+        if found := _phrasebook().find(sentence):
+            pattern, values = found
+            said = {name: self._value(name, value) for name, value in values.items()}
+            if not pattern.many:
+                return self.text(pattern.one, **said)
+            count = int(values["count"].replace(",", ""))
+            del said["count"]
+            return self.counted(pattern.one, pattern.many, count, **said)
+        for joint in ("; ", ", "):
+            if joint in sentence:
+                parts = sentence.split(joint)
+                said_parts = [self.say(part) for part in parts]
+                if said_parts != parts:
+                    return joint.join(said_parts)
+        if whole := COUNTED.fullmatch(sentence):
+            return f"{self.say(whole[1])} ({self._value('count', whole[2])})"
+        if whole := NAMED.fullmatch(sentence):
+            return whole[1] + self.say(whole[2])
+        return sentence
+
+    def _value(self, name: str, value: str) -> str:
+        """The value of a recognised sentence: its name says of what kind it is."""
+        if name.startswith(("why", "what")):
+            return self.say(value)
+        if name.startswith("count"):
+            return self.number(int(value.replace(",", "")))
+        if name.startswith("money"):
+            return self.amount(Decimal(value.replace(",", "")))
+        return value
 
     def number(self, number: int) -> str:
         return format_decimal(number, locale=LOCALES[self.code])
@@ -125,15 +167,11 @@ def terminal_language(environment: Mapping[str, str] | None = None) -> Language:
     return Language("uk" if locale.lower().startswith("uk") else "en")
 
 
-def po_text(code: Code) -> str:
-    return files("sitniks_finmap.language").joinpath(f"{code}.po").read_text("utf-8")
+def _catalogue(code: Code) -> NullTranslations:
+    return NullTranslations() if code == "en" else translations()
 
 
 @cache
-def _catalogue(code: Code) -> NullTranslations:
-    if code == "en":
-        return NullTranslations()
-    compiled = BytesIO()
-    write_mo(compiled, read_po(StringIO(po_text(code)), locale=code))
-    compiled.seek(0)
-    return GNUTranslations(compiled)
+def _phrasebook() -> Phrasebook:
+    ids = (message.id for message in texts() if message.id)
+    return Phrasebook(id if isinstance(id, str) else (id[0], id[1]) for id in ids)

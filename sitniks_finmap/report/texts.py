@@ -1,4 +1,4 @@
-"""What the report says beside its templates. The English texts are the keys of language/uk.po."""
+"""What the report says beside its templates. The English texts are the keys of language/uk/."""
 
 # -- The answer --
 
@@ -131,11 +131,11 @@ PATTERNS = (
     "date {day} is outside what Finmap accepts (2015 to 2036)",
     "currency {currency}, but the Finmap account is in {own}",
     "unknown currency, and the Finmap account is in {own}",
-    "Finmap no longer shows {missing} of {known} operations",
-    "{changes} of {known} operations would change at once",
-    "Finmap stored a different {field} than was written",
-    "it appeared when {vanished} known transactions vanished from Sitniks",
-    "it appeared when {vanished} known parts of orders vanished from Sitniks",
+    "Finmap no longer shows {count} of {count_known} operations",
+    "{count} of {count_known} operations would change at once",
+    "Finmap stored a different {what} than was written",
+    "it appeared when {count} known transactions vanished from Sitniks",
+    "it appeared when {count} known parts of orders vanished from Sitniks",
 )
 # Fields that such a pattern may name.
 FIELDS = ("type", "amount", "date", "account")

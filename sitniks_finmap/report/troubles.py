@@ -1,6 +1,5 @@
 """What needs a person: the same facts as in messages, in the same words, and the records that they are about."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -45,23 +44,6 @@ def troubles_of(
     return sorted(found, key=lambda one: one.tone == "warning")
 
 
-def in_words(reason: str, language: Language) -> str:
-    """A reason of the warehouse in this language; one that has no words stays English."""
-    if language.knows(reason):
-        return language.text(reason)
-    for pattern in texts.PATTERNS:
-        form = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(pattern))
-        if found := re.fullmatch(form, reason):
-            return language.text(
-                pattern, **{name: _field(value, language) for name, value in found.groupdict().items()}
-            )
-    return reason
-
-
-def _field(value: str, language: Language) -> str:
-    return ", ".join(language.text(one) if one in texts.FIELDS else one for one in value.split(", "))
-
-
 def _trouble(name: str, shop: str, fact: Fact, records: list[Row], language: Language) -> Trouble:
     text = TEXTS[name]
     values = {"shop": shop, **side_of(fact), **fact.values}
@@ -92,4 +74,4 @@ def _unbooked(shop: str, records: list[Row], language: Language) -> Trouble:
 def _told(records: list[Row], language: Language) -> list[Row]:
     """The records with their reasons in words."""
     kinds = {kind: language.text(words) for kind, words in texts.KINDS.items()}
-    return [{**one, "why": kinds.get(one["reason"]) or in_words(one["reason"], language)} for one in records]
+    return [{**one, "why": kinds.get(one["reason"]) or language.say(one["reason"])} for one in records]

@@ -85,11 +85,13 @@ create table last_runs (
     run_id varchar,
     started_at timestamptz not null,
     ended_at timestamptz,
-    error varchar
+    error varchar,
+    succeeded_at timestamptz
 );
 comment on column last_runs.run_id is 'Dagster run of the last start.';
 comment on column last_runs.started_at is 'The last start.';
 comment on column last_runs.ended_at is 'The last end.';
+comment on column last_runs.succeeded_at is 'The last end without an error.';
 comment on column last_runs.error is 'Why it failed when it last ended; null if it did not. Contains no key and no customer data.';
 -- One row is one day of one resource (transactions, orders) whose last read failed; a complete read takes it out.
 create table unread_days (

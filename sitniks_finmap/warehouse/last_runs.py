@@ -1,7 +1,7 @@
 """Records how the last run of each kind and each step ended, so that `status` needs no API."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import duckdb
@@ -21,6 +21,7 @@ class LastRun:
     started_at: datetime
     ended_at: datetime | None
     error: str | None
+    succeeded_at: datetime | None = None  # the last end without an error
 
     @property
     def unfinished(self) -> bool:
@@ -38,7 +39,9 @@ def record_ends(warehouse: Warehouse, ended: list[LastRun]) -> None:
     """Record how a run and its steps ended. Never raises, so as not to change that."""
     try:
         with warehouse.transaction() as con:
-            insert_rows(con, "last_runs", [asdict(one) for one in ended], replacing=True)
+            before = {one.what: one.succeeded_at for one in last_runs(con)}
+            rows = [replace(one, succeeded_at=before.get(one.what) if one.error else one.ended_at) for one in ended]
+            insert_rows(con, "last_runs", [asdict(one) for one in rows], replacing=True)
     except (WarehouseError, duckdb.Error) as error:
         log.error("%s: how this run ended could not be recorded: %s", warehouse.connection, error)
 

@@ -8,7 +8,7 @@ import duckdb
 
 from sitniks_finmap.warehouse.duckdb_files import in_memory
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 PLAN_IS_A_VIEW = 3  # since this version
 
 
