@@ -58,20 +58,18 @@ def merge(written: Content | None, shown: Content, theirs: Content, wanted: Cont
 
     `written` is what we last sent and `shown` is how Finmap showed it then, possibly normalized. So our changes are
     the differences between `wanted` and `written`, and a person's edits those between `theirs` and `shown`. Without
-    `written` (the ledger was lost), the author of a difference is unknown.
+    `written` (the ledger was lost, or Finmap had the operation before), the author of a difference is unknown: a
+    person decides about it, and labels stay (`but_for_labels` of sql/macros.sql says the same).
     """
     changes, conflicts, kept = [], [], []
     for field in FIELDS:
         agreed = as_shown(wanted, field, tag_id) == getattr(theirs, field)
-        edited = getattr(theirs, field) != getattr(shown, field)
-        if written is None:
-            ours = not (field in PEOPLES_FIELDS and getattr(wanted, field) is None)
-            edited = ours
-        else:
-            ours = getattr(wanted, field) != getattr(written, field)
+        edited = written is None or getattr(theirs, field) != getattr(shown, field)
+        ours = written is None or getattr(wanted, field) != getattr(written, field)
         if agreed or not (ours or edited):
             continue
-        if edited and (not ours or (field in PEOPLES_FIELDS and written is not None)):
+        asks = written is None and field == "category" and wanted.category is not None
+        if edited and (not ours or (field in PEOPLES_FIELDS and not asks)):
             kept.append(field)
         elif edited:
             conflicts.append(field)

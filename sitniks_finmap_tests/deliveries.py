@@ -96,7 +96,6 @@ def want(warehouse: Warehouse, shop: Shop, *rows: dict[str, Any]) -> None:
             **row,
         }
         operation["day"] = operation["occurred_at"].date()
-        operation["content_hash"] = str(sorted((name, str(value)) for name, value in operation.items()))
         written.append(operation)
     with warehouse.transaction() as con:
         save_settings(con, choose(warehouse.connection)[0])

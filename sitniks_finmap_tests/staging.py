@@ -56,6 +56,11 @@ class Stage:
         """Operations by transaction_id."""
         return {one["transaction_id"]: one for one in self.rows("from operations order by transaction_id")}
 
+    def content(self, transaction_id: str) -> dict[str, Any]:
+        """What Finmap should have of it."""
+        (row,) = self.rows(f"from wanted_operations where transaction_id = '{transaction_id}'")
+        return row["content"]
+
     def reasons(self) -> dict[str, str]:
         """Reasons of the rejected transactions by transaction_id."""
         return {one["transaction_id"]: one["reason"] for one in self.rows("from rejected_transactions")}

@@ -44,6 +44,7 @@ LAZY = {
     "cli/exits.py": {"sitniks_finmap.cli.errors"},  # DuckDB and pydantic, which --help does without: 0.4 s
     "cli/sandbox_commands.py": {"sitniks_finmap.cli.demo"},  # Dagster and the server of the sandbox: 1.5 s
     "cli/terminal.py": {"sitniks_finmap.defs.launch"},  # Dagster: 1 s
+    "people/status_exports.py": {"prometheus_client"},  # 0.1 s
     "warehouse/store.py": {"pandas"},  # 0.4 s
 }
 

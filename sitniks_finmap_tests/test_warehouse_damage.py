@@ -291,7 +291,7 @@ OLD_LEDGER = """
         case l.state when 'refused' then 'rejected' when 'rolled_back' then 'dismissed' else l.state end as state,
         l.written.amount as amount, l.written.occurred_at as occurred_at, l.written.account as account,
         l.written.category as category, l.written.tag as tag, l.written.comment as comment,
-        o.content_hash, l.attempts, l.last_error, l.next_attempt_at, l.sent_at, l.verified_at, l.run_id
+        '' as content_hash, l.attempts, l.last_error, l.next_attempt_at, l.sent_at, l.verified_at, l.run_id
     from now.finmap_upload l
     join now.operations o using (transaction_id)
 """
@@ -373,7 +373,7 @@ def test_what_changed_lists_held_is_held_in_the_new_schema(project: Path) -> Non
                 select 'order-' || $1 || '.sale' as transaction_id, 'k' || $1 as external_id, date '2026-03-04' as day,
                     make_timestamptz(2026, 3, $2, 10, 0, 0) as occurred_at, 'income' as type, 1 as amount,
                     'UAH' as currency, 'sale' as classification, 'a' as account, '' as comment, 1 as raw_version,
-                    $1 as order_key, '' as content_hash
+                    $1 as order_key
                 """,
                 [str(order), day],
             )

@@ -35,7 +35,7 @@ insert into operations by name
 select
     transaction_id, 'u1:' || transaction_id as external_id, day, occurred_at, type, amount, currency, classification,
     account, source, 'Клієнт ' || transaction_id as counterparty, comment, 1 as raw_version,
-    (select meaning_hash from settings) as meaning_hash, md5(comment) as content_hash
+    (select meaning_hash from settings) as meaning_hash
 from sold;
 
 insert into finmap_upload by name

@@ -32,8 +32,8 @@ class Outcome(StrEnum):
     APPLIED = "applied"  # "Processed now"
     ACCEPTED = "accepted"  # "Stored" or queued: not visible yet
     ERROR = "error"  # 201 and "Error", or a refusal unrelated to the record
-    EXISTS = "exists"  # 409: the externalId is taken, perhaps by other content
-    REFUSED = "refused"  # 400 or 422: the record is at fault
+    EXISTS = "exists"  # 409 to a creation: the externalId is taken, perhaps by other content
+    REFUSED = "refused"  # 400 or 422: the operation is at fault
     UNKNOWN = "unknown"  # no usable response: it may or may not be applied
 
 

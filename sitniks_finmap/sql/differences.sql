@@ -24,10 +24,7 @@ both_sides as (
         l.missing_since,
         p.plan,
         l.last_error,
-        list_filter(
-            differing_fields(o.content, f.content),
-            lambda field : field not in ('category', 'tag', 'project', 'counterparty')
-        ) as fields,
+        but_for_peoples_fields(differing_fields(o.content, f.content)) as fields,
         if(l.shown is null or f.content is null, [], differing_fields(f.content, l.shown)) as edited,
         l.refused is not null as refused_in_part
     from wanted_operations o

@@ -25,10 +25,18 @@ create or replace macro differing_fields(a, b) as list_filter([
     case when a.counterparty is distinct from b.counterparty then 'counterparty' end
 ], lambda field : field is not null);
 
--- Without the fields that a person may set freely, which are not about money.
-create or replace macro but_for_peoples_fields(fields) as list_filter(
-    fields, lambda field : field not in ('category', 'tag', 'project', 'counterparty')
-);
+-- The fields that a person may set freely. What she chose there is never overwritten.
+create or replace macro is_peoples(field) as field in ('category', 'tag', 'project', 'counterparty');
+
+create or replace macro but_for_peoples_fields(fields) as list_filter(fields, lambda field : not is_peoples(field));
+
+-- The fields that say how much money moved, where, and when.
+create or replace macro money_fields(fields) as list_intersect(fields, ['type', 'amount', 'account', 'occurred_at']);
+
+-- What Finmap has in a field that is about to change: what was written there, unless a person or Finmap made something
+-- else of it.
+create or replace macro value_before(field, edited, written, wanted, theirs) as
+    case when written is null or written is not distinct from wanted or list_contains(edited, field) then theirs else written end;
 
 -- Without the fields that were carried over unchanged to the next generation.
 create or replace macro but_for_carried(fields, has, was, taken_over) as case when taken_over is null then fields else

@@ -67,9 +67,5 @@ select
     settlement_account_id,
     settlement_account,
     mapped_by,
-    meaning_hash,
-    md5(concat(
-        type, chr(0), rounded_amount::decimal(18, 2), chr(0), epoch_ms(occurred_at), chr(0), account, chr(0), category,
-        chr(0), tag, chr(0), comment
-    )) as content_hash
+    meaning_hash
 from commented;

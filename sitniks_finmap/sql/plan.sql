@@ -45,7 +45,7 @@ with subjects as (
         case
             when o.content is null then []
             when l.written is not null then differing_fields(o.content, l.written)
-            -- A rebuilt ledger: what was written is unknown, and Finmap has tag IDs where we have labels.
+            -- What was written is unknown, and Finmap has tag IDs where we have labels.
             when l.shown is not null then but_for_labels(differing_fields(o.content, l.shown), o.content)
             else []
         end as differ,
@@ -58,7 +58,7 @@ with subjects as (
         if(
             l.written is null or l.shown is null or len(l.unseen) > 0,
             [],
-            list_intersect(differing_fields(l.written, l.shown), ['type', 'amount', 'account', 'occurred_at'])
+            money_fields(differing_fields(l.written, l.shown))
         ) as respelled,
         coalesce(
             timezone(s.timezone, l.written.occurred_at)::date <> timezone(s.timezone, l.shown.occurred_at)::date, false
@@ -99,7 +99,7 @@ compared as (
         list_filter(
             differ,
             lambda field : not (list_contains(edited, field) and (
-                field in ('category', 'tag', 'project', 'counterparty')
+                is_peoples(field)
                 or not list_contains(differing_fields(wanted, theirs), field)
             ))
         ) as changed,
@@ -152,7 +152,7 @@ occasions as (
         ])::varchar) as occasion,
         case
             -- The last read did not show it: the next one tells whether it is gone, or was never this company's.
-            when action = 'create' and absent_once then missing_at + interval 1 day
+            when action in ('create', 'recreate', 'replace') and absent_once then timestamptz '9999-12-31 00:00:00+00'
             when action in ('create', 'recreate') then greatest(
                 wanted.occurred_at,
                 if(refused is not null and refused is distinct from wanted, null, next_attempt_at)
@@ -269,7 +269,7 @@ judged as materialized (
                     h.held_until is null and not any_upload.there
                     or w.wanted.occurred_at <= h.held_until
                     -- What an order was when it was first read after the file was lost.
-                    or w.books is not null and exists (from rebuilt_ledger)
+                    or w.books is not null and rebuilt.there
                         and w.wanted.occurred_at = date_trunc('millisecond', w.known_since)
                 )
                 then {'standing': 'pending', 'kind': 'first_import', 'why': 'the first import is held for review'}
@@ -293,7 +293,11 @@ judged as materialized (
                 'why': 'the ledger was rebuilt, and the prepayment of its order is not in Finmap: a person may have '
                     || 'deleted it; the sale would become the whole total'}
             when w.written is null and w.shown is not null and w.action in ('update', 'replace', 'withdraw') then {
-                'standing': 'pending', 'kind': 'conflict', 'why': 'the ledger was rebuilt: who changed it is unknown'}
+                'standing': 'pending', 'kind': 'conflict',
+                'why': if(
+                    rebuilt.there, 'the ledger was rebuilt: who changed it is unknown',
+                    'Finmap had it already, with other values: who wrote them is unknown'
+                )}
             when w.action = 'withdraw' and len(w.edited) > 0
                 or w.action = 'replace' and len(but_for_peoples_fields(w.edited)) > 0
                 then {'standing': 'pending', 'kind': 'conflict', 'why': 'a person edited it in Finmap'}
@@ -328,6 +332,7 @@ judged as materialized (
     cross join settings s
     left join doubted u on true
     cross join (select count(*) > 0 as there from finmap_upload where state <> 'rolled_back') any_upload
+    cross join (select count(*) > 0 as there from rebuilt_ledger) rebuilt
     left join held_import h on true
     left join lost_prepayments p on p.transaction_id = w.transaction_id
 ),
@@ -389,6 +394,15 @@ settled as (
     left join stranded s using (transaction_id)
     left join held_up h using (books)
 )
+select * replace (
+    -- Nothing is created while another generation is not known to be gone.
+    case
+        when action in ('create', 'recreate') and count(*) over (partition by transaction_id) > 1
+            then timestamptz '9999-12-31 00:00:00+00'
+        else due_at
+    end as due_at
+)
+from (
 select
     j.transaction_id,
     j.action,
@@ -456,4 +470,5 @@ from (
         or not is_out(l.state) and coalesce(l.written, l.shown) is not null
     )
 ) e
-left join decisions d on d.transaction_id = e.transaction_id and d.action = 'withdraw' and d.occasion = e.occasion;
+left join decisions d on d.transaction_id = e.transaction_id and d.action = 'withdraw' and d.occasion = e.occasion
+);

@@ -259,8 +259,7 @@ create table operations (
     settlement_account_id varchar,
     settlement_account varchar,
     mapped_by varchar,
-    meaning_hash varchar,
-    content_hash varchar not null
+    meaning_hash varchar
 );
 comment on table operations is 'One row is one live Sitniks transaction, or one part of a live order, as Finmap should have it: the desired state, which can be derived again at any time.';
 comment on column operations.transaction_id is 'Sitniks'' id; of a part of an order, as in order-50123.sale.';
@@ -290,7 +289,6 @@ comment on column operations.settlement_account_id is 'Sitniks'' ID of the settl
 comment on column operations.settlement_account is 'Its title, or its ID if it has none.';
 comment on column operations.mapped_by is 'The entry of the connection''s accounts setting that determined the Finmap account; null: the default account.';
 comment on column operations.meaning_hash is 'settings.meaning_hash when it was derived.';
-comment on column operations.content_hash is 'MD5 of the content for Finmap: type, amount, time, account, category, tag, comment.';
 
 create table rejected_transactions (
     transaction_id varchar not null,
@@ -516,5 +514,6 @@ create table tasks (
     edited varchar[] not null,
     occasion varchar,
     known_as varchar,
-    others varchar[] not null
+    others varchar[] not null,
+    changed varchar[]
 );

@@ -12,6 +12,7 @@ select
     p.wanted,
     p.theirs,
     p.edited,
+    p.changed,
     p.occasion,
     p.known_as,
     case
@@ -32,12 +33,3 @@ where p.standing = 'go'
         or p.due_at <= $now
         or ($every_failed and p.state in ('failed', 'refused') and p.occurred_at <= $now)
     )
-    -- Do not create what the last read did not show: the next one tells whether it is gone, or was never this
-    -- company's.
-    and not (p.action in ('create', 'recreate', 'replace') and p.transaction_id in (
-        select transaction_id from latest_records where missing_at is not null and gone_at is null
-    ))
-    -- Create nothing while another generation is not known to be gone.
-    and not (p.action in ('create', 'recreate') and exists (
-        from planned o where o.transaction_id = p.transaction_id and o.external_id <> p.external_id
-    ))

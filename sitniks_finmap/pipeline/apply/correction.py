@@ -19,8 +19,6 @@ from sitniks_finmap.pipeline.apply.transitions import (
 )
 from sitniks_finmap.pipeline.ledger import RECHECK_AFTER, Entry, entry_when_seen
 
-MONEY = ("amount", "account", "occurred_at")
-
 
 def correct(
     sender: Sender, task: Task, entry: Entry, found: Operation, writes: list[Write], seen: list[Operation]
@@ -41,7 +39,8 @@ def correct(
     if left_out and entry.written:
         sendable = replace(sendable, tag=entry.written.tag)
     compared = merge(entry.written, entry.shown, theirs, sendable, sender.tag_id)
-    approved = task.approved and not edited_since(task, entry, theirs, compared.conflicts)
+    shown = all(name in (*task.changed, "type") for name in compared.conflicts)
+    approved = task.approved and shown and not edited_since(task, entry, theirs, compared.conflicts)
     changes = compared.changes + (compared.conflicts if approved else [])
     # Send again what Finmap only stored and did not apply in time.
     # Also send what is wanted instead, even if Finmap shows just that: it may still apply the stored write.
@@ -53,7 +52,7 @@ def correct(
         )
     ]  # fmt: skip
     if task.approved and entry.written and not changes:
-        other = [n for n in MONEY if getattr(entry.written, n) != getattr(entry.shown, n)]
+        other = [n for n in task.changed if getattr(entry.written, n) != getattr(entry.shown, n)]
         changes = [n for n in other if not edited_since(task, entry, theirs, [n])]
     if compared.conflicts and not approved:
         seen.append(found)

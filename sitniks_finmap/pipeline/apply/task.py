@@ -21,6 +21,7 @@ class Task:
     day: date
     wanted: Content | None
     theirs: Content | None  # what Finmap showed when the plan was made
+    changed: list[str]  # fields that the plan would change, as shown to the approver
     edited: list[str]  # fields that a person had changed, as shown to the approver
     occasion: str | None  # what a decision about it applies to
     others: list[str]  # keys of the same transaction that must not be in Finmap when this one is created
