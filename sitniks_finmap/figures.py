@@ -15,7 +15,3 @@ def money(amount: Decimal) -> str:
     """Format an amount with the same grouping."""
     return f"{amount:,.2f}"
 
-
-def deciding(pending: int) -> str:
-    """The end of a line about what is done by itself: how many changes are not, because a person decides."""
-    return f"; {pending:,} {'waits' if pending == 1 else 'wait'} for your decision" if pending else ""

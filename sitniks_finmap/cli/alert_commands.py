@@ -12,9 +12,9 @@ from sitniks_finmap.alerts.proof import send_test
 from sitniks_finmap.alerts.sending import send_all, send_in_time
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import Told, look_around
-from sitniks_finmap.cli.terminal import CONNECTION_NAME, out
+from sitniks_finmap.cli.terminal import CONNECTION_NAME, out, print_error
 from sitniks_finmap.days import duration_of, utc_now
-from sitniks_finmap.figures import counted
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.people.marks import MARKS
 
 
@@ -47,7 +47,7 @@ def watch(every: timedelta | None) -> None:
         try:
             _tell(_look(send_in_time))
         except OSError as error:  # it may be better the next time
-            out.print(f"{MARKS['error']} {escape(str(error))}")
+            print_error(str(error))
         time.sleep(max(every.total_seconds() - (time.monotonic() - started), 1))
 
 
@@ -61,22 +61,28 @@ def _look(send: Callable[[], object]) -> Told:
 
 def _tell(told: Told) -> None:
     """Prints what is open, and what could not be sent. Raises OSError if nobody can be told from here."""
+    words = terminal_language()
     for (scope, condition), state in sorted(told.open.items()):
         whose = "" if scope == "*" else f"{scope}: "
         since = f"{state.since.astimezone():%Y-%m-%d %H:%M}"
-        out.print(f"{MARKS['error']} {escape(f'{whose}{condition}, since {since}')}")
+        open_since = words.text("{condition}, since {moment}", condition=condition, moment=since)
+        out.print(f"{MARKS['error']} {escape(whose + open_since)}")
     if not told.can_tell:
         raise OSError(
             "nobody can be notified from here: neither .env nor the environment names a recipient, but the daemon knew "
             "one within a day. Run this where .env is, or set ALERT_URLS"
         )
     if not told.open:
-        out.print(f"{MARKS['ok']} nothing needs a person")
+        out.print(f"{MARKS['ok']} {words.text('nothing needs a person')}")
     with memory() as kept:
         if unsent := kept.count_unsent():
-            out.print(
-                f"{MARKS['warning']} {counted(unsent, 'message')} could not be sent yet; sent again automatically"
-            )
+            out.print(f"{MARKS['warning']} {words.counted(*UNSENT, unsent)}")
+
+
+UNSENT = (
+    "{count} message could not be sent yet; sent again automatically",
+    "{count} messages could not be sent yet; sent again automatically",
+)
 
 
 @click.command("alert-test")
@@ -87,10 +93,10 @@ def alert_test(connection: str | None) -> None:
     To the operator (ALERT_URLS) and to the owner of each shop (alerts in connections.toml). Exits with 0 if each
     service accepted it.
     """
-    results = send_test(connection)
+    results, words = send_test(connection), terminal_language()
     for who, accepted in results:
-        mark = MARKS["ok" if accepted else "error"]
-        out.print(f"{mark} {escape(who)}: {'accepted' if accepted else 'not accepted; check the URL'}")
+        mark, how = MARKS["ok" if accepted else "error"], "accepted" if accepted else "not accepted; check the URL"
+        out.print(f"{mark} {escape(words.say(who))}: {words.text(how)}")
     if not results:
         raise click.UsageError("nobody is notified: set ALERT_URLS, or alerts in connections.toml")
     sys.exit(0 if all(accepted for _, accepted in results) else 1)

@@ -4,7 +4,6 @@ import sys
 from datetime import date, datetime
 
 import click
-from rich.markup import escape
 
 from sitniks_finmap.cli.exits import FAILED, MISUSED
 from sitniks_finmap.cli.terminal import (
@@ -18,13 +17,13 @@ from sitniks_finmap.cli.terminal import (
     in_order,
     one_connection,
     out,
+    print_error,
     run,
     show_progress,
     tell_wrong,
 )
 from sitniks_finmap.days import utc_now
-from sitniks_finmap.figures import counted
-from sitniks_finmap.people.marks import MARKS
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.people.preview import print_changes, print_rollback, print_unbooked
 from sitniks_finmap.pipeline import decisions
 from sitniks_finmap.pipeline.run import ConnectionRun
@@ -101,11 +100,12 @@ def _decide(
     if transaction and order:
         raise click.UsageError("use either --transaction ID or --order NUMBER")
     found, unseen, known, connections = 0, 0, False, choose_valid(name)
+    words = terminal_language()
     misused = tell_wrong(name)
     for one in connections:
         warehouse = open_warehouse(one)
         if not warehouse.exists():
-            out.print(f"{one.name}: never synced; nothing is pending")
+            out.print(f"{one.name}: {words.text('never synced; nothing is pending')}")
             continue
         with warehouse.transaction() as con:
             chosen = {"day": day.date() if day else None, "transaction": transaction, "order": order, **which}
@@ -122,11 +122,11 @@ def _decide(
         if changes and (yes or _confirmed(decision, len(changes))):
             with warehouse.run(wait=60), warehouse.transaction() as con:
                 decided = decisions.save_decisions(con, changes, decision, utc_now())
-            done = "approved; the next sync applies them" if decision == "approve" else "dismissed"
-            out.print(f"{one.name}: {decided:,} {done}")
+            done = "{count} approved; the next sync applies them" if decision == "approve" else "{count} dismissed"
+            out.print(f"{one.name}: {words.text(done, count=words.number(decided))}")
     if (named := f"order {order}" if order else transaction) and not found:
         remedy = "; run `sitniks-finmap preview` first" if unseen else _why_nothing(transaction, order, known)
-        out.print(f"{MARKS['error']} nothing to {decision} for {escape(named + remedy)}")
+        print_error(f"nothing to {decision} for {named}{remedy}")
         sys.exit(FAILED)
     if misused:
         sys.exit(MISUSED)
@@ -157,17 +157,19 @@ def _dismiss_unbooked(name: str | None, day: datetime | None, order: str | None,
         if chosen and (yes or confirmed("Dismiss the warning about these orders?")):
             with warehouse.run(wait=60), warehouse.transaction() as con:
                 decisions.dismiss_unbooked(con, chosen, utc_now())
-            out.print(f"{one.name}: {len(chosen):,} dismissed")
+            words = terminal_language()
+            out.print(f"{one.name}: {words.text('{count} dismissed', count=words.number(len(chosen)))}")
     if order and not found:
         remedy = f"; `sitniks-finmap explain {order}` shows why" if known else _why_nothing(None, order, known)
-        out.print(f"{MARKS['error']} no warning about order {escape(order + remedy)}")
+        print_error(f"no warning about order {order}{remedy}")
         sys.exit(FAILED)
     if misused:
         sys.exit(MISUSED)
 
 
 def _confirmed(decision: str, count: int) -> bool:
-    return confirmed(f"{decision.capitalize()} {'this change' if count == 1 else f'these {count:,} changes'}?")
+    one, many = f"{decision.capitalize()} this change?", f"{decision.capitalize()} these {{count}} changes?"
+    return confirmed(terminal_language().counted(one, many, count))
 
 
 @click.command("catch-up")
@@ -178,17 +180,15 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
     """Skip history: never post what is dated up to a day."""
     if bool(until) == undo:
         raise click.UsageError("use either --until DAY or --undo")
+    words = terminal_language()
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
         warehouse = open_warehouse(one)
         if undo or until is None:
             with warehouse.run(wait=60):
                 skipped = decisions.undo_catch_up(warehouse)
-            out.print(
-                f"{one.name}: the next sync posts {counted(skipped, 'operation')}"
-                if skipped
-                else f"{one.name}: nothing was skipped; nothing to undo"
-            )
+            said = words.counted(*POSTS, skipped) if skipped else words.text("nothing was skipped; nothing to undo")
+            out.print(f"{one.name}: {said}")
             return True
         last_day = one.today(utc_now())
         if not one.start_date <= until.date() <= last_day:
@@ -199,10 +199,14 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
         if ended:
             with warehouse.run(wait=60):
                 skipped = decisions.catch_up(warehouse, until.date())
-            out.print(f"{one.name}: skipped up to {until.date()}: {counted(skipped, 'operation')}")
+            out.print(f"{one.name}: {words.counted(*SKIPPED, skipped, day=until.date())}")
         return ended
 
     for_each(connection, None, None, work)
+
+
+POSTS = ("the next sync posts {count} operation", "the next sync posts {count} operations")
+SKIPPED = ("skipped up to {day}: {count} operation", "skipped up to {day}: {count} operations")
 
 
 @click.command()
@@ -233,10 +237,10 @@ def rollback(
             planned = decisions.plan_rollback(con, **which)
     if not planned:
         what = f"run {run_id} created nothing that is in Finmap" if run_id else "nothing from these days is in Finmap"
-        out.print(f"{MARKS['error']} {one.name}: {escape(what)}")
+        print_error(f"{one.name}: {what}")
         sys.exit(1)
     # No lock is held while asking: a sync may run meanwhile, so each deletion checks first.
     if print_rollback(out, one, planned) and (yes or confirmed("Delete these operations in Finmap?")):
         show_progress()
         with about(one), own.warehouse.run(wait=60):
-            out.print(f"{one.name}: {decisions.roll_back(own, planned)}")
+            out.print(f"{one.name}: {terminal_language().say(str(decisions.roll_back(own, planned)))}")

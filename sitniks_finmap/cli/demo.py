@@ -21,9 +21,10 @@ from rich.markup import escape
 from sitniks_finmap.clients.finmap import Operation
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.defs.launch import instance, prepare_home, run_job
-from sitniks_finmap.figures import counted, money
+from sitniks_finmap.figures import counted
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.people.preview import print_sides
-from sitniks_finmap.people.run_page import print_runs, print_state
+from sitniks_finmap.people.run_page import DAYS, print_runs, print_state
 from sitniks_finmap.people.summary import Sums
 from sitniks_finmap.pipeline.readback import listed
 from sitniks_finmap.pipeline.run import ConnectionRun
@@ -38,6 +39,8 @@ from sitniks_finmap.settings.value_types import LOOPBACK
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import open_warehouse
 
+TOOK = ("{seconds} s, {count} write to Finmap", "{seconds} s, {count} writes to Finmap")
+AS_PLANNED = "the error above is part of the demo: malformed rows are rejected, the rest is posted"
 SANDBOX = Path(__file__).parents[1] / "sandbox"
 
 
@@ -68,7 +71,7 @@ def run_demo(out: Console, *, source: str, port: int | None, days: int, seed: in
 
     The shop with transactions has malformed rows: that these are rejected is an error of the shop, but not of the demo.
     """
-    started, begun = time.monotonic(), utc_now()
+    started, begun, words = time.monotonic(), utc_now(), terminal_language()
     example = EXAMPLES[source]
     connection = _connection(example, port)
     last_day = connection.today(utc_now())
@@ -82,7 +85,7 @@ def run_demo(out: Console, *, source: str, port: int | None, days: int, seed: in
         if ended.misconfigured:
             raise ConfigurationError(ended.why)
         if not ended.success:
-            out.print(f"[red]✗[/] {escape(ended.why)}")
+            out.print(f"[red]✗[/] {escape(words.say(ended.why))}")
             return False
         print_runs(out, connection, (first_day, last_day), [ended.run_id], begun)
         status = print_state(out, connection, (first_day, last_day))
@@ -91,12 +94,12 @@ def run_demo(out: Console, *, source: str, port: int | None, days: int, seed: in
         shown = listed(run, first_day, last_day)
         agree = found is not None and print_sides(out, found.wanted, sums_of(shown))
         agree &= print_accounts(out, run, shown, first_day, last_day)
-    writes = counted(_writes(connection, ended.run_id), "write")
-    out.print(f"  took       {time.monotonic() - started:.0f} s, {writes} to Finmap\n")
+    took = words.counted(*TOOK, _writes(connection, ended.run_id), seconds=f"{time.monotonic() - started:.0f}")
+    out.print(f"  {words.text('took'):<10} {took}\n")
     errors = [one.problem for one in status.findings if one.verdict == "error"]
     as_planned = errors == ["rejected"] and found is not None and found.rejected <= MALFORMED
     if as_planned and agree:
-        out.print("  as planned the error above is part of the demo: malformed rows are rejected, the rest is posted\n")
+        out.print(f"  {words.text('as planned'):<10} {words.text(AS_PLANNED)}\n")
     _say_what_next(out, example, connection)
     return agree and (as_planned or not errors)
 
@@ -167,7 +170,7 @@ def _served(out: Console, example: Example, connection: Connection, days: int, s
     """Serves the sandbox at the connection's address, unless it is already running."""
     address = urlsplit(connection.sitniks_url)
     if _is_running(url := f"{address.scheme}://{address.netloc}", example.shop):
-        out.print(f"Using the sandbox that is running on {url}")
+        out.print(terminal_language().text("Using the sandbox that is running on {url}", url=url))
         yield
         return
     private_folder(data_folder())
@@ -181,7 +184,9 @@ def _served(out: Console, example: Example, connection: Connection, days: int, s
             raise _port_problem(_port(connection), error) from None
         shop = sandbox.add_shop(example.shop)
         if not shop.transactions() and not shop.orders():
-            out.print(f"Serving a new shop with {_seed(shop, days, seed)} in {counted(days, 'day')} on {sandbox.url}")
+            words = terminal_language()
+            what, in_days = words.say(_seed(shop, days, seed)), words.counted(*DAYS, days)
+            out.print(words.text("Serving a new shop with {what} in {days} on {url}", what=what, days=in_days, url=sandbox.url))
         yield
 
 
@@ -216,11 +221,13 @@ def _say_what_next(out: Console, example: Example, connection: Connection) -> No
     where = "" if Path("workspace.yaml").exists() else " -m sitniks_finmap.definitions"
     sandbox = "sitniks-finmap sandbox" + ("" if _port(connection) == 8686 else f" --port {_port(connection)}")
     look = 'sitniks-finmap sql "select day, type, amount, comment from operations limit 5"'
-    out.print(f"  data       {escape(str(warehouse.path))} (read-only copy: {escape(str(warehouse.read_path))})")
-    out.print(f"  look       {escape(_command(settings, look))}")
-    out.print(f"  keep open  {escape(_command(settings, sandbox))}")
-    out.print(f"  Dagster UI {escape(_command(settings | keys, f'dagster dev{where}'))}")
-    out.print("             in another terminal, then open http://127.0.0.1:3000")
+    words = terminal_language()
+    copy = words.text("(read-only copy: {path})", path=escape(str(warehouse.read_path)))
+    out.print(f"  {words.text('data'):<10} {escape(str(warehouse.path))} {copy}")
+    out.print(f"  {words.text('look'):<10} {escape(_command(settings, look))}")
+    out.print(f"  {words.text('keep open'):<10} {escape(_command(settings, sandbox))}")
+    out.print(f"  {words.text('Dagster UI'):<10} {escape(_command(settings | keys, f'dagster dev{where}'))}")
+    out.print(f"  {'':<10} {words.text('in another terminal, then open http://127.0.0.1:3000')}")
 
 
 def _command(variables: dict[str, str], command: str) -> str:
@@ -245,5 +252,5 @@ def print_accounts(out: Console, run: ConnectionRun, shown: list[Operation], fir
         finmap[one.content.account] = finmap.get(one.content.account, Decimal(0)) + signed
     if len(rows) > 1:
         for _, label, balance in rows:
-            out.print(f"    {escape(label):<8} {money(balance):>17}")
+            out.print(f"    {escape(label):<8} {terminal_language().amount(balance):>17}")
     return {account: balance for account, _, balance in rows} == finmap

@@ -6,6 +6,7 @@ import sqlite3
 import duckdb
 
 from sitniks_finmap.clients.answers import ApiError
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.settings.connections import ConfigurationError
 from sitniks_finmap.settings.private_files import data_folder
 from sitniks_finmap.settings.text_files import Unreadable
@@ -39,6 +40,12 @@ def describe(error: BaseException) -> str:
         remedy = next((f"; {remedy}" for sign, remedy in FILE_REMEDIES.items() if sign in said), "")
         return said + remedy
     return str(error)
+
+
+def said_error(error: str) -> str:
+    """The line that tells an English error to the person at the terminal, in their language."""
+    words = terminal_language()
+    return words.text("Error: {why}", why=words.say(error))
 
 
 def is_misconfigured(error: BaseException) -> bool:

@@ -5,11 +5,13 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from io import StringIO
 from typing import Any, NoReturn, TextIO
 
 import click
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+INTERRUPTION = "Interrupted. Nothing is lost: run the command again to continue."
 PLAIN = {"✓": "+", "✗": "x", "→": "->", "…": "...", "–": "-", "⚠": "!"}  # for terminals without these characters
 
 
@@ -23,23 +25,36 @@ def run_command(command: Callable[[], Any]) -> NoReturn:
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted. Nothing is lost: run the command again to continue.", err=True)
+        from sitniks_finmap.language import terminal_language
+
+        click.echo(terminal_language().text(INTERRUPTION), err=True)
         sys.exit(INTERRUPTED)
     except click.ClickException as wrong:
-        wrong.show()
+        show_misuse(wrong)
         sys.exit(MISUSED)
     except BrokenPipeError:
         leave_quietly()
     except Exception as error:
-        from sitniks_finmap.cli.errors import EXPECTED, describe, is_misconfigured
+        from sitniks_finmap.cli.errors import EXPECTED, describe, is_misconfigured, said_error
 
         if not isinstance(error, EXPECTED):
             raise
-        click.echo(f"Error: {describe(error)}", err=True)
+        click.echo(said_error(describe(error)), err=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
             leave_quietly()
         sys.exit(MISUSED if is_misconfigured(error) else FAILED)
     sys.exit(0)
+
+
+def show_misuse(wrong: click.ClickException) -> None:
+    """Prints what click prints, its last sentence in the language of the person."""
+    from sitniks_finmap.cli.errors import said_error
+
+    shown = StringIO()
+    wrong.show(shown)
+    said = wrong.format_message()
+    usage = shown.getvalue().removesuffix(f"Error: {said}\n")
+    click.echo(usage + said_error(said), err=True)
 
 
 def leave_quietly() -> NoReturn:

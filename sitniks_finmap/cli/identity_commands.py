@@ -8,11 +8,15 @@ from rich.markup import escape
 from sitniks_finmap.alerts.state import memory, state_path
 from sitniks_finmap.cli.terminal import CONNECTION_NAME, ONE_CONNECTION, about, confirmed, one_connection, out
 from sitniks_finmap.clients.answers import KeyRefused, Refused
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.pipeline import identity
 from sitniks_finmap.pipeline.installation import claim, owned_by_others
 from sitniks_finmap.pipeline.rename import rename as do_rename
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.store import open_warehouse
+
+
+NOTHING_TO_ACCEPT = "nothing to accept: no key looks like another company's"
 
 
 @click.command("accept-key")
@@ -24,7 +28,7 @@ def accept_key(connection: str | None, yes: bool) -> None:
     For a shop whose account or operations were deleted on purpose. Checks both keys, shows why one looks like another
     company's, and accepts it if you confirm.
     """
-    one = one_connection(connection)
+    one, words = one_connection(connection), terminal_language()
     own = ConnectionRun(one, warehouse := open_warehouse(one), proving=False)
     with about(one), warehouse.run(wait=60):
         doubts: dict[identity.Side, str] = {}
@@ -35,14 +39,14 @@ def accept_key(connection: str | None, yes: bool) -> None:
         ):
             doubts["sitniks"] = why
         if not doubts:
-            out.print(f"{one.name}: nothing to accept: no key looks like another company's")
+            out.print(f"{one.name}: {words.text(NOTHING_TO_ACCEPT)}")
             return
         for side, why in doubts.items():
-            out.print(f"{one.name}: {side.title()}: {escape(why)}")
+            out.print(f"{one.name}: {side.title()}: {escape(words.say(why))}")
         if yes or confirmed("Does this connection belong to this company?"):
             for side in doubts:
                 identity.remember(one, warehouse, side, own.now(), "accepted")
-            out.print(f"{one.name}: accepted; the next sync uses it")
+            out.print(f"{one.name}: {words.text('accepted; the next sync uses it')}")
 
 
 def take_over(run: ConnectionRun, *, yes: bool) -> Literal["ours already", "taken over", "declined"]:
@@ -53,7 +57,7 @@ def take_over(run: ConnectionRun, *, yes: bool) -> Literal["ours already", "take
         return "ours already"  # without tags, Finmap has no recorded owner
     if why is None:
         return "ours already"
-    out.print(escape(why))
+    out.print(escape(terminal_language().say(why)))
     if not yes and not confirmed("Has the other one been stopped, and should this one take over?"):
         return "declined"
     claim(run.connection, run.warehouse, run.finmap, takeover=True)
@@ -71,7 +75,7 @@ def rename(old: str, new: str) -> None:
     Dagster may keep running: click Lineage → Reload definitions afterwards; until then, its syncs fail.
     """
     for line in do_rename(old, new):
-        out.print(escape(line))
+        out.print(escape(terminal_language().say(line)))
     if state_path().exists():
         with memory() as kept:
             kept.rename_scope(old, new)

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from sitniks_finmap.cli.errors import EXPECTED, describe, is_misconfigured
 from sitniks_finmap.cli.exits import FAILED, MISUSED
-from sitniks_finmap.cli.terminal import choose_valid, one_connection, out, tell_wrong
+from sitniks_finmap.cli.terminal import choose_valid, one_connection, out, print_error, tell_wrong
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.report.write import Written, write_index, write_report
@@ -54,7 +54,7 @@ def report(connection: str | None, month: date | None, output: Path | None, show
         except EXPECTED as error:
             if connection:
                 raise
-            out.print(f"{MARKS['error']} {escape(describe(error))}")
+            print_error(describe(error))
             misused, failed = misused or is_misconfigured(error), failed or not is_misconfigured(error)
             continue
         written.append(page)

@@ -19,7 +19,7 @@ from sitniks_finmap.cli.terminal import (
     sync_days,
 )
 from sitniks_finmap.days import utc_now
-from sitniks_finmap.figures import counted
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.people.doctor import print_examination
 from sitniks_finmap.people.explain import explain as tell
 from sitniks_finmap.people.preview import plan_json, print_plan
@@ -31,6 +31,9 @@ from sitniks_finmap.settings.connections_file import choose_any
 from sitniks_finmap.warehouse.store import open_warehouse
 
 DAY = Day()
+REBUILT = (
+    "{count} operation in Finmap; new to the ledger: {new}", "{count} operations in Finmap; new to the ledger: {new}",
+)  # fmt: skip
 FROM = click.option("--from", "first", type=DAY, metavar="DAY", help="First day, e.g. 2025-01-15.")
 TO = click.option("--to", "last", type=DAY, metavar="DAY", help="Last day; default: today.")
 
@@ -130,7 +133,8 @@ def rebuild_ledger(connection: str | None, yes: bool) -> None:
             if took == "declined":
                 return True
             found, fresh = rebuild(own, one.start_date, days[1], utc_now(), anew=took == "taken over")
-        out.print(f"{one.name}: {counted(found, 'operation')} in Finmap; new to the ledger: {fresh:,}")
+        words = terminal_language()
+        out.print(f"{one.name}: {words.counted(*REBUILT, found, new=words.number(fresh))}")
         return True
 
     for_each(connection, None, None, work)

@@ -18,6 +18,7 @@ from sitniks_finmap.cli.errors import EXPECTED, describe, is_misconfigured
 from sitniks_finmap.cli.exits import FAILED, MISUSED
 from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.days import day_of, utc_now
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.names import nearest
 from sitniks_finmap.people.findings import to_begin
 from sitniks_finmap.people.marks import MARKS
@@ -33,15 +34,34 @@ if TYPE_CHECKING:
 out = Console(soft_wrap=True, highlight=False, emoji=False)
 
 
+def print_error(error: str) -> None:
+    """Prints an English error in the language of the person."""
+    out.print(f"{MARKS['error']} {escape(terminal_language().say(error))}")
+
+
 def confirmed(question: str) -> bool:
     """Asks for confirmation. Raises UsageError if there is no terminal to ask on."""
+    words = terminal_language()
     try:
         if sys.stdin:
-            return click.confirm(question)
+            return click.confirm(question) if words.code == "en" else _agreed(words.text(question))
     except click.Abort:
         if sys.stdin.isatty():
             raise
     raise click.UsageError("there is no terminal to ask on; add --yes")
+
+
+def _agreed(question: str) -> bool:
+    """As click.confirm asks, in Ukrainian."""
+    while True:
+        answer = click.prompt(f"{question} [т/Н]", default="", show_default=False, prompt_suffix=": ").strip().casefold()
+        if answer in ("", *YES, *NO):
+            return answer in YES
+        click.echo(terminal_language().text("write yes or no"))
+
+
+YES = ("т", "так", "y", "yes")
+NO = ("н", "ні", "n", "no")
 
 
 class Day(click.ParamType):
@@ -114,7 +134,7 @@ def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, da
     if ended.misconfigured:
         raise ConfigurationError(ended.why)
     if not ended.success:
-        out.print(f"{MARKS['error']} {escape(ended.why)}")
+        print_error(ended.why)
     return ended
 
 
@@ -190,7 +210,7 @@ def for_each(name: str | None, first: datetime | None, last: datetime | None, wo
         except EXPECTED as error:
             if name:
                 raise
-            out.print(f"{MARKS['error']} {escape(describe(error))}")
+            print_error(describe(error))
             misused |= is_misconfigured(error)
             failed |= not is_misconfigured(error)
     sys.exit(FAILED if failed else MISUSED if misused else 0)
@@ -217,7 +237,7 @@ def tell_wrong(name: str | None) -> bool:
     """Prints which tables of connections.toml are invalid, unless a name is given; returns whether any are."""
     wrong = load_connections()[1] if name is None else []
     for one in wrong:
-        out.print(f"{MARKS['error']} {escape(one.why)}")
+        print_error(one.why)
     return bool(wrong)
 
 

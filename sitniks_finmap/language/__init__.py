@@ -20,7 +20,7 @@ from babel.numbers import format_compact_decimal, format_currency, format_decima
 from babel.units import format_unit
 
 from sitniks_finmap.language.catalogue import texts, translations
-from sitniks_finmap.language.recognition import Phrasebook
+from sitniks_finmap.language.recognition import Phrasebook, Reader
 
 Code = Literal["uk", "en"]
 LOCALES = {"uk": "uk_UA", "en": "en_GB"}
@@ -28,9 +28,6 @@ DAY = {"uk": "d MMMM y 'р.'", "en": "d MMMM y"}
 MOMENT = {"uk": "d MMMM y 'р.' 'о' HH:mm", "en": "d MMMM y, HH:mm"}
 MONTH = {"uk": "LLLL y 'р.'", "en": "LLLL y"}
 MONEY = "#,##0.00\N{NO-BREAK SPACE}¤"
-LETTER = re.compile("[A-Za-z]")
-COUNTED = re.compile(r"(.+) \(([\d,]+)\)", re.DOTALL)  # a sentence, and how many records it is about
-NAMED = re.compile(r"([\w./-]+: )(.+)", re.DOTALL)  # a sentence about a connection, a setting or a file
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
 
 
@@ -49,48 +46,21 @@ class Language:
         said = _catalogue(self.code).ngettext(one, many, count)
         return said.format(count=self.number(count), **values)
 
+    def known(self, text: str) -> str | None:
+        """The words that a text has in this language, if any: as they are, without values."""
+        said = _catalogue(self.code).gettext(text)
+        return said if said != text else None
+
     def knows(self, text: str) -> bool:
         """Whether a text has words in this language."""
-        return self.code == "en" or _catalogue(self.code).gettext(text) != text
+        return self.code == "en" or self.known(text) is not None
 
     def say(self, sentence: str) -> str:
         """An English sentence of ours, such as an error or a reason, in this language; unknown words stay as they are.
 
         Parts of it are said if the whole is not known: "u1: first; second (12)".
         """
-        if self.code == "en" or not LETTER.search(sentence):
-            return sentence
-        if self.knows(sentence):
-            return _catalogue(self.code).gettext(sentence)
-        if found := _phrasebook().find(sentence):
-            pattern, values = found
-            said = {name: self._value(name, value) for name, value in values.items()}
-            if not pattern.many:
-                return self.text(pattern.one, **said)
-            count = int(values["count"].replace(",", ""))
-            del said["count"]
-            return self.counted(pattern.one, pattern.many, count, **said)
-        for joint in ("; ", ", "):
-            if joint in sentence:
-                parts = sentence.split(joint)
-                said_parts = [self.say(part) for part in parts]
-                if said_parts != parts:
-                    return joint.join(said_parts)
-        if whole := COUNTED.fullmatch(sentence):
-            return f"{self.say(whole[1])} ({self._value('count', whole[2])})"
-        if whole := NAMED.fullmatch(sentence):
-            return whole[1] + self.say(whole[2])
-        return sentence
-
-    def _value(self, name: str, value: str) -> str:
-        """The value of a recognised sentence: its name says of what kind it is."""
-        if name.startswith(("why", "what")):
-            return self.say(value)
-        if name.startswith("count"):
-            return self.number(int(value.replace(",", "")))
-        if name.startswith("money"):
-            return self.amount(Decimal(value.replace(",", "")))
-        return value
+        return sentence if self.code == "en" else Reader(_phrasebook(), self).read(sentence).said
 
     def number(self, number: int) -> str:
         return format_decimal(number, locale=LOCALES[self.code])

@@ -1,19 +1,38 @@
 """Recognises English sentences by the texts of the catalogue.
 
 Errors, findings and reasons are data: they are stored, logged and compared in English. Only when a person reads them
-are they said in another language. A text such as "rejected: {count} ({why})" recognises the sentence and its values. A
-value whose name begins with "why" or "what" is a sentence of ours, and is said in that language, too; any other value,
-such as the name of an account, stays as it is.
+are they said in another language. A text such as "rejected: {count} ({why})" recognises the sentence and its values.
+The name of a value says what it is:
+
+- why…, what…: a sentence of ours, which is recognised in turn;
+- count…: a whole number, money…: an amount, as English writes them;
+- names…: names with " and " or with numbers in parentheses between them;
+- any other: anything, such as the name of an account. It stays as it is.
+
+If no text is the whole sentence, its parts are recognised: "u1: first; second (12)". Of several readings, the one that
+leaves the fewest letters unrecognised is said.
 """
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sitniks_finmap.language import Language
 
 FIELD = re.compile(r"\{(\w+)\}")
-LETTERS = 6  # with fewer letters of its own a text recognises only counts: "{what}: {why}" would recognise everything
-NUMBER = r"[-\d][\d,]*"  # as English writes counts
+LETTERS = 4  # with fewer letters of its own a text recognises only counts: "{what}: {why}" would recognise everything
+NUMBER = r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)"  # as English writes it
+KINDS = {"count": NUMBER, "money": NUMBER + r"\.[0-9]{2}"}
+SENTENCES = ("why", "what")
+JOINTS = ("; ", ". ")
+MOST_JOINTS = 20  # in a longer list of names nothing is to be recognised
+COUNTED = re.compile(rf"(.+) \(({NUMBER})\)", re.DOTALL)  # a sentence, and how many records it is about
+NUMBERED = re.compile(rf"(?<= \(){NUMBER}(?=\))")
+NAMED = re.compile(r"('[^']*'|[^\s:;]+(?: [^\s:;]+){0,4}): (.+)", re.DOTALL)  # about a connection, a setting or a file
 
 
 @dataclass(frozen=True)
@@ -29,9 +48,13 @@ class Pattern:
         """What stands between the values."""
         return FIELD.split(self.text)[::2]
 
+    @cached_property
+    def longest(self) -> str:
+        return max(self.chunks, key=len)
+
     @property
     def letters(self) -> int:
-        return sum(sign.isalpha() for chunk in self.chunks for sign in chunk)
+        return sum(map(_letters, self.chunks))
 
     @cached_property
     def shape(self) -> re.Pattern[str]:
@@ -41,30 +64,124 @@ class Pattern:
             if name in seen:
                 return f"(?P={name})"
             seen.add(name)
-            return f"(?P<{name}>{NUMBER if name.startswith('count') else '.+?'})"
+            kind = next((form for kind, form in KINDS.items() if name.startswith(kind)), ".+?")
+            return f"(?P<{name}>{kind})"
 
         parts = FIELD.split(self.text)
         return re.compile("".join(group(part) if n % 2 else re.escape(part) for n, part in enumerate(parts)), re.DOTALL)
 
     def values_in(self, sentence: str) -> dict[str, str] | None:
         """The values, if the sentence is of this text."""
-        if not all(chunk in sentence for chunk in self.chunks):
+        if self.longest not in sentence:
             return None
         found = self.shape.fullmatch(sentence)
         return found.groupdict() if found else None
 
 
 class Phrasebook:
-    """Finds the text that a sentence was made of. Prefers the text with the most letters of its own."""
+    """The texts that recognise sentences, those with the most letters of their own first."""
 
     def __init__(self, texts: Iterable[str | tuple[str, str]]) -> None:
         self.patterns = sorted(_patterns(texts), key=lambda pattern: -pattern.letters)
 
-    def find(self, sentence: str) -> tuple[Pattern, dict[str, str]] | None:
+    def find(self, sentence: str) -> Iterator[tuple[Pattern, dict[str, str]]]:
+        """Each text that the sentence may be made of, with its values."""
         for pattern in self.patterns:
             if (values := pattern.values_in(sentence)) is not None:
-                return pattern, values
-        return None
+                yield pattern, values
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A sentence in the other language, and how many of its letters nothing recognised."""
+
+    said: str
+    unknown: int
+
+
+@dataclass
+class Reader:
+    """Reads one sentence."""
+
+    phrasebook: Phrasebook
+    language: "Language"
+    known: dict[str, Reading] = field(default_factory=dict)
+
+    def read(self, sentence: str) -> Reading:
+        if sentence not in self.known:
+            self.known[sentence] = self._read(sentence)
+        return self.known[sentence]
+
+    def _read(self, sentence: str) -> Reading:
+        if not _letters(sentence):
+            return Reading(sentence, 0)
+        if (said := self.language.known(sentence)) is not None:
+            return Reading(said, 0)
+        whole = [self._filled(*found) for found in self.phrasebook.find(sentence)]
+        best = min((reading for reading, _ in whole), key=_unknown, default=Reading(sentence, _letters(sentence)))
+        if any(sure and reading is best for reading, sure in whole):
+            return best
+        return min((best, *self._by_parts(sentence)), key=_unknown)
+
+    def _filled(self, pattern: Pattern, values: dict[str, str]) -> tuple[Reading, bool]:
+        """And whether it is the whole sentence for sure: no name in it seems to be of two parts."""
+        readings = {name: self._value(name, value) for name, value in values.items()}
+        said = {name: reading.said for name, reading in readings.items()}
+        if pattern.many:
+            del said["count"]
+            text = self.language.counted(pattern.one, pattern.many, _whole(values["count"]), **said)
+        else:
+            text = self.language.text(pattern.one, **said)
+        names = [value for name, value in values.items() if not name.startswith(SENTENCES)]
+        sure = not any(joint in name for name in names for joint in JOINTS)
+        return Reading(text, sum(map(_unknown, readings.values()))), sure
+
+    def _value(self, name: str, value: str) -> Reading:
+        if name.startswith(SENTENCES):
+            return self.read(value)
+        if name.startswith("money"):
+            return Reading(self.language.amount(Decimal(value.replace(",", ""))), 0)
+        if name.startswith("count"):
+            return Reading(self._number(value), 0)
+        said = self._listed(value) if name.startswith("names") else value
+        return Reading(said, _letters(value))
+
+    def _listed(self, names: str) -> str:
+        said = NUMBERED.sub(lambda number: self._number(number[0]), names)
+        return said.replace('" and "', f'" {self.language.text("and")} "')
+
+    def _number(self, written: str) -> str:
+        return self.language.number(_whole(written))
+
+    def _by_parts(self, sentence: str) -> Iterator[Reading]:
+        for joint in JOINTS:
+            parts = sentence.split(joint)
+            for n in range(1, len(parts) if len(parts) <= MOST_JOINTS else 1):
+                yield self._together([joint.join(parts[:n]), joint.join(parts[n:])], joint)
+        if ", " in sentence and not (listed := self._together(sentence.split(", "), ", ")).unknown:
+            yield listed  # each of its words is ours
+        if counted := COUNTED.fullmatch(sentence):
+            what = self.read(counted[1])
+            yield Reading(f"{what.said} ({self._number(counted[2])})", what.unknown)
+        if (named := NAMED.fullmatch(sentence)) and " " in named[2]:
+            what = self.read(named[2])
+            yield Reading(f"{named[1]}: {what.said}", _letters(named[1]) + what.unknown)
+
+    def _together(self, parts: list[str], joint: str) -> Reading:
+        readings = [self.read(part) for part in parts]
+        return Reading(joint.join(reading.said for reading in readings), sum(map(_unknown, readings)))
+
+
+def _unknown(reading: Reading) -> int:
+    return reading.unknown
+
+
+def _whole(written: str) -> int:
+    return int(written.replace(",", ""))
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
 
 
 def _patterns(texts: Iterable[str | tuple[str, str]]) -> Iterator[Pattern]:

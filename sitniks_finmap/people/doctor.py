@@ -14,6 +14,7 @@ from sitniks_finmap.clients.answers import ApiError, KeyRefused, Refused
 from sitniks_finmap.clients.finmap import Directory
 from sitniks_finmap.clients.sitniks import Page
 from sitniks_finmap.figures import counted
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.people.doctor_orders import examine_orders, latest_orders
 from sitniks_finmap.people.doctor_page import RECENT
 from sitniks_finmap.people.doctor_transactions import examine_transactions
@@ -40,11 +41,11 @@ BRISK = {"attempts": 2, "timeout": (5.0, 20.0), "patience": 5.0}
 
 def print_examination(out: Console, connection: Connection | WrongConnection) -> bool:
     """Prints each finding as soon as it is known; returns whether there is no error."""
-    well = True
+    well, words = True, terminal_language()
     out.print(f"[bold]{connection.name}[/]")
     for finding in examine(connection):
         well &= finding.verdict != "error"
-        out.print(f"  {MARKS[finding.verdict]} {escape(finding.what)}")
+        out.print(f"  {MARKS[finding.verdict]} {escape(words.say(finding.what))}")
         if finding.block:
             out.print(f"\n{escape(finding.block)}\n")
     return well

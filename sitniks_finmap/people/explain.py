@@ -3,8 +3,8 @@
 from rich.console import Console
 from rich.markup import escape
 
-from sitniks_finmap.figures import money
-from sitniks_finmap.people.explain_finmap import print_delivery, read_delivery
+from sitniks_finmap.language import Language, terminal_language
+from sitniks_finmap.people.explain_finmap import content, print_delivery, read_delivery
 from sitniks_finmap.people.explain_order import explain_order
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
@@ -29,31 +29,45 @@ def explain_transaction(out: Console, run: ConnectionRun, transaction_id: str) -
         found = {
             name: con.execute(sql(f"explain/{name}"), {"transaction_id": transaction_id}).fetchall() for name in SCREEN
         }
+    words = terminal_language()
+    name, id = run.connection.name, escape(transaction_id)
     if not found["versions"]:
-        out.print(f"{run.connection.name}: no transaction {escape(transaction_id)} has been read")
+        out.print(f"{name}: {words.text('no transaction {id} has been read', id=id)}")
         return False
-    out.print(f"[bold]{run.connection.name}: transaction {escape(transaction_id)}[/]")
-    out.print("\n[bold]Read from Sitniks[/]")
+    out.print(f"[bold]{name}: {words.text('transaction {id}', id=id)}[/]")
+    out.print(f"\n[bold]{words.text('Read from Sitniks')}[/]")
     for version, first, last, run_id, missing, gone, payload in found["versions"]:
-        seen = f"version {version}, read {first} to {last}, run {(run_id or '–')[:8]}"
+        seen = read_version(version, first, last, run_id, words)
         if gone:
-            seen += f", [yellow]gone since {gone}[/]"
+            seen += f", [yellow]{words.text(GONE, moment=gone)}[/]"
         elif missing:
-            seen += f", [yellow]missing from the read of {missing}; the next read shows whether it is gone[/]"
+            seen += f", [yellow]{words.text(MISSING, moment=missing)}[/]"
         out.print(f"  {seen}\n    [dim]{escape(str(payload))}[/]")
     for number, status, channel, first, last, gone in found["order"]:
-        said = ", ".join(one for one in (f"status {status}" if status else "", channel) if one)
-        out.print(
-            f"  order {escape(number)}: {escape(said)}, read {first} to {last}"
-            + (f", [yellow]gone since {gone}[/]" if gone else "")
-        )
-    out.print("\n[bold]Finmap should have[/]")
+        named = words.text("status {status}", status=escape(status)) if status else ""
+        said = ", ".join(one for one in (named, escape(channel or "")) if one)
+        order = words.text("order {number}: {what}", number=escape(number), what=said)
+        seen = words.text("read {first} to {last}", first=first, last=last)
+        out.print(f"  {order}, {seen}" + (f", [yellow]{words.text(GONE, moment=gone)}[/]" if gone else ""))
+    out.print(f"\n[bold]{words.text('Finmap should have')}[/]")
     for type, amount, when, account, classification, rule, comment in found["operation"]:
-        out.print(f"  {type} {money(amount)} at {when} on {escape(account)}\n    {escape(comment)}")
-        out.print(f"    {classification}, by {rule}")
-    for (reason,) in found["rejected"]:
-        out.print(f"  [yellow]nothing, rejected: {escape(reason)}[/]")
+        out.print(f"  {content(type, amount, when, words, account)}\n    {escape(comment)}")
+        out.print("    " + words.text("{classification}, by {why}", classification=classification, why=words.say(rule)))
+    for reason, written in found["rejected"]:
+        why = words.say(reason) + (f": {written}" if written else "")
+        out.print(f"  [yellow]{words.text('nothing, rejected: {why}', why=escape(why))}[/]")
     if not found["operation"] and not found["rejected"]:
-        out.print("  nothing")
+        out.print(f"  {words.text('nothing')}")
     print_delivery(out, run, delivery)
     return True
+
+
+GONE = "gone since {moment}"
+MISSING = "missing from the read of {moment}; the next read shows whether it is gone"
+
+
+def read_version(version: int, first: str, last: str, run_id: str | None, words: Language) -> str:
+    return words.text(
+        "version {version}, read {first} to {last}, run {run}",
+        version=version, first=first, last=last, run=(run_id or "–")[:8],
+    )  # fmt: skip

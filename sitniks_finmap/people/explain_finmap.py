@@ -1,6 +1,7 @@
 """The part of `explain` about Finmap: what was sent there, what it has now, what differs and what is planned."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -8,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from sitniks_finmap.clients.answers import ApiError
-from sitniks_finmap.figures import counted, money
+from sitniks_finmap.language import Language, terminal_language
 from sitniks_finmap.pipeline.ledger import OUT
-from sitniks_finmap.pipeline.plan import Standing
+from sitniks_finmap.pipeline.plan import Action, Standing
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.settings.connections import ConfigurationError
 from sitniks_finmap.warehouse.schema import sql
@@ -42,46 +43,68 @@ def read_delivery(con: duckdb.DuckDBPyConnection, run: ConnectionRun, transactio
 
 
 def print_delivery(out: Console, run: ConnectionRun, has: DeliveryOf) -> None:
-    out.print("\n[bold]Sent to Finmap[/]")
+    words = terminal_language()
+    out.print(f"\n[bold]{words.text('Sent to Finmap')}[/]")
     for external_id, state, type, amount, attempts, missing, error, due in has.ledger:
-        out.print(
-            f"  {escape(external_id)}: {state}, {type} {money(amount)}, {counted(attempts, 'attempt')} with lookups"
-            + (f", not shown since {missing}" if missing and state not in OUT else "")
-            + (f", {escape(error)}" if error else "")
-            + (f", due again {due}" if due else "")
-        )
+        tried = words.counted("{count} attempt with lookups", "{count} attempts with lookups", attempts)
+        said = [f"{words.text(state)}, {words.text(type)} {words.amount(amount)}", tried]
+        if missing and state not in OUT:
+            said.append(words.text("not shown since {moment}", moment=missing))
+        if error:
+            said.append(escape(words.say(error)))
+        if due:
+            said.append(words.text("due again {moment}", moment=due))
+        out.print(f"  {escape(external_id)}: {', '.join(said)}")
     for external_id, when, method, path, status, outcome, took, error in has.writes:
         whose = f"{escape(external_id)} " if has.several and method == "POST" else ""  # otherwise its path has it
-        said = f"{whose}{when} {method} {escape(path)} → {status or '–'} {outcome}, {took} ms"
-        out.print(f"    {said}{f', {escape(error)}' if error else ''}")
+        said = f"{whose}{when} {method} {escape(path)} → {status or '–'} {words.text(outcome)}, "
+        said += words.text("{took} ms", took=took)
+        out.print(f"    {said}{f', {escape(words.say(error))}' if error else ''}")
     if not has.ledger:
-        out.print("  nothing")
-    out.print("\n[bold]Finmap has now[/]")
-    _print_finmap(out, run, [row[0] for row in has.ledger])
-    out.print("\n[bold]differences[/]")
+        out.print(f"  {words.text('nothing')}")
+    out.print(f"\n[bold]{words.text('Finmap has now')}[/]")
+    _print_finmap(out, run, [row[0] for row in has.ledger], words)
+    out.print(f"\n[bold]{words.text('differences')}[/]")
     for transaction_id, kind, explained, detail in has.differences:
         whose = f"{escape(transaction_id)}: " if has.several else ""
-        out.print(f"  {whose}{kind}{'' if explained else ' [red](unexplained)[/]'}: {escape(detail or '')}")
+        said = words.text(kind) + ("" if explained else f" [red]{words.text('(unexplained)')}[/]")
+        out.print(f"  {whose}{said}: {escape(_detail(detail or '', words))}")
     for transaction_id, action, standing, why, due in has.planned:
-        whose = f" for {escape(transaction_id)}" if has.several else ""
-        when = f", not before {due}" if due and standing == Standing.GO else ""
-        out.print(f"  planned{whose}: {action}, {standing}{when}{f' ({escape(why)})' if why else ''}")
+        whose = words.text(" for {id}", id=escape(transaction_id)) if has.several else ""
+        when = words.text(", not before {moment}", moment=due) if due and standing == Standing.GO else ""
+        said = f"{words.text(action)}, {words.text(standing)}"
+        planned = words.text("planned{whose}: {what}", whose=whose, what=said)
+        out.print(f"  {planned}{when}{f' ({escape(words.say(why))})' if why else ''}")
     if not has.differences and not has.planned:
-        out.print("  none")
+        out.print(f"  {words.text('none')}")
 
 
-def _print_finmap(out: Console, run: ConnectionRun, external_ids: list[str]) -> None:
+def content(type: str, amount: Decimal, when: str, words: Language, account: str = "") -> str:
+    """What an operation is: its type, its amount, its time and, if named, its account."""
+    said = {"what": words.text(type), "money": words.amount(amount), "moment": when}
+    if account:
+        return words.text("{what} {money} at {moment} on {account}", account=escape(account), **said)
+    return words.text("{what} {money} at {moment}", **said)
+
+
+def _detail(detail: str, words: Language) -> str:
+    """The detail of a difference may begin with what is planned."""
+    action, colon, why = detail.partition(": ")
+    return words.text(action) + colon + words.say(why) if action in [*Action] else words.say(detail)
+
+
+def _print_finmap(out: Console, run: ConnectionRun, external_ids: list[str], words: Language) -> None:
     for external_id in external_ids:
         try:
             operation = run.finmap.details(external_id)
         except (ApiError, ConfigurationError) as error:  # also a key that is missing: the rest is told all the same
-            out.print(f"  [red]{escape(str(error))}[/]")
+            out.print(f"  [red]{escape(words.say(str(error)))}[/]")
             return
         if operation is None:
-            out.print(f"  {escape(external_id)}: nothing")
+            out.print(f"  {escape(external_id)}: {words.text('nothing')}")
             continue
         has = operation.content
         when = has.occurred_at.astimezone(run.connection.zone).strftime("%Y-%m-%d %H:%M:%S")
-        out.print(f"  {escape(external_id)}: {has.type} {money(has.amount)} at {when}\n    {escape(has.comment)}")
+        out.print(f"  {escape(external_id)}: {content(has.type, has.amount, when, words)}\n    {escape(has.comment)}")
     if not external_ids:
-        out.print("  nothing")
+        out.print(f"  {words.text('nothing')}")

@@ -5,8 +5,8 @@ from decimal import Decimal
 from rich.console import Console
 from rich.markup import escape
 
-from sitniks_finmap.figures import counted, money
-from sitniks_finmap.people.explain_finmap import print_delivery, read_delivery
+from sitniks_finmap.language import Language, terminal_language
+from sitniks_finmap.people.explain_finmap import content, print_delivery, read_delivery
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 
@@ -39,55 +39,76 @@ def explain_order(out: Console, run: ConnectionRun, wanted: str) -> bool:
         delivery = read_delivery(con, run, transaction_ids)
         versions, tries = (con.execute(sql(f"explain/{name}"), {"order_id": order_id}).fetchall() for name in SCREEN)
         parts = con.execute(sql("explain/order_parts"), {"transaction_ids": transaction_ids}).fetchall()
-    out.print(f"[bold]{run.connection.name}: order {escape(number or '–')}, ID {escape(order_id)}[/]")
-    out.print("\n[bold]Read from Sitniks[/]")
+    words = terminal_language()
+    order = words.text("order {number}, ID {id}", number=escape(number or "–"), id=escape(order_id))
+    out.print(f"[bold]{run.connection.name}: {order}[/]")
+    out.print(f"\n[bold]{words.text('Read from Sitniks')}[/]")
     for version, first, last, run_id, gone, status, stage, since, known_by, *amounts, payload in versions:
         if first:
-            out.print(
-                f"  version {version}, read {first} to {last}, run {(run_id or '–')[:8]}"
-                + (f", [yellow]gone since {gone}[/]" if gone else "")
-            )
+            seen = words.text(
+                "version {version}, read {first} to {last}, run {run}",
+                version=version, first=first, last=last, run=(run_id or "–")[:8],
+            )  # fmt: skip
+            ended = words.text("gone since {moment}", moment=gone) if gone else ""
+            out.print(f"  {seen}" + (f", [yellow]{ended}[/]" if gone else ""))
         else:
-            out.print("  before the file was lost, as Finmap has it")
+            out.print(f"  {words.text('before the file was lost, as Finmap has it')}")
         if known_by:
-            meaning = "in no list" if stage == "none" else stage
-            named = f"status {escape(status or '–')}: " if first else ""
-            out.print(f"    {named}{meaning} since {since or '–'} ({KNOWN_BY[known_by]}){_amounts(*amounts)}")
+            meaning = words.text("in no list") if stage == "none" else stage
+            named = words.text("status {status}", status=escape(status or "–")) + ": " if first else ""
+            known = words.text(KNOWN_BY[known_by])
+            dated = words.text("{stage} since {moment} ({why})", stage=meaning, moment=since or "–", why=known)
+            out.print(f"    {named}{dated}{_amounts(*amounts, words=words)}")
         if payload:
             out.print(f"    [dim]{escape(str(payload))}[/]")
     for missing, tried, reason, again in tries:
-        what = "it was not there; the next answer shows whether it is gone" if missing else escape(reason)
-        out.print(f"  [yellow]last requested by ID at {tried}: {what}; asked again by the first sync after {again}[/]")
-    out.print("\n[bold]Finmap should have[/]")
+        what = words.text(NOT_THERE) if missing else escape(words.say(reason))
+        out.print(f"  [yellow]{words.text(ASKED, moment=tried, why=what, again=again)}[/]")
+    out.print(f"\n[bold]{words.text('Finmap should have')}[/]")
     for transaction_id, type, amount, when, account, comment, why in parts:
         if why:
-            out.print(f"  {escape(transaction_id)}: [yellow]nothing, {escape(why)}[/]")
+            nothing = words.text("nothing, {why}", why=escape(words.say(why)))
+            out.print(f"  {escape(transaction_id)}: [yellow]{nothing}[/]")
         else:
-            out.print(f"  {escape(transaction_id)}: {type} {money(amount)} at {when} on {escape(account)}")
+            out.print(f"  {escape(transaction_id)}: {content(type, amount, when, words, account)}")
             out.print(f"    {escape(comment)}")
     if not parts:
-        out.print("  nothing")
+        out.print(f"  {words.text('nothing')}")
     print_delivery(out, run, delivery)
     return True
 
 
-def _amounts(total: Decimal | None, fault: str | None, prepayment: Decimal | None, cost: Decimal | None) -> str:
+NOT_THERE = "it was not there; the next answer shows whether it is gone"
+ASKED = "last requested by ID at {moment}: {why}; asked again by the first sync after {again}"
+
+
+def _amounts(
+    total: Decimal | None, fault: str | None, prepayment: Decimal | None, cost: Decimal | None, *, words: Language
+) -> str:
     told = {"total": total, "prepayment": prepayment, "cost": cost}
-    said = [f"{name} {money(amount)}" for name, amount in told.items() if amount is not None]
-    return "".join(f", {one}" for one in [*([f"[yellow]{fault}[/]"] if fault else []), *said])
+    said = [f"{words.text(name)} {words.amount(amount)}" for name, amount in told.items() if amount is not None]
+    faults = [f"[yellow]{words.say(fault)}[/]"] if fault else []
+    return "".join(f", {one}" for one in [*faults, *said])
 
 
 def _print_candidates(
     out: Console, run: ConnectionRun, wanted: str, candidates: list[tuple[str, str | None, str | None, str | None]]
 ) -> None:
-    name = run.connection.name
+    name, words = run.connection.name, terminal_language()
     if not candidates:
-        out.print(f"{name}: no order {escape(wanted)} has been read")
+        out.print(f"{name}: {words.text('no order {id} has been read', id=escape(wanted))}")
         return
-    found = counted(len(candidates), "order")
-    out.print(f"{name}: {escape(wanted)} may mean any of {found}; choose one by its ID:")
+    out.print(f"{name}: {words.counted(*SEVERAL, len(candidates), id=escape(wanted))}")
     for order_id, number, created, status in candidates:
-        out.print(
-            f"  sitniks-finmap explain {escape(f'order-{order_id}')} --connection {name}   [dim]number "
-            f"{escape(number or '–')}, created {created or '–'}, status {escape(status or '–')}[/]"
-        )
+        known = words.text(
+            "number {number}, created {day}, status {status}",
+            number=escape(number or "–"), day=created or "–", status=escape(status or "–"),
+        )  # fmt: skip
+        command = f"sitniks-finmap explain {escape(f'order-{order_id}')} --connection {name}"
+        out.print(f"  {command}   [dim]{known}[/]")
+
+
+SEVERAL = (
+    "{id} may mean any of {count} order; choose one by its ID:",
+    "{id} may mean any of {count} orders; choose one by its ID:",
+)

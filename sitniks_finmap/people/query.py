@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.warehouse.store import open_warehouse
 
@@ -82,15 +83,15 @@ def print_rows(out: Console, columns: list[str], rows: list[tuple], *, csv: bool
 
 def print_fields(out: Console, columns: list[str], rows: list[tuple]) -> None:
     """Prints one field per line; leaves out empty fields."""
-    width = max(map(len, columns))
+    width, words = max(map(len, columns)), terminal_language()
     for number, row in enumerate(rows, start=1):
-        out.print(f"[dim]row {number}[/]")
+        out.print(f"[dim]{words.text('row {number}', number=number)}[/]")
         for column, value in zip(columns, row, strict=True):
             if value is not None:
                 said = escape(text_of(value)).replace("\n", "\n" + " " * (width + 4))
                 out.print(f"  {escape(column.ljust(width))}  {said}")
     if not rows:
-        out.print("no rows; columns: " + escape(", ".join(columns)))
+        out.print(words.text("no rows; columns: {names}", names=escape(", ".join(columns))))
 
 
 def write_csv(stream: TextIO, columns: list[str], rows: list[tuple]) -> None:
