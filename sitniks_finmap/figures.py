@@ -14,4 +14,3 @@ def counted(count: int, noun: str) -> str:
 def money(amount: Decimal) -> str:
     """Format an amount with the same grouping."""
     return f"{amount:,.2f}"
-

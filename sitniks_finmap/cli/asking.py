@@ -82,6 +82,7 @@ class Asker:
             try:
                 return check(answer)
             except ApiError as error:
-                self.note(self.text(texts.NO_ANSWER, why=str(error).rstrip(".")), "error")
+                why = self.language.say(str(error).rstrip("."))
+                self.note(self.text(texts.NO_ANSWER, why=why), "error")
             except ConfigurationError as error:
-                self.note(str(error), "error")
+                self.note(self.language.say(str(error)), "error")

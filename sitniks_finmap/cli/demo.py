@@ -186,7 +186,11 @@ def _served(out: Console, example: Example, connection: Connection, days: int, s
         if not shop.transactions() and not shop.orders():
             words = terminal_language()
             what, in_days = words.say(_seed(shop, days, seed)), words.counted(*DAYS, days)
-            out.print(words.text("Serving a new shop with {what} in {days} on {url}", what=what, days=in_days, url=sandbox.url))
+            out.print(
+                words.text(
+                    "Serving a new shop with {what} in {days} on {url}", what=what, days=in_days, url=sandbox.url
+                )
+            )
         yield
 
 

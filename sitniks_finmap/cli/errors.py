@@ -48,6 +48,10 @@ def said_error(error: str) -> str:
     return words.text("Error: {why}", why=words.say(error))
 
 
+def said_interruption() -> str:
+    return terminal_language().text("Interrupted. Nothing is lost: run the command again to continue.")
+
+
 def is_misconfigured(error: BaseException) -> bool:
     """Whether the settings are to be corrected, rather than something failed."""
     return isinstance(error, ConfigurationError | Unreadable)

@@ -11,7 +11,6 @@ from typing import Any, NoReturn, TextIO
 import click
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-INTERRUPTION = "Interrupted. Nothing is lost: run the command again to continue."
 PLAIN = {"✓": "+", "✗": "x", "→": "->", "…": "...", "–": "-", "⚠": "!"}  # for terminals without these characters
 
 
@@ -25,9 +24,9 @@ def run_command(command: Callable[[], Any]) -> NoReturn:
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        from sitniks_finmap.language import terminal_language
+        from sitniks_finmap.cli.errors import said_interruption
 
-        click.echo(terminal_language().text(INTERRUPTION), err=True)
+        click.echo(said_interruption(), err=True)
         sys.exit(INTERRUPTED)
     except click.ClickException as wrong:
         show_misuse(wrong)

@@ -15,7 +15,6 @@ from sitniks_finmap.pipeline.rename import rename as do_rename
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.store import open_warehouse
 
-
 NOTHING_TO_ACCEPT = "nothing to accept: no key looks like another company's"
 
 

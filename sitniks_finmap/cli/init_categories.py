@@ -71,7 +71,7 @@ def _ask_categories(answers: Answers) -> None:
         names = _category_names(answers)
     except ApiError as error:
         names = []
-        asker.note(str(error), "warning")
+        asker.note(asker.language.say(str(error)), "warning")
     if not names:
         asker.note(asker.text(texts.NO_CATEGORIES), "warning")
     else:

@@ -137,7 +137,7 @@ def _ask_side(answers: Answers, side: Side) -> None:
     except KeyRefused as refused:
         if refused.status != SUBSCRIPTION and is_of_the_other_side(connection, side, answers.now):
             raise asker.wrong(texts.KEY_OF_OTHER, **names) from None
-        raise asker.wrong(texts.KEY_REFUSED, why=str(refused), **names) from None
+        raise asker.wrong(texts.KEY_REFUSED, why=asker.language.say(str(refused)), **names) from None
     if side == "finmap":
         answers.refuse_clashes(answers.asked_with())
 
@@ -181,7 +181,9 @@ def _others(answers: Answers) -> dict[str, Others]:
     try:
         return answers.finmap.others(answers.now)
     except ApiError as error:
-        answers.asker.note(answers.asker.text(texts.FEED_UNKNOWN, why=error), "warning")
+        answers.asker.note(
+            answers.asker.text(texts.FEED_UNKNOWN, why=answers.asker.language.say(str(error))), "warning"
+        )
         return {}
 
 
@@ -262,7 +264,9 @@ def _day(answers: Answers, written: str, today: date) -> date:
     try:
         return day_of(written)
     except ValueError as error:
-        raise answers.asker.wrong(texts.DAY_WRONG, day=written, why=f"{error}{likely_day(written)}") from None
+        raise answers.asker.wrong(
+            texts.DAY_WRONG, day=written, why=answers.asker.language.say(f"{error}{likely_day(written)}")
+        ) from None
 
 
 def _take_days(answers: Answers, first: date, until: date | None, today: date) -> None:

@@ -102,7 +102,7 @@ def _corrected(answers: Answers, statuses: list[Status], meanings: dict[int, str
                 return meanings
             meanings = _with_corrections(answers, answer, statuses, meanings)
         except ConfigurationError as error:
-            asker.note(str(error), "error")
+            asker.note(asker.language.say(str(error)), "error")
 
 
 def _with_corrections(

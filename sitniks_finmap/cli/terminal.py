@@ -54,7 +54,9 @@ def confirmed(question: str) -> bool:
 def _agreed(question: str) -> bool:
     """As click.confirm asks, in Ukrainian."""
     while True:
-        answer = click.prompt(f"{question} [т/Н]", default="", show_default=False, prompt_suffix=": ").strip().casefold()
+        answer = (
+            click.prompt(f"{question} [т/Н]", default="", show_default=False, prompt_suffix=": ").strip().casefold()
+        )
         if answer in ("", *YES, *NO):
             return answer in YES
         click.echo(terminal_language().text("write yes or no"))

@@ -18,10 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sitniks_finmap.language import Language
+from typing import Protocol
 
 FIELD = re.compile(r"\{(\w+)\}")
 LETTERS = 4  # with fewer letters of its own a text recognises only counts: "{what}: {why}" would recognise everything
@@ -93,10 +90,21 @@ class Phrasebook:
 
 @dataclass(frozen=True)
 class Reading:
-    """A sentence in the other language, and how many of its letters nothing recognised."""
+    """A sentence in the other language, how many of its letters nothing recognised, and whether it is read for sure."""
 
     said: str
     unknown: int
+    sure: bool = True
+
+
+class Words(Protocol):
+    """The other language."""
+
+    def known(self, text: str) -> str | None: ...
+    def text(self, text: str, **values: object) -> str: ...
+    def counted(self, one: str, many: str, count: int, **values: object) -> str: ...
+    def number(self, number: int) -> str: ...
+    def amount(self, amount: Decimal) -> str: ...
 
 
 @dataclass
@@ -104,7 +112,7 @@ class Reader:
     """Reads one sentence."""
 
     phrasebook: Phrasebook
-    language: "Language"
+    language: Words
     known: dict[str, Reading] = field(default_factory=dict)
 
     def read(self, sentence: str) -> Reading:
@@ -113,28 +121,23 @@ class Reader:
         return self.known[sentence]
 
     def _read(self, sentence: str) -> Reading:
-        if not _letters(sentence):
+        if not (letters := _letters(sentence)):
             return Reading(sentence, 0)
         if (said := self.language.known(sentence)) is not None:
             return Reading(said, 0)
-        whole = [self._filled(*found) for found in self.phrasebook.find(sentence)]
-        best = min((reading for reading, _ in whole), key=_unknown, default=Reading(sentence, _letters(sentence)))
-        if any(sure and reading is best for reading, sure in whole):
-            return best
-        return min((best, *self._by_parts(sentence)), key=_unknown)
+        best = min(self._wholes(sentence), key=_unknown, default=Reading(sentence, letters, sure=False))
+        return best if best.sure else min((best, *self._by_parts(sentence)), key=_unknown)
 
-    def _filled(self, pattern: Pattern, values: dict[str, str]) -> tuple[Reading, bool]:
-        """And whether it is the whole sentence for sure: no name in it seems to be of two parts."""
-        readings = {name: self._value(name, value) for name, value in values.items()}
-        said = {name: reading.said for name, reading in readings.items()}
-        if pattern.many:
-            del said["count"]
-            text = self.language.counted(pattern.one, pattern.many, _whole(values["count"]), **said)
-        else:
-            text = self.language.text(pattern.one, **said)
-        names = [value for name, value in values.items() if not name.startswith(SENTENCES)]
-        sure = not any(joint in name for name in names for joint in JOINTS)
-        return Reading(text, sum(map(_unknown, readings.values()))), sure
+    def _wholes(self, sentence: str) -> Iterator[Reading]:
+        for pattern, values in self.phrasebook.find(sentence):
+            readings = {name: self._value(name, value) for name, value in values.items()}
+            said = {name: reading.said for name, reading in readings.items()}
+            if pattern.many:
+                del said["count"]
+                text = self.language.counted(pattern.one, pattern.many, _whole(values["count"]), **said)
+            else:
+                text = self.language.text(pattern.one, **said)
+            yield Reading(text, sum(map(_unknown, readings.values())), all(one.sure for one in readings.values()))
 
     def _value(self, name: str, value: str) -> Reading:
         if name.startswith(SENTENCES):
@@ -144,7 +147,7 @@ class Reader:
         if name.startswith("count"):
             return Reading(self._number(value), 0)
         said = self._listed(value) if name.startswith("names") else value
-        return Reading(said, _letters(value))
+        return Reading(said, _letters(value), not any(joint in value for joint in JOINTS))
 
     def _listed(self, names: str) -> str:
         said = NUMBERED.sub(lambda number: self._number(number[0]), names)
@@ -162,14 +165,15 @@ class Reader:
             yield listed  # each of its words is ours
         if counted := COUNTED.fullmatch(sentence):
             what = self.read(counted[1])
-            yield Reading(f"{what.said} ({self._number(counted[2])})", what.unknown)
+            yield Reading(f"{what.said} ({self._number(counted[2])})", what.unknown, what.sure)
         if (named := NAMED.fullmatch(sentence)) and " " in named[2]:
             what = self.read(named[2])
-            yield Reading(f"{named[1]}: {what.said}", _letters(named[1]) + what.unknown)
+            yield Reading(f"{named[1]}: {what.said}", _letters(named[1]) + what.unknown, what.sure)
 
     def _together(self, parts: list[str], joint: str) -> Reading:
         readings = [self.read(part) for part in parts]
-        return Reading(joint.join(reading.said for reading in readings), sum(map(_unknown, readings)))
+        said = joint.join(reading.said for reading in readings)
+        return Reading(said, sum(map(_unknown, readings)), all(reading.sure for reading in readings))
 
 
 def _unknown(reading: Reading) -> int:
