@@ -5,7 +5,7 @@ import re
 # Not sentences: commands, quotations, what is written in connections.toml, requests, paths, names with marks in them.
 VERBATIM = re.compile(
     r"`[^`]*`|«[^»]*»|\"[^\"]*\"|\[\[?[\w.…]+\]?\]|\b(?:GET|POST|PATCH|DELETE) /\S+|\bsitniks-finmap .*"
-    r"|\S*[/\\_@=:.\d-]+\S*|--[\w-]+(?: [A-Z]+)?|\([\w, ]+\)"
+    r"|--[\w-]+(?: [A-Z]+)?|\S*\w[/\\_@=:.-]\w\S*|\S*[\d/]\S*|\(\w+\)|поля: [\w., ]+"
 )
 NAMES = {
     "Sitniks", "Finmap", "Dagster", "DuckDB", "JSON", "URL", "TLS", "UTF", "TOML", "NTP", "ID", "IANA", "UAH", "API",

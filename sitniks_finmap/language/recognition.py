@@ -26,6 +26,7 @@ NUMBER = r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)"  # as English writes it
 KINDS = {"count": NUMBER, "money": NUMBER + r"\.[0-9]{2}"}
 SENTENCES = ("why", "what")
 JOINTS = ("; ", ". ")
+OF_PARTS = (*JOINTS, ": ")  # a name with one of these may be more than a name
 MOST_JOINTS = 20  # in a longer list of names nothing is to be recognised
 COUNTED = re.compile(rf"(.+) \(({NUMBER})\)", re.DOTALL)  # a sentence, and how many records it is about
 NUMBERED = re.compile(rf"(?<= \(){NUMBER}(?=\))")
@@ -126,7 +127,7 @@ class Reader:
         if (said := self.language.known(sentence)) is not None:
             return Reading(said, 0)
         best = min(self._wholes(sentence), key=_unknown, default=Reading(sentence, letters, sure=False))
-        return best if best.sure else min((best, *self._by_parts(sentence)), key=_unknown)
+        return best if best.sure else min((*self._by_parts(sentence), best), key=_unknown)
 
     def _wholes(self, sentence: str) -> Iterator[Reading]:
         for pattern, values in self.phrasebook.find(sentence):
@@ -147,7 +148,7 @@ class Reader:
         if name.startswith("count"):
             return Reading(self._number(value), 0)
         said = self._listed(value) if name.startswith("names") else value
-        return Reading(said, _letters(value), not any(joint in value for joint in JOINTS))
+        return Reading(said, _letters(value), not any(joint in value for joint in OF_PARTS))
 
     def _listed(self, names: str) -> str:
         said = NUMBERED.sub(lambda number: self._number(number[0]), names)

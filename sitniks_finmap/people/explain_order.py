@@ -54,7 +54,7 @@ def explain_order(out: Console, run: ConnectionRun, wanted: str) -> bool:
         else:
             out.print(f"  {words.text('before the file was lost, as Finmap has it')}")
         if known_by:
-            meaning = words.text("in no list") if stage == "none" else stage
+            meaning = words.text("in no list" if stage == "none" else stage)
             named = words.text("status {status}", status=escape(status or "–")) + ": " if first else ""
             known = words.text(KNOWN_BY[known_by])
             dated = words.text("{stage} since {moment} ({why})", stage=meaning, moment=since or "–", why=known)

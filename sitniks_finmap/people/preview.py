@@ -48,7 +48,7 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         out.print(f"  {_standing(standing, words)}{line}")
     for status, stage, becomes, held, orders, amount in effects:
         said = {"what": words.text(becomes.replace("_", " ")), "money": words.amount(amount)}
-        line = words.counted(*WOULD_BECOME, orders, status=escape(status), stage=stage, **said)
+        line = words.counted(*WOULD_BECOME, orders, status=escape(status), stage=words.text(stage), **said)
         out.print(f"  {line}" + (f" [yellow]{words.text(HELD)}[/]" if held else ""))
     for reason, count in reasons.items():
         what = words.counted(*ORDERS, count) if of_orders else words.number(count)
@@ -63,7 +63,7 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         if standing != Standing.GO:
             hint = HINTS.get(kind, "") if standing == Standing.PENDING else ""
             said = escape(words.say(why)) + (f"; {escape(words.text(hint))}" if hint else "")
-            out.print(f"      [yellow]{words.text(standing)}: {said}[/]")
+            out.print(f"      [yellow]{words.text(AS_IT_STANDS[Standing(standing)], why=said)}[/]")
     if total > len(rows):
         out.print("  " + words.text("… and {count} more; --json has them all", count=words.number(total - len(rows))))
 
@@ -73,6 +73,7 @@ WOULD_BECOME = (
     "{status} ({stage}): {count} orders would become {what}, {money}",
 )
 HELD = "(held: the lists of statuses changed)"
+AS_IT_STANDS = {Standing.PENDING: "pending: {why}", Standing.KEPT: "kept: {why}"}
 STANDINGS = {Standing.PENDING: "yellow", Standing.KEPT: "dim"}
 
 

@@ -11,7 +11,7 @@ from sitniks_finmap.language import Language, terminal_language
 from sitniks_finmap.people.marks import COLORS, MARKS, said_verdict
 from sitniks_finmap.people.status import Status, status_of
 from sitniks_finmap.people.summary import Done, done_by
-from sitniks_finmap.people.totals import OPERATIONS, deciding, left_out, still_there, unbooked, unbooked_parts
+from sitniks_finmap.people.totals import deciding, left_out, still_there, unbooked, unbooked_parts
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import WarehouseError, open_warehouse
 
@@ -20,6 +20,7 @@ RECORDS = {
     "transactions": ("{count} transaction", "{count} transactions"),
     "orders": ("{count} order", "{count} orders"),
 }
+DELIVERED = ("{done} of {count} operation delivered", "{done} of {count} operations delivered")
 RUNS = (", run {runs}", ", runs {runs}")
 
 
@@ -46,12 +47,7 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
         _line(
             out,
             words.text("these days" if days else "all days"),
-            words.text(
-                "{done} of {what} delivered",
-                done=words.number(has.done),
-                what=words.counted(*OPERATIONS, has.operations),
-            )
-            + deciding(has.pending, words),
+            words.counted(*DELIVERED, has.operations, done=words.number(has.done)) + deciding(has.pending, words),
         )
         if has.still_there.operations:
             _line(out, words.text("also there"), still_there(has, words))
