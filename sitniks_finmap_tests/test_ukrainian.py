@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tenacity import wait_none
 
 from sitniks_finmap.language import Language
+from sitniks_finmap.language.catalogue import ids
+from sitniks_finmap.language.recognition import Phrasebook
 from sitniks_finmap.people.findings import OF_ORDERS, ON_ITS_WAY, RECORDS
 from sitniks_finmap.pipeline.checks import CHECKS
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
@@ -226,3 +230,47 @@ def test_a_command_that_is_misused_says_so_in_ukrainian(
     line = said.strip().splitlines()[-1]
     assert english_in(line) == []
     assert re.search("[а-яі]{3}", line)
+
+
+# -- Recognition -------------------------------------------------------------------------------------------------
+
+# Without those of `init` whose value {meant} may be nothing: they are said, and never recognised.
+PATTERNS = [pattern for pattern in Phrasebook(ids()).patterns if "meant" not in pattern.values]
+NAMES = [
+    "Каса", "Delivery", "Other", "amount, date", 'ТОВ "Ромашка"', "Картка; готівка", "ФОП Іванов І. І.", "Card (1,234)",
+]  # fmt: skip
+REASONS = ["amount is zero", "its day, 2026-11-20, is in the future", "Sitniks did not answer (a: no answer in time)"]
+LETTERS = st.text("Абв Zyx-_'№1", min_size=1, max_size=12).map(str.strip).filter(bool)
+ANY_NAME = st.one_of(st.sampled_from(NAMES), LETTERS)
+
+
+def value(kind: str) -> st.SearchStrategy[str]:
+    if kind.startswith("count"):
+        return st.integers(0, 3_000_000).map(lambda number: f"{number:,}")
+    if kind.startswith("money"):
+        return st.decimals(-1_000_000, 1_000_000, places=2).map(lambda amount: f"{amount:,.2f}")
+    return st.sampled_from(REASONS) if kind.startswith(("why", "what")) else ANY_NAME
+
+
+def numbers_in(text: str) -> set[str]:
+    """Each whole number, whichever way its thousands and its decimals are separated."""
+    plain = re.sub(r"(?<=\d)[,\xa0](?=\d{3}(?!\d))", "", text)
+    return set(re.findall(r"\d+", plain))
+
+
+@given(st.data())
+def test_a_sentence_is_recognised_whatever_its_values_are(data: st.DataObject) -> None:
+    """No name is changed, no number is another, and its own words are Ukrainian."""
+    pattern = data.draw(st.sampled_from(PATTERNS))
+    values = {name: data.draw(value(name), name) for name in pattern.values}
+    sentence = pattern.text.format(**values)
+    said = UKRAINIAN.say(sentence)
+    assert numbers_in(said) == numbers_in(sentence)
+    assert said != sentence
+    kept = [one for name, one in values.items() if not name.startswith(("count", "money", "why", "what", "names"))]
+    assert [name for name in kept if name not in said] == []
+
+
+@given(st.text(max_size=80))
+def test_what_is_no_sentence_of_ours_stays_as_it_is(text: str) -> None:
+    assert UKRAINIAN.say(text) == text

@@ -19,7 +19,7 @@ from babel.lists import format_list
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, get_currency_symbol
 from babel.units import format_unit
 
-from sitniks_finmap.language.catalogue import texts, translations
+from sitniks_finmap.language.catalogue import ids, translations
 from sitniks_finmap.language.recognition import Phrasebook, Reader
 
 Code = Literal["uk", "en"]
@@ -143,5 +143,4 @@ def _catalogue(code: Code) -> NullTranslations:
 
 @cache
 def _phrasebook() -> Phrasebook:
-    ids = (message.id for message in texts() if message.id)
-    return Phrasebook(id if isinstance(id, str) else (id[0], id[1]) for id in ids)
+    return Phrasebook(ids())

@@ -33,6 +33,13 @@ def texts() -> Catalog:
     return read_catalogue()
 
 
+def ids() -> Iterator[str | tuple[str, str]]:
+    """The English texts; those with a plural as a pair."""
+    for message in texts():
+        if message.id:
+            yield message.id if isinstance(message.id, str) else (message.id[0], message.id[1])
+
+
 @cache
 def translations() -> GNUTranslations:
     compiled = BytesIO()

@@ -46,6 +46,11 @@ class Pattern:
         """What stands between the values."""
         return FIELD.split(self.text)[::2]
 
+    @property
+    def values(self) -> list[str]:
+        """The names of its values."""
+        return FIELD.findall(self.text)
+
     @cached_property
     def longest(self) -> str:
         return max(self.chunks, key=len)
@@ -127,7 +132,9 @@ class Reader:
         if (said := self.language.known(sentence)) is not None:
             return Reading(said, 0)
         best = min(self._wholes(sentence), key=_unknown, default=Reading(sentence, letters, sure=False))
-        return best if best.sure else min((*self._by_parts(sentence), best), key=_unknown)
+        if best.sure:
+            return best
+        return min((*self._about(sentence), best, *self._by_parts(sentence)), key=_unknown)
 
     def _wholes(self, sentence: str) -> Iterator[Reading]:
         for pattern, values in self.phrasebook.find(sentence):
@@ -167,6 +174,8 @@ class Reader:
         if counted := COUNTED.fullmatch(sentence):
             what = self.read(counted[1])
             yield Reading(f"{what.said} ({self._number(counted[2])})", what.unknown, what.sure)
+
+    def _about(self, sentence: str) -> Iterator[Reading]:
         if (named := NAMED.fullmatch(sentence)) and " " in named[2]:
             what = self.read(named[2])
             yield Reading(f"{named[1]}: {what.said}", _letters(named[1]) + what.unknown, what.sure)
@@ -194,6 +203,8 @@ def _patterns(texts: Iterable[str | tuple[str, str]]) -> Iterator[Pattern]:
         one, many = (text, "") if isinstance(text, str) else text
         for form in filter(None, (one, many)):
             pattern = Pattern(form, one, many)
-            counts = all(name.startswith("count") for name in FIELD.findall(form))
-            if len(pattern.chunks) > 1 and pattern.letters >= (1 if counts else LETTERS):
+            counts = all(name.startswith("count") for name in pattern.values)
+            if many and "count" not in pattern.values:
+                continue  # which of its forms it is cannot be told
+            if pattern.values and pattern.letters >= (1 if counts else LETTERS):
                 yield pattern
