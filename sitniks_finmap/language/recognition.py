@@ -21,6 +21,7 @@ from functools import cached_property
 from typing import Protocol
 
 FIELD = re.compile(r"\{(\w+)\}")
+NO_LETTERS = re.compile(r"[\W\d_]+")
 LETTERS = 4  # with fewer letters of its own a text recognises only counts: "{what}: {why}" would recognise everything
 NUMBER = r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)"  # as English writes it
 KINDS = {"count": NUMBER, "money": NUMBER + r"\.[0-9]{2}"}
@@ -57,7 +58,7 @@ class Pattern:
 
     @property
     def letters(self) -> int:
-        return sum(map(_letters, self.chunks))
+        return _letters("".join(self.chunks))
 
     @cached_property
     def shape(self) -> re.Pattern[str]:
@@ -75,8 +76,8 @@ class Pattern:
 
     def values_in(self, sentence: str) -> dict[str, str] | None:
         """The values, if the sentence is of this text."""
-        if self.longest not in sentence:
-            return None
+        if self.longest not in sentence or not all(chunk in sentence for chunk in self.chunks):
+            return None  # before `shape` is compiled
         found = self.shape.fullmatch(sentence)
         return found.groupdict() if found else None
 
@@ -195,7 +196,7 @@ def _whole(written: str) -> int:
 
 
 def _letters(text: str) -> int:
-    return sum(map(str.isalpha, text))
+    return len(NO_LETTERS.sub("", text))
 
 
 def _patterns(texts: Iterable[str | tuple[str, str]]) -> Iterator[Pattern]:
