@@ -7,7 +7,7 @@ from sitniks_finmap.cli.asking import Asker
 from sitniks_finmap.cli.exits import FAILED
 from sitniks_finmap.cli.terminal import out, run, show_progress
 from sitniks_finmap.days import utc_now
-from sitniks_finmap.people.doctor import print_examination
+from sitniks_finmap.people.doctor import is_well, print_examination
 from sitniks_finmap.people.preview import print_plan
 from sitniks_finmap.pipeline.due import days_to_sync
 from sitniks_finmap.settings.connections import Connection
@@ -19,7 +19,7 @@ LONGEST = 31  # days to preview: a person is waiting
 def finish(asker: Asker, connection: Connection) -> int:
     """Exit code: 0, or 1 if doctor or the preview found an error."""
     asker.out.print(f"\n[bold]{asker.text(texts.CHECKING)}[/]")
-    well = print_examination(out, connection)
+    well = is_well(print_examination(out, connection))
     name = f"--connection {connection.name}"
     sync = (f"sitniks-finmap sync {name}", asker.text(texts.NEXT_SYNC))
     always = ("dagster dev", asker.text(texts.NEXT_AUTOMATIC))

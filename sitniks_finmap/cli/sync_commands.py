@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import date, datetime
+from pathlib import Path
 
 import click
 
@@ -20,10 +21,12 @@ from sitniks_finmap.cli.terminal import (
 )
 from sitniks_finmap.days import utc_now
 from sitniks_finmap.language import terminal_language
-from sitniks_finmap.people.doctor import print_examination
+from sitniks_finmap.people.bundle import write_bundle
+from sitniks_finmap.people.doctor import examination_json, examine, is_well, print_examination
 from sitniks_finmap.people.explain import explain as tell
 from sitniks_finmap.people.preview import plan_json, print_plan
 from sitniks_finmap.people.run_page import print_runs, print_state
+from sitniks_finmap.people.status import fleet_of
 from sitniks_finmap.pipeline.readback import rebuild_ledger as rebuild
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.settings.connections import Connection
@@ -103,17 +106,34 @@ def explain(wanted: str, connection: str | None) -> None:
 
 @click.command()
 @EACH_CONNECTION
-def doctor(connection: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, an object for each connection.")
+@click.option(
+    "--bundle", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Also write a JSON file for whoever helps you: versions, settings, counts, last errors; no keys, no records.",
+)  # fmt: skip
+def doctor(connection: str | None, as_json: bool, bundle: Path | None) -> None:
     """Check keys, account, permissions and API format.
 
     For each connection: whether each side accepts its key, the account and its currency, the categories, whether
     GET /transactions or GET /orders returns every field we expect, the order statuses, whether somebody else posts to
-    the account, clock, time zone, rate limit.
+    the account, clock, time zone, rate limit. Example: sitniks-finmap doctor --bundle for-support.json
     """
     chosen = choose_any(connection)
     show_progress()
-    well = [print_examination(out, one) for one in chosen]
-    sys.exit(0 if all(well) else 1)
+    examined = {one.name: [*examine(one)] if as_json else print_examination(out, one) for one in chosen}
+    if as_json:
+        told = [examination_json(name, found) for name, found in examined.items()]
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    if bundle:
+        now = utc_now()
+        write_bundle(bundle, fleet_of(chosen, now, whole=connection is None), examined, now)
+        show_path(bundle)
+    sys.exit(0 if all(map(is_well, examined.values())) else 1)
+
+
+def show_path(bundle: Path) -> None:
+    """On stderr, where it is in the way of no JSON."""
+    click.echo(terminal_language().text("Written: {what}. Read it before you send it", what=bundle), err=True)
 
 
 @click.command("rebuild-ledger")

@@ -39,16 +39,38 @@ CLOCK_TOLERANCE = timedelta(seconds=60)
 BRISK = {"attempts": 2, "timeout": (5.0, 20.0), "patience": 5.0}
 
 
-def print_examination(out: Console, connection: Connection | WrongConnection) -> bool:
-    """Prints each finding as soon as it is known; returns whether there is no error."""
-    well, words = True, terminal_language()
+# Where a key is made, or its rights and the subscription are seen.
+KEYS_OF = {
+    "sitniks": "Sitniks → Settings → Integrations → Open API",
+    "finmap": "Finmap → company settings → API",
+}
+
+
+def print_examination(out: Console, connection: Connection | WrongConnection) -> list[Finding]:
+    """Prints each finding as soon as it is known; returns all of them."""
+    words, found = terminal_language(), []
     out.print(f"[bold]{connection.name}[/]")
     for finding in examine(connection):
-        well &= finding.verdict != "error"
+        found.append(finding)
         out.print(f"  {MARKS[finding.verdict]} {escape(words.say(finding.what))}")
+        if finding.where:
+            out.print(f"    {escape(words.say(finding.where))}")
         if finding.block:
             out.print(f"\n{escape(finding.block)}\n")
-    return well
+    return found
+
+
+def is_well(findings: list[Finding]) -> bool:
+    return not any(finding.verdict == "error" for finding in findings)
+
+
+def examination_json(name: str, findings: list[Finding]) -> dict[str, object]:
+    """The findings about one connection for programs."""
+    told = [
+        {"verdict": one.verdict, "what": one.what, "where": one.where or None, "block": one.block or None}
+        for one in findings
+    ]
+    return {"connection": name, "ok": is_well(findings), "findings": told}
 
 
 @dataclass
@@ -72,11 +94,13 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
     )
     yield from _env(Path(".env"))
     told = Told()
-    for question in (_finmap, _sitniks, _rejections):
+    for side, question in (("finmap", _finmap), ("sitniks", _sitniks), ("", _rejections)):
         try:
             yield from question(run, now, told)
         except (ApiError, ConfigurationError, WarehouseError) as error:
-            yield Finding("error", str(error))
+            # A missing key is the only setting that a connection to a side refuses before its first request.
+            about_key = isinstance(error, KeyRefused) or connection.problem() is not None
+            yield Finding("error", str(error), where=KEYS_OF.get(side, "") if about_key else "")
 
 
 def _env(path: Path) -> Iterator[Finding]:
@@ -147,7 +171,7 @@ def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]
     try:
         page = latest_orders(run.sitniks, now) if of_orders else run.sitniks.page("/transactions", now - RECENT, now)
     except (KeyRefused, Refused) as refused:
-        yield Finding("error", str(refused))
+        yield Finding("error", str(refused), where=KEYS_OF["sitniks"])
         if not of_orders and refused.status in (403, 404):
             yield from _orders_instead(run, now)
         return
@@ -170,7 +194,9 @@ def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]
         run.sitniks.page("/orders", now - RECENT, now)
     except (KeyRefused, Refused) as refused:
         yield Finding(
-            "warning", f"GET /orders: {refused} Payments are still delivered; comments lack details from orders"
+            "warning",
+            f"GET /orders: {refused} Payments are still delivered; comments lack details from orders",
+            where=KEYS_OF["sitniks"],
         )
     except ApiError as error:
         yield Finding("error", f"GET /orders: {error}")

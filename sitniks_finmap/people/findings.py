@@ -34,6 +34,7 @@ class Finding:
     what: str
     problem: str = ""  # one word, for programs
     block: str = ""  # lines to copy, as they are
+    where: str = ""  # the click path to the remedy
     why: str = ""  # the reasons for messages: of a run, nothing that a vendor said
     count: int = 0  # of records
     since: datetime | None = None  # if it is known
