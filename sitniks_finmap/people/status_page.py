@@ -1,6 +1,8 @@
 """Prints the state of connections: `status`."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from rich.console import Console
@@ -81,22 +83,25 @@ def _verdicts(fleet: Fleet, words: Language) -> str:
 
 
 def _together(told: list[tuple[str, Finding]], words: Language) -> Iterator[tuple[str, Finding]]:
-    """Each finding once, with all whom it concerns."""
-    whose: dict[tuple[Verdict, str], list[str]] = {}
+    """Each finding once, with all whom it concerns; where it names one of several, it says "…"."""
+    alike: dict[tuple[Verdict, str], list[tuple[str, Finding]]] = {}
     for name, finding in told:
-        whose.setdefault((finding.verdict, finding.what.replace(name, "{}")), []).append(name)
-    seen: set[tuple[Verdict, str]] = set()
-    for name, finding in told:
-        key = (finding.verdict, finding.what.replace(name, "{}"))
-        if key in seen:
-            continue
-        seen.add(key)
-        names = whose[key]
-        if len(names) <= NAMED:
-            yield ", ".join(names), finding
+        alike.setdefault((finding.verdict, _without(name, finding.what)), []).append((name, finding))
+    for (_, what), those in alike.items():
+        names = [name for name, _ in those]
+        finding = those[0][1]
+        if len(names) == 1:
+            yield names[0], finding
+        elif len(names) <= NAMED:
+            yield ", ".join(names), replace(finding, what=what)
         else:
-            first = ", ".join(names[: NAMED - 1])
-            yield words.text("{names} and {count} more", names=first, count=len(names) - NAMED + 1), finding
+            first, more = ", ".join(names[: NAMED - 1]), len(names) - NAMED + 1
+            yield words.text("{names} and {count} more", names=first, count=more), replace(finding, what=what)
+
+
+def _without(name: str, what: str) -> str:
+    """A finding without the name of its connection, also in the names of its variables."""
+    return re.sub(rf"\b({re.escape(name)}|{re.escape(name.upper())}(?=_))", "…", what)
 
 
 def _notes(shops: list[Status | InvalidStatus], words: Language) -> Iterator[tuple[str, str]]:
