@@ -63,7 +63,7 @@ def test_what_nobody_touched_is_a_change_of_ours_or_nothing(written: Content, sh
 
 
 @given(theirs=contents, wanted=contents)
-def test_without_a_known_write_a_difference_is_asked_about_or_stays(theirs: Content, wanted: Content) -> None:
+def test_without_a_known_write_a_difference_is_asked_or_stays(theirs: Content, wanted: Content) -> None:
     found = merge(None, theirs, theirs, wanted, same)
     with duckdb.connect() as con:
         for macro in ("differing_fields", "but_for_labels"):

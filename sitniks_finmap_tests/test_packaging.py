@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from dagster._core.workspace.load_target import PyProjectFileTarget, WorkspaceFileTarget
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from sitniks_finmap import __version__
 from sitniks_finmap.defs.launch import DEFINITIONS, LOCATION
@@ -67,7 +68,7 @@ def imported() -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
     known = packages_distributions()
-    return {known[module][0].lower() for module in modules - sys.stdlib_module_names - {"sitniks_finmap"}}
+    return {canonicalize_name(known[module][0]) for module in modules - sys.stdlib_module_names - {"sitniks_finmap"}}
 
 
 def test_imports_and_declared_dependencies_match() -> None:

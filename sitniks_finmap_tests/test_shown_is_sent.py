@@ -38,7 +38,7 @@ def approve(books: Books) -> None:
     books.deliver()
 
 
-def test_after_a_lost_file_her_own_tag_is_not_sent_with_the_amount(keep_books: Keep) -> None:
+def test_after_a_lost_file_her_tag_is_not_sent_with_the_amount(keep_books: Keep) -> None:
     books = keep_books(source_as_tag=True)
     tag = books.shop.add_tag("VIP")["id"]
     books.sell(1, "10.00", source="Сайт")
@@ -67,7 +67,7 @@ def test_what_finmap_stored_differently_is_shown(keep_books: Keep, spelling: str
     assert set(sent(books)) == {"amount"}
 
 
-def test_a_conflict_shows_what_finmap_has_and_not_what_we_wrote(books: Books) -> None:
+def test_a_conflict_shows_what_finmap_has(books: Books) -> None:
     books.sell(1, "10.00")
     books.sync()
     books.edit(1, amount=12)
@@ -78,7 +78,7 @@ def test_a_conflict_shows_what_finmap_has_and_not_what_we_wrote(books: Books) ->
     assert (set(sent(books)), str(books.sums()["tx_1"])) == ({"amount"}, "11")
 
 
-def test_what_finmap_had_before_is_not_blamed_on_a_rebuilt_ledger(books: Books) -> None:
+def test_what_finmap_had_before_is_not_a_rebuilt_ledger(books: Books) -> None:
     """A 409 brings an operation that we never wrote, with another amount."""
     books.sell(2)
     books.sync()
@@ -91,7 +91,7 @@ def test_what_finmap_had_before_is_not_blamed_on_a_rebuilt_ledger(books: Books) 
     assert why == "Finmap had it already, with other values: who wrote them is unknown"
 
 
-def test_no_delivery_is_launched_for_what_is_not_to_be_created_yet(books: Books) -> None:
+def test_nothing_is_launched_for_what_is_not_to_be_created_yet(books: Books) -> None:
     """The last read did not show it: only the next read tells."""
     books.sell_many(2)
     books.read()

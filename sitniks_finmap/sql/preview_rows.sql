@@ -14,7 +14,7 @@ select
     wanted.category as category,
     wanted.tag as tag,
     -- Of what is created everything is new; of what is deleted nothing changes.
-    if(action in ('update', 'replace', 'verify'), list_filter([
+    if(action in ('update', 'replace', 'verify'), list_transform(list_filter([
         row('type', value_before('type', edited, written.type, wanted.type, has.type), wanted.type, 'type'),
         row('amount', value_before('amount', edited, written.amount, wanted.amount, has.amount)::varchar,
             wanted.amount::varchar, 'amount'),
@@ -27,6 +27,7 @@ select
         row('tag', written.tag, wanted.tag, 'tag'),
         row('comment', value_before('comment', edited, written.comment, wanted.comment, has.comment), wanted.comment,
             'comment')
-    ], lambda change : list_contains(changed, change[4])), []) as changes
+    ], lambda change : list_contains(changed, change[4])), lambda change : row(change[1], change[2], change[3])), [])
+        as changes
 from (select *, coalesce(theirs, shown) as has from previewed)
 order by standing <> 'pending', standing, occurred_at desc, transaction_id
