@@ -95,7 +95,7 @@ Variables are read from the environment and from `.env` in the working directory
 | `SITNIKS_FINMAP_KEEP_RUNS_DAYS` | `30` | Dagster runs older than this are deleted every night, with their events and logs; 1 to 9999. |
 | `DAGSTER_HOME` | `<data>/dagster` | Where Dagster keeps its runs; an absolute path. The default is for `sitniks-finmap` only: export the variable for `dagster`. |
 | `ALERT_URLS` | | The operator, who is notified of every shop and of the server: [apprise](https://github.com/caronc/apprise) URLs, separated by spaces. See [monitoring.md](monitoring.md). |
-| `SITNIKS_FINMAP_LANGUAGE` | `uk` | Language of messages to the operator, and of the index of reports: `uk` or `en`. |
+| `SITNIKS_FINMAP_LANGUAGE` | `uk` | Language of messages to the operator, and of the index of reports: `uk` or `en`. Commands speak it, too; if it is not set, they speak the language of the system. |
 | `SITNIKS_FINMAP_UI_URL` | | Address of the Dagster UI: messages and reports link to the run. |
 | `HEARTBEAT_URL` | | A URL of healthchecks.io or Uptime Kuma, which the daemon calls every five minutes. |
 """  # noqa: E501
