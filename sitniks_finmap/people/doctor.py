@@ -52,9 +52,8 @@ def print_examination(out: Console, connection: Connection | WrongConnection) ->
     out.print(f"[bold]{connection.name}[/]")
     for finding in examine(connection):
         found.append(finding)
-        out.print(f"  {MARKS[finding.verdict]} {escape(words.say(finding.what))}")
-        if finding.where:
-            out.print(f"    {escape(words.say(finding.where))}")
+        where = f" ({words.say(finding.where)})" if finding.where else ""
+        out.print(f"  {MARKS[finding.verdict]} {escape(words.say(finding.what) + where)}")
         if finding.block:
             out.print(f"\n{escape(finding.block)}\n")
     return found
@@ -98,9 +97,14 @@ def examine(connection: Connection | WrongConnection, now: datetime | None = Non
         try:
             yield from question(run, now, told)
         except (ApiError, ConfigurationError, WarehouseError) as error:
-            # A missing key is the only setting that a connection to a side refuses before its first request.
-            about_key = isinstance(error, KeyRefused) or connection.problem() is not None
-            yield Finding("error", str(error), where=KEYS_OF.get(side, "") if about_key else "")
+            # Without its key, nothing is asked of a side.
+            missing = isinstance(error, ConfigurationError) and connection.problem() is not None
+            yield Finding("error", str(error), where=KEYS_OF.get(side, "") if missing else _path_of(error, side))
+
+
+def _path_of(error: Exception, side: str) -> str:
+    """The click path to the key, if the error is about it."""
+    return KEYS_OF.get(side, "") if isinstance(error, KeyRefused) else ""
 
 
 def _env(path: Path) -> Iterator[Finding]:
@@ -171,7 +175,7 @@ def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]
     try:
         page = latest_orders(run.sitniks, now) if of_orders else run.sitniks.page("/transactions", now - RECENT, now)
     except (KeyRefused, Refused) as refused:
-        yield Finding("error", str(refused), where=KEYS_OF["sitniks"])
+        yield Finding("error", str(refused), where=_path_of(refused, "sitniks"))
         if not of_orders and refused.status in (403, 404):
             yield from _orders_instead(run, now)
         return
@@ -196,7 +200,7 @@ def _sitniks(run: ConnectionRun, now: datetime, told: Told) -> Iterator[Finding]
         yield Finding(
             "warning",
             f"GET /orders: {refused} Payments are still delivered; comments lack details from orders",
-            where=KEYS_OF["sitniks"],
+            where=_path_of(refused, "sitniks"),
         )
     except ApiError as error:
         yield Finding("error", f"GET /orders: {error}")
