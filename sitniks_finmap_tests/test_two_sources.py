@@ -84,7 +84,7 @@ def test_two_sources_in_one_deployment_never_meet(shops: dict[str, Shop], sandbo
     assert (lines["payments"][4:7], lines["payments"][-1]) == (["2", "of", "2"], "ok")
     assert (lines["parcels"][4:7], lines["parcels"][-1]) == (["4", "of", "4"], "ok")
     of_parcels = said[said.index("parcels: ") :]
-    assert "orders without an operation: its status is in no list (1)" in of_parcels
+    assert "orders without an operation: 1 order of 250.00: its status is in no list (1)" in of_parcels
     assert "orders without" not in said[: said.index("parcels: ")]
 
 
