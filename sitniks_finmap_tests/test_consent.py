@@ -214,6 +214,27 @@ def test_what_the_last_read_did_not_show_is_not_posted(books: Books) -> None:
     assert books.plan() == []
 
 
+@pytest.mark.parametrize("every_failed", [True, False])
+def test_a_failed_creation_is_not_tried_again_while_absent(books: Books, every_failed: bool) -> None:
+    """`sync` retries all that failed, and yet nothing that the last read did not show."""
+    books.sell(1)
+    books.read()
+    books.sandbox.fault(Fault("status", "finmap", method="POST", path="/operations/income", status=500, times=None))
+    books.deliver()
+    books.sandbox.clear_faults()
+    assert books.states() == {"tx_1": "failed"}
+    assert books.shop.delete_transaction("tx_1")
+    books.clock.forward(3600)
+    books.read()
+    books.written()
+    for days in (0, 2):
+        books.clock.forward(days * 86400)
+        books.deliver(every_failed=every_failed)
+        assert [one.method for one in books.written() if one.method == "POST"] == []
+        assert days_due(books.warehouse, books.clock()) is None
+    assert books.finmap() == {}
+
+
 def test_a_sale_while_one_transaction_vanishes_is_posted(books: Books) -> None:
     books.sell_many(40)
     books.sync()

@@ -1,6 +1,6 @@
 -- One row is one action that brings Finmap in line with Sitniks, over all days. `standing`: go (a run does it, from
--- `due_at` on), pending (a person decides, see `why`), kept (not done: the connection's settings or a person decided
--- so).
+-- `due_at` on, unless it is `blocked`), pending (a person decides, see `why`), kept (not done: the connection's settings
+-- or a person decided so).
 create or replace view plan as
 with subjects as (
     select
@@ -152,7 +152,7 @@ occasions as (
         ])::varchar) as occasion,
         case
             -- The last read did not show it: the next one tells whether it is gone, or was never this company's.
-            when action in ('create', 'recreate', 'replace') and absent_once then timestamptz '9999-12-31 00:00:00+00'
+            when action = 'create' and absent_once then missing_at + interval 1 day
             when action in ('create', 'recreate') then greatest(
                 wanted.occurred_at,
                 if(refused is not null and refused is distinct from wanted, null, next_attempt_at)
@@ -394,14 +394,12 @@ settled as (
     left join stranded s using (transaction_id)
     left join held_up h using (books)
 )
-select * replace (
-    -- Nothing is created while another generation is not known to be gone.
-    case
-        when action in ('create', 'recreate') and count(*) over (partition by transaction_id) > 1
-            then timestamptz '9999-12-31 00:00:00+00'
-        else due_at
-    end as due_at
-)
+select
+    * exclude (absent_once),
+    -- Whether due or not: nothing is created that the last read did not show (the next one tells whether it is gone, or
+    -- was never this company's), and nothing while another generation is not known to be gone.
+    action in ('create', 'recreate', 'replace') and absent_once
+        or action in ('create', 'recreate') and count(*) over (partition by transaction_id) > 1 as blocked
 from (
 select
     j.transaction_id,
@@ -430,7 +428,8 @@ select
     j.changed || j.other_money as changed,
     j.edited,
     j.occasion,
-    coalesce(j.decision = 'approve', false) as approved
+    coalesce(j.decision = 'approve', false) as approved,
+    j.absent_once
 from settled j
 union all
 -- An older generation that Finmap shows, or that is not known to be gone: at most one per transaction may be live.
@@ -452,7 +451,8 @@ select
     coalesce(e.theirs, e.written, e.shown).type,
     coalesce(e.theirs, e.written, e.shown).amount,
     coalesce(e.theirs, e.written, e.shown).occurred_at,
-    null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, len(e.lost) = 0 or coalesce(d.decision = 'approve', false)
+    null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, len(e.lost) = 0 or coalesce(d.decision = 'approve', false),
+    false
 from (
     select
         l.*,
