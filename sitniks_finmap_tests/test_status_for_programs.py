@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sitniks_finmap.sandbox import Shop
 from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.warehouse.store import open_warehouse
 
 pytestmark = pytest.mark.runs
 
@@ -55,6 +56,19 @@ def test_json_has_the_numbers_of_the_table(synced: Connection, command: Command)
     head, line = command("status")[1].splitlines()[:2]
     assert head.split()[-8:] == ["next", "delivered", "today", "failing", "left", "pending", "rejected", "state"]
     assert line.split()[-9:] == ["2", "of", "2", "2", "0", "0", "0", "1", "error"]
+
+
+def test_what_was_delivered_before_is_not_delivered_today(synced: Connection, shop: Shop, command: Command) -> None:
+    """After the file was lost, the ledger is rebuilt from Finmap: nothing was delivered. A correction was."""
+    open_warehouse(synced).path.unlink()
+    open_warehouse(synced).read_path.unlink()
+    command("sync")
+    (u1,) = json.loads(command("status", "--json")[1])
+    assert (u1["delivered"], u1["delivered_today"]) == (2, 0)
+    sell(shop, 1, "101.00")
+    command("sync")
+    (u1,) = json.loads(command("status", "--json")[1])
+    assert (u1["delivered"], u1["delivered_today"]) == (2, 1)
 
 
 def test_the_last_success_stays_when_a_sync_fails(

@@ -68,7 +68,7 @@ def write_metrics(fleet: Fleet, now: datetime, path: Path) -> None:
     state = gauge("state", "1 for the state that the connection is in.", "connection", "state")
     success = gauge("last_success_timestamp_seconds", "When a sync last ended without an error.", "connection")
     operations = gauge("operations", "Operations by where they are.", "connection", "place")
-    today = gauge("delivered_today", "Operations that Finmap accepted since midnight.", "connection")
+    today = gauge("delivered_today", "Operations created or corrected in Finmap since midnight.", "connection")
     rejected = gauge("rejected_records", "Transactions or orders of which no operation can be made.", "connection")
     problems = gauge("problems", "Problems that `status` names: records concerned.", "connection", "problem", "verdict")
     for shop in fleet.shops:

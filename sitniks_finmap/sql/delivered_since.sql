@@ -1,2 +1,9 @@
--- One row: how many operations Finmap accepted since a moment ($moment) and still has.
-select count(*) from current_uploads where state in ('sent', 'verified') and sent_at >= $moment
+-- One row: how many of the operations that Finmap has were created or corrected there since a moment ($moment), by the
+-- audit log. What a rebuilt ledger only found there is not counted.
+select count(distinct l.external_id)
+from current_uploads l
+join finmap_requests q using (external_id)
+where l.state in ('sent', 'verified')
+    and q.requested_at >= $moment
+    and q.method in ('POST', 'PATCH')
+    and q.outcome in ('applied', 'accepted')
