@@ -393,6 +393,78 @@ settled as (
     from judged j
     left join stranded s using (transaction_id)
     left join held_up h using (books)
+),
+of_every_generation as (
+    select
+        j.transaction_id,
+        j.action,
+        j.verdict.standing as standing,
+        j.verdict.kind as kind,
+        j.verdict.why as why,
+        j.due_at,
+        j.day,
+        if(
+            j.anew,
+            coalesce(j.first_external_id, split_part(j.known_as, ':', 1) || ':' || split_part(j.known_as, ':', 2))
+                || ':' || j.next_generation,
+            coalesce(j.known_as, j.first_external_id)
+        ) as external_id,
+        if(j.anew, j.next_generation, j.generation) as generation,
+        j.known_as,
+        j.state,
+        coalesce(j.wanted, j.written, j.shown).type as type,
+        coalesce(j.wanted, j.written, j.shown).amount as amount,
+        coalesce(j.wanted, j.written, j.shown).occurred_at as occurred_at,
+        j.wanted,
+        j.written,
+        j.shown,
+        j.theirs,
+        j.changed || j.other_money as changed,
+        j.edited,
+        j.occasion,
+        coalesce(j.decision = 'approve', false) as approved,
+        j.absent_once
+    from settled j
+    union all
+    -- An older generation that Finmap shows, or that is not known to be gone: at most one per transaction may be live.
+    select
+        e.transaction_id, 'withdraw',
+        case when len(e.lost) = 0 or d.decision = 'approve' then 'go' when d.decision = 'dismiss' then 'kept' else 'pending' end,
+        if(len(e.lost) = 0, null, 'conflict'),
+        if(
+            len(e.lost) = 0,
+            'an older operation of the same transaction is still in Finmap',
+            'a person edited an older operation of the same transaction: ' || named(e.lost)
+        ),
+        case
+            -- A person may have restored the older one in place of the newer: a second check tells.
+            when e.newer_missing_since is not null then e.newer_missing_since + interval 1 day
+            when e.deleting is not null then e.next_attempt_at
+        end,
+        e.day, e.external_id, e.generation, e.external_id, e.state,
+        coalesce(e.theirs, e.written, e.shown).type,
+        coalesce(e.theirs, e.written, e.shown).amount,
+        coalesce(e.theirs, e.written, e.shown).occurred_at,
+        null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, len(e.lost) = 0 or coalesce(d.decision = 'approve', false),
+        false
+    from (
+        select
+            l.*,
+            f.content as theirs,
+            newer.missing_since as newer_missing_since,
+            if(l.shown is null or f.content is null or len(l.intents) > 0, [], differing_fields(f.content, l.shown)) as edited,
+            but_for_carried(edited, f.content, l.shown, l.carried) as lost,
+            l.external_id || coalesce(':' || md5(f.content::varchar), '') as occasion
+        from finmap_upload l
+        join current_uploads newer on newer.transaction_id = l.transaction_id and newer.generation > l.generation
+        left join shown_operations f on f.external_id = l.external_id
+        -- If the newer one is removed as well, the next read-back makes this one current again.
+        where not is_out(newer.state) and (
+            f.content is not null
+            or not is_out(l.state) and coalesce(l.written, l.shown) is not null
+        )
+    ) e
+    left join decisions d on d.transaction_id = e.transaction_id and d.action = 'withdraw' and d.occasion = e.occasion
 )
 select
     * exclude (absent_once),
@@ -400,75 +472,4 @@ select
     -- was never this company's), and nothing while another generation is not known to be gone.
     action in ('create', 'recreate', 'replace') and absent_once
         or action in ('create', 'recreate') and count(*) over (partition by transaction_id) > 1 as blocked
-from (
-select
-    j.transaction_id,
-    j.action,
-    j.verdict.standing as standing,
-    j.verdict.kind as kind,
-    j.verdict.why as why,
-    j.due_at,
-    j.day,
-    if(
-        j.anew,
-        coalesce(j.first_external_id, split_part(j.known_as, ':', 1) || ':' || split_part(j.known_as, ':', 2))
-            || ':' || j.next_generation,
-        coalesce(j.known_as, j.first_external_id)
-    ) as external_id,
-    if(j.anew, j.next_generation, j.generation) as generation,
-    j.known_as,
-    j.state,
-    coalesce(j.wanted, j.written, j.shown).type as type,
-    coalesce(j.wanted, j.written, j.shown).amount as amount,
-    coalesce(j.wanted, j.written, j.shown).occurred_at as occurred_at,
-    j.wanted,
-    j.written,
-    j.shown,
-    j.theirs,
-    j.changed || j.other_money as changed,
-    j.edited,
-    j.occasion,
-    coalesce(j.decision = 'approve', false) as approved,
-    j.absent_once
-from settled j
-union all
--- An older generation that Finmap shows, or that is not known to be gone: at most one per transaction may be live.
-select
-    e.transaction_id, 'withdraw',
-    case when len(e.lost) = 0 or d.decision = 'approve' then 'go' when d.decision = 'dismiss' then 'kept' else 'pending' end,
-    if(len(e.lost) = 0, null, 'conflict'),
-    if(
-        len(e.lost) = 0,
-        'an older operation of the same transaction is still in Finmap',
-        'a person edited an older operation of the same transaction: ' || named(e.lost)
-    ),
-    case
-        -- A person may have restored the older one in place of the newer: a second check tells.
-        when e.newer_missing_since is not null then e.newer_missing_since + interval 1 day
-        when e.deleting is not null then e.next_attempt_at
-    end,
-    e.day, e.external_id, e.generation, e.external_id, e.state,
-    coalesce(e.theirs, e.written, e.shown).type,
-    coalesce(e.theirs, e.written, e.shown).amount,
-    coalesce(e.theirs, e.written, e.shown).occurred_at,
-    null, e.written, e.shown, e.theirs, [], e.edited, e.occasion, len(e.lost) = 0 or coalesce(d.decision = 'approve', false),
-    false
-from (
-    select
-        l.*,
-        f.content as theirs,
-        newer.missing_since as newer_missing_since,
-        if(l.shown is null or f.content is null or len(l.intents) > 0, [], differing_fields(f.content, l.shown)) as edited,
-        but_for_carried(edited, f.content, l.shown, l.carried) as lost,
-        l.external_id || coalesce(':' || md5(f.content::varchar), '') as occasion
-    from finmap_upload l
-    join current_uploads newer on newer.transaction_id = l.transaction_id and newer.generation > l.generation
-    left join shown_operations f on f.external_id = l.external_id
-    -- If the newer one is removed as well, the next read-back makes this one current again.
-    where not is_out(newer.state) and (
-        f.content is not null
-        or not is_out(l.state) and coalesce(l.written, l.shown) is not null
-    )
-) e
-left join decisions d on d.transaction_id = e.transaction_id and d.action = 'withdraw' and d.occasion = e.occasion
-);
+from of_every_generation;
