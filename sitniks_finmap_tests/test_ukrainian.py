@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import wait_none
 
+from sitniks_finmap.cli.terminal import confirmed
+from sitniks_finmap.clients.finmap import Outcome
 from sitniks_finmap.language import Language
 from sitniks_finmap.language.catalogue import ids
 from sitniks_finmap.language.recognition import Phrasebook
 from sitniks_finmap.people.findings import OF_ORDERS, ON_ITS_WAY, RECORDS
 from sitniks_finmap.pipeline.checks import CHECKS
+from sitniks_finmap.pipeline.ledger import State
+from sitniks_finmap.pipeline.plan import Action, Standing
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests import sentences
@@ -230,6 +235,24 @@ def test_a_command_that_is_misused_says_so_in_ukrainian(
     line = said.strip().splitlines()[-1]
     assert english_in(line) == []
     assert re.search("[а-яі]{3}", line)
+
+
+@pytest.mark.parametrize(("answer", "agreed"), [("так", True), ("т", True), ("y", True), ("", False), ("ні", False)])
+def test_a_question_is_answered_in_ukrainian(answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SITNIKS_FINMAP_LANGUAGE", "uk")
+    with CliRunner().isolation(input=f"може\n{answer}\n") as (output, *_):
+        assert confirmed("Delete these operations in Finmap?") is agreed
+    said = output.getvalue().decode()
+    assert "Видалити ці операції у Finmap? [т/Н]:" in said
+    assert "напишіть «так» або «ні»" in said
+
+
+def test_the_names_of_states_have_ukrainian_words() -> None:
+    names = [*Action, *Standing, *State, *Outcome, *KINDS]
+    assert [one for one in names if not UKRAINIAN.knows(one)] == []
+
+
+KINDS = re.findall(r"then '([a-z ]+)'", (sentences.PACKAGE / "sql" / "differences.sql").read_text("utf-8"))
 
 
 # -- Recognition -------------------------------------------------------------------------------------------------
