@@ -1,6 +1,4 @@
-"""Formats numbers for people: 2,271 operations, 1 operation, 2,445.00."""
-
-from decimal import Decimal
+"""Formats counts for logs and errors: 2,271 operations, 1 operation. What a person reads is said by language/."""
 
 
 def counted(count: int, noun: str) -> str:
@@ -9,8 +7,3 @@ def counted(count: int, noun: str) -> str:
         return f"1 {noun}"
     ends_in_ies = noun.endswith("y") and noun[-2] not in "aeiou"
     return f"{count:,} {f'{noun[:-1]}ies' if ends_in_ies else f'{noun}s'}"
-
-
-def money(amount: Decimal) -> str:
-    """Format an amount with the same grouping."""
-    return f"{amount:,.2f}"

@@ -1,14 +1,13 @@
-"""Counts and money as they are printed: one grouping, and no "1 operations"."""
+"""Counts as they are printed: one grouping, and no "1 operations"."""
 
 import ast
 import re
-from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from sitniks_finmap.figures import counted, money
+from sitniks_finmap.figures import counted
 
 PACKAGE = Path(__file__).parents[1] / "sitniks_finmap"
 
@@ -23,11 +22,6 @@ PACKAGE = Path(__file__).parents[1] / "sitniks_finmap"
 )  # fmt: skip
 def test_a_count_agrees_with_its_noun(count: int, noun: str, said: str) -> None:
     assert counted(count, noun) == said
-
-
-def test_money_is_grouped_as_counts_are() -> None:
-    assert money(Decimal("2445")) == "2,445.00"
-    assert money(Decimal("-1234567.5")) == "-1,234,567.50"
 
 
 WORDS = "accounts|attempts|categories|changes|days|ids|operations|orders|records|rows|runs|transactions"
