@@ -61,14 +61,14 @@ def test_a_refused_key_is_told_at_once_and_when_it_works(
     sandbox.fault(Fault("status", "finmap", status=401, times=None))
     watched.sync(shop)
     watched.look()
-    assert operator.titles == ["u1: ключ не приймають або його немає"]
+    assert operator.titles == ["u1: Finmap не приймає ключ"]
     watched.watch(hours=12, every=60 * MINUTE)
     watched.sync(shop)
     watched.watch(hours=1, every=30 * MINUTE)
     sandbox.clear_faults()
     watched.sync(shop)
     watched.look()
-    assert operator.titles[1:] == ["u1: ключ знову працює"]
+    assert operator.titles[1:] == ["u1: ключ Finmap знову працює"]
     assert "Тривалість: 13 годин" in operator.messages[1][1]
 
 
@@ -87,7 +87,7 @@ def test_a_missing_key_is_noticed_while_the_daemon_runs(
     removed = clock()
     env.write_text(f"U1_SITNIKS_API_KEY={keys['U1_SITNIKS_API_KEY']}\n", "utf-8")
     watched.watch(hours=0.1)
-    assert operator.titles == ["u1: ключ не приймають або його немає"]
+    assert operator.titles == ["u1: немає ключа Finmap"]
     assert "U1_FINMAP_API_KEY is not set" in operator.messages[0][1]
     assert clock() - removed <= timedelta(minutes=10)
     env.write_text("".join(f"{name}={key}\n" for name, key in keys.items()), "utf-8")
@@ -95,7 +95,7 @@ def test_a_missing_key_is_noticed_while_the_daemon_runs(
     assert operator.titles[1:] == []  # nobody knows yet whether it works
     watched.sync(shop)
     watched.look()
-    assert operator.titles[1:] == ["u1: ключ знову працює"]
+    assert operator.titles[1:] == ["u1: ключ Finmap знову працює"]
     env.unlink()
     watched.look()
 
@@ -156,7 +156,7 @@ def test_a_shop_that_nobody_syncs_is_told_after_three_hours(
     watched.watch(hours=2.9, every=5 * MINUTE)
     assert operator.messages == []
     watched.watch(hours=0.2, every=5 * MINUTE)
-    assert operator.titles == ["u1: давно не було повної синхронізації"]
+    assert operator.titles == ["u1: давно не було успішної синхронізації"]
     assert clock() - begun <= timedelta(hours=3.2)
     watched.watch(hours=24, every=60 * MINUTE)
     watched.sync(shop)
@@ -172,7 +172,7 @@ def test_silence_that_another_message_explains_is_not_told(
     sandbox.fault(Fault("status", "sitniks", status=401, times=None))
     watched.sync(shop)
     watched.watch(hours=24, every=60 * MINUTE)
-    assert operator.titles == ["u1: ключ не приймають або його немає"]
+    assert operator.titles == ["u1: Sitniks не приймає ключ"]
 
 
 def test_a_rejected_record_is_told_and_when_it_is_corrected(
@@ -185,7 +185,7 @@ def test_a_rejected_record_is_told_and_when_it_is_corrected(
     watched.look()
     watched.watch(hours=2, every=10 * MINUTE)
     assert operator.titles == ["u1: 1 запис із Sitniks неможливо внести"]
-    assert "Чому: нечитабельна сума." in operator.messages[0][1]
+    assert "Чому: нечитабельна сума (1)." in operator.messages[0][1]
     assert "Квітослава" not in str(operator.messages)
     sandbox.shop("u1").put_transaction(bad | {"amount": "100"})
     watched.sync(shop)
@@ -402,11 +402,11 @@ def test_an_invalid_table_is_told_to_the_operator(
     good = path.read_text("utf-8")
     path.write_text(f"{good}\n[u2]\n", "utf-8")
     watched.watch(hours=0.1)
-    assert operator.titles == ["u2: помилка в його налаштуваннях у connections.toml"]
+    assert operator.titles == ["u2: помилка в налаштуваннях у connections.toml"]
     assert "start_date is missing" in operator.messages[0][1]
     path.write_text(good.replace("[u1]", "[u1]\nsync_evry = '1h'"), "utf-8")
     watched.watch(hours=0.1)
-    assert operator.titles[1:] == ["u1: помилка в його налаштуваннях у connections.toml"]
+    assert operator.titles[1:] == ["u1: помилка в налаштуваннях у connections.toml"]
     assert owner.messages == []
 
 
@@ -548,5 +548,5 @@ def test_a_link_to_the_run_is_there_if_the_ui_has_an_address(
     sandbox.fault(Fault("status", "finmap", status=401, times=None))
     watched.sync(open_shop())
     watched.look()
-    assert operator.titles == ["u1: ключ не приймають або його немає"]  # not that it derived nothing
+    assert operator.titles == ["u1: Finmap не приймає ключ"]  # not that it derived nothing
     assert operator.messages[0][1].endswith("\nЗапуск: https://dagster.example.com/runs/run-1")

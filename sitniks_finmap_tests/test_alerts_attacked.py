@@ -29,8 +29,9 @@ from sitniks_finmap_tests.watching import FIRST, MINUTE, Watched
 pytestmark = [pytest.mark.runs, pytest.mark.usefixtures("room_on_the_disk")]
 
 DAY = "2026-03-09T10:00:00Z"
-REFUSED = "u1: ключ не приймають або його немає"
-WORKS = "u1: ключ знову працює"
+REFUSED = "u1: Finmap не приймає ключ"
+MISSING = "u1: немає ключа Finmap"
+WORKS = "u1: ключ Finmap знову працює"
 Connect = Callable[..., Connection]
 
 
@@ -120,7 +121,7 @@ def test_what_was_told_of_a_shop_goes_with_its_new_name(
     [renamed] = load_running().connections
     watched.sync(renamed)
     watched.watch(hours=0.5)
-    assert operator.titles == [REFUSED, "shop: ключ знову працює"]
+    assert operator.titles == [REFUSED, "shop: ключ Finmap знову працює"]
 
 
 def test_an_older_look_that_comes_last_changes_nothing(
@@ -239,12 +240,12 @@ def test_a_key_works_only_once_a_sync_has_used_it(
     watched.watch(hours=0.1)
     monkeypatch.setenv("U1_FINMAP_API_KEY", "some-other-text-of-a-key")
     watched.watch(hours=0.1)
-    assert operator.titles == [REFUSED]
+    assert operator.titles == [MISSING]
     monkeypatch.setenv("U1_FINMAP_API_KEY", good)
     clock.forward(60)
     watched.sync(shop)
     watched.look()
-    assert operator.titles == [REFUSED, WORKS]
+    assert operator.titles == [MISSING, WORKS]
 
 
 def test_deleting_a_shop_ends_no_outage(operator: Inbox, open_shop: Connect, watched: Watched, project: Path) -> None:
@@ -334,7 +335,7 @@ def test_a_clock_that_was_far_ahead_silences_no_digest(
         clock.forward(86400)
         watched.sync(shop)
         watched.look()
-    assert len([title for title in operator.titles[before:] if "березня" in title]) == 3
+    assert len([title for title in operator.titles[before:] if "підсумок за" in title]) == 3
 
 
 def test_a_digest_waits_for_the_read_of_its_day(
@@ -352,7 +353,7 @@ def test_a_digest_waits_for_the_read_of_its_day(
     watched.look()
     digests = operator.messages[before:]
     assert len(digests) == 1
-    assert "не прочитано" not in digests[0][1]
+    assert "не звірено" not in digests[0][1]
 
 
 # -- Odd settings ---------------------------------------------------------------------------------------------------

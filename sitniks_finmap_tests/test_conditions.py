@@ -133,9 +133,44 @@ def test_an_outage_names_all_whom_it_concerns_by_then() -> None:
     soon = State(NOON - HOUR, Fact(cause="api.finmap.online"))
     over = State(NOON, Fact(cause="api.finmap.online"), begin_told=NOON, end_told=NOON)
     other = State(NOON, Fact(cause="crm.sitniks.com"))
-    states = [("u1", "unreachable", told), ("u2", "unreachable", soon), ("u3", "unreachable", over),
-              ("u4", "unreachable", other), ("u5", "key", told)]  # fmt: skip
+    states = {("u1", "unreachable"): told, ("u2", "unreachable"): soon, ("u3", "unreachable"): over,
+              ("u4", "unreachable"): other, ("u5", "key"): told}  # fmt: skip
     (found,) = outages(states).items()
     assert found[0] == "outage api.finmap.online"
     assert (found[1].count, found[1].since, dict(found[1].values)) == (2, NOON - HOUR, {"shops": "u1, u2"})
-    assert outages(states[1:]) == {}
+    assert outages({key: state for key, state in states.items() if key != ("u1", "unreachable")}) == {}
+
+
+def test_an_outage_of_each_side_ends_with_the_side_and_shops_of_its_beginning() -> None:
+    """Both sides may be served by one host."""
+    finmap, sitniks = (
+        Fact(cause="host", why="Sitniks or Finmap", values={"side": one}) for one in ("Finmap", "Sitniks")
+    )
+    told = State(NOON, finmap, begin_told=NOON)
+    states = {("a", "unreachable"): told, ("b", "unreachable"): told, ("c", "unreachable"): State(NOON, sitniks)}
+    found = outages(states)
+    assert {name: dict(fact.values) for name, fact in found.items()} == {
+        "outage Finmap host": {"side": "Finmap", "shops": "a, b"}
+    }
+    del states["a", "unreachable"]
+    states["*", "outage Finmap host"] = State(NOON, found["outage Finmap host"], begin_told=NOON)
+    assert dict(outages(states)["outage Finmap host"].values) == {"side": "Finmap", "shops": "a, b"}
+
+
+def test_the_end_names_the_side_of_the_beginning() -> None:
+    course = Course("unreachable")
+    finmap, sitniks = Fact(cause="f", values={"side": "Finmap"}), Fact(cause="s", values={"side": "Sitniks"})
+    course.look(finmap)
+    assert course.look(finmap, after=HOUR) == "begin"
+    assert course.look(sitniks) is None
+    assert course.look(None) == "end"
+    assert course.events[-1].fact.values["side"] == "Finmap"
+
+
+def test_another_key_that_is_refused_is_told_as_well_but_not_every_minute() -> None:
+    course = Course("key")
+    finmap, sitniks = ({"case": "refused", "side": side} for side in ("Finmap", "Sitniks"))
+    assert course.look(Fact(values=finmap)) == "begin"
+    assert course.look(Fact(values=sitniks)) is None
+    assert course.look(Fact(values=sitniks), after=HOUR) == "grow"
+    assert [course.look(Fact(values=one)) for one in (finmap, sitniks) * 10] == [None] * 20

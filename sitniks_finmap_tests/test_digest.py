@@ -1,6 +1,7 @@
 """The digest: yesterday's totals, equal to `reconciliation`; the first line is the answer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -12,9 +13,12 @@ from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.language import Language
 from sitniks_finmap.people.query import read_only
+from sitniks_finmap.sandbox import Fault, Sandbox
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.inboxes import Inbox
+from sitniks_finmap_tests.sandbox.clients import Clock
+from sitniks_finmap_tests.watching import Watched
 
 YESTERDAY = date(2026, 3, 9)
 TOTALS = Side(41, Decimal("38450.00"), 7, Decimal("2310.50"))
@@ -31,7 +35,7 @@ def first_line(digest: Digest, code: str = "uk") -> str:
 
 
 def test_the_first_line_is_the_answer() -> None:
-    assert words_of_digest(AGREES, Language()).title == "u1: 9 березня 2026 р."
+    assert words_of_digest(AGREES, Language()).title == "u1: підсумок за 9 березня"
     assert first_line(AGREES) == "Збігається до копійки: 41 надходження 38 450,00 ₴, 7 витрат 2 310,50 ₴."
     assert (
         first_line(AGREES, "en")
@@ -48,14 +52,32 @@ def test_what_differs_is_said_first() -> None:
         "Sitniks: 41 надходження 38 450,00 ₴, 7 витрат 2 310,50 ₴.",
         "Finmap: 40 надходжень 38 440,00 ₴, 7 витрат 2 310,50 ₴.",
     ]
-    assert "\"from differences where day = '2026-03-09'\" --connection u1" in lines[3]
-    assert lines[4] == "2 записи за цей день неможливо внести, їх немає в жодній із сум."
+    assert lines[3] == "2 записи за цей день неможливо внести, їх немає в жодній із сум."
+    assert "\"from differences where day = '2026-03-09'\" --connection u1" in lines[4]
 
 
-def test_a_day_without_news_or_not_yet_read_says_so() -> None:
+def test_what_is_rejected_makes_no_difference() -> None:
+    lines = plain(words_of_digest(replace(AGREES, rejected=4), Language()).body).splitlines()
+    assert lines[0] == (
+        "Збігається до копійки: 41 надходження 38 450,00 ₴, 7 витрат 2 310,50 ₴. "
+        "4 записи за цей день неможливо внести, їх немає в жодній із сум."
+    )
+    assert "\"from rejected_transactions where day = '2026-03-09'\" --connection u1" in lines[1]
+    nothing = Side(0, Decimal(0), 0, Decimal(0))
+    assert first_line(Digest("u1", YESTERDAY, nothing, nothing, 0, 4, "", True)).startswith(
+        "4 записи за цей день немож"
+    )
+
+
+def test_equal_sums_of_records_that_differ_otherwise_are_equal() -> None:
+    lines = plain(words_of_digest(replace(AGREES, differences=2), Language()).body).splitlines()
+    assert lines[0].startswith("Збігається до копійки: ")
+    assert lines[1] == "2 записи за цей день відрізняються чимось іншим."
+
+
+def test_a_day_without_news_says_so() -> None:
     nothing = Side(0, Decimal(0), 0, Decimal(0))
     assert first_line(Digest("u1", YESTERDAY, nothing, nothing, 0, 0, "", True)).startswith("Надходжень і витрат не бу")
-    assert first_line(Digest("u1", YESTERDAY, nothing, nothing, 0, 0, "", False)).startswith("День ще не прочитано")
 
 
 def test_it_is_due_once_a_day_from_its_hour_on(connect: Callable[..., Connection]) -> None:
@@ -81,6 +103,8 @@ def test_it_equals_reconciliation_and_is_sent_once(keep_books: Callable[..., Boo
     for number in range(42, 49):
         books.sell(number, f"-{number}.50")
     books.sync()
+    books.run.note("reconciliation", books.clock(), None)
+    books.run.record_steps()
     connection = books.run.connection
     digest = digest_of(connection, books.warehouse, YESTERDAY)
     assert digest
@@ -99,7 +123,33 @@ def test_it_equals_reconciliation_and_is_sent_once(keep_books: Callable[..., Boo
         look_around("itself", books.clock)
         send_all(books.clock)
         books.clock.forward(600)
-    digests = [body for title, body in owner.messages if title == "u1: 9 березня 2026 р."]
+    digests = [body for title, body in owner.messages if title == "u1: підсумок за 9 березня"]
     assert [plain(body) for body in digests] == [
         "Збігається до копійки: 41 надходження 8 610,41 ₴, 7 витрат 318,50 ₴."
     ]  # fmt: skip
+
+
+@pytest.mark.runs
+def test_a_day_that_is_not_reconciled_waits_until_noon_and_says_why(
+    connect: Callable[..., Connection], sandbox: Sandbox, operator: Inbox, clock: Clock, room_on_the_disk: None
+) -> None:
+    """Sitniks was read, and nothing delivered: nobody knows whether the sides agree."""
+    sandbox.add_shop("u1").put_transaction({"id": "tx_1", "createdAt": "2026-03-09T10:00:00Z", "amount": 100})
+    clock.now = datetime(2026, 3, 10, 5, tzinfo=UTC)  # 07:00 in Kyiv
+    shop = connect("u1", "u1", start_date=YESTERDAY, digest_at="09:00")
+    watched = Watched(sandbox, clock)
+    sandbox.fault(Fault("status", "finmap", status=401, path="/operations", times=None))
+    watched.sync(shop)
+    watched.watch(hours=4.5, every=timedelta(minutes=15))
+    assert [title for title in operator.titles if "підсумок" in title] == []
+    watched.watch(hours=1, every=timedelta(minutes=15))
+    (body,) = [body for title, body in operator.messages if title == "u1: підсумок за 9 березня"]
+    assert body.splitlines() == [
+        "Цей день ще не звірено, тому підсумків немає. Вони надійдуть, якщо його звірять сьогодні.",
+        "Чому: Finmap не приймає ключ.",
+    ]
+    sandbox.clear_faults()
+    watched.sync(shop)
+    watched.watch(hours=1, every=timedelta(minutes=15))
+    bodies = [plain(body) for title, body in operator.messages if title == "u1: підсумок за 9 березня"]
+    assert [body.partition(":")[0] for body in bodies[1:]] == ["Збігається до копійки"]

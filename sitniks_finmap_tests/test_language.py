@@ -2,6 +2,7 @@
 
 import ast
 import string
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,9 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sitniks_finmap.alerts import texts
+from sitniks_finmap.alerts.cases import CASES
 from sitniks_finmap.alerts.conditions import DEPLOYMENT, KINDS, Event, Fact
 from sitniks_finmap.alerts.texts import TEXTS, all_texts
-from sitniks_finmap.alerts.wording import words_of, words_of_many
+from sitniks_finmap.alerts.wording import to_be_forwarded, words_of, words_of_many
 from sitniks_finmap.cli import init_texts
 from sitniks_finmap.language import Code, Language
 from sitniks_finmap.language.catalogue import read_catalogue
@@ -20,29 +22,42 @@ from sitniks_finmap.language.catalogue import read_catalogue
 GOLDEN = Path(__file__).parent / "golden" / "messages"
 KYIV = ZoneInfo("Europe/Kyiv")
 BEGUN = datetime(2026, 11, 26, 8, 5, tzinfo=UTC)
-OF_DEPLOYMENT = ("file", "env", "daemon", "location", "disk", "outage")
+OF_DEPLOYMENT = ("file", "env", "daemon", "location", "notifying", "disk", "outage")
 VALUES = {
     "disk": {"folder": "/srv/sitniks_finmap/data", "free": "812", "share": "1"},
     "damaged": {"file": "u1.damaged-20261126-100500-000000.duckdb"},
-    "outage": {"shops": "u1, u2, u3"},
+    "outage": {"shops": "u1, u2, u3", "side": "Sitniks"},
+    "unreachable": {"side": "Sitniks"},
 }
 WHY = {
     "key": "Finmap refused the key (401); put the correct Finmap key, or a new one, into U1_FINMAP_API_KEY in .env",
     "invalid": "finmap_acount is not a setting (see docs/configuration.md)",
     "unreachable": "Sitniks did not answer (crm.sitniks.com: no connection in time)",
     "outage": "Sitniks did not answer (crm.sitniks.com: no connection in time)",
-    "rejected": "unreadable amount; amount is zero",
     "file": "connections.toml, line 3: the value of this setting cannot be read",
     "env": ".env, line 2: not valid UTF-8; save the file as UTF-8",
-    "stopped": 'the Finmap account "Каса" is not among the accounts',
+    "stopped": "this looks like the Finmap key of another company: it has none of the accounts that operations "
+    "went to. Put the right key into U1_FINMAP_API_KEY in .env; if it is the right one, run `sitniks-finmap accept-key "
+    "--connection u1`. Nothing was written",
     "crashed": "stopped by an unexpected KeyError; see the run in the Dagster UI",
 }
 
 
-def event(condition: str, what: str) -> Event:
+REASONS = {
+    "unreadable amount": 4, "amount is zero": 3, "currency USD, but the Finmap account is in UAH": 2, "no date": 1,
+    "its id is too long": 1, "a duplicate field": 1, "no id": 1,
+}  # fmt: skip
+
+
+def event(condition: str, what: str, case: str = "") -> Event:
     cause = "crm.sitniks.com" if condition in ("unreachable", "outage") else ""
     run_id = "6b1d" if condition in ("key", "crashed") else None
     fact = Fact(BEGUN, 3, WHY.get(condition, ""), cause, run_id, values=VALUES.get(condition, {}))
+    if case:
+        side = {} if case.endswith("both") else {"side": "Finmap"}
+        fact = replace(fact, why="", values={**fact.values, **side, "case": case})
+    if condition == "rejected":
+        fact = replace(fact, reasons=REASONS)
     scope = DEPLOYMENT if condition in OF_DEPLOYMENT else "u1"
     lasted = timedelta(hours=2, minutes=5) if what == "end" else None
     return Event(what, scope, condition, fact, BEGUN, lasted)  # type: ignore[arg-type]
@@ -56,9 +71,36 @@ def shown(code: Code) -> dict[str, str]:
         for what in ("begin", "end") if kind.end_is_told else ("begin",):
             words = words_of(event(condition, what), language, KYIV)
             messages[f"{condition} {what}"] = f"{words.title}\n\n{words.body}\n"
-    many = [Event("begin", f"u{n}", "pending", Fact(count=n), BEGUN) for n in (1, 2, 3)]
-    words = words_of_many(many, language, KYIV)
-    return {**messages, "pending many": f"{words.title}\n\n{words.body}\n"}
+    for name in CASES:
+        condition, _, case = name.partition(" ")
+        for what in ("begin", "end"):
+            words = words_of(event(condition, what, case), language, KYIV)
+            messages[f"{name} {what}"] = f"{words.title}\n\n{words.body}\n"
+    for name in (*[one for one in KINDS if one not in OF_DEPLOYMENT], *CASES):
+        condition, _, case = name.partition(" ")
+        many = [replace(event(condition, "begin", case), scope=f"u{n}") for n in (1, 2, 3)]
+        words = words_of_many(many, language, KYIV)
+        messages[f"{name} many"] = f"{words.title}\n\n{words.body}\n"
+    words = to_be_forwarded(words_of(event("pending", "begin"), language, KYIV), language)
+    return {**messages, "pending to an owner": f"{words.title}\n\n{words.body}\n"}
+
+
+@pytest.mark.parametrize("code", ["uk", "en"])
+def test_what_concerns_many_shops_can_be_copied(code: Code) -> None:
+    for name, message in shown(code).items():
+        if name.endswith(" many"):
+            assert ("\N{INVISIBLE SEPARATOR}" in message, "…" in message) == (False, False), name
+
+
+def test_no_message_says_that_all_else_is_posted() -> None:
+    """During a first import, or when syncs have stopped, nobody knows that."""
+    assert [name for name, said in shown("en").items() if "All other" in said or "all the same" in said] == []
+
+
+def test_details_are_ukrainian() -> None:
+    details = [line for said in shown("uk").values() for line in said.splitlines() if line.startswith("Подробиці")]
+    assert len(details) > 5
+    assert [line for line in details if "refused" in line or "did not answer" in line or "is not among" in line] == []
 
 
 @pytest.mark.parametrize("code", ["uk", "en"])

@@ -131,7 +131,7 @@ def test_the_sensor_looks_and_sends_in_a_process_of_its_own(
     assert tick(now) == "Open: nothing. 0 messages to be sent."
     assert tick(now + timedelta(minutes=2)) == "Open: u1: key. 1 message to be sent."
     until(lambda: operator.messages, seconds=60)
-    assert operator.titles == ["u1: ключ не приймають або його немає"]
+    assert operator.titles == ["u1: немає ключа Finmap"]
     until(lambda: not waiting(), seconds=30)
     send_apart()
     assert len(operator.messages) == 1

@@ -1,6 +1,6 @@
 """Conditions: when one begins, grows and ends, from what was observed and a clock. Nothing here reads or sends."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -22,16 +22,17 @@ class Kind:
     patience: timedelta = NOW
     grows_after: timedelta | None = None  # how long after the last message more records are worth another one
     end_is_told: bool = True
+    changes_after: timedelta | None = None  # how long after the last message another case of it is worth another one
 
 
 KINDS: dict[str, Kind] = {
     # Of a connection.
-    "key": Kind(),  # refused or missing
+    "key": Kind(changes_after=HOUR),  # refused, expired or missing, or the subscription has ended
     "invalid": Kind(MINUTE),  # its table in connections.toml; a person may be typing
-    "stopped": Kind(),  # a run stopped for a reason that only a person can remove
+    "stopped": Kind(changes_after=HOUR),  # a run stopped for a reason that only a person can remove
     "unreachable": Kind(timedelta(minutes=30)),  # Sitniks or Finmap; `alert_after`
     "crashed": Kind(timedelta(minutes=30)),  # killed, or failed for an unexpected reason; `alert_after`
-    "stale": Kind(timedelta(hours=3)),  # no complete sync; `stale_after`
+    "stale": Kind(timedelta(hours=3)),  # no successful sync; `stale_after`
     "failing": Kind(HOUR),  # operations that Finmap does not take, or that nobody delivers
     "unread": Kind(timedelta(hours=3)),  # days
     "unread_orders": Kind(DAILY),
@@ -47,12 +48,15 @@ KINDS: dict[str, Kind] = {
     "file": Kind(MINUTE),  # connections.toml does not load
     "env": Kind(MINUTE),  # .env does not load
     "daemon": Kind(),  # its heartbeat is old enough in itself
-    "location": Kind(),  # the daemon lives, but does not carry out our sensor
+    "location": Kind(),  # the daemon lives, but does not carry out our sensors
+    "notifying": Kind(),  # only the sensor that notifies is off
     "disk": Kind(),
     "outage": Kind(),  # a host that some connections cannot reach; the operator is told once
 }
-# What follows from another condition is not told as well.
+# What stops the syncs of a connection.
 CAUSES = ("key", "invalid", "stopped", "unreachable", "crashed")
+BLOCKERS = ("key", "stopped", "unreachable", "crashed")  # with an invalid table, the last valid one goes on
+# What follows from another condition is not told as well.
 FOLLOWS = {
     "stale": CAUSES,
     "unread": (*CAUSES, "stale"),
@@ -70,7 +74,8 @@ class Fact:
     cause: str = ""  # what several connections may have in common: a host
     run_id: str | None = None
     patience: timedelta | None = None
-    values: Mapping[str, str] = field(default_factory=dict)  # more for the text
+    values: Mapping[str, str] = field(default_factory=dict)  # more for the text; "side", "case": see `is_other_case`
+    reasons: Mapping[str, int] = field(default_factory=dict)  # how many records each concerns
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class Event:
     fact: Fact
     since: datetime
     lasted: timedelta | None = None  # of an end, if the clock allows to say so
+    all_well: bool = True  # of an end: nothing else stops these shops
 
 
 def kind_of(condition: str) -> Kind:
@@ -121,8 +127,12 @@ def step(
         return _without(scope, condition, state, now)
     if state is None or state.end_told is not None:
         state = _begun(state, fact, now)
-    state = replace(state, since=min(state.since, now), fact=fact, clear_since=None)
     kind = kind_of(condition)
+    changed = state.is_open and kind.changes_after is not None and is_other_case(state.fact, fact)
+    changed = changed and now - min(state.told_at or now, now) >= (kind.changes_after or NOW)
+    if state.is_open and not changed:  # its end names what its beginning named
+        fact = replace(fact, cause=state.fact.cause, values={**fact.values, **case_of(state.fact)})
+    state = replace(state, since=min(state.since, now), fact=fact, clear_since=None)
     if state.begin_told is None:
         patience = kind.patience if fact.patience is None else fact.patience
         if now - state.since < patience:
@@ -130,10 +140,21 @@ def step(
         told = replace(state, begin_told=now, told_at=now, told_count=fact.count)
         return told, Event("begin", scope, condition, fact, state.since)
     told_at = min(state.told_at or now, now)
-    if kind.grows_after is not None and fact.count > state.told_count and now - told_at >= kind.grows_after:
+    grown = kind.grows_after is not None and fact.count > state.told_count and now - told_at >= kind.grows_after
+    if grown or changed:
         told = replace(state, told_at=now, told_count=fact.count)
         return told, Event("grow", scope, condition, fact, state.since)
     return replace(state, told_at=told_at, told_count=min(state.told_count, fact.count)), None
+
+
+def is_other_case(one: Fact, other: Fact) -> bool:
+    """Whether two facts of one condition need different remedies: another side's key, or expired instead of missing."""
+    return case_of(one) != case_of(other)
+
+
+def case_of(fact: Fact) -> dict[str, str]:
+    """What a condition is about, and which of its texts says so."""
+    return {name: value for name, value in fact.values.items() if name in ("side", "case")}
 
 
 def _begun(before: State | None, fact: Fact, now: datetime) -> State:
@@ -166,23 +187,37 @@ def calm(relapses: int) -> timedelta:
     return min(FIRST_CALM * 2 ** (min(relapses, 16) - 1), LONGEST_CALM) if relapses else timedelta()
 
 
-def outages(states: Iterable[tuple[str, str, State]]) -> dict[str, Fact]:
-    """The hosts that connections cannot reach, each with these connections: "outage <host>" → fact.
+def outages(states: Mapping[tuple[str, str], State]) -> dict[str, Fact]:
+    """The hosts that connections cannot reach, each with these connections: "outage <side> <host>" → fact.
 
-    It begins with the first connection that was told, and names all that are affected by then; it ends with the last.
+    It begins with the first connection that was told, and names all that are affected by then. It ends with the last,
+    and then names all that it has affected.
     """
     affected: dict[str, list[tuple[str, State]]] = {}
-    for scope, condition, state in states:
+    for (scope, condition), state in states.items():
         if condition == "unreachable" and state.end_told is None and state.fact.cause:
-            affected.setdefault(state.fact.cause, []).append((scope, state))
-    return {
-        f"outage {cause}": Fact(
+            affected.setdefault(outage_of(state.fact), []).append((scope, state))
+    found = {}
+    for outage, shops in affected.items():
+        if not any(state.is_open for _, state in shops):
+            continue
+        before = states.get((DEPLOYMENT, outage))
+        names = {scope for scope, _ in shops} | (shops_of(before.fact) if before and before.is_open else set())
+        first = shops[0][1].fact
+        found[outage] = Fact(
             since=min(state.since for _, state in shops),
             count=len(shops),
-            why=shops[0][1].fact.why,
-            cause=cause,
-            values={"shops": ", ".join(sorted(scope for scope, _ in shops))},
+            why=first.why,
+            cause=first.cause,
+            values={**case_of(first), "shops": ", ".join(sorted(names))},
         )
-        for cause, shops in affected.items()
-        if any(state.is_open for _, state in shops)
-    }
+    return found
+
+
+def outage_of(fact: Fact) -> str:
+    """The condition of the deployment that this fact of a connection belongs to."""
+    return " ".join(filter(None, ("outage", fact.values.get("side", ""), fact.cause)))
+
+
+def shops_of(fact: Fact) -> set[str]:
+    return set(filter(None, fact.values.get("shops", "").split(", ")))

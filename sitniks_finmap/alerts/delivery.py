@@ -45,10 +45,10 @@ class Traffic:
 _traffic: ContextVar[Traffic | None] = ContextVar("traffic", default=None)
 
 
-def deliver(recipient: Recipient, title: str, body: str) -> Outcome:
+def deliver(recipient: Recipient, title: str, body: str, tone: str = "info") -> Outcome:
     """Sends one message to one recipient now. Logs no URL, because it contains a token."""
     done: list[Outcome] = []
-    sender = threading.Thread(target=lambda: done.append(_deliver(recipient, title, body)), daemon=True)
+    sender = threading.Thread(target=lambda: done.append(_deliver(recipient, title, body, tone)), daemon=True)
     sender.start()
     sender.join(DEADLINE)
     if done:
@@ -57,7 +57,7 @@ def deliver(recipient: Recipient, title: str, body: str) -> Outcome:
     return Outcome.UNKNOWN
 
 
-def _deliver(recipient: Recipient, title: str, body: str) -> Outcome:
+def _deliver(recipient: Recipient, title: str, body: str, tone: str) -> Outcome:
     traffic = Traffic()
     _traffic.set(traffic)  # of this thread
     service = service_of(recipient.address)
@@ -68,7 +68,7 @@ def _deliver(recipient: Recipient, title: str, body: str) -> Outcome:
     messenger = apprise.Apprise(asset=asset())
     messenger.add(service)
     try:
-        accepted = bool(messenger.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT))
+        accepted = bool(messenger.notify(body, title, apprise.NotifyType(tone), apprise.NotifyFormat.TEXT))
     except Exception as error:  # a plugin's bug must not stop the messages to others
         log.error("a message to %s failed: %s", recipient.label, type(error).__name__)
         accepted = False

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sitniks_finmap.alerts.conditions import Fact
 from sitniks_finmap.alerts.state import Memory
@@ -23,6 +23,7 @@ class Heartbeat:
 
     at: datetime
     daemon: str
+    notifying: bool = True  # whether the sensor `alerts` is on
 
 
 Heard = Heartbeat | Literal["itself", "unknown"] | None  # None: there never was one
@@ -42,18 +43,22 @@ def daemon_facts(memory: Memory, heard: Heard, now: datetime) -> tuple[dict[str,
         noted = _noted(noted, heard, now)
         memory.set_note(HEARTBEAT, json.dumps(noted))
     if noted is None:
-        return {}, frozenset({"daemon", "location"})  # no daemon was ever seen: perhaps syncs are started otherwise
+        return {}, frozenset({"daemon", "location", "notifying"})  # no daemon was ever seen
     at, seen, started = (min(datetime.fromisoformat(noted[name]), now) for name in ("at", "seen", "started"))
     # A heartbeat in the future: the clock was set back. Then it is as old as our knowledge of it.
     last = seen if datetime.fromisoformat(noted["at"]) > now else at
     if now - last > SILENCE:
-        return {"daemon": Fact(since=last)}, frozenset({"location"})
+        return {"daemon": Fact(since=last)}, frozenset({"location", "notifying"})
     teller = memory.moment(TELLER)
     if teller and teller > now:
         teller = now
         memory.set_note(TELLER, now.isoformat())
     quiet_since = max(teller or started, started)
-    return ({"location": Fact(since=quiet_since)} if now - quiet_since > SILENCE else {}), frozenset()
+    if now - quiet_since <= SILENCE:
+        return {}, frozenset()
+    if not noted.get("notifying", True):  # then its silence says nothing about the code location
+        return {"notifying": Fact(since=quiet_since)}, frozenset({"location"})
+    return {"location": Fact(since=quiet_since)}, frozenset({"notifying"})
 
 
 def daemon_lives(memory: Memory, now: datetime) -> bool:
@@ -62,13 +67,14 @@ def daemon_lives(memory: Memory, now: datetime) -> bool:
     return teller is not None and now - teller <= SILENCE
 
 
-def _noted(before: dict[str, str] | None, heard: Heartbeat, now: datetime) -> dict[str, str]:
+def _noted(before: dict[str, Any] | None, heard: Heartbeat, now: datetime) -> dict[str, Any]:
     """What is known of the heartbeat, and since when of it and of its process."""
     at, said = heard.at.astimezone(UTC).isoformat(), now.astimezone(UTC).isoformat()
     known = before or {}
     return {
         "at": at,
         "daemon": heard.daemon,
+        "notifying": heard.notifying,
         "seen": known["seen"] if known.get("at") == at else said,
         "started": known["started"] if known.get("daemon") == heard.daemon else said,
     }

@@ -14,7 +14,7 @@ from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
-WAIT_HOURS = 6  # for a day that is not read completely when its digest is due
+NOON = time(12)  # until then a day that is not reconciled when its digest is due may wait
 LAST_HOUR = 23
 
 
@@ -40,6 +40,7 @@ class Digest:
     rejected: int
     currency: str
     is_read: bool  # whether the day was read completely after its end
+    is_reconciled: bool = True  # and both sides compared since
 
 
 def due_day(kept: Memory, connection: Connection, now: datetime) -> date | None:
@@ -55,14 +56,23 @@ def due_day(kept: Memory, connection: Connection, now: datetime) -> date | None:
 
 
 def may_wait(connection: Connection, now: datetime) -> bool:
-    """Whether a day that is not read completely yet is reported later."""
+    """Whether a day that is not reconciled yet is reported later: until noon, or an hour after `digest_at`."""
     local = now.astimezone(connection.zone)
     at = connection.digest_at or time()
-    return local.hour < min(at.hour + WAIT_HOURS, LAST_HOUR)
+    return local.time() < NOON or local.hour < min(at.hour + 1, LAST_HOUR)
 
 
 def mark_sent(kept: Memory, connection: Connection, day: date) -> None:
     kept.set_note(f"digest {connection.name}", day.isoformat())
+
+
+def mark_missing(kept: Memory, connection: Connection, day: date) -> bool:
+    """Notes that people were told that there is no digest of this day yet; False if they knew."""
+    name = f"no digest {connection.name}"
+    if kept.note(name) == day.isoformat():
+        return False
+    kept.set_note(name, day.isoformat())
+    return True
 
 
 def digest_of(connection: Connection, warehouse: Warehouse, day: date) -> Digest | None:
@@ -78,24 +88,37 @@ def digest_of(connection: Connection, warehouse: Warehouse, day: date) -> Digest
 
 
 def words_of_digest(digest: Digest, language: Language) -> Words:
-    title = language.text(texts.DIGEST_TITLE, shop=digest.shop, day=language.day(digest.day))
-    equal = digest.sitniks == digest.finmap and not digest.differences
-    if not digest.is_read:
-        lines = [language.text(texts.DIGEST_UNREAD)]
-    elif equal and not (digest.sitniks.income_count or digest.sitniks.expense_count):
-        lines = [language.text(texts.DIGEST_EMPTY)]
-    elif equal:
-        lines = [language.text(texts.DIGEST_EQUAL, totals=_totals(digest.sitniks, digest.currency, language))]
-    else:
+    """Of a day that is reconciled."""
+    title = language.text(texts.DIGEST_TITLE, shop=digest.shop, day=language.short_date(digest.day))
+    totals = _totals(digest.sitniks, digest.currency, language)
+    rejected = [language.counted(*texts.DIGEST_REJECTED, digest.rejected)] if digest.rejected else []
+    if digest.sitniks != digest.finmap:
         lines = [
             language.counted(*texts.DIGEST_DIFFERENT, digest.differences),
-            language.text(texts.DIGEST_SIDE, side="Sitniks", totals=_totals(digest.sitniks, digest.currency, language)),
+            language.text(texts.DIGEST_SIDE, side="Sitniks", totals=totals),
             language.text(texts.DIGEST_SIDE, side="Finmap", totals=_totals(digest.finmap, digest.currency, language)),
-            language.text(texts.DIGEST_LIST, shop=digest.shop, day=digest.day.isoformat()),
+            *rejected,
         ]
-    if digest.rejected:
-        lines.append(language.counted(*texts.DIGEST_REJECTED, digest.rejected))
+    else:
+        empty = not (digest.sitniks.income_count or digest.sitniks.expense_count)
+        equal = language.text(texts.DIGEST_EMPTY if empty else texts.DIGEST_EQUAL, totals=totals)
+        lines = [" ".join([*([] if empty and rejected else [equal]), *rejected])]
+        if digest.differences:
+            lines.append(language.counted(*texts.DIGEST_OTHERWISE, digest.differences))
+    values = {"shop": digest.shop, "day": digest.day.isoformat()}
+    if digest.differences:
+        lines.append(language.text(texts.DIGEST_LIST, **values))
+    elif rejected:
+        lines.append(language.text(texts.DIGEST_LIST_REJECTED, **values))
     return Words(title, "\n".join(lines))
+
+
+def words_of_missing(digest: Digest, why: str, language: Language) -> Words:
+    """Of a day that is not reconciled: that there are no totals yet, and why."""
+    title = language.text(texts.DIGEST_TITLE, shop=digest.shop, day=language.short_date(digest.day))
+    if not why:
+        why = language.text(texts.DIGEST_UNRECONCILED if digest.is_read else texts.DIGEST_UNREAD)
+    return Words(title, "\n".join([language.text(texts.DIGEST_MISSING), language.text(texts.REASONS, reasons=why)]))
 
 
 def _totals(side: Side, currency: str, language: Language) -> str:

@@ -1,14 +1,15 @@
 """What is wrong with a connection now, as facts: from the same findings that `status` prints. Calls neither API."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 import duckdb
 
-from sitniks_finmap.alerts.conditions import KINDS, MINUTE, Fact
+from sitniks_finmap.alerts.conditions import HOUR, KINDS, MINUTE, Fact
+from sitniks_finmap.alerts.failures import failure_of, missing_key
 from sitniks_finmap.people.findings import Also, Finding, State, find, look
 from sitniks_finmap.pipeline.checks import checks_of, evaluate
 from sitniks_finmap.settings.connections import Connection
@@ -17,19 +18,6 @@ from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 FIRST_IMPORT = timedelta(days=1)  # the longest that it may take
 EVERYTHING = frozenset(KINDS) - {"invalid"}  # that a table is invalid is known from the file
 
-# Why a run failed: the first that its error matches. What matches none stopped for a reason that a person can remove.
-FAILURES = (
-    ("key", re.compile(
-        r"refused (?:the key|access) \(|environment variables? .+ (?:is|are) not set|characters that no key has"
-    )),
-    ("damaged", re.compile(r"was damaged and is kept as")),
-    ("unreachable", re.compile(
-        r"did not answer \(|answered (?:429|5\d\d)|the rate limit of the key|was never complete|not whole JSON"
-        r"|gives no count|something other than a list|ignores its date filter"
-    )),
-    ("waited", re.compile("another run is still in progress")),  # for that one; if it never ends, "stale" tells it
-    ("crashed", re.compile(r"stopped by an unexpected|the run was interrupted|DuckDB failed \(")),
-)  # fmt: skip
 # Finding → condition; the others are warnings, or facts of their own.
 OF_RECORDS = {
     "failed": "failing",
@@ -47,6 +35,7 @@ OF_RECORDS = {
     "transaction_ids_are_unique": "defect",
     "sign_and_type_agree": "defect",
 }
+ABOUT_RECORDS = {*OF_RECORDS.values(), "pending", "safety_catch", "others"}
 # The reasons of pending changes that are held because too many would happen at once (sql/plan.sql).
 TOO_MANY = re.compile(r"no longer shows|vanished from Sitniks|at once")
 
@@ -82,7 +71,8 @@ def observe(connection: Connection, warehouse: Warehouse, now: datetime, also: A
     """
     damaged = _damaged(warehouse)
     if problem := connection.problem():
-        missing = Fact(why=_without_name(connection, problem), patience=MINUTE)  # a person may be editing .env
+        why = _without_name(connection, problem)
+        missing = Fact(why=why, patience=MINUTE, values=missing_key(connection, why))  # a person may be editing .env
         return Look(connection.name, now, {"key": missing} | damaged, EVERYTHING)
     try:
         state = look(connection, warehouse, now, also=also)
@@ -90,12 +80,15 @@ def observe(connection: Connection, warehouse: Warehouse, now: datetime, also: A
         facts = facts_of(connection, findings) | _others(connection, warehouse, state)
     except (WarehouseError, duckdb.Error, OSError) as error:
         said = str(error) if isinstance(error, WarehouseError) else f"DuckDB failed ({type(error).__name__})"
-        kind, cause = failure_of(connection, said)
-        fact = Fact(why=_without_name(connection, said), cause=cause, patience=_patience(connection, kind))
+        kind, cause, values = failure_of(connection, said)
+        patience = _patience(connection, kind)
+        fact = Fact(why=_without_name(connection, said), cause=cause, patience=patience, values=values)
         return Look(connection.name, now, {kind: fact} | _damaged(warehouse), EVERYTHING)
     # During a run, what is missing may be on its way: nothing ends before the run does. What waits for a person waits
     # for them behind the safety catch, too.
     running = state is not None and state.running
+    if running and not warehouse.read_path.exists():  # of a first run: nobody could look at a record yet
+        facts = {name: fact for name, fact in facts.items() if name not in ABOUT_RECORDS}
     unknown = EVERYTHING if running else frozenset({"pending"} if "safety_catch" in facts else ())
     return Look(connection.name, now, facts | damaged, unknown, last_sync_of(connection, state, now))
 
@@ -111,22 +104,31 @@ def facts_of(connection: Connection, findings: list[Finding]) -> dict[str, Fact]
 
 
 def last_sync_of(connection: Connection, state: State | None, now: datetime) -> Fact | None:
-    """When recent days were last read completely, and how old that may become; None if nothing is expected yet."""
+    """When a sync last succeeded, of recent days, and how old that may become; None if nothing is expected yet."""
     if connection.today(now) < connection.start_date:
         return None
-    if state is None:
-        return Fact(patience=connection.stale_after)  # since it was first seen
-    if state.running and state.first_read is None:
-        return Fact(patience=FIRST_IMPORT)  # since it was first seen
+    if state is None:  # nothing ever began
+        return Fact(patience=min(connection.stale_after, HOUR), values={"case": "never"})  # since it was first seen
+    last = last_success_of(state)
+    if last is None:
+        patience = FIRST_IMPORT if state.running else connection.stale_after
+        return Fact(patience=patience, values={"case": "never"})
     in_progress = timedelta(minutes=connection.deliver_minutes) if state.running else timedelta()
-    return Fact(state.last_read, patience=max(connection.stale_after, state.overdue_after) + in_progress)
+    return Fact(last, patience=max(connection.stale_after, state.overdue_after) + in_progress)
+
+
+def last_success_of(state: State) -> datetime | None:
+    """When recent days were last both read and delivered: to be read is not enough, nor is a sync of other days."""
+    succeeded = next((run.succeeded_at for run in state.runs if run.what == "sync"), None)
+    return min(succeeded, state.last_read) if succeeded and state.last_read else None
 
 
 def _facts_of(connection: Connection, finding: Finding) -> Iterator[tuple[str, Fact]]:
     if finding.problem in ("failed run", "killed run"):
-        kind, cause = failure_of(connection, finding.why) if finding.why else ("crashed", "")
+        kind, cause, values = failure_of(connection, finding.why) if finding.why else ("crashed", "", {})
         if kind != "waited":
-            yield kind, Fact(finding.since, 0, finding.why, cause, finding.run_id, _patience(connection, kind))
+            patience = _patience(connection, kind)
+            yield kind, Fact(finding.since, 0, finding.why, cause, finding.run_id, patience, values)
     elif finding.problem == "pending":
         held = sum(count for reason, count in finding.reasons.items() if TOO_MANY.search(reason))
         if held:
@@ -136,8 +138,8 @@ def _facts_of(connection: Connection, finding: Finding) -> Iterator[tuple[str, F
     elif finding.problem == "configuration" and finding.verdict == "error":
         yield "stopped", Fact(why=finding.what)
     elif finding.problem == "rejected":
-        yield "rejected", Fact(count=finding.count, why=finding.why)  # the reasons are our words
-    elif finding.problem in OF_RECORDS:
+        yield "rejected", Fact(count=finding.count, reasons=finding.reasons)  # the reasons are our words
+    elif finding.problem in OF_RECORDS and not finding.on_its_way:
         yield OF_RECORDS[finding.problem], Fact(count=finding.count)  # a vendor's reason may quote the record
 
 
@@ -151,17 +153,9 @@ def _joined(one: Fact, other: Fact) -> Fact:
         one.cause or other.cause,
         one.run_id or other.run_id,
         one.patience,
+        one.values,
+        Counter(one.reasons) + Counter(other.reasons),
     )
-
-
-def failure_of(connection: Connection, error: str) -> tuple[str, str]:
-    """The condition that a run's error amounts to, and its cause: the host, if one of the two sides did not answer."""
-    kind = next((name for name, sign in FAILURES if sign.search(error)), "stopped")
-    if kind != "unreachable":
-        return kind, ""
-    sides = {"Sitniks": connection.sitniks_url, "Finmap": connection.finmap_url}
-    side = min((name for name in sides if name in error), key=error.index, default="")
-    return kind, urlsplit(sides[side]).netloc if side else ""
 
 
 def _patience(connection: Connection, kind: str) -> timedelta | None:

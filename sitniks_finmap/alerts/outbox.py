@@ -18,6 +18,7 @@ create table if not exists outbox (
     unknowns integer not null default 0,    -- attempts after which it may have arrived
     outcome text not null default '',       -- of the last attempt: alerts/delivery.py
     next_at text not null,
+    tone text not null default 'info',      -- warning, failure, success: how a service may show it
     lease text,                 -- JSON: alerts/leases.py
     sent_at text                -- or given up
 );
@@ -27,8 +28,9 @@ ADDED = {  # columns that a file of an earlier version lacks
     "unknowns": "integer not null default 0",
     "outcome": "text not null default ''",
     "lease": "text",
+    "tone": "text not null default 'info'",
 }
-COLUMNS = "id, recipient, address, title, body, created_at, attempts, unknowns, outcome, next_at, lease"
+COLUMNS = "id, recipient, address, title, body, created_at, attempts, unknowns, outcome, next_at, lease, tone"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Message:
     outcome: str
     next_at: datetime
     lease: str | None
+    tone: str = "info"
 
     @property
     def to(self) -> str:
@@ -61,24 +64,24 @@ class Outbox:
     def __init__(self, con: sqlite3.Connection) -> None:
         self.con = con
 
-    def queue(self, recipient: str, title: str, body: str, now: datetime) -> None:
+    def queue(self, recipient: str, title: str, body: str, now: datetime, tone: str = "info") -> None:
         """A message to a recipient, by its name (alerts/recipients.py)."""
         label, address = _split(recipient)
         at = written(now)
         self.con.execute(
-            "insert into outbox (recipient, address, title, body, created_at, next_at) values (?, ?, ?, ?, ?, ?)",
-            (label, address, title, body, at, at),
+            "insert into outbox (recipient, address, title, body, created_at, next_at, tone) "
+            "values (?, ?, ?, ?, ?, ?, ?)",
+            (label, address, title, body, at, at, tone),
         )
 
     def unsent(self) -> dict[str, list[Message]]:
         """The unsent messages to each recipient, in order."""
         rows = self.con.execute(f"select {COLUMNS} from outbox where sent_at is null order by id").fetchall()
         found: dict[str, list[Message]] = {}
-        for number, recipient, address, title, body, created_at, attempts, unknowns, outcome, next_at, lease in rows:
-            message = Message(
-                number, recipient, address, title, body, moment_of(created_at), attempts, unknowns, outcome,
-                moment_of(next_at), lease,
-            )  # fmt: skip
+        for row in rows:
+            values = dict(zip(COLUMNS.split(", "), row, strict=True))
+            moments = {name: moment_of(values[name]) for name in ("created_at", "next_at")}
+            message = Message(**{**values, **moments})
             found.setdefault(message.to, []).append(message)
         return found
 
@@ -128,8 +131,8 @@ class Outbox:
         first, *others = [_split(name) for name in names]
         for other in others:
             self.con.execute(
-                "insert into outbox (recipient, address, title, body, created_at, next_at) "
-                "select ?, ?, title, body, created_at, next_at from outbox "
+                "insert into outbox (recipient, address, title, body, created_at, next_at, tone) "
+                "select ?, ?, title, body, created_at, next_at, tone from outbox "
                 "where recipient = ? and address is null and sent_at is null order by id",
                 (*other, label),
             )

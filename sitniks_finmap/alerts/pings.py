@@ -93,6 +93,18 @@ def request_of(url: str, signal: Signal, counts: str) -> tuple[str, str, str]:
     return ("GET", target, "") if signal == "start" else ("POST", target, counts)
 
 
+def why_not_called(variable: str) -> str | None:
+    """Why the URL in this environment variable would not be called; None if it would be."""
+    try:
+        parts = urlsplit(os.environ.get(variable, "").strip())
+        request_of(parts.geturl(), "success", "")
+    except NotCalled as why:
+        return str(why)
+    except ValueError:
+        return "it is not a URL"
+    return None if parts.hostname else "it is not a URL"
+
+
 class NotCalled(ValueError):
     """A URL that may not be called; the message says why, without the URL."""
 

@@ -70,7 +70,7 @@ def _send(message: Message, now: Clock, tried: Pass) -> bool:
     recipient = recipient_of(message.recipient, message.address)
     if recipient is None:  # .env may be unreadable for now
         log.warning("%s is not set: a message to it waits", message.recipient)
-    outcome = deliver(recipient, message.title, message.body) if recipient else Outcome.UNREACHED
+    outcome = deliver(recipient, message.title, message.body, message.tone) if recipient else Outcome.UNREACHED
     unknowns = message.unknowns + (outcome == Outcome.UNKNOWN)
     with memory() as kept:
         moment = now()
@@ -192,8 +192,11 @@ def ping_deployment(now: Clock = utc_now) -> None:
             return
         kept.set_note("pinged", moment.isoformat())
         states = [key for key, state in kept.states().items() if state.is_open]
-    # An outage is one of Sitniks or Finmap.
-    own = sum(scope == DEPLOYMENT and not condition.startswith("outage") for scope, condition in states)
+    # An outage is one of Sitniks or Finmap; an invalid table is a problem of the file.
+    own = sum(
+        condition == "invalid" or (scope == DEPLOYMENT and not condition.startswith("outage"))
+        for scope, condition in states
+    )
     ping(DEPLOYMENT_URL, "fail" if own else "success", f"open conditions {len(states)}, of the deployment {own}")
 
 

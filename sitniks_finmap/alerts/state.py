@@ -69,7 +69,8 @@ class Memory(Outbox):
         """A connection has a new name: what people were told of it, and the last digest, stay."""
         self.con.execute("update or replace alert_states set scope = ? where scope = ?", (new, old))
         self.con.execute("delete from notes where name = ?", (f"observed {old}",))
-        self.con.execute("update or replace notes set name = ? where name = ?", (f"digest {new}", f"digest {old}"))
+        for note in ("digest", "no digest"):
+            self.con.execute("update or replace notes set name = ? where name = ?", (f"{note} {new}", f"{note} {old}"))
 
     def note(self, name: str) -> str | None:
         row = self.con.execute("select value from notes where name = ?", (name,)).fetchone()

@@ -3,50 +3,55 @@
 Both may do so at the same moment: what was decided is committed in one transaction, and the second finds it done.
 """
 
-import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sitniks_finmap.alerts.conditions import DEPLOYMENT, FOLLOWS, Event, Fact, State, outages, step
+from sitniks_finmap.alerts.conditions import (
+    BLOCKERS,
+    CAUSES,
+    DEPLOYMENT,
+    FOLLOWS,
+    Event,
+    Fact,
+    State,
+    kind_of,
+    outage_of,
+    outages,
+    shops_of,
+    step,
+)
 from sitniks_finmap.alerts.deployment import Heard, daemon_facts, daemon_lives, disk_facts
-from sitniks_finmap.alerts.digest import Digest, digest_of, due_day, mark_sent, may_wait, words_of_digest
+from sitniks_finmap.alerts.messages import due_digests, queue, queue_digests
 from sitniks_finmap.alerts.observations import See, keep_look, known_looks, look_at
 from sitniks_finmap.alerts.observe import EVERYTHING, Look, observe
-from sitniks_finmap.alerts.recipients import Recipient, operator_language, operators, owners
+from sitniks_finmap.alerts.recipients import operators, owners
 from sitniks_finmap.alerts.sending import is_due
 from sitniks_finmap.alerts.state import Memory, memory
-from sitniks_finmap.alerts.wording import DEFAULT_ZONE, Words, words_of, words_of_many
 from sitniks_finmap.days import Clock
-from sitniks_finmap.language import Language
-from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.settings.last_good import Running, load_running
 from sitniks_finmap.settings.private_files import data_folder
 from sitniks_finmap.settings.text_files import Unreadable, load_env
-from sitniks_finmap.warehouse.store import open_warehouse
-
-log = logging.getLogger(__name__)
 
 PATIENT = 300.0  # seconds
-MANY = 2  # connections with the same news at once make one message for the operator
 GAP = timedelta(minutes=15)  # nobody looked for so long: the machine was off or asleep, or its clock was changed
 SETTLING = timedelta(minutes=5)  # after that, the daemon comes back and a sync starts: what is old is no news yet
 CALM_DOWN = timedelta(hours=1)  # after the end of what explained that no sync is complete
-# What the operator knows when one of these is open: then the shops' silence is no news.
-EXPLAINS_SILENCE = ("daemon", "location")
 # Conditions that say how old something is.
 TELLING_AGE = frozenset({"stale", "daemon", "location", "unreachable", "crashed", "failing", "unread", "unread_orders"})
 SOMEBODY = "knew somebody"  # a note: when a teller last knew whom to tell
 SILENT_AFTER = timedelta(days=1)
+States = dict[tuple[str, str], State]  # by scope and condition
 
 
 @dataclass(frozen=True)
 class Told:
     """What one look came to."""
 
-    open: dict[tuple[str, str], State]  # what is wrong and was told, by scope and condition
+    open: States  # what is wrong and was told
+    waiting: dict[tuple[str, str], tuple[State, datetime]]  # what is wrong, and when it is told if nothing changes
     can_tell: bool  # otherwise nothing was decided
     events: list[Event]
     to_send: bool  # whether the outbox has anything that is due
@@ -66,7 +71,7 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
     # The daemon syncs, so its environment counts: the watcher may lack keys.
     connections = [one for one in running.connections if not (lives and one.problem())]
     observed = look_at(connections, known, clock(), seconds, see)
-    digests = _digests(running, clock())
+    digests = due_digests(running, clock())
     with memory() as kept:
         now = clock()  # in the order of the transactions
         looks = [*_newest(kept, running, observed, now), *_of_invalid(running, now)]
@@ -76,10 +81,21 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
             _forget_others(kept, running)
             deployment = _deployment(kept, running, env_problem, heard, asked, now)
             events = _decide(kept, _joined(looks), deployment, now, old)
-            _queue(kept, running, events, now)
-            _queue_digests(kept, digests, now)
-        states = {key: state for key, state in kept.states().items() if state.is_open}
-        return Told(states, can_tell, events, is_due(kept, now), kept.count_unsent())
+            queue(kept, running, events, now)
+            queue_digests(kept, digests, now)
+        states = kept.states()
+        told = {key: state for key, state in states.items() if state.is_open}
+        return Told(told, _waiting(states), can_tell, events, is_due(kept, now), kept.count_unsent())
+
+
+def _waiting(states: States) -> dict[tuple[str, str], tuple[State, datetime]]:
+    """What was seen, and is told only if it lasts."""
+    waiting = {}
+    for (scope, condition), state in states.items():
+        if state.begin_told is None:
+            patience = kind_of(condition).patience if state.fact.patience is None else state.fact.patience
+            waiting[scope, condition] = (state, state.since + patience)
+    return waiting
 
 
 def _can_tell(kept: Memory, running: Running, now: datetime) -> bool:
@@ -170,18 +186,14 @@ def _decide(kept: Memory, looks: list[Look], deployment: Look, now: datetime, wi
     events: list[Event] = []
     for look in looks:
         events += _steps(kept, states, look, now, without)
-    affected = outages((scope, condition, state) for (scope, condition), state in states.items())
-    facts = {**deployment.facts, **affected}
-    events += _steps(kept, states, Look(DEPLOYMENT, now, facts, deployment.unknown), now, without)
-    return events
+    facts = {**deployment.facts, **outages(states)}
+    return events + _steps(kept, states, Look(DEPLOYMENT, now, facts, deployment.unknown), now, without)
 
 
-def _steps(
-    kept: Memory, states: dict[tuple[str, str], State], look: Look, now: datetime, without: frozenset[str]
-) -> list[Event]:
+def _steps(kept: Memory, states: States, look: Look, now: datetime, without: frozenset[str]) -> list[Event]:
     conditions = {condition for scope, condition in states if scope == look.scope} | {*look.facts}
     events = []
-    for condition in sorted(conditions, key=lambda one: ([*FOLLOWS].index(one) + 1 if one in FOLLOWS else 0, one)):
+    for condition in sorted(conditions, key=lambda one: _turn_of(one, look)):
         if not look.knows(condition) or (condition in without and condition in look.facts):
             continue
         before = states.get((look.scope, condition))
@@ -191,6 +203,16 @@ def _steps(
         if before and told and condition == "key" and condition not in look.facts and not _was_synced(look, before):
             continue  # a key that is set need not be one that works
         after, event = step(look.scope, condition, before, look.facts.get(condition), now)
+        blockers = _blockers(states, look.scope, condition, event)
+        if event and event.what == "end" and blockers:
+            if condition not in (*CAUSES, *FOLLOWS):
+                event = replace(event, all_well=False)
+            elif any(one.is_open for one in blockers):
+                event = None  # another message says now why nothing is synced
+            else:
+                continue  # it soon will, or nothing blocks: then this is over
+        elif condition == "stale" and before and told and any(one.is_open for one in blockers):
+            after = replace(before, end_told=now)  # the message about the cause has replaced it
         if after != before:
             kept.keep(look.scope, condition, after)
         if after is None:
@@ -201,13 +223,26 @@ def _steps(
     return events
 
 
+def _turn_of(condition: str, look: Look) -> tuple[int, bool, str]:
+    """Causes come before what follows from them, and beginnings before ends."""
+    follows = [*FOLLOWS].index(condition) + 1 if condition in FOLLOWS else 0
+    return follows, condition not in look.facts, condition
+
+
+def _blockers(states: States, scope: str, condition: str, event: Event | None) -> list[State]:
+    """What else stops the syncs of this connection, or of those that an outage affected, whether it was told or not."""
+    shops = [scope] if scope != DEPLOYMENT else shops_of(event.fact) if event else []
+    others = (states.get((shop, cause)) for shop in shops for cause in BLOCKERS if cause != condition)
+    return [one for one in others if one and one.end_told is None]
+
+
 def _was_synced(look: Look, state: State) -> bool:
     """Whether a sync was complete since a condition began."""
     last = look.last_sync
     return last is None or (last.since is not None and last.since >= state.since)
 
 
-def _is_explained(states: dict[tuple[str, str], State], scope: str, condition: str, now: datetime) -> bool:
+def _is_explained(states: States, scope: str, condition: str, now: datetime) -> bool:
     """Whether it follows from something else that people were told, or soon will be, or that has only just ended."""
     causes = [state for cause in FOLLOWS[condition] if (state := states.get((scope, cause)))]
     return any(cause.end_told is None or abs(now - cause.end_told) < CALM_DOWN for cause in causes)
@@ -224,81 +259,6 @@ def _forget_others(kept: Memory, running: Running) -> None:
         kept.forget_scope(scope)
     # Of an outage that only they had, nobody knows whether it is over.
     cut = {key: state for key, state in states.items() if key[1] == "unreachable" and state.end_told is None}
-    here = {state.fact.cause for (scope, _), state in cut.items() if scope not in gone}
-    for cause in {state.fact.cause for (scope, _), state in cut.items() if scope in gone} - here:
-        kept.keep(DEPLOYMENT, f"outage {cause}", None)
-
-
-def _queue(kept: Memory, running: Running, events: list[Event], now: datetime) -> None:
-    """Writes each event to the owner of its shop and to the operator; who is both gets the operator's only. The same
-    news of several shops is one message to each.
-    """
-    by_name = {one.name: one for one in running.connections}
-    urls = {one.url for one in operators()}
-    of_owner: dict[str | None, tuple[Recipient, list[Event]]] = {}
-    for event in events:
-        connection = by_name.get(event.scope)
-        if connection and event.condition != "invalid":
-            for one in owners(connection):
-                if one.url not in urls:
-                    of_owner.setdefault(one.url, (one, []))[1].append(event)
-    for recipient, theirs in of_owner.values():
-        language = Language(by_name[theirs[0].scope].language)
-        for words in _grouped(theirs, by_name, language):
-            _address(kept, [recipient], words, now)
-    for words in _for_operator(kept, by_name, events):
-        log.warning("%s: %s", words.title, words.body.replace("\n", " | "))
-        _address(kept, operators(), words, now)
-
-
-def _digests(running: Running, now: datetime) -> list[tuple[Connection, Digest]]:
-    """The digests that are due, read before the transaction that queues them."""
-    with memory() as kept:
-        due = [(one, day) for one in running.connections if (day := due_day(kept, one, now))]
-    found = [(one, digest_of(one, open_warehouse(one), day)) for one, day in due]
-    return [(one, digest) for one, digest in found if digest and (digest.is_read or not may_wait(one, now))]
-
-
-def _queue_digests(kept: Memory, digests: list[tuple[Connection, Digest]], now: datetime) -> None:
-    """To the owner, or to the operator if the shop has none of its own."""
-    for connection, digest in digests:
-        if due_day(kept, connection, now) != digest.day:
-            continue  # another teller was faster
-        mark_sent(kept, connection, digest.day)
-        recipients = owners(connection)
-        language = Language(connection.language) if recipients else operator_language()
-        _address(kept, recipients or operators(), words_of_digest(digest, language), now)
-
-
-def _address(kept: Memory, recipients: Iterable[Recipient], words: Words, now: datetime) -> None:
-    for recipient in recipients:
-        kept.queue(recipient.name, words.title, words.body, now)
-
-
-def _for_operator(kept: Memory, by_name: dict[str, Connection], events: list[Event]) -> Iterable[Words]:
-    """What the operator is told: an outage once, however many shops it concerns, and the same news of many in one."""
-    language = operator_language()
-    silent = any(
-        state.is_open for (scope, name), state in kept.states().items()
-        if scope == DEPLOYMENT and name in EXPLAINS_SILENCE
-    )  # fmt: skip
-    told = [
-        event for event in events
-        # "outage" tells the one, and why nothing is synced the other.
-        if not (event.condition == "unreachable" and event.fact.cause)
-        and not (event.condition == "stale" and event.what == "begin" and silent)
-    ]  # fmt: skip
-    return _grouped(told, by_name, language)
-
-
-def _grouped(events: list[Event], by_name: dict[str, Connection], language: Language) -> Iterable[Words]:
-    """Each event in words; the same news of several shops together."""
-    groups: dict[tuple[str, str, str], list[Event]] = {}
-    for event in events:
-        groups.setdefault((event.what, event.condition, event.fact.cause), []).append(event)
-    for group in groups.values():
-        zones = {one.scope: by_name[one.scope].zone for one in group if one.scope in by_name}
-        if len(group) >= MANY:
-            yield words_of_many(group, language, DEFAULT_ZONE)
-        else:
-            yield words_of(group[0], language, zones.get(group[0].scope, DEFAULT_ZONE))
+    here = {outage_of(state.fact) for (scope, _), state in cut.items() if scope not in gone}
+    for outage in {outage_of(state.fact) for (scope, _), state in cut.items() if scope in gone} - here:
+        kept.keep(DEPLOYMENT, outage, None)

@@ -4,19 +4,7 @@ Each says what happened, to which shop, since when, what it means for the money,
 record. {shop} is a connection; the other values are those of the fact.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Text:
-    """What is said of a condition. `title` completes "u1: …"; {count} makes plural forms of `many`."""
-
-    title: str
-    money: str
-    todo: str
-    over: str
-    many: str = ""  # the title in the plural; then `title` is the singular
-
+from sitniks_finmap.alerts.cases import KEY_MONEY, THEN_DOCTOR, WHERE, Text, texts_of_cases
 
 NOTHING_IS_LOST = "Nothing is lost, and nothing is posted twice: the next sync goes on where it stopped."
 RUN_DOCTOR = "Run `sitniks-finmap doctor --connection {shop}` and do what it says."
@@ -25,14 +13,12 @@ SYNC = "then run `sitniks-finmap sync --connection {shop}`"
 TEXTS: dict[str, Text] = {
     "key": Text(
         "the key is refused or missing",
-        "Syncs of this shop have stopped: new income and expenses are not posted to Finmap. Nothing is lost: they are "
-        "posted as soon as the key works.",
-        "Put a working key into .env (Sitniks → Settings → Integrations → Open API; Finmap → company settings → API), "
-        "or renew the subscription if the detail below says so. Then run `sitniks-finmap doctor --connection {shop}`.",
+        KEY_MONEY,
+        f"Put a working key into .env {WHERE}, or renew the subscription if the detail below says so. {THEN_DOCTOR}",
         "the key works again",
     ),
     "invalid": Text(
-        "its settings in connections.toml are invalid",
+        "the settings in connections.toml are invalid",
         "If the shop ran before, it goes on with its last valid settings. If it is new, it does not start until they "
         "are corrected.",
         "Correct the table [{shop}] in connections.toml as the detail below says. No restart is needed: it is read "
@@ -59,8 +45,8 @@ TEXTS: dict[str, Text] = {
         "syncs work again",
     ),
     "stale": Text(
-        "no complete sync for a long time",
-        "Finmap does not show what the shop earned and spent since then. Nothing is lost.",
+        "no successful sync for a long time",
+        "Finmap may not show what the shop earned and spent since then. Nothing is lost.",
         "Check that Dagster is running, and in its UI, under Automation, that {shop}_sensor is on. To sync now: "
         "`sitniks-finmap sync --connection {shop}`.",
         "the shop was synced",
@@ -75,7 +61,7 @@ TEXTS: dict[str, Text] = {
     ),
     "unread": Text(
         "{count} day could not be read from Sitniks",
-        "What was earned and spent on these days may be missing in Finmap. All other days are posted.",
+        "What was earned and spent on these days may be missing in Finmap.",
         "Nothing, if it is temporary: these days are tried again automatically. If it persists, send them to Sitniks "
         "support; `sitniks-finmap status --connection {shop}` names them.",
         "all days are read",
@@ -83,22 +69,21 @@ TEXTS: dict[str, Text] = {
     ),
     "unread_orders": Text(
         "{count} order or day of orders could not be read from Sitniks",
-        "Their status in Finmap stays as last known. Payments are posted all the same.",
+        "Their status in Finmap stays as last known.",
         "Check in Sitniks whether the key may read orders; `sitniks-finmap doctor --connection {shop}` checks it too.",
         "all orders are read",
         "{count} orders or days of orders could not be read from Sitniks",
     ),
     "rejected": Text(
         "{count} record of Sitniks cannot be posted",
-        "This money is not in Finmap, because there is a mistake in the record. All other records are posted.",
-        'See which: `sitniks-finmap sql "from rejected_transactions" --connection {shop}`. Correct them in Sitniks; '
-        "they are posted at the next sync.",
+        "This money is not in Finmap, because no operation can be made of these records.",
+        'See which: `sitniks-finmap sql "from rejected_transactions" --connection {shop}`.',
         "no record is rejected any more",
         "{count} records of Sitniks cannot be posted",
     ),
     "refused": Text(
         "Finmap refused {count} operation",
-        "This money is not in Finmap, or not as in Sitniks. All other operations are posted.",
+        "This money is not in Finmap, or not as in Sitniks.",
         "Run `sitniks-finmap status --connection {shop}`: it says why. Correct the record in Sitniks, or the accounts "
         "and categories in connections.toml; it is then sent again.",
         "no operation is refused any more",
@@ -130,12 +115,12 @@ TEXTS: dict[str, Text] = {
         "{count} unexplained differences between Sitniks and Finmap",
     ),
     "others": Text(
-        "somebody else posts to its Finmap account ({count} operation)",
+        "somebody else posts to the Finmap account of this shop ({count} operation)",
         "If it is the same money, such as that of a bank feed, it counts twice in Finmap.",
         "Stop the bank feed, or give the shop a Finmap account of its own. If it is other money, set bank_feed = "
         '"accepted" in the table [{shop}] of connections.toml.',
-        "nobody else posts to its Finmap account",
-        "somebody else posts to its Finmap account ({count} operations)",
+        "nobody else posts to the Finmap account of this shop",
+        "somebody else posts to the Finmap account of this shop ({count} operations)",
     ),
     "defect": Text(
         "an internal check failed",
@@ -165,17 +150,24 @@ TEXTS: dict[str, Text] = {
     ),
     "daemon": Text(
         "the Dagster daemon is not running",
-        "No shop is synced: new income and expenses are not posted to Finmap. " + NOTHING_IS_LOST,
+        "Dagster syncs no shop: new income and expenses are not posted to Finmap. " + NOTHING_IS_LOST,
         "Start it again on the server, as with `systemctl restart` and the name of its service, or `dagster-daemon "
         "run`. `sitniks-finmap sync` syncs all shops without it.",
         "the Dagster daemon is running again",
     ),
     "location": Text(
         "the Dagster daemon runs, but carries out no sensor of ours",
-        "No shop is synced: new income and expenses are not posted to Finmap. " + NOTHING_IS_LOST,
-        "Open the Dagster UI: under Deployment, see why the code location sitniks_finmap does not load; under "
-        "Automation, check that the sensor alerts is on. `sitniks-finmap sync` syncs all shops without it.",
+        "Dagster syncs no shop: new income and expenses are not posted to Finmap. " + NOTHING_IS_LOST,
+        "Open the Dagster UI: under Deployment, see why the code location sitniks_finmap does not load. "
+        "`sitniks-finmap sync` syncs all shops without it.",
         "sensors are carried out again",
+    ),
+    "notifying": Text(
+        "the sensor alerts is off",
+        "It only notifies: syncs have sensors of their own. Until it is on, `sitniks-finmap watch` alone notifies you, "
+        "and nothing calls HEARTBEAT_URL.",
+        "Turn it on in the Dagster UI, under Automation, or ask who turned it off.",
+        "the sensor alerts is on again",
     ),
     "disk": Text(
         "the disk is nearly full: {free} MB ({share} %) left",
@@ -198,17 +190,33 @@ SHOPS = "Shops ({count}): {shops}."
 SINCE = "Since: {moment}."
 TODO = "What to do: {todo}"
 REASONS = "Why: {reasons}."
+REASON = "{reason} ({count})"
+MORE_REASONS = ("{count} more record for other reasons", "{count} more records for other reasons")
+IN_SITNIKS = "Correct them in Sitniks; they are posted at the next successful sync."
+IN_SETTINGS = (
+    "Wrong currency or unmapped account: in [{shop}.accounts] of connections.toml, map the settlement account to a "
+    "Finmap account of that currency. Before start_date: they are from before the first day that you chose."
+)
+IN_BOTH = "Correct the others in Sitniks; they are posted at the next successful sync."
+FORWARD = "If somebody else looks after the server, forward this message to them."
 DETAIL = "Detail: {detail}"
 RUN = "The run: {url}"
 LASTED = "It lasted {duration}, from {since} to {until}."
+LASTED_THAT_DAY = "It lasted {duration}: on {day} from {since} to {until}."
 NO_ACTION = "You need not do anything."
 TEST_TITLE = "sitniks_finmap: a test message"
 TEST_OWNER = "Messages about the shop {shop} arrive here. You need not do anything."
 TEST_OPERATOR = "Messages about all shops and the server arrive here. You need not do anything."
-DIGEST_TITLE = "{shop}: {day}"
+DIGEST_TITLE = "{shop}: summary of {day}"
 DIGEST_EQUAL = "Equal to the kopiyka: {totals}."
 DIGEST_EMPTY = "No income and no expenses; Sitniks and Finmap agree."
-DIGEST_UNREAD = "The day has not been read completely yet: there are no totals."
+DIGEST_MISSING = "This day is not reconciled yet, so there are no totals. They follow if it is reconciled today."
+DIGEST_UNREAD = "the day has not been read completely since it ended"
+DIGEST_UNRECONCILED = "no sync has succeeded since the day was read"
+DIGEST_OTHERWISE = (
+    "{count} record of this day is not the same in other respects.",
+    "{count} records of this day are not the same in other respects.",
+)
 DIGEST_DIFFERENT = (
     "Sitniks and Finmap differ: {count} record of this day is not the same.",
     "Sitniks and Finmap differ: {count} records of this day are not the same.",
@@ -217,13 +225,19 @@ DIGEST_SIDE = "{side}: {totals}."
 DIGEST_LIST = (
     "What to do: see which, with `sitniks-finmap sql \"from differences where day = '{day}'\" --connection {shop}`."
 )
+DIGEST_LIST_REJECTED = (
+    "What to do: see which, with `sitniks-finmap sql \"from rejected_transactions where day = '{day}'\" --connection "
+    "{shop}`."
+)
 DIGEST_REJECTED = (
     "{count} record of this day could not be posted and is in neither sum.",
     "{count} records of this day could not be posted and are in neither sum.",
 )
 INCOMES = ("{count} income operation {money}", "{count} income operations {money}")
 EXPENSES = ("{count} expense operation {money}", "{count} expense operations {money}")
-PLURALS = ((SHOP_ONE, SHOPS_MANY), DIGEST_DIFFERENT, DIGEST_REJECTED, INCOMES, EXPENSES)
+PLURALS = (
+    (SHOP_ONE, SHOPS_MANY), MORE_REASONS, DIGEST_DIFFERENT, DIGEST_OTHERWISE, DIGEST_REJECTED, INCOMES, EXPENSES
+)  # fmt: skip
 
 
 def all_texts() -> dict[str, str]:
@@ -231,9 +245,11 @@ def all_texts() -> dict[str, str]:
     found: dict[str, str] = {}
     for text in TEXTS.values():
         found |= {text.title: text.many, text.money: "", text.todo: "", **({text.over: ""} if text.over else {})}
-    found |= dict(PLURALS)
+    found |= texts_of_cases() | dict(PLURALS)
     single = (
-        TITLE, SHOPS, SINCE, TODO, REASONS, DETAIL, RUN, LASTED, NO_ACTION, TEST_TITLE, TEST_OWNER, TEST_OPERATOR,
-        DIGEST_TITLE, DIGEST_EQUAL, DIGEST_EMPTY, DIGEST_UNREAD, DIGEST_SIDE, DIGEST_LIST,
+        TITLE, SHOPS, SINCE, TODO, REASONS, REASON, IN_SITNIKS, IN_SETTINGS, IN_BOTH, FORWARD, DETAIL, RUN, LASTED,
+        LASTED_THAT_DAY, NO_ACTION, TEST_TITLE, TEST_OWNER, TEST_OPERATOR,
+        DIGEST_TITLE, DIGEST_EQUAL, DIGEST_EMPTY, DIGEST_MISSING, DIGEST_UNREAD, DIGEST_UNRECONCILED,
+        DIGEST_SIDE, DIGEST_LIST, DIGEST_LIST_REJECTED,
     )  # fmt: skip
     return found | dict.fromkeys(single, "")

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorStatus
 
 from sitniks_finmap.alerts.deployment import Heard, Heartbeat
 from sitniks_finmap.defs.launch import opened
@@ -36,4 +38,8 @@ def heartbeat_of(instance: dg.DagsterInstance) -> Heard:
     if not ours:
         return None
     oldest = min(ours, key=lambda beat: beat.timestamp)
-    return Heartbeat(datetime.fromtimestamp(oldest.timestamp, UTC), oldest.daemon_id or "")
+    stopped = instance.all_instigator_state(
+        instigator_type=InstigatorType.SENSOR, instigator_statuses={InstigatorStatus.STOPPED}
+    )
+    notifying = all(one.instigator_name != "alerts" for one in stopped)
+    return Heartbeat(datetime.fromtimestamp(oldest.timestamp, UTC), oldest.daemon_id or "", notifying)

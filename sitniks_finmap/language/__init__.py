@@ -105,6 +105,14 @@ class Language:
     def day(self, day: date) -> str:
         return format_date(day, DAY[self.code], locale=LOCALES[self.code])
 
+    def short_date(self, day: date) -> str:
+        """Such as "27 листопада"."""
+        return format_date(day, "d MMMM", locale=LOCALES[self.code])
+
+    def clock_time(self, moment: datetime, zone: tzinfo) -> str:
+        """Such as "06:15"."""
+        return format_datetime(moment, "HH:mm", tzinfo=zone, locale=LOCALES[self.code])
+
     def moment(self, moment: datetime, zone: tzinfo) -> str:
         return format_datetime(moment, MOMENT[self.code], tzinfo=zone, locale=LOCALES[self.code])
 

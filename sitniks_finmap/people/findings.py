@@ -10,6 +10,7 @@ import duckdb
 
 from sitniks_finmap.clients.reasons import without_echo, without_quotes
 from sitniks_finmap.days import format_duration
+from sitniks_finmap.people.on_its_way import ON_ITS_WAY, moving_of
 from sitniks_finmap.people.summary import Summary, summarize
 from sitniks_finmap.pipeline.checks import Check, checks_of
 from sitniks_finmap.pipeline.plan import planned
@@ -40,6 +41,7 @@ class Finding:
     since: datetime | None = None  # if it is known
     run_id: str | None = None  # of the run that failed
     reasons: Mapping[str, int] = field(default_factory=dict)  # how many records each concerns
+    on_its_way: bool = False  # the run in progress is at it
 
 
 @dataclass(frozen=True)
@@ -195,23 +197,27 @@ def _records(state: State) -> Iterator[Finding]:
     texts = RECORDS | OF_ORDERS if state.connection.source == "orders" else RECORDS
     for problem, text in texts.items():
         if problem in found and problem not in settled:
-            yield _about(state, problem, text, found[problem])
+            moving = moving_of(problem, found[problem]) if state.running else Counter[str]()
+            if moving:
+                yield _about(state, problem, ON_ITS_WAY[problem], moving, on_its_way=True)
+            if left := found[problem] - moving:
+                yield _about(state, problem, text, left)
 
 
-def _about(state: State, problem: str, text: str, reasons: Counter[str]) -> Finding:
+def _about(state: State, problem: str, text: str, reasons: Counter[str], *, on_its_way: bool = False) -> Finding:
     told = [f"{reason} ({count:,})" if len(reasons) > 1 else reason for reason, count in reasons.most_common(REASONS)]
     if len(reasons) > REASONS:
         told.append("…")
     why = "; ".join(one for one in told if one)
-    verdict: Literal["error", "warning"] = "warning" if problem in WORTH_A_LOOK else "error"
+    verdict: Literal["error", "warning"] = "warning" if on_its_way or problem in WORTH_A_LOOK else "error"
     retry = format_duration(state.connection.retry_every)
-    if problem in ON_ITS_WAY and state.running:
-        verdict, text = "warning", ON_ITS_WAY[problem]
     unmapped = "go to `finmap_account`" if state.connection.unmapped_accounts == "default" else "are rejected"
     said = text.format(
         count=f"{reasons.total():,}", why=why, retry=retry, shop=state.connection.name, unmapped=unmapped
     )
-    return Finding(verdict, said, problem, why="; ".join(reasons), count=reasons.total(), reasons=reasons)
+    return Finding(
+        verdict, said, problem, why="; ".join(reasons), count=reasons.total(), reasons=reasons, on_its_way=on_its_way
+    )
 
 
 REASONS = 5
@@ -262,18 +268,8 @@ OF_ORDERS = {
     "`sitniks-finmap explain` shows why, `sitniks-finmap dismiss --unbooked` ends this warning",
 }
 WORTH_A_LOOK = (
-    "unread orders",
-    "unreadable orders",
-    "missing orders",
-    "unmapped",
-    "unused",
-    "unbooked",
-    "unbooked parts",
-)
-ON_ITS_WAY = {
-    "backlog": "not in Finmap yet: {count}; a run is in progress",
-    "undelivered": "not up to date in Finmap yet: {count}; a run is in progress",
-}
+    "unread orders", "unreadable orders", "missing orders", "unmapped", "unused", "unbooked", "unbooked parts"
+)  # fmt: skip
 
 
 def _checks(state: State) -> Iterator[Finding]:

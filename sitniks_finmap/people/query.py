@@ -15,7 +15,7 @@ from rich.table import Table
 
 from sitniks_finmap.language import terminal_language
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
-from sitniks_finmap.warehouse.store import open_warehouse
+from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 
 NARROW = 24  # characters of a column that must not wrap; longer text may
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
@@ -29,9 +29,10 @@ def read_only(query: str, connection: Connection) -> tuple[list[str], list[tuple
 
     Raises ConfigurationError if there is no copy yet or the query is invalid.
     """
-    path = open_warehouse(connection).read_path
+    warehouse = open_warehouse(connection)
+    path = warehouse.read_path
     if not path.exists():
-        raise ConfigurationError(f"{connection.name}: nothing has been synced yet; run `sitniks-finmap sync`")
+        raise ConfigurationError(f"{connection.name}: {_why_no_copy(warehouse)}")
     with duckdb.connect(path, read_only=True) as con:
         con.execute(f"set timezone = '{connection.timezone}'")
         con.execute("set enable_external_access = false")
@@ -42,6 +43,14 @@ def read_only(query: str, connection: Connection) -> tuple[list[str], list[tuple
         except (duckdb.Error, ValueError, OverflowError) as error:  # also a value that Python has no type for
             raise ConfigurationError(str(error)) from None
         return [column[0] for column in con.description or []], rows
+
+
+def _why_no_copy(warehouse: Warehouse) -> str:
+    if not warehouse.exists():
+        return "nothing has been synced yet; run `sitniks-finmap sync`"
+    if warehouse.is_running():
+        return "its first run has not ended yet: the copy that `sql` reads appears when it does. Try again then"
+    return "its first run did not end: the copy that `sql` reads appears when one does. Run `sitniks-finmap sync`"
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[tuple]:

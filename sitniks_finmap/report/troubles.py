@@ -6,7 +6,7 @@ from typing import Literal
 
 from sitniks_finmap.alerts.conditions import FOLLOWS, KINDS, Fact
 from sitniks_finmap.alerts.texts import TEXTS
-from sitniks_finmap.alerts.wording import DETAILED, side_of
+from sitniks_finmap.alerts.wording import DETAILED, values_of
 from sitniks_finmap.language import Language
 from sitniks_finmap.report import texts
 from sitniks_finmap.report.figures import Row
@@ -46,7 +46,7 @@ def troubles_of(
 
 def _trouble(name: str, shop: str, fact: Fact, records: list[Row], language: Language) -> Trouble:
     text = TEXTS[name]
-    values = {"shop": shop, **side_of(fact), **fact.values}
+    values = values_of(shop, condition, fact)
     title = (
         language.counted(text.title, text.many, fact.count, **values)
         if text.many

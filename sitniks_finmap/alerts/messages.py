@@ -1,0 +1,128 @@
+"""Puts what is to be told into the outbox: to the owner of a shop, and to the operator."""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+
+from sitniks_finmap.alerts.conditions import BLOCKERS, DEPLOYMENT, Event, case_of
+from sitniks_finmap.alerts.digest import (
+    Digest,
+    digest_of,
+    due_day,
+    mark_missing,
+    mark_sent,
+    may_wait,
+    words_of_digest,
+    words_of_missing,
+)
+from sitniks_finmap.alerts.recipients import Recipient, operator_language, operators, owners
+from sitniks_finmap.alerts.state import Memory, memory
+from sitniks_finmap.alerts.wording import DEFAULT_ZONE, Words, title_of, to_be_forwarded, words_of, words_of_many
+from sitniks_finmap.language import Language
+from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.last_good import Running
+from sitniks_finmap.warehouse.store import open_warehouse
+
+log = logging.getLogger(__name__)
+
+MANY = 2  # connections with the same news at once make one message for the operator
+# What the operator knows when one of these is open: then the shops' silence is no news.
+EXPLAINS_SILENCE = ("daemon", "location")
+
+
+def queue(kept: Memory, running: Running, events: list[Event], now: datetime) -> None:
+    """Writes each event to the owner of its shop and to the operator; who is both gets the operator's only. The same
+    news of several shops is one message to each.
+    """
+    by_name = {one.name: one for one in running.connections}
+    urls = {one.url for one in operators()}
+    of_owner: dict[str | None, tuple[Recipient, list[Event]]] = {}
+    for event in events:
+        connection = by_name.get(event.scope)
+        if connection and event.condition != "invalid":
+            for one in owners(connection):
+                if one.url not in urls:
+                    of_owner.setdefault(one.url, (one, []))[1].append(event)
+    for recipient, theirs in of_owner.values():
+        language = Language(by_name[theirs[0].scope].language)
+        for words in _grouped(theirs, by_name, language, to_owner=True):
+            _address(kept, [recipient], words, now)
+    for words in _for_operator(kept, by_name, events):
+        log.warning("%s: %s", words.title, words.body.replace("\n", " | "))
+        _address(kept, operators(), words, now)
+
+
+def due_digests(running: Running, now: datetime) -> list[tuple[Connection, Digest]]:
+    """The digests that are due, read before the transaction that queues them."""
+    with memory() as kept:
+        due = [(one, day) for one in running.connections if (day := due_day(kept, one, now))]
+    found = [(one, digest_of(one, open_warehouse(one), day)) for one, day in due]
+    return [(one, digest) for one, digest in found if digest and (digest.is_reconciled or not may_wait(one, now))]
+
+
+def queue_digests(kept: Memory, digests: list[tuple[Connection, Digest]], now: datetime) -> None:
+    """To the owner, or to the operator if the shop has none of its own. Of a day that is not reconciled, once, that it
+    is not and why; its totals follow if it is reconciled later that day.
+    """
+    for connection, digest in digests:
+        if due_day(kept, connection, now) != digest.day:
+            continue  # another teller was faster
+        recipients = owners(connection)
+        language = Language(connection.language) if recipients else operator_language()
+        if digest.is_reconciled:
+            mark_sent(kept, connection, digest.day)
+            words = words_of_digest(digest, language)
+        elif mark_missing(kept, connection, digest.day):
+            words = words_of_missing(digest, _why_missing(kept, connection, language), language)
+        else:
+            continue
+        _address(kept, recipients or operators(), words, now)
+
+
+def _why_missing(kept: Memory, connection: Connection, language: Language) -> str:
+    """The first condition of this shop, or else of the deployment, that explains why a day is not reconciled."""
+    states = kept.states()
+    scopes = [(connection.name, one) for one in (*BLOCKERS, "stale")] + [(DEPLOYMENT, one) for one in EXPLAINS_SILENCE]
+    for scope, condition in scopes:
+        state = states.get((scope, condition))
+        if state and state.end_told is None:
+            return title_of(condition, state.fact, language)
+    return ""
+
+
+def _address(kept: Memory, recipients: Iterable[Recipient], words: Words, now: datetime) -> None:
+    for recipient in recipients:
+        kept.queue(recipient.name, words.title, words.body, now, words.tone)
+
+
+def _for_operator(kept: Memory, by_name: dict[str, Connection], events: list[Event]) -> Iterable[Words]:
+    """What the operator is told: an outage once, however many shops it concerns, and the same news of many in one."""
+    language = operator_language()
+    silent = any(
+        state.is_open for (scope, name), state in kept.states().items()
+        if scope == DEPLOYMENT and name in EXPLAINS_SILENCE
+    )  # fmt: skip
+    told = [
+        event for event in events
+        # "outage" tells the one, and why nothing is synced the other.
+        if not (event.condition == "unreachable" and event.fact.cause)
+        and not (event.condition == "stale" and event.what == "begin" and silent)
+    ]  # fmt: skip
+    return _grouped(told, by_name, language)
+
+
+def _grouped(
+    events: list[Event], by_name: dict[str, Connection], language: Language, *, to_owner: bool = False
+) -> Iterable[Words]:
+    """Each event in words; the same news of several shops together."""
+    groups: dict[tuple[str, ...], list[Event]] = {}
+    for event in events:
+        case = sorted(f"{name} {value}" for name, value in case_of(event.fact).items())
+        groups.setdefault((event.what, event.condition, event.fact.cause, *case), []).append(event)
+    for group in groups.values():
+        zones = {one.scope: by_name[one.scope].zone for one in group if one.scope in by_name}
+        if len(group) >= MANY:
+            words = words_of_many(group, language, DEFAULT_ZONE)
+        else:
+            words = words_of(group[0], language, zones.get(group[0].scope, DEFAULT_ZONE))
+        yield to_be_forwarded(words, language) if to_owner and group[0].what != "end" else words
