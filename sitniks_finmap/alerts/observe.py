@@ -138,7 +138,7 @@ def _facts_of(connection: Connection, finding: Finding) -> Iterator[tuple[str, F
     elif finding.problem == "configuration" and finding.verdict == "error":
         yield "stopped", Fact(why=finding.what)
     elif finding.problem == "rejected":
-        yield "rejected", Fact(count=finding.count, reasons=finding.reasons)  # the reasons are our words
+        yield "rejected", Fact(count=finding.count, reasons=dict(finding.reasons))  # the reasons are our words
     elif finding.problem in OF_RECORDS and not finding.on_its_way:
         yield OF_RECORDS[finding.problem], Fact(count=finding.count)  # a vendor's reason may quote the record
 
@@ -154,7 +154,7 @@ def _joined(one: Fact, other: Fact) -> Fact:
         one.run_id or other.run_id,
         one.patience,
         one.values,
-        Counter(one.reasons) + Counter(other.reasons),
+        dict(Counter(one.reasons) + Counter(other.reasons)),
     )
 
 

@@ -59,7 +59,7 @@ def words_of_many(events: list[Event], language: Language, zone: tzinfo) -> Word
     for event in events:
         reasons.update(event.fact.reasons)
     values = {**_values_of_many(events), **case_of(first.fact)}
-    fact = Fact(count=count, cause=first.fact.cause, values=values, reasons=reasons)
+    fact = Fact(count=count, cause=first.fact.cause, values=values, reasons=dict(reasons))
     well = all(event.all_well for event in events)
     whole = Event(first.what, DEPLOYMENT, first.condition, fact, first.since, first.lasted, well)
     title = language.counted(*texts.PLURALS[0], len(events), what=_what(whole, language))
@@ -71,6 +71,21 @@ def words_of_many(events: list[Event], language: Language, zone: tzinfo) -> Word
 def title_of(condition: str, fact: Fact, language: Language, shop: str = "") -> str:
     """What is wrong, in a few words without a name: "no connection to Finmap"."""
     return _what(Event("begin", shop, condition, fact, fact.since or EPOCH), language)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What is wrong with one shop, what it means for the money, and what to do."""
+
+    title: str
+    money: str
+    todo: str
+
+
+def advice_of(condition: str, shop: str, fact: Fact, language: Language) -> Advice:
+    """As the message about it says."""
+    event = Event("begin", shop, condition, fact, fact.since or EPOCH)
+    return Advice(_what(event, language), language.text(_text(event).money, **_values(event)), _todo(event, language))
 
 
 def to_be_forwarded(words: Words, language: Language) -> Words:
@@ -116,11 +131,15 @@ def _advice(event: Event, language: Language, zone: tzinfo, *, many: bool = Fals
     ]
     if event.fact.reasons:
         lines.append(language.text(texts.REASONS, reasons=_reasons(event.fact.reasons, language)))
-    todo = language.text(instead.todo or text.todo, **values)
-    if event.condition == "rejected" and not many:
-        todo = " ".join([todo, *_remedies(event, language)])
+    todo = language.text(instead.todo or text.todo, **values) if many else _todo(event, language)
     todo = todo.replace(f" --connection {ALL_SHOPS}", "")
     return [*lines, language.text(texts.TODO, todo=todo[:1].lower() + todo[1:])]
+
+
+def _todo(event: Event, language: Language) -> str:
+    """What to do about one shop."""
+    todo = language.text(_text(event).todo, **_values(event))
+    return " ".join([todo, *_remedies(event, language)]) if event.condition == "rejected" else todo
 
 
 def _instead(event: Event) -> Many:

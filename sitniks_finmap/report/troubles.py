@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sitniks_finmap.alerts.conditions import FOLLOWS, KINDS, Fact
-from sitniks_finmap.alerts.texts import TEXTS
-from sitniks_finmap.alerts.wording import DETAILED, values_of
+from sitniks_finmap.alerts.wording import DETAILED, advice_of
 from sitniks_finmap.language import Language
 from sitniks_finmap.report import texts
 from sitniks_finmap.report.figures import Row
@@ -45,19 +44,13 @@ def troubles_of(
 
 
 def _trouble(name: str, shop: str, fact: Fact, records: list[Row], language: Language) -> Trouble:
-    text = TEXTS[name]
-    values = values_of(shop, condition, fact)
-    title = (
-        language.counted(text.title, text.many, fact.count, **values)
-        if text.many
-        else language.text(text.title, **values)
-    )
+    advice = advice_of(name, shop, fact, language)
     return Trouble(
         name,
         "warning" if name in MILD else "error",
-        title[:1].upper() + title[1:],
-        language.text(text.money, **values),
-        language.text(text.todo, **values),
+        advice.title[:1].upper() + advice.title[1:],
+        advice.money,
+        advice.todo,
         fact.why if name in DETAILED else "",
         _told(records, language),
         fact.count,
