@@ -5,11 +5,13 @@ import shutil
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from sitniks_finmap.alerts.sending import ping_deployment
 from sitniks_finmap.alerts.state import memory, state_path
 from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.sandbox import Fault, Sandbox
@@ -88,7 +90,7 @@ def test_a_missing_key_is_noticed_while_the_daemon_runs(
     env.write_text(f"U1_SITNIKS_API_KEY={keys['U1_SITNIKS_API_KEY']}\n", "utf-8")
     watched.watch(hours=0.1)
     assert operator.titles == ["u1: немає ключа Finmap"]
-    assert "U1_FINMAP_API_KEY is not set" in operator.messages[0][1]
+    assert "змінну середовища U1_FINMAP_API_KEY не задано" in operator.messages[0][1]
     assert clock() - removed <= timedelta(minutes=10)
     env.write_text("".join(f"{name}={key}\n" for name, key in keys.items()), "utf-8")
     watched.look()
@@ -382,7 +384,7 @@ def test_a_broken_file_and_its_repair_are_two_messages(
     broken = clock()
     watched.watch(hours=0.2)
     assert operator.titles == ["Неможливо прочитати файл connections.toml"]
-    assert "connections.toml, line 1" in operator.messages[0][1]
+    assert "connections.toml, рядок 1" in operator.messages[0][1]
     watched.sync(shop)
     watched.watch(hours=2, every=10 * MINUTE)
     assert clock() - broken > timedelta(hours=2)
@@ -403,11 +405,41 @@ def test_an_invalid_table_is_told_to_the_operator(
     path.write_text(f"{good}\n[u2]\n", "utf-8")
     watched.watch(hours=0.1)
     assert operator.titles == ["u2: помилка в налаштуваннях у connections.toml"]
-    assert "start_date is missing" in operator.messages[0][1]
+    assert "бракує start_date" in operator.messages[0][1]
     path.write_text(good.replace("[u1]", "[u1]\nsync_evry = '1h'"), "utf-8")
     watched.watch(hours=0.1)
     assert operator.titles[1:] == ["u1: помилка в налаштуваннях у connections.toml"]
     assert owner.messages == []
+
+
+def test_only_the_sensor_that_notifies_is_off(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    """Shops are synced each minute: that nothing is would be false."""
+    watched.sync(open_shop())
+    watched.look(watched.heartbeat())
+    watched.look()
+    while not operator.messages:
+        clock.forward(300)
+        watched.look(replace(watched.heartbeat(), notifying=False))
+    assert operator.titles == ["Сенсор alerts вимкнено"]
+    assert "не синхронізує" not in operator.messages[0][1]
+    watched.look()
+    assert operator.titles[1:] == ["Сенсор alerts знову ввімкнено"]
+
+
+def test_an_invalid_table_makes_the_heartbeat_fail(
+    operator: Inbox, open_shop: Connect, watched: Watched, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.sync(open_shop())
+    path = project / "connections.toml"
+    path.write_text(f"{path.read_text('utf-8')}\n[u2]\n", "utf-8")
+    watched.watch(hours=0.1)
+    called: list[str] = []
+    monkeypatch.setenv("HEARTBEAT_URL", "https://hc.example.com/x")
+    monkeypatch.setattr("sitniks_finmap.alerts.sending.ping", lambda variable, signal, counts: called.append(signal))
+    ping_deployment(watched.clock)
+    assert called == ["fail"]
 
 
 # -- To whom -----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sitniks_finmap.alerts.conditions import Fact
 from sitniks_finmap.alerts.deployment import Heartbeat
 from sitniks_finmap.alerts.observe import Look, observe
 from sitniks_finmap.alerts.sending import send_all
@@ -284,6 +285,104 @@ def test_a_first_import_that_hangs_is_told(
     with warehouse.run(wait=0):
         watched.watch(hours=48, every=timedelta(hours=1))
     assert len(operator.titles) == 1
+
+
+def test_read_but_not_delivered_is_no_sync(
+    operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox, clock: Clock
+) -> None:
+    """Nobody synced for hours; then a sync reads, and its delivery is stopped. That is no end, and no all-clear."""
+    shop = open_shop()
+    watched.watch(hours=3.2, every=5 * MINUTE)
+    assert operator.titles == ["u1: давно не було успішної синхронізації"]
+    (state_path().parent / "installation").write_text("0123456789ab\n", "ascii")  # a copy of the project elsewhere
+    clock.forward(60)
+    watched.sync(shop)
+    watched.watch(hours=2, every=5 * MINUTE)
+    assert operator.titles[1:] == ["u1: операції цього магазину вносить у Finmap ще одна інсталяція"]
+
+
+@pytest.mark.parametrize("first", ["stale", "crashed", "unreachable"])
+def test_no_all_clear_while_something_else_stops_the_syncs(
+    first: str, operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    shop = open_shop()
+    now: dict[str, Fact] = {first: Fact(patience=MINUTE)}
+
+    def see(connection: Connection, warehouse: Warehouse, at: Any) -> Look:
+        return Look(shop.name, at, dict(now))
+
+    def look(minutes: int) -> list[str]:
+        before = len(operator.titles)
+        for _ in range(minutes):
+            clock.forward(1801)
+            look_around("itself", clock, see=see)
+            clock.forward(301)
+            look_around("itself", clock, see=see)
+            send_all(clock)
+        return operator.titles[before:]
+
+    assert len(look(3)) == 1
+    now.clear()
+    now["stopped"] = Fact()
+    assert look(3) == ["u1: синхронізацію зупинено, потрібне ваше втручання"]
+    now.clear()
+    assert look(3) == ["u1: синхронізація знову працює"]
+
+
+def test_what_ends_while_syncs_are_stopped_promises_nothing(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    shop = open_shop()
+    now: dict[str, Fact] = {"rejected": Fact(count=1)}
+    for facts in (now, {"stopped": Fact()}):
+        clock.forward(1801)
+        look_around("itself", clock, see=lambda connection, warehouse, at, f=facts: Look(shop.name, at, dict(f)))
+        send_all(clock)
+    (body,) = [body for title, body in operator.messages if "відхилених" in title]
+    assert "нічого не треба робити" not in body
+
+
+def test_records_are_not_told_before_the_first_run_ends(
+    operator: Inbox, connect: Connect, sandbox: Sandbox, watched: Watched, clock: Clock
+) -> None:
+    """The command that lists them reads the copy that appears when a run ends."""
+    sandbox.add_shop("u1").put_transaction({"id": "tx_1", "createdAt": DAY, "amount": "сто"})
+    shop = connect("u1", "u1", start_date=FIRST)
+    warehouse = begun(open_warehouse(shop))
+    with warehouse.run(wait=0):
+        watched.sync_without_lock(shop)
+        watched.look()
+        assert operator.titles == []
+    clock.forward(60)
+    watched.look()
+    assert operator.titles == ["u1: 1 запис із Sitniks неможливо внести"]
+
+
+def test_an_owner_is_asked_to_forward_what_concerns_the_server(
+    operator: Inbox, owner: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox
+) -> None:
+    shop = open_shop(alerts=["env:OWNER_URL"])
+    refuse(sandbox)
+    watched.sync(shop)
+    watched.look()
+    asked = "Якщо сервером опікується хтось інший, перешліть це повідомлення йому."
+    assert [owner.messages[0][1].splitlines()[-1] == asked, asked in operator.messages[0][1]] == [True, False]
+
+
+def test_services_are_told_how_serious_it_is(
+    operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox
+) -> None:
+    kinds: list[str] = []
+    operator.refuses = lambda said: bool(kinds.append(said["type"]))
+    shop = open_shop()
+    refuse(sandbox)
+    watched.sync(shop)
+    watched.look()
+    sandbox.clear_faults()
+    watched.clock.forward(60)
+    watched.sync(shop)
+    watched.look()
+    assert kinds == ["failure", "success"]
 
 
 # -- The clock ------------------------------------------------------------------------------------------------------

@@ -34,13 +34,11 @@ Command = Callable[..., tuple[Any, str]]
 def test_watch_exits_with_0_whatever_it_saw(
     connection: Connection, command: Command, operator: Inbox, project: Path
 ) -> None:
-    code, said = command("watch")
-    assert (code, "nothing needs a person" in said) == (0, True)
+    assert command("watch")[0] == 0
     (project / "connections.toml").write_text("[u1", "utf-8")
     assert command("watch")[0] == 0
     with memory() as kept:
-        ((scope, condition),) = kept.states()
-    assert (scope, condition) == ("*", "file")
+        assert [*kept.states()] == [("*", "file"), ("u1", "stale")]
 
 
 def test_watch_that_cannot_look_exits_with_1(connection: Connection, command: Command, project: Path) -> None:
@@ -95,15 +93,84 @@ def test_alert_test_reaches_everybody(
     assert owner.messages[0][1] == "Messages about the shop u1 arrive here. You need not do anything."
     owner.status = 500
     code, said = command("alert-test", "--connection", "u1")
-    assert (code, "u1, OWNER_URL 0: not accepted" in said) == (1, True)
+    assert (code, "u1, OWNER_URL: the service refused the message; check the URL" in said) == (1, True)
     monkeypatch.delenv("OWNER_URL")
-    assert "u1, OWNER_URL is not set" in command("alert-test")[1]
+    assert "u1, OWNER_URL: not set: put it into .env" in command("alert-test")[1]
     owner.close()
+
+
+def test_alert_test_says_once_that_a_service_is_down_and_which_of_several(
+    connection: Connection, command: Command, operator: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:1/ {operator.url}")
+    code, said = command("alert-test")
+    assert code == 1
+    assert "operator, recipient 1 of ALERT_URLS: the service cannot be reached; nothing was sent" in said
+    assert "operator, recipient 2 of ALERT_URLS: accepted" in said
+    assert "check the URL" not in said
+
+
+def test_alert_test_says_whom_it_skipped(
+    connect: Callable[..., Connection], command: Command, operator: Inbox, owner: Inbox, project: Path
+) -> None:
+    connect("u1", alerts=["env:OWNER_URL"])
+    file = project / "connections.toml"
+    good = file.read_text("utf-8")
+    file.write_text(good + "\n[u2]\n", "utf-8")
+    code, said = command("alert-test")
+    assert (code, said.count(": accepted"), "u2: skipped, because its table is invalid: start_date" in said) == (
+        1, 2, True,
+    )  # fmt: skip
+    file.write_text("[u1", "utf-8")
+    code, said = command("alert-test")
+    assert (code, "operator, ALERT_URLS: accepted" in said, "No owner was sent anything" in said) == (1, True, True)
+
+
+def test_alert_test_tells_a_heartbeat_that_nobody_will_call(
+    connect: Callable[..., Connection], command: Command, operator: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect("u1", heartbeat_url="env:SHOP_HEARTBEAT")
+    monkeypatch.setenv("HEARTBEAT_URL", "http://hc.example.com/t0kensecret")
+    code, said = command("alert-test")
+    assert code == 1
+    assert "HEARTBEAT_URL: will not be called: must be https://" in said
+    assert "u1, SHOP_HEARTBEAT: not set: put it into .env" in said
+    assert "t0kensecret" not in said
+    monkeypatch.setenv("HEARTBEAT_URL", "https://hc.example.com/t0kensecret")
+    monkeypatch.setenv("SHOP_HEARTBEAT", "https://kuma.example.com/api/push/t0kensecret")
+    code, said = command("alert-test")
+    assert (code, said.count("would be called; not called now")) == (0, 2)
 
 
 def test_alert_test_without_anybody_says_so(connection: Connection, command: Command) -> None:
     code, said = command("alert-test")
     assert (code, "nobody is notified: set ALERT_URLS" in said) == (2, True)
+
+
+def test_alerts_in_a_wrong_form_are_not_nobody(project: Path, command: Command) -> None:
+    table = '[u1]\nstart_date = 2025-01-15\nfinmap_account = "Каса"\nalerts = "env:OWNER_URL"\n'
+    (project / "connections.toml").write_text(table, "utf-8")
+    code, said = command("alert-test")
+    assert (code, "u1: skipped, because its table is invalid: alerts" in said) == (1, True)
+    assert "nobody is notified" not in said
+
+
+def test_watch_where_nothing_was_set_up_creates_nothing(project: Path, command: Command) -> None:
+    code, said = command("watch")
+    assert (code, f"{project / 'connections.toml'} nor" in said, "folder of the syncs" in said) == (1, True, True)
+    assert not (project / "data").exists()
+
+
+def test_watch_says_what_it_waits_for(connection: Connection, command: Command, operator: Inbox) -> None:
+    code, said = command("watch")
+    assert (code, "nothing needs a person" in said) == (0, False)
+    assert "u1: never synced; told at " in said
+    assert "Dagster has never run here" in said
+    look_around(None, lambda: datetime.now(UTC) + timedelta(minutes=50))  # not after a gap
+    for minutes in (62, 68):
+        look_around(None, lambda after=minutes: datetime.now(UTC) + timedelta(minutes=after))
+    send_all(lambda: datetime.now(UTC) + timedelta(minutes=70))
+    assert operator.titles == ["u1: ще жодного разу не синхронізовано"]
 
 
 def test_a_secret_in_the_file_is_refused_without_showing_it(project: Path, command: Command) -> None:

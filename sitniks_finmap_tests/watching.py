@@ -38,6 +38,11 @@ class Watched:
         with suppress(StepFailed), run.recorded("sync"):
             sync(run, connection.start_date, connection.today(self.clock()))
 
+    def sync_without_lock(self, connection: Connection) -> None:
+        """The steps of a sync, for a test that holds the lock itself."""
+        run = ConnectionRun(connection, begun(open_warehouse(connection)), "run-1", self.clock)
+        sync(run, connection.start_date, connection.today(self.clock()))
+
     def look(self, heard: Heard = "itself") -> Told:
         """One look, and all that is due is sent."""
         told = look_around(heard, self.clock)
