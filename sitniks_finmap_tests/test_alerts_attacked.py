@@ -1,6 +1,7 @@
 """Messages when something odd happens to those who send them: what they remember, their clock, their settings."""
 
 import os
+import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.alerts.conditions import Fact
+from sitniks_finmap.alerts.conditions import BLOCKERS, CAUSES, FOLLOWS, Fact
 from sitniks_finmap.alerts.deployment import Heartbeat
 from sitniks_finmap.alerts.observe import Look, observe
 from sitniks_finmap.alerts.sending import send_all
@@ -327,6 +328,50 @@ def test_no_all_clear_while_something_else_stops_the_syncs(
     assert look(3) == ["u1: синхронізацію зупинено, потрібне ваше втручання"]
     now.clear()
     assert look(3) == ["u1: синхронізація знову працює"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_in_no_course_of_events_is_an_all_clear_false(
+    seed: int, operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Facts come and go, two tellers look, one is killed before it commits, the clock goes back."""
+    shop, dice = open_shop(), random.Random(seed)
+    names = [*BLOCKERS, "stale", "failing", "unread", "difference", "rejected"]
+    facts: dict[str, Fact] = {}
+
+    def see(connection: Connection, warehouse: Warehouse, at: Any) -> Look:
+        return Look(shop.name, at, dict(facts))
+
+    monkeypatch.setattr("sitniks_finmap.alerts.observations.FRESH", timedelta())
+    open_now: set[str] = set()
+    ends = 0
+    for _ in range(150):
+        name = dice.choice(names)
+        for _ in range(dice.choice([0, 0, 1, 2])):
+            facts.pop(dice.choice([*facts, ""]), None)
+        if len(facts) < 3 and dice.random() < 0.5:
+            facts[name] = Fact(count=1, patience=dice.choice([MINUTE, 30 * MINUTE]), values={"case": ""})
+        clock.forward(dice.choice([300, 300, 600, 840, 3700, -600]))
+        if dice.random() < 0.2:
+            with suppress(KeyboardInterrupt), pytest.MonkeyPatch.context() as killed:
+                killed.setattr("sitniks_finmap.alerts.teller.queue_digests", _killed)
+                look_around("itself", clock, see=see)
+        told = look_around("itself", clock, see=see)
+        again = look_around("itself", clock, see=see)
+        assert again.events == []
+        for event in told.events:
+            if event.what == "begin":
+                assert event.condition not in open_now
+            if event.what == "end":
+                ends += event.condition in (*CAUSES, *FOLLOWS)
+                assert event.condition in open_now
+                assert not event.all_well or facts.keys().isdisjoint({*BLOCKERS} - {event.condition})
+        open_now = {condition for scope, condition in told.open if scope == "u1"}
+    assert ends > 3
+
+
+def _killed(*arguments: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_what_ends_while_syncs_are_stopped_promises_nothing(

@@ -109,6 +109,16 @@ def test_nothing_synced_yet_is_said(connection: Connection) -> None:
         read_only("select 1", connection)
 
 
+def test_a_first_run_that_has_not_ended_is_said(warehouse: Warehouse, connection: Connection) -> None:
+    with warehouse.transaction():
+        pass
+    with warehouse.run(wait=0), pytest.raises(ConfigurationError, match="its first run has not ended yet"):
+        read_only("select 1", connection)
+    warehouse.read_path.unlink()
+    with pytest.raises(ConfigurationError, match="its first run did not end"):
+        read_only("select 1", connection)
+
+
 def test_the_data_is_never_changed(warehouse: Warehouse, connection: Connection) -> None:
     with warehouse.transaction():
         pass

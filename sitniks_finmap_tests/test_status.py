@@ -601,6 +601,31 @@ def test_a_preview_that_nobody_followed_by_a_sync_is_not_ok(
     assert "not up to date in Finmap: 1" in said
 
 
+def test_what_a_run_in_progress_is_at_is_no_error_but_what_persists_is(
+    shop: Shop, connection: Connection, warehouse: Warehouse
+) -> None:
+    """Read but not evaluated, and sent without an answer yet: while a run goes on, both are on their way."""
+    shop.put_transactions([transaction(1), transaction(2)])
+    assert command("sync")[0] == 0
+    with warehouse.transaction() as con:
+        con.execute("delete from operations where transaction_id = 'tx_1'")
+        con.execute("update finmap_upload set state = 'failed', last_error = $1 where transaction_id = 'tx_2'", [BEGUN])
+    with warehouse.run(wait=0):
+        said = command("status")[1]
+        assert "read, but not evaluated yet: 1; a run is in progress" in said
+        assert "being sent to Finmap: 1; a run is in progress" in said
+        assert "failed: 1" not in said
+        assert "that should be either" not in said
+        with warehouse.transaction() as con:
+            con.execute("update finmap_upload set last_error = 'too many' where transaction_id = 'tx_2'")
+        assert "failed: 1 (too many)" in command("status")[1]
+    said = command("status")[1]
+    assert "that should be either an operation or rejected, but are not: 1 (neither)" in said
+
+
+BEGUN = "creation started, outcome not recorded"
+
+
 def test_never_more_is_delivered_than_there_are_operations(
     delivered: Warehouse, connection: Connection, shop: Shop
 ) -> None:

@@ -14,6 +14,7 @@ from sitniks_finmap.alerts.conditions import (
     CAUSES,
     DEPLOYMENT,
     FOLLOWS,
+    NOW,
     Event,
     Fact,
     State,
@@ -85,12 +86,17 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
             queue_digests(kept, digests, now)
         states = kept.states()
         told = {key: state for key, state in states.items() if state.is_open}
-        return Told(told, _waiting(states), can_tell, events, is_due(kept, now), kept.count_unsent())
+        return Told(told, _waiting(states, looks, now), can_tell, events, is_due(kept, now), kept.count_unsent())
 
 
-def _waiting(states: States) -> dict[tuple[str, str], tuple[State, datetime]]:
-    """What was seen, and is told only if it lasts."""
+def _waiting(states: States, looks: list[Look], now: datetime) -> dict[tuple[str, str], tuple[State, datetime]]:
+    """What was seen, and is told only if it lasts; after a gap, also what is not looked at closely yet."""
     waiting = {}
+    for look in looks:
+        for condition, fact in look.facts.items():
+            if (look.scope, condition) not in states:
+                until = max((fact.since or now + SETTLING) + (fact.patience or NOW), now + SETTLING)
+                waiting[look.scope, condition] = (State(fact.since or now, fact), until)
     for (scope, condition), state in states.items():
         if state.begin_told is None:
             patience = kind_of(condition).patience if state.fact.patience is None else state.fact.patience
@@ -193,7 +199,7 @@ def _decide(kept: Memory, looks: list[Look], deployment: Look, now: datetime, wi
 def _steps(kept: Memory, states: States, look: Look, now: datetime, without: frozenset[str]) -> list[Event]:
     conditions = {condition for scope, condition in states if scope == look.scope} | {*look.facts}
     events = []
-    for condition in sorted(conditions, key=lambda one: _turn_of(one, look)):
+    for condition in sorted(conditions, key=lambda one: _turn_of(one, look, states)):
         if not look.knows(condition) or (condition in without and condition in look.facts):
             continue
         before = states.get((look.scope, condition))
@@ -204,7 +210,8 @@ def _steps(kept: Memory, states: States, look: Look, now: datetime, without: fro
             continue  # a key that is set need not be one that works
         after, event = step(look.scope, condition, before, look.facts.get(condition), now)
         blockers = _blockers(states, look.scope, condition, event)
-        if event and event.what == "end" and blockers:
+        unsettled = any(one in look.facts and (look.scope, one) not in states for one in {*BLOCKERS} - {condition})
+        if event and event.what == "end" and (blockers or unsettled):
             if condition not in (*CAUSES, *FOLLOWS):
                 event = replace(event, all_well=False)
             elif any(one.is_open for one in blockers):
@@ -223,10 +230,11 @@ def _steps(kept: Memory, states: States, look: Look, now: datetime, without: fro
     return events
 
 
-def _turn_of(condition: str, look: Look) -> tuple[int, bool, str]:
-    """Causes come before what follows from them, and beginnings before ends."""
+def _turn_of(condition: str, look: Look, states: States) -> tuple[int, bool, bool, str]:
+    """Causes come before what follows from them, beginnings before ends, and what nobody was told before what was."""
     follows = [*FOLLOWS].index(condition) + 1 if condition in FOLLOWS else 0
-    return follows, condition not in look.facts, condition
+    state = states.get((look.scope, condition))
+    return follows, condition not in look.facts, state is not None and state.is_open, condition
 
 
 def _blockers(states: States, scope: str, condition: str, event: Event | None) -> list[State]:
