@@ -80,7 +80,7 @@ def merge(written: Content | None, shown: Content, theirs: Content, wanted: Cont
     return Merge(changes, conflicts, kept)
 
 
-def settled(written: Content, wanted: Content, but_for: list[str]) -> Content:
+def written_after(written: Content, wanted: Content, but_for: list[str]) -> Content:
     """What counts as written after sending `wanted`, except for fields that keep their previous value."""
     return replace(wanted, **{field: getattr(written, field) for field in but_for})
 

@@ -92,7 +92,7 @@ def test_a_sensor_run_out_of_time_leaves_the_rest_as_backlog(
     warehouse: Warehouse,
 ) -> None:  # fmt: skip
     shop.put_transactions([transaction(n) for n in range(20)])
-    assert run_job(dagster, connection, "stage", DAY, DAY).success
+    assert run_job(dagster, connection, "preview", DAY, DAY).success
     sandbox.fault(Fault("slow", "finmap", method="POST", seconds=0.05, times=None))
     result = connection_definitions(connection).resolve_job_def("u1_deliver").execute_in_process(
         instance=dagster,

@@ -49,7 +49,7 @@ class Company:
 
     def run(self, what: Any) -> str:
         """A job, or the materialization of one asset; returns why it failed."""
-        if what in ("sync", "deliver", "stage"):
+        if what in ("sync", "deliver", "preview"):
             return run_job(self.dagster, self.connection, what, *DAYS).why
         job = connection_definitions(self.connection).resolve_job_def(f"{self.connection.name}_sync")
         result = job.execute_in_process(
@@ -103,7 +103,7 @@ def test_sitniks_keys_of_two_shops_swapped_move_nothing(
     swap(monkeypatch, "sitniks", *two)
     for company in two:
         before = company.everything()
-        for what in ("sync", "stage", "raw_sitniks_transactions", "raw_sitniks_orders"):
+        for what in ("sync", "preview", "raw_sitniks_transactions", "raw_sitniks_orders"):
             why = company.run(what)
             name = company.connection.name
             assert f"{name}: this looks like the Sitniks key of another company" in why
@@ -122,7 +122,7 @@ def test_a_wrong_finmap_key_moves_nothing_in_any_job(
         a.connection = connect("u1", start_date=DAYS[0], finmap_account=a.shop.accounts[0]["id"])
         assert a.run("sync") == ""
     a.shop.put_transactions([sale(1, "a", amount="150.00"), sale(7, "a")])
-    assert a.run("stage") == ""
+    assert a.run("preview") == ""
     swap(monkeypatch, "finmap", a, b)
     before = a.everything(), b.everything()
     for what in ("sync", "deliver", "operations", "finmap_upload", "finmap_operations"):

@@ -93,7 +93,7 @@ def test_runs_of_the_command_are_runs_of_the_location(
     ask: Ask, home: dg.DagsterInstance, connection: Connection
 ) -> None:
     day = connection.start_date
-    runs = {run_job(home, connection, what, day, day).run_id: what for what in ("sync", "stage", "deliver")}
+    runs = {run_job(home, connection, what, day, day).run_id: what for what in ("sync", "preview", "deliver")}
     (repository,) = ask(JOBS)["repositoriesOrError"]["nodes"]
     jobs = {job["name"]: job for job in repository["pipelines"]}
     # Timeline and the page of a job ask for runs with the label of the location

@@ -183,7 +183,7 @@ def test_a_name_that_never_posted_is_not_kept_as_a_prefix(
 ) -> None:  # fmt: skip
     connection = connect(start_date=DAYS[0])
     put(shop, 1)
-    assert run_job(dagster, connection, "stage", *DAYS).success
+    assert run_job(dagster, connection, "preview", *DAYS).success
     result = command("rename", "u1", "shop")
     assert (result.exit_code, 'writes under key_prefix = "shop"' in result.output) == (0, True)
     assert run_job(dagster, choose("shop")[0], "sync", *DAYS).success

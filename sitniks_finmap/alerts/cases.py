@@ -125,7 +125,7 @@ MANY: dict[str, Many] = {
     "stale never": Many("Finmap does not show yet what these shops earned and spent."),
     "rejected": Many(todo="See which, and what to correct: `sitniks-finmap status`."),
     "difference": Many(todo="See which: `sitniks-finmap status`. Correct them, then run `sitniks-finmap sync`."),
-    "others": Many(
+    "other_operations": Many(
         todo="Stop the bank feed, or give each shop a Finmap account of its own. If it is other money, set bank_feed = "
         '"accepted" in their tables of connections.toml.',
     ),

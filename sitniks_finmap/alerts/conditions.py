@@ -41,7 +41,7 @@ KINDS: dict[str, Kind] = {
     "pending": Kind(NOW, DAILY),  # for a person
     "safety_catch": Kind(NOW, DAILY),  # too many changes at once
     "difference": Kind(NOW, DAILY),  # unexplained
-    "others": Kind(NOW),  # post to the same account
+    "other_operations": Kind(NOW),  # post to the same account
     "defect": Kind(),  # a check of ours fails
     "damaged": Kind(NOW, NOW, end_is_told=False),  # a file was set aside
     # Of the deployment.

@@ -35,7 +35,7 @@ OF_RECORDS = {
     "transaction_ids_are_unique": "defect",
     "sign_and_type_agree": "defect",
 }
-ABOUT_RECORDS = {*OF_RECORDS.values(), "pending", "safety_catch", "others"}
+ABOUT_RECORDS = {*OF_RECORDS.values(), "pending", "safety_catch", "other_operations"}
 # The reasons of pending changes that are held because too many would happen at once (sql/plan.sql).
 TOO_MANY = re.compile(r"no longer shows|vanished from Sitniks|at once")
 
@@ -173,7 +173,7 @@ def _others(connection: Connection, warehouse: Warehouse, state: State | None) -
     check = next(one for one in checks_of(connection.source) if one.name == "nothing_else_is_posted_here")
     with warehouse.transaction() as con:
         found = evaluate(con, check)["wrong"]
-    return {"others": Fact(count=found)} if found else {}
+    return {"other_operations": Fact(count=found)} if found else {}
 
 
 def _damaged(warehouse: Warehouse) -> dict[str, Fact]:

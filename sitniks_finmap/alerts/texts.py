@@ -114,7 +114,7 @@ TEXTS: dict[str, Text] = {
         "Sitniks and Finmap agree again",
         "{count} unexplained differences between Sitniks and Finmap",
     ),
-    "others": Text(
+    "other_operations": Text(
         "somebody else posts to the Finmap account of this shop ({count} operation)",
         "If it is the same money, such as that of a bank feed, it counts twice in Finmap.",
         "Stop the bank feed, or give the shop a Finmap account of its own. If it is other money, set bank_feed = "

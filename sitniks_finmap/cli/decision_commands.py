@@ -195,7 +195,7 @@ def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None
             raise ConfigurationError(
                 f"{one.name}: --until is {until.date()}; choose from start_date {one.start_date} to today {last_day}"
             )
-        ended = run("stage", one, (one.start_date, until.date()))
+        ended = run("preview", one, (one.start_date, until.date()))
         if ended:
             with warehouse.run(wait=60):
                 skipped = decisions.catch_up(warehouse, until.date())

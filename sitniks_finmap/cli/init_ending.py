@@ -50,7 +50,7 @@ def _preview(asker: Asker, connection: Connection) -> bool:
 
 
 def _read(connection: Connection, first: date, last: date) -> bool:
-    ended = run("stage", connection, (first, last))
+    ended = run("preview", connection, (first, last))
     if ended:
         print_plan(out, connection, first, last)
     return ended

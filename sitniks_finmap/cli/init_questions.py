@@ -15,7 +15,7 @@ from sitniks_finmap.days import day_of
 from sitniks_finmap.names import nearest, normal_name
 from sitniks_finmap.people.probe import OTHER, Side, ask_finmap, ask_sitniks, is_of_the_other_side
 from sitniks_finmap.pipeline.directory import named
-from sitniks_finmap.pipeline.others import Others
+from sitniks_finmap.pipeline.other_operations import OtherOperations
 from sitniks_finmap.settings.text_files import bare_key
 from sitniks_finmap.warehouse.store import open_warehouse
 
@@ -176,7 +176,7 @@ def ask_account(answers: Answers) -> None:
         answers.warnings.append(warning)
 
 
-def _others(answers: Answers) -> dict[str, Others]:
+def _others(answers: Answers) -> dict[str, OtherOperations]:
     """Account ID → how many operations are not ours."""
     try:
         return answers.finmap.others(answers.now)

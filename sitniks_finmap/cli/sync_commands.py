@@ -77,7 +77,7 @@ def preview(connection: str | None, first: datetime | None, last: datetime | Non
     plans: list[dict[str, object]] = []
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
-        ended = run("stage", one, days)
+        ended = run("preview", one, days)
         if ended and as_json:
             plans.extend(plan_json(one, *days))
         elif ended:

@@ -111,12 +111,12 @@ ONE_CONNECTION = click.option(
 Work = Callable[[Connection, tuple[date, date]], bool]  # whether it succeeded
 
 
-def run(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> bool:
+def run(what: Literal["sync", "preview", "deliver"], connection: Connection, days: tuple[date, date]) -> bool:
     """Launches a job and returns whether it succeeded. Raises ConfigurationError."""
     return launch(what, connection, days).success
 
 
-def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, days: tuple[date, date]) -> "Run":
+def launch(what: Literal["sync", "preview", "deliver"], connection: Connection, days: tuple[date, date]) -> "Run":
     """Runs one Dagster job for one connection and returns how it ended; prints why if it failed.
 
     Raises ConfigurationError if the settings or keys are the cause.
@@ -131,8 +131,7 @@ def launch(what: Literal["sync", "stage", "deliver"], connection: Connection, da
             ended = run_job(dagster, connection, what, *days)
     except RunsUnavailable as why:
         ended = Run("", False, f"{connection.name}: {why}")
-        kind = "preview" if what == "stage" else what
-        record_ends(open_warehouse(connection), [LastRun(kind, None, started, utc_now(), ended.why)])
+        record_ends(open_warehouse(connection), [LastRun(what, None, started, utc_now(), ended.why)])
     if ended.misconfigured:
         raise ConfigurationError(ended.why)
     if not ended.success:

@@ -126,11 +126,11 @@ def opened(home: Path) -> dg.DagsterInstance:
 def run_job(
     dagster: dg.DagsterInstance,
     connection: Connection,
-    what: Literal["sync", "stage", "deliver"],
+    what: Literal["sync", "preview", "deliver"],
     first_day: date,
     last_day: date,
 ) -> Run:
-    """Runs a job over these days in this process; `stage` is a sync up to `operations`."""
+    """Runs a job over these days in this process; `preview` is a sync up to `operations`."""
     if not open_warehouse(connection).is_running():
         report_killed_runs(dagster, connection, utc_now())
     job = _job(connection, f"{connection.name}_{'deliver' if what == 'deliver' else 'sync'}")
@@ -139,7 +139,7 @@ def run_job(
             job,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={**job.run_tags, "connection": connection.name, **range_tags(first_day, last_day)},
-            asset_selection=_staged(connection) if what == "stage" else None,
+            asset_selection=_previewed(connection) if what == "preview" else None,
             remote_job_origin=job_origin(job.name),
         )
         interrupted = False
@@ -155,7 +155,7 @@ def run_job(
     return Run(run.run_id, True, "") if success else _failed(dagster, run.run_id)
 
 
-def _staged(connection: Connection) -> set[dg.AssetKey]:
+def _previewed(connection: Connection) -> set[dg.AssetKey]:
     """The assets of a sync up to `operations`."""
     tables = (
         *SOURCES[connection.source],

@@ -24,7 +24,7 @@ from sitniks_finmap.people.proposal import orders_table
 from sitniks_finmap.pipeline.directory import category_mapping, find_accounts, read_directory
 from sitniks_finmap.pipeline.identity import doubt_finmap, doubt_sitniks, is_proven, knows_anything, suspicion
 from sitniks_finmap.pipeline.installation import owned_by_others
-from sitniks_finmap.pipeline.others import count_others
+from sitniks_finmap.pipeline.other_operations import count_other_operations
 from sitniks_finmap.pipeline.rehearsal import rejections
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
@@ -145,7 +145,7 @@ def _others(run: ConnectionRun, accounts: dict[str, str], now: datetime) -> Iter
     if run.connection.bank_feed == "accepted":
         yield Finding("ok", 'bank_feed = "accepted": operations of others in the Finmap account are not looked for')
         return
-    others = count_others(run.finmap, run.connection, accounts, now)
+    others = count_other_operations(run.finmap, run.connection, accounts, now)
     labels = " and ".join(f'"{label}"' for label in sorted(accounts.values()))
     where = f"Finmap {'account' if len(accounts) == 1 else 'accounts'} {labels}"
     if not others.total:

@@ -193,10 +193,10 @@ def _records(state: State) -> Iterator[Finding]:
         said = without_echo(reason or "", told or "")
         found.setdefault(problem, Counter())[said] += records
     # Without a table of accounts or channels, nothing needs a mapping.
-    settled = () if state.connection.accounts or state.connection.channels else ("unmapped", "unused")
+    not_expected = () if state.connection.accounts or state.connection.channels else ("unmapped", "unused")
     texts = RECORDS | OF_ORDERS if state.connection.source == "orders" else RECORDS
     for problem, text in texts.items():
-        if problem in found and problem not in settled:
+        if problem in found and problem not in not_expected:
             moving = moving_of(problem, found[problem]) if state.running else Counter[str]()
             if moving:
                 yield _about(state, problem, ON_ITS_WAY[problem], moving, on_its_way=True)

@@ -23,7 +23,7 @@ from sitniks_finmap.pipeline.identity import (
     suspicion,
 )
 from sitniks_finmap.pipeline.installation import OtherInstallation, owned_by_others
-from sitniks_finmap.pipeline.others import Others, others_by_account
+from sitniks_finmap.pipeline.other_operations import OtherOperations, other_operations_by_account
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
@@ -85,9 +85,9 @@ class FinmapSide:
     connection: Connection
     accounts: list[Account]
 
-    def others(self, now: datetime) -> dict[str, Others]:
+    def others(self, now: datetime) -> dict[str, OtherOperations]:
         """Account ID → operations of the last 30 days that are not ours. Raises ApiError."""
-        return others_by_account(self.client, self.connection, now)
+        return other_operations_by_account(self.client, self.connection, now)
 
     @cached_property
     def categories(self) -> dict[str, list[Any]]:

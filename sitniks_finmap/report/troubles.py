@@ -12,7 +12,7 @@ from sitniks_finmap.report.figures import Row
 
 Tone = Literal["ok", "warning", "error"]
 # Conditions in which all money that can be posted is posted, or will be; the others are errors.
-MILD = ("rejected", "pending", "safety_catch", "unread_orders", "damaged", "others", "unbooked")
+MILD = ("rejected", "pending", "safety_catch", "unread_orders", "damaged", "other_operations", "unbooked")
 RECORDS_OF = {  # condition → its records in sql/report/records.sql, where the names differ
     "safety_catch": "pending",
 }

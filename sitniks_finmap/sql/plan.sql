@@ -364,7 +364,7 @@ held_up as (
         and verdict.kind is distinct from 'waits'
     group by all
 ),
-settled as (
+resolved as (
     select
         j.* exclude (verdict),
         case
@@ -424,7 +424,7 @@ of_every_generation as (
         j.occasion,
         coalesce(j.decision = 'approve', false) as approved,
         j.absent_once
-    from settled j
+    from resolved j
     union all
     -- An older generation that Finmap shows, or that is not known to be gone: at most one per transaction may be live.
     select

@@ -23,6 +23,6 @@ select
     [] as edited,
     null as occasion,
     external_id as known_as,
-    [] as others
+    [] as other_keys
 from finmap_upload l
 join confirmed c using (external_id);

@@ -514,6 +514,6 @@ create table tasks (
     edited varchar[] not null,
     occasion varchar,
     known_as varchar,
-    others varchar[] not null,
+    other_keys varchar[] not null,
     changed varchar[]
 );

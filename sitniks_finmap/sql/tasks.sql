@@ -23,7 +23,7 @@ select
         else coalesce(list_filter(
             k.keys, lambda key : key <> p.external_id and not (p.action = 'replace' and key = p.known_as)
         ), [])
-    end as others
+    end as other_keys
 from planned p
 left join (select transaction_id, list(external_id) as keys from finmap_upload group by all) k using (transaction_id)
 where p.standing = 'go'

@@ -6,7 +6,7 @@ import dagster as dg
 
 from sitniks_finmap.defs.assets import add_day_metadata, chosen_days, described_asset
 from sitniks_finmap.defs.resources import told
-from sitniks_finmap.pipeline.others import look_for_others
+from sitniks_finmap.pipeline.other_operations import look_for_other_operations
 from sitniks_finmap.pipeline.readback import read_back
 from sitniks_finmap.pipeline.reconcile import reconcile
 from sitniks_finmap.pipeline.run import ConnectionRun
@@ -21,7 +21,7 @@ def reconcile_assets(connection: Connection) -> list[dg.AssetsDefinition]:
         run: ConnectionRun = getattr(context.resources, connection.name)
         with told(run.explained("finmap_operations")):
             read_back(run, *chosen_days(context), datetime.now(UTC))
-            look_for_others(run, datetime.now(UTC))
+            look_for_other_operations(run, datetime.now(UTC))
             with run.warehouse.transaction() as con:
                 add_day_metadata(context, con)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sitniks_finmap.clients.finmap import Operation, Outcome, Write
-from sitniks_finmap.content import PEOPLES_FIELDS, Content, as_shown, merge, settled
+from sitniks_finmap.content import PEOPLES_FIELDS, Content, as_shown, merge, written_after
 from sitniks_finmap.pipeline.apply.deletion import deletion_in_flight
 from sitniks_finmap.pipeline.apply.labels import set_owed_labels
 from sitniks_finmap.pipeline.apply.sender import Sender
@@ -63,7 +63,7 @@ def correct(
     but_for = [name for name in compared.kept if name in PEOPLES_FIELDS]
     if not changes:
         seen.append(found)
-        done = settled(entry.written or sendable, sendable, but_for if entry.written else [])
+        done = written_after(entry.written or sendable, sendable, but_for if entry.written else [])
         entry = replace(entry, written=done, day=task.day)
         if entry.owed and not left_out:
             return set_owed_labels(sender, task, entry, theirs, writes)
@@ -88,7 +88,7 @@ def _patch(
     if write.outcome is Outcome.REFUSED and bare and bare != changes:
         left_out, but_for = write.error, but_for + [name for name in changes if name not in bare]
         write, changes = send(bare), bare
-    told = settled(entry.written or wanted, wanted, but_for if entry.written else [])
+    told = written_after(entry.written or wanted, wanted, but_for if entry.written else [])
     match write.outcome:
         case Outcome.APPLIED | Outcome.ACCEPTED:
             before = entry.written

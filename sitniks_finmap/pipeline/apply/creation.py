@@ -23,7 +23,7 @@ from sitniks_finmap.pipeline.ledger import RECHECK_AFTER, Entry, State, entry_wh
 def create(sender: Sender, task: Task, writes: list[Write], seen: list[Operation]) -> Entry:
     """Create the operation under its key. A 409 (`Outcome.EXISTS`) and an unknown outcome are looked up."""
     entry = new_entry(task)
-    for key in task.others:
+    for key in task.other_keys:
         if other := sender.finmap.details(key):
             seen.append(other)
             return _beside(sender, task, entry, key, other)

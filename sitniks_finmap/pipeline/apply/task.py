@@ -24,7 +24,7 @@ class Task:
     changed: list[str]  # fields that the plan would change, as shown to the approver
     edited: list[str]  # fields that a person had changed, as shown to the approver
     occasion: str | None  # what a decision about it applies to
-    others: list[str]  # keys of the same transaction that must not be in Finmap when this one is created
+    other_keys: list[str]  # keys of the same transaction that must not be in Finmap when this one is created
     entry: Entry | None  # its ledger entry, or that of the previous generation
 
 

@@ -20,7 +20,7 @@ LOOK_EVERY = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Others:
+class OtherOperations:
     """How many operations are not from any of our connections."""
 
     income: int
@@ -31,7 +31,7 @@ class Others:
         return self.income + self.expense
 
 
-def look_for_others(run: ConnectionRun, now: datetime) -> None:
+def look_for_other_operations(run: ConnectionRun, now: datetime) -> None:
     """Once a week, count the operations of others for the check `nothing_else_is_posted_here`. Raises WarehouseError.
 
     If Finmap does not answer, the next run tries again.
@@ -45,7 +45,7 @@ def look_for_others(run: ConnectionRun, now: datetime) -> None:
     if not accounts or (looked_at and timedelta() <= now - looked_at < LOOK_EVERY):
         return
     try:
-        others = count_others(run.finmap, run.connection, accounts, now)
+        others = count_other_operations(run.finmap, run.connection, accounts, now)
     except ApiError as error:
         log.info("%s: operations of others were not looked for: %s", run.connection.name, error)
         return
@@ -54,17 +54,19 @@ def look_for_others(run: ConnectionRun, now: datetime) -> None:
         replace_table(con, "other_operations", [row])
 
 
-def count_others(finmap: Finmap, connection: Connection, accounts: Iterable[str], now: datetime) -> Others:
+def count_other_operations(
+    finmap: Finmap, connection: Connection, accounts: Iterable[str], now: datetime
+) -> OtherOperations:
     """Count the incomes and expenses of the last 30 days in these accounts that no connection of ours posted.
 
     Raises ApiError.
     """
-    found = others_by_account(finmap, connection, now)
+    found = other_operations_by_account(finmap, connection, now)
     counted = [found[account] for account in set(accounts) & found.keys()]
-    return Others(sum(one.income for one in counted), sum(one.expense for one in counted))
+    return OtherOperations(sum(one.income for one in counted), sum(one.expense for one in counted))
 
 
-def others_by_account(finmap: Finmap, connection: Connection, now: datetime) -> dict[str, Others]:
+def other_operations_by_account(finmap: Finmap, connection: Connection, now: datetime) -> dict[str, OtherOperations]:
     """Account ID → the incomes and expenses of the last 30 days there that no connection of ours posted.
 
     Raises ApiError.
@@ -77,7 +79,7 @@ def others_by_account(finmap: Finmap, connection: Connection, now: datetime) -> 
             account = str(row.get(ACCOUNT_FIELD[type]))
             found[str(row.get("id") or len(found))] = (account, type)  # a row is repeated if the list shifts
     counts = Counter(found.values())
-    return {one: Others(counts[one, "income"], counts[one, "expense"]) for one, _ in counts}
+    return {one: OtherOperations(counts[one, "income"], counts[one, "expense"]) for one, _ in counts}
 
 
 def _prefixes(connection: Connection) -> tuple[str, ...]:

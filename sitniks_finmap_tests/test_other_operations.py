@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from sitniks_finmap.defs.checks import asset_checks
-from sitniks_finmap.pipeline.others import look_for_others
+from sitniks_finmap.pipeline.other_operations import look_for_other_operations
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.books import Books
@@ -17,7 +17,7 @@ WEEK = 7 * 86400
 
 def looked(books: Books) -> list[tuple[int, int]]:
     """Income and expense of others, as last counted."""
-    look_for_others(books.run, books.clock())
+    look_for_other_operations(books.run, books.clock())
     return books.rows("select income, expense from other_operations")
 
 
