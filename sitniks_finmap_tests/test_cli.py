@@ -3,11 +3,13 @@
 import json
 import re
 import runpy
+import shlex
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -65,6 +67,16 @@ def test_every_command_explains_itself() -> None:
         result = command(name, "--help")
         assert (result.exit_code, result.output.startswith(f"Usage: cli {name} ")) == (0, True)
         assert result.output.splitlines()[2] == f"  {about}"
+
+
+def test_every_command_gives_an_example_that_it_accepts() -> None:
+    for name in COMMANDS:
+        one = cli.get_command(click.Context(cli), name)
+        assert one
+        [example] = re.findall(r"^ *Example.*: (sitniks-finmap .+)$", one.help or "", re.MULTILINE)
+        program, called, *arguments = shlex.split(example)
+        assert (program, called) == ("sitniks-finmap", name)
+        one.make_context(name, arguments)  # raises UsageError
 
 
 # -- Preview, decide, sync ---------------------------------------------------------------------------------------

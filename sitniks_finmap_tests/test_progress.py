@@ -24,7 +24,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 def test_progress_is_logged_every_few_seconds_with_time_left(time: Time, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    progress = Progress("u1: delivered")
+    progress = Progress("u1", "delivered")
     for second in range(1, 601):
         time.now += 1
         progress.report(2 * second, 100_000)
@@ -35,7 +35,7 @@ def test_progress_is_logged_every_few_seconds_with_time_left(time: Time, caplog:
 def test_after_a_minute_the_time_left_is_right_within_a_fifth(time: Time, caplog: pytest.LogCaptureFixture) -> None:
     """The first seconds are slow, then each minute is a tenth faster or slower than the last."""
     caplog.set_level("INFO")
-    progress = Progress("u1: delivered")
+    progress = Progress("u1", "delivered")
     done = 0.0
     elapsed = 0
     said: dict[int, float] = {}
@@ -55,7 +55,7 @@ def test_after_a_minute_the_time_left_is_right_within_a_fifth(time: Time, caplog
 
 def test_without_a_total_it_says_only_what_it_knows(time: Time, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    progress = Progress("/orders: read")
+    progress = Progress("/orders", "read")
     time.now += 10
     progress.report(0, None)
     progress.report(500, None)

@@ -47,6 +47,8 @@ def watch(every: timedelta | None) -> None:
     Looks at every connection, connections.toml, the disk and Dagster's daemon, as the sensor `alerts` does, and sends
     what is to be sent. Exits with 0 if it could look, whatever it saw. Run it every five minutes, by systemd or cron:
     docs/monitoring.md.
+
+    Example: sitniks-finmap watch --every 5m
     """
     if every is None:
         _refuse_no_project()
@@ -128,6 +130,8 @@ def alert_test(connection: str | None) -> None:
 
     To the operator (ALERT_URLS) and to the owner of each shop (alerts in connections.toml). Exits with 0 if each
     service accepted it.
+
+    Example: sitniks-finmap alert-test --connection sitniks_user_1
     """
     results: list[Tested] = []
     for tested in try_operator() if connection is None else ():

@@ -61,6 +61,7 @@ def approve(
     """Approve pending changes; the next sync applies them.
 
     Lists the changes and asks for confirmation. Conflicts and what a person deleted in Finmap need their own option.
+
     Example: sitniks-finmap approve --transaction tx_12345
     """
     _decide("approve", connection, day, transaction, order, yes, conflicts=conflicts, recreate=recreate)
@@ -79,6 +80,8 @@ def dismiss(
     """Dismiss pending changes; Finmap stays as it is.
 
     Holds until the transaction or order changes again. To dismiss what a person deleted in Finmap, name it.
+
+    Example: sitniks-finmap dismiss --transaction tx_12345
     """
     if unbooked:
         if transaction:
@@ -177,7 +180,10 @@ def _confirmed(decision: str, count: int) -> bool:
 @click.option("--until", type=DAY, metavar="DAY", help="Last day to skip.")
 @click.option("--undo", is_flag=True, help="Undo: the next sync posts the skipped days.")
 def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
-    """Skip history: never post what is dated up to a day."""
+    """Skip history: never post what is dated up to a day.
+
+    Example: sitniks-finmap catch-up --until 2026-10-31
+    """
     if bool(until) == undo:
         raise click.UsageError("use either --until DAY or --undo")
     words = terminal_language()
@@ -222,6 +228,8 @@ def rollback(
     """Delete from Finmap what a run created; ask first.
 
     A sync does not send it again; `approve --recreate --transaction ID` brings it back.
+
+    Example: sitniks-finmap rollback --connection sitniks_user_1 --run 1a2b3c4d
     """
     if bool(run_id) == bool(first and last):
         raise click.UsageError("use either --run RUN, or --from DAY and --to DAY")

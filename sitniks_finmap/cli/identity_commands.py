@@ -26,6 +26,8 @@ def accept_key(connection: str | None, yes: bool) -> None:
 
     For a shop whose account or operations were deleted on purpose. Checks both keys, shows why one looks like another
     company's, and accepts it if you confirm.
+
+    Example: sitniks-finmap accept-key --connection sitniks_user_1
     """
     one, words = one_connection(connection), terminal_language()
     own = ConnectionRun(one, warehouse := open_warehouse(one), proving=False)
@@ -72,6 +74,8 @@ def rename(old: str, new: str) -> None:
     Moves its DuckDB file and rewrites its table in connections.toml; key_prefix keeps the old name in the keys of its
     operations. If you renamed the table by hand, this does the rest. Fails while the connection has a run in progress.
     Dagster may keep running: click Lineage → Reload definitions afterwards; until then, its syncs fail.
+
+    Example: sitniks-finmap rename sitniks_user_1 my_shop
     """
     for line in do_rename(old, new):
         out.print(escape(terminal_language().say(line)))

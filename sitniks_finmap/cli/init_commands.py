@@ -54,6 +54,8 @@ def init(**given: Any) -> None:
     \b
     sitniks-finmap init --connection shop_1 --sitniks-key env:KEY_S --finmap-key env:KEY_F
                         --source transactions --account Каса --since today --yes
+
+    Example, to copy a shop: sitniks-finmap init --from sitniks_user_1 --connection shop_2
     """
     statuses = {stage: given.pop(stage) for stage in STAGES}
     options = Options(statuses=statuses, **given)

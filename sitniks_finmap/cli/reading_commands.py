@@ -41,7 +41,9 @@ def status(connection: str | None, everything: bool, as_json: bool, watch: int |
     which a line below counts, these are all operations. Rejected records make no operation and come on top.
 
     Then each problem, with its reason and what to do. Exits with 0 only if, as of the last runs, everything in Sitniks
-    is also in Finmap. Calls neither API. Example: sitniks-finmap status --watch
+    is also in Finmap. Calls neither API.
+
+    Example: sitniks-finmap status --watch
     """
     if sum(map(bool, (as_json, watch, prometheus))) > 1:
         raise click.UsageError("use one of --json, --watch and --prometheus")
@@ -89,7 +91,9 @@ def _watch(look: Callable[[], Fleet], seconds: int, everything: bool) -> NoRetur
 def sql(query: str, connection: str | None, csv: bool, as_json: bool) -> None:
     """Query the staged data with SQL.
 
-    Read-only, as published after the last run. Example: sitniks-finmap sql "from operations limit 5"
+    Read-only, as published after the last run.
+
+    Example: sitniks-finmap sql "from operations limit 5"
     """
     if csv and as_json:
         raise click.UsageError("use either --csv or --json")

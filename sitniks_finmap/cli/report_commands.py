@@ -41,7 +41,9 @@ def report(connection: str | None, month: date | None, output: Path | None, show
 
     It says whether both sides match to the kopiyka, and how the shop is doing. The pages are in the folder "reports" of
     the data, with index.html over all of them. Calls neither API. Exits with 1 if the data of a connection cannot be
-    read. Example: sitniks-finmap report --open
+    read.
+
+    Example: sitniks-finmap report --open
     """
     misused = output is None and tell_wrong(connection)
     chosen = [one_connection(connection)] if output else choose_valid(connection)

@@ -23,7 +23,10 @@ SECONDS = click.FloatRange(0, 86400)
 @click.option("--days", type=SHOP_DAYS, default=60, show_default=True, help="Days of history to generate.")
 @click.option("--seed", default=1, show_default=True, help="Random seed; each makes a different shop.")
 def demo(source: str, port: int | None, days: int, seed: int) -> None:
-    """Run the main job against a simulated shop."""
+    """Run the main job against a simulated shop.
+
+    Example: sitniks-finmap demo --source orders
+    """
     from sitniks_finmap.cli.demo import run_demo
 
     show_progress()
@@ -41,6 +44,8 @@ def sandbox(port: int, live: float, days: int, seed: int) -> None:
     Two shops: one with transactions, and one that has only orders. They are kept in <data>/sandbox.sqlite. Their keys
     are in .env.example: SANDBOX_SHOP_… and SANDBOX_ORDERS_… To sync the second one, copy the table [sandbox_orders]
     from sitniks_finmap/sandbox/connections_orders.toml into connections.toml.
+
+    Example: sitniks-finmap sandbox --live 10
     """
     from sitniks_finmap.cli.demo import serve_sandbox
 

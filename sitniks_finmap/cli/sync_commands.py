@@ -51,6 +51,8 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
 
     Without --from and --to: days never read, recent days, and whatever earlier runs left. With them, the printed state
     and the exit code cover only these days.
+
+    Example: sitniks-finmap sync --connection sitniks_user_1 --from 2026-11-01
     """
     if full and (first or last):
         raise click.UsageError("use either --full, or --from and --to")
@@ -73,7 +75,10 @@ def sync(connection: str | None, first: datetime | None, last: datetime | None, 
 @TO
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def preview(connection: str | None, first: datetime | None, last: datetime | None, as_json: bool) -> None:
-    """Show what a sync would write; write nothing."""
+    """Show what a sync would write; write nothing.
+
+    Example: sitniks-finmap preview --connection sitniks_user_1
+    """
     plans: list[dict[str, object]] = []
 
     def work(one: Connection, days: tuple[date, date]) -> bool:
@@ -99,6 +104,8 @@ def explain(wanted: str, connection: str | None) -> None:
 
     ID is that of a transaction, or the externalId that preview shows. If orders are the source, it may also be the
     number of an order, or the ID of an order or of a part of it, as in order-50123.sale.
+
+    Example: sitniks-finmap explain tx_12345
     """
     one = one_connection(connection)
     sys.exit(0 if tell(out, ConnectionRun(one, open_warehouse(one), proving=False), wanted) else 1)
@@ -116,7 +123,9 @@ def doctor(connection: str | None, as_json: bool, bundle: Path | None) -> None:
 
     For each connection: whether each side accepts its key, the account and its currency, the categories, whether
     GET /transactions or GET /orders returns every field we expect, the order statuses, whether somebody else posts to
-    the account, clock, time zone, rate limit. Example: sitniks-finmap doctor --bundle for-support.json
+    the account, clock, time zone, rate limit.
+
+    Example: sitniks-finmap doctor --bundle for-support.json
     """
     chosen = choose_any(connection)
     show_progress()
@@ -144,6 +153,8 @@ def rebuild_ledger(connection: str | None, yes: bool) -> None:
 
     A sync with an empty ledger does this automatically. If another installation writes to Finmap under this
     connection's name, this one takes over after asking.
+
+    Example: sitniks-finmap rebuild-ledger --connection sitniks_user_1
     """
 
     def work(one: Connection, days: tuple[date, date]) -> bool:

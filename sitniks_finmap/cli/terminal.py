@@ -23,6 +23,7 @@ from sitniks_finmap.names import nearest
 from sitniks_finmap.people.findings import to_begin
 from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.pipeline.due import days_due, days_to_sync, days_to_try_again, unread_since
+from sitniks_finmap.progress import watched
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.settings.connections_file import choose, load_connections, read_tables
 from sitniks_finmap.warehouse.last_runs import LastRun, record_ends
@@ -259,19 +260,27 @@ def one_connection(name: str | None) -> Connection:
 class ProgressHandler(logging.Handler):
     """Prints what the package logs, with the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console, has_bars: bool) -> None:
         super().__init__(logging.INFO)
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        self.console, self.has_bars = console, has_bars
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self.has_bars and getattr(record, "is_progress", False):
+            return
         # Dagster prefixes the message with the run's name; dagster_meta has the original.
         said = getattr(record, "dagster_meta", {}).get("orig_message") or record.getMessage()
         self.console.print(f"[dim]{datetime.now():%H:%M:%S}[/] {escape(said)}")  # noqa: DTZ005
 
 
 def show_progress() -> None:
-    """Prints progress until the command ends."""
-    ours, handler = logging.getLogger("sitniks_finmap"), ProgressHandler()
+    """Prints progress until the command ends: in a terminal as bars, elsewhere as lines."""
+    console, context = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False), click.get_current_context()
+    has_bars = console.is_terminal and not console.is_dumb_terminal
+    if has_bars:
+        from sitniks_finmap.cli.bars import Bars
+
+        context.with_resource(watched(Bars(console)))
+    ours, handler = logging.getLogger("sitniks_finmap"), ProgressHandler(console, has_bars)
     ours.setLevel(logging.INFO)
     ours.addHandler(handler)
-    click.get_current_context().call_on_close(lambda: ours.removeHandler(handler))
+    context.call_on_close(lambda: ours.removeHandler(handler))

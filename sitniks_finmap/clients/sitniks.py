@@ -163,18 +163,18 @@ class Sitniks:
         does not reveal when one row was deleted and another added.
         """
         read = Pass()
-        progress = Progress(f"{self._name(path)}: read")
         skip = 0
         before: list[str] = []
-        while True:
-            page = self.page(path, start, end, skip)
-            texts = [row.text for row in page.rows]
-            new = read.add(page)
-            seen = skip + len(texts)
-            progress.report(seen, page.count)
-            if not new or read.ended(page, skip) or texts == before:
-                return read
-            skip, before = seen - 1, texts
+        with Progress(self._name(path), "read") as progress:
+            while True:
+                page = self.page(path, start, end, skip)
+                texts = [row.text for row in page.rows]
+                new = read.add(page)
+                seen = skip + len(texts)
+                progress.report(seen, page.count)
+                if not new or read.ended(page, skip) or texts == before:
+                    return read
+                skip, before = seen - 1, texts
 
 
 def ignored_filter(path: str) -> str:

@@ -62,7 +62,7 @@ class Language:
         """
         return sentence if self.code == "en" else Reader(_phrasebook(), self).read(sentence).said
 
-    def number(self, number: int) -> str:
+    def number(self, number: float) -> str:
         return format_decimal(number, locale=LOCALES[self.code])
 
     def money(self, amount: Decimal, currency: str) -> str:

@@ -163,7 +163,6 @@ class Courier:
         return {label: there[label.strip().casefold()] for label in labels if label.strip().casefold() in there}
 
     def _apply(self, applier: Applier, delivery: Delivery, deadline: float | None) -> None:
-        progress = Progress(f"{self.warehouse.connection}: delivered")
         unanswered = 0
         ended: list[tuple[Task, Result]] = []
         committed = time.monotonic()
@@ -171,7 +170,7 @@ class Courier:
         tasks = Tasks(self.warehouse, self.now)
         unsent: list[Task] = []
         try:
-            with ThreadPoolExecutor(IN_FLIGHT) as pool:
+            with Progress(self.warehouse.connection, "delivered") as progress, ThreadPoolExecutor(IN_FLIGHT) as pool:
                 try:
                     while True:
                         while len(begun) < QUEUED and (task := tasks.take()):

@@ -15,6 +15,7 @@ from sitniks_finmap.failpoint import failpoint
 from sitniks_finmap.figures import counted
 from sitniks_finmap.pipeline.reading import UnreadDays, mark_unread, read_windows, store_rows
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.progress import Progress
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import rows_as
 
@@ -90,34 +91,36 @@ def orders_due(run: ConnectionRun, first_day: date, last_day: date, begun: datet
 def fetch_orders(run: ConnectionRun, order_ids: list[str], day: date) -> None:
     """Read orders by ID, saving a few at a time. Raises KeyRefused if the key lacks the right."""
     failed = 0  # in a row
-    for start in range(0, len(order_ids), 50):
-        found: list[Row] = []
-        asked: list[tuple[str, bool, bool, str]] = []
-        refused: KeyRefused | None = None
-        for order_id in order_ids[start : start + 50]:
-            try:
-                row = run.sitniks.order(order_id)
-            except KeyRefused as no:
-                refused = no
-                break
-            except Unreachable:
-                failed = DOWN_AFTER  # nothing is known about any order: the next run retries all of them
-                break
-            except ApiError as error:
-                failed += 1
-                asked.append((order_id, False, False, str(error)))
-                if failed == DOWN_AFTER:
+    with Progress(run.connection.name, "orders read by ID") as progress:
+        for start in range(0, len(order_ids), 50):
+            progress.report(start, len(order_ids))
+            found: list[Row] = []
+            asked: list[tuple[str, bool, bool, str]] = []
+            refused: KeyRefused | None = None
+            for order_id in order_ids[start : start + 50]:
+                try:
+                    row = run.sitniks.order(order_id)
+                except KeyRefused as no:
+                    refused = no
                     break
-                continue
-            failed = 0
-            found += [row] if row else []
-            asked.append((order_id, bool(row), not row, "" if row else "Sitniks has no such order"))
-        save_tries(run, found, asked, day)
-        if refused:
-            raise refused
-        if failed == DOWN_AFTER:
-            log.warning("%s: this run reads no more orders", run.connection.name)
-            return
+                except Unreachable:
+                    failed = DOWN_AFTER  # nothing is known about any order: the next run retries all of them
+                    break
+                except ApiError as error:
+                    failed += 1
+                    asked.append((order_id, False, False, str(error)))
+                    if failed == DOWN_AFTER:
+                        break
+                    continue
+                failed = 0
+                found += [row] if row else []
+                asked.append((order_id, bool(row), not row, "" if row else "Sitniks has no such order"))
+            save_tries(run, found, asked, day)
+            if refused:
+                raise refused
+            if failed == DOWN_AFTER:
+                log.warning("%s: this run reads no more orders", run.connection.name)
+                return
 
 
 def save_tries(run: ConnectionRun, found: list[Row], asked: list[tuple[str, bool, bool, str]], day: date) -> None:

@@ -18,6 +18,7 @@ from sitniks_finmap.pipeline.courier import save_shown
 from sitniks_finmap.pipeline.ledger import Entry, State, entry_of, entry_when_missing, entry_when_seen, save_entries
 from sitniks_finmap.pipeline.reading import days_of
 from sitniks_finmap.pipeline.run import ConnectionRun
+from sitniks_finmap.progress import Progress
 from sitniks_finmap.settings.connections import ConfigurationError
 from sitniks_finmap.warehouse.schema import sql
 
@@ -43,7 +44,7 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
     with run.warehouse.transaction() as con:
         own = _days_to_list(con, first_day, last_day, now)
         spans = [*own, *_months_unseen(con, first_day, last_day)]
-    operations = [one for span in spans for one in listed(run, *span)]
+    operations = _listed_all(run, spans)
     with run.warehouse.transaction() as con:
         operations = recognised(con, operations)
         for span in spans:
@@ -174,6 +175,17 @@ def _read_twice(run: ConnectionRun, first_day: date, last_day: date) -> list[Ope
         f"Finmap's list of operations was read {PASSES} times and differed every time. Nothing was sent; "
         "the next sync reads it again"
     )
+
+
+def _listed_all(run: ConnectionRun, spans: list[tuple[date, date]]) -> list[Operation]:
+    operations: list[Operation] = []
+    with Progress(run.connection.name, "days read back") as progress:
+        done, total = 0, sum(len(days_of(*span)) for span in spans)
+        for span in spans:
+            progress.report(done, total)
+            operations += listed(run, *span)
+            done += len(days_of(*span))
+    return operations
 
 
 def listed(run: ConnectionRun, first_day: date, last_day: date) -> list[Operation]:
