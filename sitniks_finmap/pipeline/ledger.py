@@ -108,19 +108,54 @@ def entry_when_seen(entry: Entry, theirs: Content, now: datetime, tag_id: TagId,
     rebuilt = entry.written is None and entry.shown is not None
     base = entry.written or (entry.intents[-1] if entry.intents and not rebuilt else None)
     if base is None:
-        done, told = _carried_out(entry, theirs, tag_id)
-        shown = replace(entry.shown or theirs, **{name: getattr(theirs, name) for name in told})
-        return replace(
-            entry,
-            state=_shown_state(entry),
-            written=done,
-            shown=shown,
-            intents=[] if done or late else entry.intents,
-            owed=_owed(entry, entry.owed, theirs),
-            looked_at=now,
-            verified_at=now,
-            missing_since=None,
-        )
+        return _without_base(entry, theirs, now, tag_id, late)
+    written, shown, unseen = _fields_when_seen(entry, base, theirs, tag_id)
+    created = entry.written is None
+    done = not entry.intents or all(as_shown(entry.intents[-1], n, tag_id) == getattr(theirs, n) for n in FIELDS)
+    intents = [] if late or created or done else entry.intents
+    # After a creation with an unknown outcome, none of the carried labels is known to be set.
+    owed = _owed(entry, labels_of(entry.carried, theirs.type) if created else entry.owed, theirs)
+    waits = bool(unseen or intents)
+    due = waits or entry.refused or entry.deleting or owed
+    return replace(
+        entry,
+        state=entry.state if waits and entry.state not in OUT else _shown_state(entry),
+        written=written,
+        shown=shown,
+        unseen=unseen,
+        intents=intents,
+        owed=owed,
+        next_attempt_at=entry.next_attempt_at if due else None,
+        last_error=entry.last_error if due else None,
+        verified_at=now,
+        looked_at=now,
+        missing_since=None,
+        deleting=None if entry.state in OUT else entry.deleting,
+        deleting_at=None if entry.state in OUT else entry.deleting_at,
+    )
+
+
+def _without_base(entry: Entry, theirs: Content, now: datetime, tag_id: TagId, late: bool) -> Entry:
+    """The same if it is not known what was last written."""
+    done, told = _carried_out(entry, theirs, tag_id)
+    shown = replace(entry.shown or theirs, **{name: getattr(theirs, name) for name in told})
+    return replace(
+        entry,
+        state=_shown_state(entry),
+        written=done,
+        shown=shown,
+        intents=[] if done or late else entry.intents,
+        owed=_owed(entry, entry.owed, theirs),
+        looked_at=now,
+        verified_at=now,
+        missing_since=None,
+    )
+
+
+def _fields_when_seen(
+    entry: Entry, base: Content, theirs: Content, tag_id: TagId
+) -> tuple[Content, Content, list[str]]:
+    """What counts as written and as shown now, field by field, and which fields are still to be seen."""
     written, shown = asdict(base), asdict(entry.shown or theirs)
     created = entry.written is None
     unseen = []
@@ -151,28 +186,7 @@ def entry_when_seen(entry: Entry, theirs: Content, now: datetime, tag_id: TagId,
                 written[name], shown[name] = getattr(alike, name), has
     if entry.carried:
         shown |= _without_carried(shown, entry.carried)
-    done = not entry.intents or all(as_shown(entry.intents[-1], n, tag_id) == getattr(theirs, n) for n in FIELDS)
-    intents = [] if late or created or done else entry.intents
-    # After a creation with an unknown outcome, none of the carried labels is known to be set.
-    owed = _owed(entry, labels_of(entry.carried, theirs.type) if created else entry.owed, theirs)
-    waits = bool(unseen or intents)
-    due = waits or entry.refused or entry.deleting or owed
-    return replace(
-        entry,
-        state=entry.state if waits and entry.state not in OUT else _shown_state(entry),
-        written=Content(**written),
-        shown=Content(**shown),
-        unseen=unseen,
-        intents=intents,
-        owed=owed,
-        next_attempt_at=entry.next_attempt_at if due else None,
-        last_error=entry.last_error if due else None,
-        verified_at=now,
-        looked_at=now,
-        missing_since=None,
-        deleting=None if entry.state in OUT else entry.deleting,
-        deleting_at=None if entry.state in OUT else entry.deleting_at,
-    )
+    return Content(**written), Content(**shown), unseen
 
 
 def labels_of(carried: Content | None, type: str) -> list[str]:
