@@ -22,24 +22,26 @@ BELOW = {
     "people": READING | {"pipeline"},
     "alerts": READING | {"pipeline", "people"},
     "report": READING | {"pipeline", "people", "alerts"},
+    "backup": {"settings", "warehouse"},
     "defs": READING | {"pipeline", "alerts", "report"},
-    "cli": READING | {"pipeline", "people", "alerts", "report", "defs", "sandbox"},
+    "cli": READING | {"pipeline", "people", "alerts", "report", "backup", "defs", "sandbox"},
     "sandbox": set(),
 }
 FOREIGN = {  # libraries that only these rooms may know
     "dagster": {"defs", "definitions.py"},
-    "duckdb": {"warehouse", "pipeline", "people", "alerts", "report", "defs", "cli"},
+    "duckdb": {"warehouse", "pipeline", "people", "alerts", "report", "backup", "defs", "cli"},
     "requests": {"clients", "alerts", "cli"},
     "babel": {"language"},
     "jinja2": {"report"},
     "apprise": {"alerts"},
-    "sqlite3": {"alerts", "sandbox", "cli", "defs"},
+    "sqlite3": {"alerts", "backup", "sandbox", "cli", "defs"},
     "click": {"cli", "sandbox"},
 }
 SLOW = {"dagster", "pandas", "starlette"}
 # Imported where it is used, because it costs a command that does without it more than it can spare.
 LAZY = {
     "cli/alert_commands.py": {"sitniks_finmap.defs.heartbeats"},  # Dagster: 1 s
+    "cli/backup_commands.py": {"sitniks_finmap.defs.heartbeats"},  # Dagster: 1 s
     "cli/entry.py": {"sitniks_finmap.cli.commands"},  # until it is imported nothing can answer Ctrl-C
     "cli/exits.py": {"sitniks_finmap.cli.errors"},  # DuckDB and pydantic, which --help does without: 0.4 s
     "cli/sandbox_commands.py": {"sitniks_finmap.cli.demo"},  # Dagster and the server of the sandbox: 1.5 s
@@ -134,6 +136,7 @@ def test_only_what_is_slow_is_imported_inside_of_a_function() -> None:
 # What each command does without, beside what is slow for all: cli/commands.py imports a command when it is used.
 WITHOUT = {
     "sitniks_finmap.cli.alert_commands": SLOW,
+    "sitniks_finmap.cli.backup_commands": SLOW,
     "sitniks_finmap.cli.commands": SLOW | {"duckdb", "pydantic", "requests", "rich"},
     "sitniks_finmap.cli.report_commands": SLOW,
     "sitniks_finmap.cli.reading_commands": SLOW | {"requests", "tenacity", "jinja2"},

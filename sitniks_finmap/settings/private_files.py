@@ -9,11 +9,21 @@ from pathlib import Path
 from sitniks_finmap.settings.connections import ConfigurationError
 
 
+UNFINISHED_RESTORE = "restoring.json"  # in the data folder, while a restore moves files into it
+
+
 def data_folder() -> Path:
-    """The folder of the DuckDB files. Raises ConfigurationError for a path that DuckDB does not accept."""
+    """The folder of the DuckDB files. Raises ConfigurationError for a path that DuckDB does not accept, and while half
+    of a backup is restored into it.
+    """
     folder = Path(os.environ.get("SITNIKS_FINMAP_DATA") or "data").absolute()
     if "?" in str(folder):
         raise ConfigurationError(f'DuckDB cannot keep files in {folder}: set SITNIKS_FINMAP_DATA to a path without "?"')
+    if (folder / UNFINISHED_RESTORE).exists():
+        raise ConfigurationError(
+            f"a restore into {folder} was interrupted or is in progress: nothing runs on half of the data. Run "
+            "`sitniks-finmap restore` again to finish it"
+        )
     return folder
 
 

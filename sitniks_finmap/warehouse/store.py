@@ -202,6 +202,12 @@ class Warehouse:
             con.execute('detach "the copy"')
         os.replace(fresh, self.read_path)
 
+    def copy_to(self, path: Path) -> None:
+        """Copy the file to a new one as it is between two transactions; others wait meanwhile. Raises WarehouseError."""
+        with self._opened() as con:
+            (database,) = con.execute("select current_database()").fetchone() or ("",)
+            copy_database(con, database, path, STORAGE_VERSION)
+
     @contextmanager
     def run(self, wait: float) -> Iterator[None]:
         """Lock the connection for one run, and publish the read copy when the run ends or fails.
