@@ -1,7 +1,7 @@
 """Makes a backup while runs go on: each database is copied as it is between two of its transactions.
 
-Dagster's databases first, and the cursors of its sensors before all: restored together with younger warehouses, an older
-cursor makes one sync too many, a younger one could leave one out.
+Dagster's databases come first, and of them the cursors of its sensors: restored together with younger warehouses, an
+older cursor makes one sync too many, a younger one could leave one out.
 """
 
 import os
@@ -41,7 +41,10 @@ class Made:
 
 
 def make_backup(path: Path, *, keys: bool) -> Made:
-    """Makes a new archive, readable by its owner only. Raises ArchiveError, ConfigurationError, WarehouseError, OSError."""
+    """Makes a new archive, readable by its owner only.
+
+    Raises ArchiveError, ConfigurationError, WarehouseError, OSError.
+    """
     ours = this_installation()
     path = path.absolute()
     if not ours.warehouses() and not ours.connections.exists():
@@ -91,7 +94,7 @@ def _copy_file(source: Path, copy: Path) -> bool:
 
 
 def _copy_sqlite(source: Path, copy: Path) -> bool:
-    """Copies a database between two transactions; whether it was still there: housekeeping deletes those of old runs."""
+    """Copies a database between two transactions; whether it was there still, for old runs are deleted every night."""
     copy.unlink(missing_ok=True)
     try:
         with (

@@ -85,7 +85,5 @@ def _tell(done: Restored) -> None:
         )
     if not done.keys:
         out.print(f"{MARKS['warning']} the backup has no keys: put them into .env")
-    out.print("  next: make sure that no other machine runs these connections, run `sitniks-finmap doctor`, then start")
-    out.print(
-        "        Dagster. The next sync finds in Finmap what was delivered after the backup; nothing is sent twice."
-    )
+    out.print("  next: make sure that no other machine runs these connections, run `sitniks-finmap doctor`, then")
+    out.print("        start Dagster. The next sync finds what was delivered after the backup; nothing is sent twice.")

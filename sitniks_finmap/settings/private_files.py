@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sitniks_finmap.settings.connections import ConfigurationError
 
-
 UNFINISHED_RESTORE = "restoring.json"  # in the data folder, while a restore moves files into it
 
 

@@ -203,7 +203,7 @@ class Warehouse:
         os.replace(fresh, self.read_path)
 
     def copy_to(self, path: Path) -> None:
-        """Copy the file to a new one as it is between two transactions; others wait meanwhile. Raises WarehouseError."""
+        """Copy the file as it is between two transactions; others wait meanwhile. Raises WarehouseError."""
         with self._opened() as con:
             (database,) = con.execute("select current_database()").fetchone() or ("",)
             copy_database(con, database, path, STORAGE_VERSION)
