@@ -20,7 +20,8 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.webserver import DagsterWebserver
 
 from sitniks_finmap.cli.terminal import run
-from sitniks_finmap.defs.launch import RunsUnavailable, instance, prepare_home, run_job
+from sitniks_finmap.defs.launch import instance, prepare_home, run_job
+from sitniks_finmap.defs.storage import RunsUnavailable
 from sitniks_finmap.people.query import read_only
 from sitniks_finmap.pipeline import deliver
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop

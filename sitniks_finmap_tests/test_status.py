@@ -369,7 +369,7 @@ def test_a_sync_that_never_got_its_turn_is_an_error(connection: Connection, monk
 
 
 def test_runs_that_cannot_be_kept_are_an_error(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sitniks_finmap.defs.launch import RunsUnavailable
+    from sitniks_finmap.defs.storage import RunsUnavailable
 
     def unusable() -> Any:
         raise RunsUnavailable("Dagster's database of runs cannot be used")

@@ -11,6 +11,7 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 
 from sitniks_finmap.alerts.deployment import Heard, Heartbeat
 from sitniks_finmap.defs.launch import opened
+from sitniks_finmap.defs.storage import warn_of_another_version
 from sitniks_finmap.settings.private_files import data_folder
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ def last_heartbeat() -> Heard:
         return None  # it was never started, or its folder is lost: then the tellers know the last one
     try:
         with opened(home) as instance:
+            warn_of_another_version(instance, home)
             return heartbeat_of(instance)
     except Exception as error:  # Dagster's own, SQLAlchemy's, those of a storage plugin: the daemon is not to be seen
         log.warning("Dagster's database in %s cannot be read: %s", home, type(error).__name__)

@@ -34,6 +34,8 @@ from sitniks_finmap.defs.failed_checks import failed_checks
 from sitniks_finmap.defs.housekeeping import report_killed_runs
 from sitniks_finmap.defs.jobs import range_tags
 from sitniks_finmap.defs.resources import SOURCES, WRONG_CONFIGURATION, ConnectionResource
+from sitniks_finmap.defs.storage import RunsUnavailable as RunsUnavailable
+from sitniks_finmap.defs.storage import explained, warn_of_another_version
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.settings.last_good import load_running
 from sitniks_finmap.settings.private_files import data_folder, private_folder
@@ -83,24 +85,13 @@ def prepare_home() -> Path:
     return home
 
 
-class RunsUnavailable(OSError):
-    """Dagster's database of runs cannot be read or written; the message says where it is and what to do."""
-
-
 @contextmanager
 def instance() -> Iterator[dg.DagsterInstance]:
-    """The instance that the UI shows. Raises RunsUnavailable."""
+    """The instance that the UI shows. Raises RunsUnavailable, ConfigurationError."""
     home = prepare_home()
-    try:
-        with opened(home) as found:
-            yield found
-    except DBAPIError as error:
-        raise RunsUnavailable(
-            f"Dagster's database of runs in {home} cannot be used: {error.orig}. Stop the program that uses it, or "
-            "free disk space, then run again; everything read and delivered so far is kept"
-        ) from None
-    except dg.DagsterInvalidConfigError as error:
-        raise ConfigurationError(f"{home / 'dagster.yaml'}: {' '.join(str(error).split())}") from None
+    with explained(home), opened(home) as found:
+        warn_of_another_version(found, home)
+        yield found
 
 
 def opened(home: Path) -> dg.DagsterInstance:
