@@ -69,8 +69,9 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
     with memory() as kept:
         known = known_looks(kept)
         lives = heard != "itself" and daemon_lives(kept, clock())
-    # The daemon syncs, so its environment counts: the watcher may lack keys.
-    connections = [one for one in running.connections if not (lives and one.problem())]
+    # The daemon syncs, so its environment counts: the watcher may lack keys, one or, in a container of its own, all.
+    without_keys = heard != "itself" and all(one.problem() for one in running.connections)
+    connections = [one for one in running.connections if not ((lives or without_keys) and one.problem())]
     observed = look_at(connections, known, clock(), seconds, see)
     digests = due_digests(running, clock())
     with memory() as kept:
