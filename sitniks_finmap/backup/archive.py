@@ -1,5 +1,6 @@
 """The format of a backup: a tar of plain files, and a manifest with the SHA-256 of each."""
 
+import errno
 import hashlib
 import json
 import os
@@ -13,13 +14,26 @@ from typing import Any
 
 from sitniks_finmap.backup.members import ALLOWED, MANIFEST
 from sitniks_finmap.warehouse.schema import SCHEMA_VERSION
+from sitniks_finmap.warehouse.store import WarehouseError
 
 FORMAT = 1
 CHUNK = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ArchiveError(OSError):
     """A backup or restore cannot be done; the message says why and what to do."""
+
+
+@contextmanager
+def room_in(folder: Path, what: str) -> Iterator[None]:
+    """Raises ArchiveError that names this folder if its disk is full."""
+    try:
+        yield
+    except (OSError, WarehouseError) as error:
+        if getattr(error, "errno", None) not in FULL and "the disk is full" not in str(error):
+            raise
+        raise ArchiveError(f"there is no room in {folder}; free some space, or use another disk. {what}") from None
 
 
 @dataclass

@@ -19,7 +19,7 @@ from tarfile import open as open_tar
 from filelock import FileLock, Timeout
 
 from sitniks_finmap import __version__
-from sitniks_finmap.backup.archive import ArchiveError, Manifest, Writer
+from sitniks_finmap.backup.archive import ArchiveError, Manifest, Writer, room_in
 from sitniks_finmap.backup.members import CONNECTIONS, ENV, Installation, this_installation
 from sitniks_finmap.settings.private_files import private_files
 from sitniks_finmap.warehouse.store import Warehouse
@@ -51,7 +51,7 @@ def make_backup(path: Path, *, keys: bool) -> Made:
         raise ArchiveError(f"there is nothing to back up: neither {ours.connections} nor a shop's file in {ours.data}")
     if not path.parent.is_dir():
         raise ArchiveError(f"{path.parent} is not a folder")
-    with private_files(), _workshop(path) as folder:
+    with room_in(path.parent, "No backup was made"), private_files(), _workshop(path) as folder:
         draft = folder / "archive"
         manifest = Manifest(datetime.now(UTC).isoformat(timespec="seconds"), __version__, _version_of("dagster"))
         with open_tar(draft, "w", format=PAX_FORMAT) as tar:

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 from filelock import FileLock, Timeout
 
-from sitniks_finmap.backup.archive import ArchiveError, Manifest, opened, unpack
+from sitniks_finmap.backup.archive import ArchiveError, Manifest, opened, room_in, unpack
 from sitniks_finmap.backup.members import (
     CONNECTIONS,
     ENV,
@@ -59,7 +59,7 @@ def restore_backup(path: Path, *, replacing: bool) -> Restored:
         if half := unfinished():
             return _finished(half)
         with opened(path) as (tar, manifest):
-            _load_env_of(tar, manifest, path)  # it may say where the data folder is
+            _load_env_of(tar, manifest)  # it may say where the data folder is
             if half := unfinished():
                 return _finished(half)
             ours = this_installation()
@@ -71,7 +71,8 @@ def restore_backup(path: Path, *, replacing: bool) -> Restored:
                         f"{replaced[0]} is here already{_and_more(len(replaced) - 1)}; --replace sets aside what is "
                         "here and restores the backup in its place. Nothing was changed"
                     )
-                _stage(ours, tar, manifest)
+                with room_in(ours.data, "Nothing was changed"):
+                    _stage(ours, tar, manifest)
                 _write_journal(ours, manifest, replaced)
                 aside = finish(ours)
         names = sorted(
@@ -99,10 +100,10 @@ def _finished(half: Installation) -> Restored:
     return Restored(None, half.warehouses(), half.env.exists(), (half.dagster / "history").exists(), aside)
 
 
-def _load_env_of(tar: tarfile.TarFile, manifest: Manifest, path: Path) -> None:
+def _load_env_of(tar: tarfile.TarFile, manifest: Manifest) -> None:
     if ENV not in manifest.members:
         return
-    with TemporaryDirectory(prefix=".restoring-", dir=path.parent) as folder:
+    with TemporaryDirectory() as folder, room_in(Path(folder).parent, "Nothing was changed"):
         unpack(tar, ENV, Path(folder) / ENV, manifest.members[ENV])
         load_env(Path(folder) / ENV)
 

@@ -18,7 +18,7 @@ def data_folder() -> Path:
     folder = Path(os.environ.get("SITNIKS_FINMAP_DATA") or "data").absolute()
     if "?" in str(folder):
         raise ConfigurationError(f'DuckDB cannot keep files in {folder}: set SITNIKS_FINMAP_DATA to a path without "?"')
-    if (folder / UNFINISHED_RESTORE).exists():
+    if os.path.exists(folder / UNFINISHED_RESTORE):  # False without permission: what needs the folder says so
         raise ConfigurationError(
             f"a restore into {folder} was interrupted or is in progress: nothing runs on half of the data. Run "
             "`sitniks-finmap restore` again to finish it"
