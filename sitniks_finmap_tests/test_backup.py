@@ -17,6 +17,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from sitniks_finmap.alerts.deployment import Heartbeat
 from sitniks_finmap.backup.archive import ArchiveError, hash_of
 from sitniks_finmap.backup.make import make_backup
 from sitniks_finmap.backup.restore import restore_backup
@@ -376,3 +377,20 @@ def test_the_commands_say_what_is_in_it_and_what_comes_next(
     code, said = command("restore", str(other))
     assert code == 1
     assert "--replace" in said
+
+
+def test_a_daemon_that_runs_is_noticed_and_one_that_has_stopped_is_not_waited_for(
+    archive: Path, project: Path, command: Callable[..., tuple[object, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_the_machine(project)
+    (project / "data" / "dagster").mkdir(parents=True)
+    beats = iter([Heartbeat(datetime.now(UTC) + timedelta(seconds=n), "one") for n in range(9)])
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr("sitniks_finmap.cli.backup_commands.utc_now", lambda: datetime.now(UTC) + timedelta(seconds=2))
+    monkeypatch.setattr("sitniks_finmap.defs.heartbeats.last_heartbeat", lambda: next(beats))
+    code, said = command("restore", str(archive))
+    assert code == 2
+    assert "daemon is running: stop it" in said
+    stopped = Heartbeat(datetime.now(UTC), "one")
+    monkeypatch.setattr("sitniks_finmap.defs.heartbeats.last_heartbeat", lambda: stopped)
+    assert command("restore", str(archive))[0] == 0

@@ -1,11 +1,13 @@
 """Commands about the whole installation: backup, restore."""
 
 import os
+import time
 from pathlib import Path
 
 import click
 from rich.markup import escape
 
+from sitniks_finmap.alerts.deployment import Heartbeat
 from sitniks_finmap.backup.make import make_backup
 from sitniks_finmap.backup.restore import Restored, restore_backup
 from sitniks_finmap.cli.terminal import out
@@ -15,7 +17,7 @@ from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.settings.connections import ConfigurationError
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-ALIVE = 90  # seconds; the daemon gives a sign of life every 30
+ALIVE = 40  # seconds; the daemon gives a sign of life every 30
 
 
 @click.command()
@@ -60,15 +62,14 @@ def _refuse_a_daemon() -> None:
         return  # importing Dagster takes a second
     from sitniks_finmap.defs.heartbeats import last_heartbeat
 
-    heard = last_heartbeat()
-    if heard in (None, "unknown", "itself"):
+    first = last_heartbeat()
+    if not isinstance(first, Heartbeat) or not 0 <= (utc_now() - first.at).total_seconds() < ALIVE:
         return
-    ago = (utc_now() - heard.at).total_seconds()
-    if 0 <= ago < ALIVE:
-        raise ConfigurationError(
-            f"Dagster's daemon gave a sign of life {ago:.0f} seconds ago. Stop it, then try again "
-            f"{ALIVE - ago:.0f} seconds from now. Nothing was changed"
-        )
+    out.print(f"  Dagster's daemon ran until a moment ago: watching for {ALIVE} seconds whether it has stopped …")
+    for _ in range(ALIVE):
+        time.sleep(1)
+        if last_heartbeat() != first:
+            raise ConfigurationError("Dagster's daemon is running: stop it, then try again. Nothing was changed")
 
 
 def _tell(done: Restored) -> None:
