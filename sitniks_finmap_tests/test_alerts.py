@@ -118,6 +118,22 @@ def test_a_watcher_without_keys_contradicts_no_daemon(
     assert operator.messages == []
 
 
+def test_a_watcher_that_was_given_no_keys_reports_a_dead_daemon_and_no_missing_key(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container of its own. With .env, it says that a key is missing."""
+    shop = open_shop()
+    watched.sync(shop)
+    watched.look(last := watched.heartbeat())
+    for name in ("U1_SITNIKS_API_KEY", "U1_FINMAP_API_KEY"):
+        monkeypatch.delenv(name)
+    watched.watch(hours=1, every=5 * MINUTE, heard=last)
+    assert operator.titles == ["Демон Dagster не працює"]
+    Path(".env").write_text("", "utf-8")
+    watched.watch(hours=0.2, every=5 * MINUTE, heard=last)
+    assert operator.titles[1:] == ["u1: ключ не приймають або його немає"]
+
+
 @pytest.mark.parametrize("side", ["sitniks", "finmap"])
 def test_an_hour_without_the_api_is_two_messages(
     operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock, side: str

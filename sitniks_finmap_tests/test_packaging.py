@@ -30,7 +30,7 @@ BY_ANOTHER = {
 }
 
 
-@pytest.mark.parametrize("wanted", PROJECT["dependencies"])
+@pytest.mark.parametrize("wanted", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["postgres"]])
 def test_the_lock_pins_what_the_package_asks_for(wanted: str) -> None:
     requirement = Requirement(wanted)
     pins = [version for name, version in PINNED if name == requirement.name]

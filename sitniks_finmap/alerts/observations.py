@@ -3,12 +3,14 @@ not opened again for a while. Shared by all tellers.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from sitniks_finmap.alerts.observe import Look
@@ -56,6 +58,12 @@ def look_at(
         elif time.monotonic() - started < seconds:
             looks[connection.name] = (stamp, see(connection, warehouse, now))
     return looks
+
+
+def without_keys(connections: Iterable[Connection]) -> bool:
+    """Whether this process was never given a key, like a watcher in a container of its own."""
+    names = {name for one in connections for name in (one.sitniks_key_env, one.finmap_key_env)}
+    return not Path(".env").exists() and not any(os.environ.get(name) for name in names)
 
 
 def known_looks(kept: Memory) -> dict[str, tuple[str, Look]]:

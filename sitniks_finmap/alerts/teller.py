@@ -26,7 +26,7 @@ from sitniks_finmap.alerts.conditions import (
 )
 from sitniks_finmap.alerts.deployment import Heard, daemon_facts, daemon_lives, disk_facts
 from sitniks_finmap.alerts.messages import due_digests, queue, queue_digests
-from sitniks_finmap.alerts.observations import See, keep_look, known_looks, look_at
+from sitniks_finmap.alerts.observations import See, keep_look, known_looks, look_at, without_keys
 from sitniks_finmap.alerts.observe import EVERYTHING, Look, observe
 from sitniks_finmap.alerts.recipients import operators, owners
 from sitniks_finmap.alerts.sending import is_due
@@ -69,9 +69,9 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
     with memory() as kept:
         known = known_looks(kept)
         lives = heard != "itself" and daemon_lives(kept, clock())
-    # The daemon syncs, so its environment counts: the watcher may lack keys, one or, in a container of its own, all.
-    without_keys = heard != "itself" and all(one.problem() for one in running.connections)
-    connections = [one for one in running.connections if not ((lives or without_keys) and one.problem())]
+    # The daemon syncs, so its environment counts: the watcher may lack keys.
+    no_judge = lives or (heard != "itself" and without_keys(running.connections))
+    connections = [one for one in running.connections if not (no_judge and one.problem())]
     observed = look_at(connections, known, clock(), seconds, see)
     digests = due_digests(running, clock())
     with memory() as kept:
