@@ -26,7 +26,7 @@ from sitniks_finmap.failpoint import KILLED
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.settings.private_files import data_folder
-from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
+from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.processes import until
 
 pytestmark = [pytest.mark.runs, pytest.mark.timeout(300)]
@@ -106,7 +106,7 @@ def test_an_old_backup_loses_nothing_in_finmap_and_doubles_nothing(
     assert sync()
     assert sorted(map(str, shop.operations())) == before
     assert [one for one in written(sandbox) if not one.startswith("POST")] == []
-    with open_warehouse(Connection(name="u1", start_date=DAYS[0], finmap_account="Каса")).transaction() as con:
+    with Warehouse(data_folder(), "u1").transaction() as con:
         assert con.execute("from differences where not explained").fetchall() == []
         assert con.execute("select count(*) from plan").fetchone() == (0,)
 
