@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,7 @@ def _manifest(tar: tarfile.TarFile, path: Path) -> Manifest:
     try:
         source = tar.extractfile(MANIFEST)
         read: dict[str, Any] = json.loads(source.read(64 * CHUNK)) if source else {}
-        wanted, schema = read["format"], read["schema"]
-        if not (isinstance(wanted, int) and isinstance(schema, int)):
-            raise TypeError("versions are numbers")
+        wanted, schema = index(read["format"]), index(read["schema"])
     except (KeyError, ValueError, TypeError):
         raise ArchiveError(
             f"{path} is not a backup of sitniks-finmap, or was cut off; take another one. Nothing was changed"

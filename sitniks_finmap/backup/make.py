@@ -93,21 +93,21 @@ def _copy_file(source: Path, copy: Path) -> bool:
     return True
 
 
-def _copy_sqlite(source: Path, copy: Path) -> bool:
+def _copy_sqlite(original: Path, copy: Path) -> bool:
     """Copies a database between two transactions; whether it was there still, for old runs are deleted every night."""
     copy.unlink(missing_ok=True)
     try:
         with (
-            closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True, timeout=SQLITE_WAIT)) as there,
+            closing(sqlite3.connect(f"{original.as_uri()}?mode=rw", uri=True, timeout=SQLITE_WAIT)) as there,
             closing(sqlite3.connect(copy)) as here,
         ):
             there.backup(here)
             here.execute("pragma journal_mode = delete")
     except sqlite3.Error as error:
-        if not source.exists():
+        if not original.exists():
             return False
         raise ArchiveError(
-            f"{source} cannot be copied: {error}; check that it belongs to this user and that the disk has room. No "
+            f"{original} cannot be copied: {error}; check that it belongs to this user and that the disk has room. No "
             "backup was made"
         ) from None
     return True

@@ -68,8 +68,8 @@ def restore_backup(path: Path, *, replacing: bool) -> Restored:
                 replaced = _replaced(ours, manifest)
                 if replaced and not replacing:
                     raise ArchiveError(
-                        f"{replaced[0]} is here already{_and_more(len(replaced) - 1)}; --replace sets aside what is "
-                        "here and restores the backup in its place. Nothing was changed"
+                        f"{replaced[0]} is here already; --replace sets aside what is here and restores the backup in "
+                        "its place. Nothing was changed"
                     )
                 with room_in(ours.data, "Nothing was changed"):
                     _stage(ours, tar, manifest)
@@ -224,7 +224,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _and_more(count: int) -> str:
-    return f", and {count} more" if count else ""

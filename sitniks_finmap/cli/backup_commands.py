@@ -12,7 +12,7 @@ from sitniks_finmap.backup.make import make_backup
 from sitniks_finmap.backup.restore import Restored, restore_backup
 from sitniks_finmap.cli.terminal import out
 from sitniks_finmap.days import utc_now
-from sitniks_finmap.figures import counted
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.people.marks import MARKS
 from sitniks_finmap.settings.connections import ConfigurationError
 
@@ -29,16 +29,21 @@ def backup(file: Path, without_keys: bool) -> None:
     FILE is a new tar archive that only you can read: the data of every connection, connections.toml, .env with the
     keys, the installation's ID, what people were told, and Dagster's runs if they are in SQLite files (back up Postgres
     with pg_dump). It is complete or not there at all.
+
+    Example: sitniks-finmap backup backups/2026-11-26.tar
     """
-    made = make_backup(file, keys=not without_keys)
-    what = counted(len(made.connections), "connection")
-    out.print(f"{MARKS['ok']} {escape(str(made.path))}: {made.size / 1_000_000:.1f} MB, {what}")
+    made, words = make_backup(file, keys=not without_keys), terminal_language()
+    size = words.number(round(made.size / 1_000_000, 1))
+    said = words.counted(*WRITTEN, len(made.connections), path=made.path, size=size)
+    out.print(f"{MARKS['ok']} {escape(said)}")
     if made.keys:
-        out.print(f"{MARKS['warning']} it contains .env with the keys: store it where only you can read it")
+        said = words.text("it contains .env with the keys: store it where only you can read it")
+        out.print(f"{MARKS['warning']} {said}")
     else:
-        out.print("  it contains no keys: keep those elsewhere")
+        out.print(f"  {words.text('it contains no keys: keep those elsewhere')}")
     if not made.dagster:
-        out.print("  it contains no runs of Dagster: if they are in Postgres, back that up with pg_dump")
+        said = words.text("it contains no runs of Dagster: if they are in Postgres, back that up with pg_dump")
+        out.print(f"  {said}")
 
 
 @click.command()
@@ -50,6 +55,8 @@ def restore(file: Path, replace: bool) -> None:
     Stop Dagster first, and run this in the folder of connections.toml. Every file of FILE is verified before anything
     is changed. What is here already is left alone, or with --replace set aside. If a restore was interrupted, this
     finishes it, and restores nothing else.
+
+    Example: sitniks-finmap restore backups/2026-11-26.tar --replace
     """
     _refuse_a_daemon()
     _tell(restore_backup(file, replacing=replace))
@@ -65,7 +72,8 @@ def _refuse_a_daemon() -> None:
     first = last_heartbeat()
     if not isinstance(first, Heartbeat) or not 0 <= (utc_now() - first.at).total_seconds() < ALIVE:
         return
-    out.print(f"  Dagster's daemon ran until a moment ago: watching for {ALIVE} seconds whether it has stopped …")
+    said = "Dagster's daemon ran until a moment ago: watching for {count} seconds whether it has stopped …"
+    out.print(f"  {terminal_language().text(said, count=ALIVE)}")
     for _ in range(ALIVE):
         time.sleep(1)
         if last_heartbeat() != first:
@@ -73,18 +81,32 @@ def _refuse_a_daemon() -> None:
 
 
 def _tell(done: Restored) -> None:
-    what = counted(len(done.connections), "connection")
+    words, count = terminal_language(), len(done.connections)
     if made := done.manifest:
-        out.print(f"{MARKS['ok']} restored {what} as of {made.made_at}, from sitniks-finmap {made.sitniks_finmap}")
+        said = words.counted(*RESTORED, count, moment=made.made_at, version=made.sitniks_finmap)
     else:
-        out.print(f"{MARKS['ok']} the restore that was interrupted is complete now: {what}")
+        said = words.counted(*FINISHED, count)
+    out.print(f"{MARKS['ok']} {said}")
     for path in done.aside:
-        out.print(f"  set aside: {escape(str(path))}")
+        out.print(f"  {escape(words.text('set aside: {path}', path=path))}")
     if not done.dagster:
-        out.print(
-            "  the backup has no runs of Dagster: restore Postgres with pg_restore, or start with an empty history"
-        )
+        said = "the backup has no runs of Dagster: restore Postgres with pg_restore, or start with an empty history"
+        out.print(f"  {words.text(said)}")
     if not done.keys:
-        out.print(f"{MARKS['warning']} the backup has no keys: put them into .env")
-    out.print("  next: make sure that no other machine runs these connections, run `sitniks-finmap doctor`, then")
-    out.print("        start Dagster. The next sync finds what was delivered after the backup; nothing is sent twice.")
+        out.print(f"{MARKS['warning']} {words.text('the backup has no keys: put them into .env')}")
+    out.print(f"  {words.text(NEXT)}")
+
+
+WRITTEN = ("{path}: {size} MB, {count} connection", "{path}: {size} MB, {count} connections")
+RESTORED = (
+    "restored {count} connection as of {moment}, from sitniks-finmap {version}",
+    "restored {count} connections as of {moment}, from sitniks-finmap {version}",
+)
+FINISHED = (
+    "the restore that was interrupted is complete now: {count} connection",
+    "the restore that was interrupted is complete now: {count} connections",
+)
+NEXT = (
+    "next: make sure that no other machine runs these connections, run `sitniks-finmap doctor`, then start Dagster. "
+    "The next sync finds what was delivered after the backup; nothing is sent twice."
+)

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
-from dagster_shared.check import CheckError
+from dagster._check import CheckError
 from sqlalchemy.exc import DBAPIError
 
 from sitniks_finmap.settings.connections import ConfigurationError
@@ -38,7 +38,7 @@ def explained(home: Path) -> Iterator[None]:
         raise RunsUnavailable(
             f"Dagster's database of runs in {home} cannot be used: {_first_line(error.orig)}. Stop the program that "
             "uses it, or free disk space, then run again; everything read and delivered so far is kept. After an "
-            f"upgrade, `{MIGRATE}` may be due"
+            "upgrade, `dagster instance migrate` may be due"
         ) from None
     except dg.DagsterInvalidConfigError as error:
         said = " ".join(one.message for one in error.errors) or str(error)
@@ -79,7 +79,7 @@ def warn_of_another_version(dagster: dg.DagsterInstance, home: Path | str) -> No
 def _migrate(home: Path | str) -> str:
     return (
         f"Dagster's database of runs in {home} is that of an older Dagster: stop Dagster, back up, then run "
-        f"`{MIGRATE}` with the same DAGSTER_HOME (docs/upgrades.md)"
+        "`dagster instance migrate` with the same DAGSTER_HOME (docs/upgrades.md)"
     )
 
 
