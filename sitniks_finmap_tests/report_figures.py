@@ -24,7 +24,7 @@ def figures(*currencies: str, unequal: int = 0, **more: Any) -> Figures:
     """A shop that sells every day of the year, in these currencies."""
     scope = {
         "first_day": date(2026, 1, 15), "last_day": NOVEMBER.last, "operations": 1200, "unequal": unequal,
-        "reconciled_at": NOW, "is_read": True,
+        "reconciled_at": NOW, "read_at": NOW,
     }  # fmt: skip
     lists = {"gaps": [], "kinds": {}, "days": [], "accounts": [], **more}
     for currency in currencies or ("UAH",):

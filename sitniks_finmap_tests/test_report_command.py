@@ -48,6 +48,16 @@ def synced(connect: Callable[..., Connection], shop: Shop) -> Connection:
     return connection
 
 
+def test_the_page_of_a_first_sync_calls_nothing_late(
+    connect: Callable[..., Connection], shop: Shop, command: Command
+) -> None:
+    """The sync that writes it has not ended yet."""
+    connect(start_date=TODAY - timedelta(days=2))
+    shop.put_transactions([transaction(1, TODAY - timedelta(days=1))])
+    assert command("sync")[0] == 0
+    assert headline(report_path("u1")) == "Finmap і Sitniks збігаються до копійки."
+
+
 def test_each_shop_has_a_private_page_and_an_index(synced: Connection, command: Command) -> None:
     code, said = command("report")
     assert (code, "Traceback" in said) == (0, False)

@@ -304,6 +304,8 @@ def put_back(warehouse: Warehouse, version: int) -> None:
     with duckdb.connect(old) as con:
         con.execute(f"attach '{warehouse.path}' as now (read_only)")
         con.execute("alter table operations alter content_hash drop not null")  # since version 6 nobody makes one
+        if version >= 3:
+            con.execute("alter table tasks alter others drop not null")  # since version 6 it has another name
         both = con.execute(
             """
             select o.table_name, string_agg(o.column_name, ', ')

@@ -44,7 +44,7 @@ class ShopReport:
         if self.why:
             return unreadable(self.why, language), []
         troubles = troubles_of(name, self.facts, figures.records if figures else {}, language)
-        if figures is None or not figures.scope["is_read"]:
+        if figures is None or not figures.scope["read_at"]:
             return never_synced(name, troubles, language), troubles
         return answer_of(figures, troubles, language, self.connection.zone), troubles
 
@@ -59,7 +59,7 @@ def report_of(connection: Connection, warehouse: Warehouse, now: datetime, month
     def read_more(con: duckdb.DuckDBPyConnection) -> None:
         read.append(read_figures(con, period, connection.report_names))
 
-    facts = observe(connection, warehouse, now, also=read_more).now(now).facts
+    facts = dict(observe(connection, warehouse, now, also=read_more).now(now).facts)
     try:
         if not read and warehouse.exists():  # a key is missing, or the file was just replaced by its copy
             with warehouse.transaction() as con, planned(con):
@@ -67,6 +67,9 @@ def report_of(connection: Connection, warehouse: Warehouse, now: datetime, month
     except (WarehouseError, duckdb.Error, OSError) as error:
         said = str(error) if isinstance(error, WarehouseError) else f"DuckDB failed ({type(error).__name__})"
         return ShopReport(connection, period, None, {}, said.removeprefix(f"{connection.name}: "))
+    read_at = read[0].scope["read_at"] if read else None
+    if read_at and now - read_at < connection.stale_after:
+        facts.pop("stale", None)  # the sync that writes this report has not ended
     return ShopReport(connection, period, read[0] if read else None, facts)
 
 

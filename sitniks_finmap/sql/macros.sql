@@ -323,3 +323,17 @@ create or replace macro order_hash(text) as case
     ))
     else md5(text)
 end;
+
+-- Whether a text that names a client is an e-mail, a nickname, a phone or an ID, and no name.
+create or replace macro is_sign(named) as regexp_full_match(trim(named), '\S*@\S*|\+?[0-9 ()-]+');
+
+-- The names of the top fields of a record that differ between two versions of it.
+create or replace macro changed_fields(before, now) as list_sort(list_filter(
+    list_distinct(json_keys(before) || json_keys(now)),
+    lambda name : json_extract(before, '$."' || name || '"') is distinct from json_extract(now, '$."' || name || '"')
+));
+
+-- The fields that a person changed in Finmap since it first showed what we wrote; `unseen` are not shown yet.
+create or replace macro edited_fields(theirs, shown, unseen) as list_filter(
+    differing_fields(theirs, shown), lambda field : not list_contains(unseen, field)
+);

@@ -10,6 +10,7 @@ from sitniks_finmap.warehouse.duckdb_files import in_memory
 
 SCHEMA_VERSION = 6
 PLAN_IS_A_VIEW = 3  # since this version
+VIEWS = ("views", "plan", "questions")
 
 
 @cache
@@ -64,7 +65,7 @@ def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:
     con.begin()
     if plan_is_frozen:
         con.execute("drop table plan")
-    for step in ("macros", *steps, "views", "plan"):
+    for step in ("macros", *steps, *VIEWS):
         con.execute(sql(step))
     con.execute(f"create or replace macro views_hash() as '{_hash_of_views()}'")
     if steps:
@@ -81,4 +82,4 @@ def _views_are_ours(con: duckdb.DuckDBPyConnection) -> bool:
 
 @cache
 def _hash_of_views() -> str:
-    return hashlib.sha256("".join(sql(name) for name in ("macros", "views", "plan")).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join(sql(name) for name in ("macros", *VIEWS)).encode()).hexdigest()[:16]
