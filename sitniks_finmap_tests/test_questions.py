@@ -122,7 +122,9 @@ def test_edits_in_finmap_are_those_of_people(books: Books) -> None:
     books.sync()
     books.clock.forward(3 * 3600)
     books.sync()
-    rows = books.rows("select transaction_id, what, fields, ours.comment, theirs.comment from edits_in_finmap order by 1")
+    rows = books.rows(
+        "select transaction_id, what, fields, ours.comment, theirs.comment from edits_in_finmap order by 1"
+    )
     assert rows == [
         ("tx_2", "edited", ["comment"], "Оплата 2", "Моя примітка"),
         ("tx_3", "deleted", [], "Оплата 3", None),
