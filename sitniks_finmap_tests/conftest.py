@@ -19,6 +19,7 @@ from sitniks_finmap.pipeline.courier import Courier
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Sandbox, Shop
 from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.text_files import load_env
 from sitniks_finmap.warehouse.store import SETTINGS, Warehouse, open_warehouse
 from sitniks_finmap_tests.books import START, Books, OpenWarehouse
 from sitniks_finmap_tests.deliveries import courier_of, run_of
@@ -73,8 +74,8 @@ def shop(sandbox: Sandbox) -> Shop:
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project folder of its own, in which nothing of the environment is left."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project folder of its own, with nothing of the environment; and of its .env nothing stays."""
     monkeypatch.chdir(tmp_path)
     for variable in (
         "SITNIKS_FINMAP_CONNECTIONS", "SITNIKS_FINMAP_DATA", "SITNIKS_FINMAP_LANGUAGE", "SITNIKS_FINMAP_UI_URL",
@@ -82,7 +83,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):  # fmt: skip
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # the limiters of this test are nobody else's
-    return tmp_path
+    yield tmp_path
+    load_env(tmp_path / "none")
 
 
 @pytest.fixture(autouse=True)

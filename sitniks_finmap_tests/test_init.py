@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from io import StringIO
@@ -27,7 +27,6 @@ from sitniks_finmap.cli.init_categories import classifications
 from sitniks_finmap.pipeline.reading import save_settings
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.settings.connections import Connection
-from sitniks_finmap.settings.text_files import load_env
 from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.order_books import furnish
 from sitniks_finmap_tests.records import transaction
@@ -39,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, shop: Shop, project: Path) -> Iterator[None]:
+def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, shop: Shop) -> None:
     """No time passes between attempts; only the slow tests run doctor and the preview."""
     monkeypatch.setattr("sitniks_finmap.clients.http.wait_exponential_jitter", lambda max: wait_none())
     if not request.node.get_closest_marker("runs"):
@@ -47,8 +46,6 @@ def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, shop:
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("KEY_S", shop.sitniks_key)
     monkeypatch.setenv("KEY_F", shop.finmap_key)
-    yield
-    load_env(project / "none")  # what this test's .env has set is gone
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .exchange import Answer, Refused, json_answer, parse_json
 from .faults import Fault
+from .finmap_page import finmap_page
 from .request import RecordedRequest
 from .sitniks_rows import RowList
 from .tenant import Shop
@@ -41,6 +42,8 @@ def answer(sandbox: Controlled, method: str, path: str, body: bytes) -> Answer:
         case "DELETE", ["sandbox", "faults"]:
             sandbox.clear_faults()
             return json_answer({"faults": 0})
+        case "GET", ["sandbox", name]:
+            return finmap_page(_shop(sandbox, name))
         case "GET", ["sandbox", name, "operations"]:
             return _rows(_shop(sandbox, name).operations())
         case "GET", ["sandbox", name, "requests"]:

@@ -80,4 +80,4 @@ def _explain(sandbox: Sandbox, shop: Shop) -> None:
     click.echo(f"Finmap   {sandbox.finmap_url}  key: {shop.finmap_key}")
     second = sandbox.shop(ORDERS_SHOP)
     click.echo(f"Orders   the second shop, at the same addresses; keys: {second.sitniks_key}, {second.finmap_key}")
-    click.echo(f"Status   {sandbox.url}/sandbox   Stop with Ctrl-C.")
+    click.echo(f"Look     {sandbox.url}/sandbox/{shop.name}   what Finmap shows. Stop with Ctrl-C.")

@@ -51,3 +51,15 @@ def test_a_wrong_fault_or_path_is_explained(client: Client) -> None:
     assert control(client, "POST", "/faults", {"kind": "status", "api": "finmap", "x": 1}).status_code == 400
     assert control(client, "GET", "/none/operations").status_code == 404
     assert control(client, "GET", "/none").status_code == 404
+
+
+def test_a_person_sees_the_operations_as_a_page(client: Client) -> None:
+    client.income(amount=1234.5, comment="<b>Оплата</b>", date=1_767_000_000_000)
+    client.income(amount=7, comment="пізніша", date=1_767_100_000_000, externalId="x:2")
+    answer = control(client, "GET", f"/{client.shop.name}")
+    assert answer.headers["Content-Type"].startswith("text/html")
+    page = answer.text
+    assert "&lt;b&gt;Оплата" in page
+    assert "+1\N{NO-BREAK SPACE}234,50 ₴" in page
+    assert page.index("x:2") < page.index("x:1")
+    assert control(client, "GET", "/nobody").status_code == 404
