@@ -47,6 +47,7 @@ LAZY = {
     "cli/sandbox_commands.py": {"sitniks_finmap.cli.demo"},  # Dagster and the server of the sandbox: 1.5 s
     # Dagster: 1 s; what draws bars: 20 ms of the half second that `status` has
     "cli/terminal.py": {"sitniks_finmap.defs.launch", "sitniks_finmap.cli.bars"},
+    "cli/reading_commands.py": {"rich.live"},  # 40 ms
     "people/status_exports.py": {"prometheus_client"},  # 0.1 s
     "warehouse/store.py": {"pandas"},  # 0.4 s
 }

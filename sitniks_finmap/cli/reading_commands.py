@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from rich.live import Live
 from rich.text import Text
 
 from sitniks_finmap.cli.terminal import EACH_CONNECTION, ONE_CONNECTION, one_connection, out
@@ -65,6 +64,7 @@ def status(connection: str | None, everything: bool, as_json: bool, watch: int |
 
 def _watch(look: Callable[[], Fleet], seconds: int, everything: bool) -> NoReturn:
     """Shows the state again and again until Ctrl-C: in place on a terminal, one after the other elsewhere."""
+    from rich.live import Live
 
     def page() -> Text:
         now = utc_now()

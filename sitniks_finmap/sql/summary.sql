@@ -33,23 +33,34 @@ placed as (
     where coalesce(o.day, t.day) between $first and $last
         -- What Sitniks no longer makes is only counted while something is to be done about it.
         and (o.transaction_id is not null or t.is_pending or t.is_left)
+),
+places as (
+    select
+        count(*) as operations,
+        count(*) filter (place = 'delivered') as done,
+        count(*) filter (place = 'failed') as failed,
+        count(*) filter (place = 'left') as backlog,
+        count(*) filter (place = 'refused') as refused,
+        count(*) filter (place = 'pending') as pending
+    from placed
 )
 select
     (select count(distinct record) from latest_records where gone_at is null and day between $first and $last) as transactions,
-    count(*) as wanted,
+    count(type) as wanted,
     coalesce(sum(amount) filter (type = 'income'), 0) as wanted_income,
     coalesce(sum(amount) filter (type = 'expense'), 0) as wanted_expense,
     count(*) filter (state in ('sent', 'verified')) as delivered,
     coalesce(sum(told.amount) filter (state in ('sent', 'verified') and told.type = 'income'), 0) as delivered_income,
     coalesce(sum(told.amount) filter (state in ('sent', 'verified') and told.type = 'expense'), 0) as delivered_expense,
-    (select count(*) from placed) as operations,
-    (select count(*) from placed where place = 'delivered') as done,
-    (select count(*) from placed where place = 'failed') as failed,
-    (select count(*) from placed where place = 'left') as backlog,
-    (select count(*) from placed where place = 'refused') as refused,
+    any_value(places.operations) as operations,
+    any_value(done) as done,
+    any_value(failed) as failed,
+    any_value(backlog) as backlog,
+    any_value(refused) as refused,
     (select count(distinct record) from rejections where day between $first and $last) as rejected,
-    (select count(*) from placed where place = 'pending') as pending,
+    any_value(pending) as pending,
     (
         select max(read_at) from complete_reads where resource = (from main_source) and day between $first and $last
     ) as last_read
-from wanted
+from places
+left join wanted on true
