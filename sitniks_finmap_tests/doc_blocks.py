@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sitniks_finmap.cli.commands import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -14,6 +16,10 @@ LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
 PROGRAM = "sitniks-finmap"
 # What a person puts there; in commands that are parsed, something that may stand there.
 PLACEHOLDERS = {"DAY": "2026-11-01", "RUN": "1a2b3c4d", "DURATION": "5m"}
+# A line for a shell, cut into its commands.
+PARTS = re.compile(r"&&|;|\|(?!\|)")
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+ASSIGNED = re.compile(r"\w+=")
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ def lines_of(block: Block) -> list[str]:
 
 def commands(text: str) -> Iterator[list[str]]:
     """The arguments of each call of our program in a line for a shell."""
-    for part in re.split(r"&&|;|\|(?!\|)", re.sub(r"\$\([^)]*\)", "x", text)):
+    for part in PARTS.split(re.sub(r"\$\([^)]*\)", "x", text)):
         said = re.split(r"\s[<>]", part)[0].strip().strip("()")
         try:
             words = shlex.split(said)
@@ -64,12 +70,29 @@ def commands(text: str) -> Iterator[list[str]]:
             yield [PLACEHOLDERS.get(one, one) for one in words[words.index(PROGRAM) + 1 :]]
 
 
+def spans(page: Path) -> list[str]:
+    return [" ".join(found.split()) for found in SPAN.findall(prose(page))]
+
+
 def called_in(page: Path) -> list[list[str]]:
     """Every call of our program on a page, in blocks and in prose."""
-    shell = [line for block in blocks(page) if block.language == "sh" for line in lines_of(block)]
-    spans = [" ".join(found.split()) for found in SPAN.findall(prose(page))]
-    calls = [one for line in shell for one in commands(line)]
-    return calls + [one for span in spans if span.startswith(f"{PROGRAM} ") for one in commands(span)]
+    lines = [line for block in blocks(page) if block.language == "sh" for line in lines_of(block)]
+    lines += [span for span in spans(page) if span.startswith(f"{PROGRAM} ")]
+    return [one for line in lines for one in commands(line)]
+
+
+def mentioned_in(page: Path) -> list[list[str]]:
+    """Our commands in prose without the name of the program, with an option: `init --from NAME`."""
+    return [span.split() for span in spans(page) if span.partition(" ")[0] in COMMANDS and " --" in span]
+
+
+def programs(line: str) -> set[str]:
+    """The programs that a line for a shell starts."""
+    inner = re.findall(r"\$\(([^)]*)\)", line)
+    outer = re.sub(r"\$\([^)]*\)", "x", line)
+    parts = [part.strip(" ()") for one in [outer, *inner] for part in PARTS.split(re.sub(QUOTED, "x", one))]
+    words = [[word for word in part.split() if not ASSIGNED.match(word)] for part in parts]
+    return {one[0].rpartition("/")[2] or one[0] for one in words if one and not one[0].startswith(">")}
 
 
 def headings(page: Path) -> list[tuple[int, str]]:
