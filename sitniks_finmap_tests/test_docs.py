@@ -104,8 +104,9 @@ def of_orders(keep_orders: Keep) -> Connection:
 
 @pytest.fixture
 def pages_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In no browser."""
+    """In no browser; what commands say is English."""
     monkeypatch.setattr("webbrowser.open", lambda page: True)
+    monkeypatch.setenv("SITNIKS_FINMAP_LANGUAGE", "en")
 
 
 # -- What runs --
@@ -170,12 +171,13 @@ def test_every_quick_command_runs_as_it_is_written(
     for call in sorted(complete, key=lambda call: RUN.index(call[0])):
         code, said = command(*call)
         assert code in ((0, 1) if call[0] in REPORTS else (0,)), (call, said)
+        assert "Error: " not in said, (call, said)
 
 
 def here(word: str) -> str:
     """A path of a page leads into this folder, and each archive is the same one."""
     path = Path(word)
-    return f"here{path.suffix}" if path.suffix in (".tar", ".prom") else word
+    return f"here{path.suffix}" if "/" in word or path.suffix == ".tar" else word
 
 
 @pytest.mark.parametrize("block", blocks_in("sh"), ids=lambda block: block.name)
