@@ -134,12 +134,15 @@ def test_wrong_use_changes_nothing(project: Path, old: str, new: str, why: str) 
 def test_a_renamed_connection_goes_on_with_the_same_keys(
     synced: Connection, shop: Shop, project: Path, dagster: dg.DagsterInstance, sandbox: Sandbox
 ) -> None:
+    assert command("report").exit_code == 0
+    assert (project / "data" / "reports" / "u1.html").exists()
     result = command("rename", "u1", "shop")
     assert result.exit_code == 0, result.output
     assert "u1.duckdb is shop.duckdb" in result.output
     files = {path.name for path in (project / "data").glob("*.*")} - {"connections.last-good.json"}
     assert files == {"shop.duckdb", "shop.lock"}
     assert [path.name for path in (project / "data" / "read").iterdir()] == ["shop.duckdb"]
+    assert not (project / "data" / "reports" / "u1.html").exists()
     [renamed] = load_connections()[0]
     assert (renamed.name, renamed.key_prefix, renamed.sitniks_key_env) == ("shop", "u1", "U1_SITNIKS_API_KEY")
 
