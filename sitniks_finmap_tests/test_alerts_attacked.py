@@ -368,6 +368,11 @@ def test_in_no_course_of_events_is_an_all_clear_false(
                 assert not event.all_well or facts.keys().isdisjoint({*BLOCKERS} - {event.condition})
         open_now = {condition for scope, condition in told.open if scope == "u1"}
     assert ends > 3
+    facts.clear()
+    for _ in range(30):  # then all is well for more than a day
+        clock.forward(3600)
+        told = look_around("itself", clock, see=see)
+    assert not told.open
 
 
 def _killed(*arguments: object) -> None:
