@@ -118,7 +118,7 @@ def test_a_watcher_without_keys_contradicts_no_daemon(
     assert operator.messages == []
 
 
-def test_a_watcher_that_was_given_no_keys_reports_a_dead_daemon_and_no_missing_key(
+def test_a_watcher_without_keys_reports_a_daemon_and_no_key(
     operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a container of its own. With .env, it says that a key is missing."""

@@ -77,7 +77,7 @@ def lose_the_machine(project: Path) -> None:
 # -- A machine is lost --
 
 
-def test_a_lost_machine_continues_elsewhere_and_writes_nothing_twice(
+def test_a_lost_machine_continues_elsewhere_without_doubles(
     archive: Path, sync: Callable[[], bool], shop: Shop, sandbox: Sandbox, project: Path
 ) -> None:
     mine = (project / "data" / "installation").read_text("ascii")
@@ -92,7 +92,7 @@ def test_a_lost_machine_continues_elsewhere_and_writes_nothing_twice(
     assert keys(shop) == ["u1:tx_1", "u1:tx_2", "u1:tx_3"]
 
 
-def test_an_old_backup_loses_nothing_in_finmap_and_doubles_nothing(
+def test_an_old_backup_loses_and_doubles_nothing_in_finmap(
     archive: Path, sync: Callable[[], bool], shop: Shop, sandbox: Sandbox, project: Path
 ) -> None:
     put(shop, 4, 5)
@@ -139,7 +139,7 @@ def test_the_data_folder_may_be_named_in_env(archive: Path, project: Path, monke
 # -- What is here already --
 
 
-def test_nothing_is_overwritten_and_what_is_replaced_is_set_aside(archive: Path, project: Path) -> None:
+def test_what_is_replaced_is_set_aside_not_overwritten(archive: Path, project: Path) -> None:
     (project / "connections.toml").write_text("# mine\n", "utf-8")
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
     with pytest.raises(ArchiveError, match=r"is here already; --replace"):
@@ -379,7 +379,7 @@ def test_the_commands_say_what_is_in_it_and_what_comes_next(
     assert "--replace" in said
 
 
-def test_a_daemon_that_runs_is_noticed_and_one_that_has_stopped_is_not_waited_for(
+def test_a_running_daemon_is_noticed_a_stopped_one_is_not(
     archive: Path, project: Path, command: Callable[..., tuple[object, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_the_machine(project)

@@ -141,7 +141,7 @@ def test_an_outage_names_all_whom_it_concerns_by_then() -> None:
     assert outages({key: state for key, state in states.items() if key != ("u1", "unreachable")}) == {}
 
 
-def test_an_outage_of_each_side_ends_with_the_side_and_shops_of_its_beginning() -> None:
+def test_an_outage_ends_with_the_side_and_shops_it_began_with() -> None:
     """Both sides may be served by one host."""
     finmap, sitniks = (
         Fact(cause="host", why="Sitniks or Finmap", values={"side": one}) for one in ("Finmap", "Sitniks")
@@ -167,7 +167,7 @@ def test_the_end_names_the_side_of_the_beginning() -> None:
     assert course.events[-1].fact.values["side"] == "Finmap"
 
 
-def test_another_key_that_is_refused_is_told_as_well_but_not_every_minute() -> None:
+def test_another_refused_key_is_told_but_not_every_minute() -> None:
     course = Course("key")
     finmap, sitniks = ({"case": "refused", "side": side} for side in ("Finmap", "Sitniks"))
     assert course.look(Fact(values=finmap)) == "begin"

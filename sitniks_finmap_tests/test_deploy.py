@@ -34,7 +34,7 @@ def test_only_the_code_server_and_the_watcher_have_the_data() -> None:
     assert mounts(SERVICES["watch"])["./config"].endswith(":ro")
 
 
-def test_the_code_server_and_the_watcher_know_the_same_recipients() -> None:
+def test_code_server_and_watcher_know_the_same_recipients() -> None:
     """If only the watcher knew one, the daemon's sensor would decide nothing, and it would call the sensor dead."""
     assert SERVICES["code"]["env_file"] == SERVICES["watch"]["env_file"] == ["alerts.env"]
 
@@ -49,7 +49,7 @@ def test_nothing_is_open_but_the_ui_to_this_machine() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_service_is_restarted_stopped_gently_and_its_logs_rotated(name: str) -> None:
+def test_services_restart_stop_gently_and_rotate_their_logs(name: str) -> None:
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"
     assert service["stop_grace_period"]
@@ -73,7 +73,7 @@ def test_images_are_pinned_and_run_as_an_ordinary_user() -> None:
     assert "USER 10001:10001" in DOCKERFILE
 
 
-def test_the_image_is_made_of_files_that_exist_and_are_not_ignored() -> None:
+def test_the_image_is_made_of_files_that_are_there() -> None:
     copied = [
         one for line in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE) for one in line.split()
     ]

@@ -130,7 +130,7 @@ def test_it_equals_reconciliation_and_is_sent_once(keep_books: Callable[..., Boo
 
 
 @pytest.mark.runs
-def test_a_day_that_is_not_reconciled_waits_until_noon_and_says_why(
+def test_a_day_not_reconciled_waits_until_noon_and_says_why(
     connect: Callable[..., Connection], sandbox: Sandbox, operator: Inbox, clock: Clock, room_on_the_disk: None
 ) -> None:
     """Sitniks was read, and nothing delivered: nobody knows whether the sides agree."""

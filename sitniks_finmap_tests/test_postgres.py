@@ -79,7 +79,7 @@ def postgres(cluster: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         con.execute(sqlalchemy.text("drop schema public cascade"))
         con.execute(sqlalchemy.text("create schema public"))
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", cluster)
-    monkeypatch.setattr(storage, "_warned", set())
+    monkeypatch.setattr(storage, "warned", set())
     return home
 
 
@@ -129,7 +129,7 @@ def test_tables_of_another_version_are_named(
     with instance() as dagster, dagster.run_storage.connect() as con:  # type: ignore[attr-defined]
         con.execute(sqlalchemy.text("update alembic_version set version_num = :it"), {"it": revision})
     assert caplog.text == ""
-    storage._warned.clear()
+    storage.warned.clear()
     with instance():
         pass
     assert said in caplog.text
@@ -158,7 +158,7 @@ def test_a_missing_variable_or_driver_is_named(home: Path, monkeypatch: pytest.M
         pass
 
 
-def test_what_is_shipped_for_postgres_is_dagster_yaml_with_a_storage() -> None:
+def test_the_yaml_for_postgres_only_adds_a_storage() -> None:
     import yaml
 
     ours = yaml.safe_load((SHIPPED.parents[1] / "dagster.yaml").read_text("utf-8"))

@@ -601,7 +601,7 @@ def test_a_preview_that_nobody_followed_by_a_sync_is_not_ok(
     assert "not up to date in Finmap: 1" in said
 
 
-def test_what_a_run_in_progress_is_at_is_no_error_but_what_persists_is(
+def test_what_a_run_is_at_is_no_error_but_what_persists_is(
     shop: Shop, connection: Connection, warehouse: Warehouse
 ) -> None:
     """Read but not evaluated, and sent without an answer yet: while a run goes on, both are on their way."""
@@ -624,6 +624,32 @@ def test_what_a_run_in_progress_is_at_is_no_error_but_what_persists_is(
 
 
 BEGUN = "creation started, outcome not recorded"
+
+
+def test_a_run_that_ends_while_it_is_looked_at_leaves_no_error(
+    shop: Shop, connection: Connection, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data is read in the middle of a run, and when it is asked whether one goes on, it has just ended."""
+    shop.put_transactions([transaction(1)])
+    run = ConnectionRun(connection, warehouse, "run-1")
+    record_start(warehouse, "sync", "run-1", run.now())
+    read_transactions(run, connection.start_date, TODAY)
+
+    def ends(asked: Warehouse) -> bool:
+        if any(one.unfinished for one in runs_of(asked)):
+            sync(run, connection.start_date, TODAY)
+            record_ends(asked, [LastRun("sync", "run-1", SOLD_AT, run.now(), None)])
+        return False
+
+    monkeypatch.setattr(Warehouse, "is_running", ends)
+    code, said = command("status")
+    assert code == 0, said
+    assert "1 of 1" in said
+
+
+def runs_of(warehouse: Warehouse) -> list[LastRun]:
+    with warehouse.transaction() as con:
+        return last_runs(con)
 
 
 def test_never_more_is_delivered_than_there_are_operations(

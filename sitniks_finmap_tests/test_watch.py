@@ -99,7 +99,7 @@ def test_alert_test_reaches_everybody(
     owner.close()
 
 
-def test_alert_test_says_once_that_a_service_is_down_and_which_of_several(
+def test_alert_test_names_which_of_several_services_is_down(
     connection: Connection, command: Command, operator: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:1/ {operator.url}")

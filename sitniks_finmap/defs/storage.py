@@ -21,7 +21,7 @@ MIGRATE = "dagster instance migrate"
 NO_DRIVER = "DAGSTER_POSTGRES_URL must begin with postgresql+psycopg2:// (without +psycopg2, another driver is meant)"
 NOT_SET = re.compile(r'environment variable "(\w+)" which is not set')
 NOT_INSTALLED = "it names Postgres, which is not installed: pip install 'sitniks-finmap[postgres]'"
-_warned: set[str] = set()
+warned: set[str] = set()
 
 
 class RunsUnavailable(OSError):
@@ -68,9 +68,9 @@ def explained(home: Path) -> Iterator[None]:
 
 def warn_of_another_version(dagster: dg.DagsterInstance, home: Path | str) -> None:
     """Warns once in each process if another version of Dagster made the tables: most still works, but not all."""
-    if str(home) in _warned:
+    if str(home) in warned:
         return
-    _warned.add(str(home))
+    warned.add(str(home))
     found, ours = dagster.run_storage.alembic_version() or (None, None)
     if found and found != ours:
         log.warning(_migrate(home) if _is_known(found) else _newer(home))

@@ -124,8 +124,10 @@ def look(
             also(con)
     running = warehouse.is_running()
     if not running and any(run.unfinished for run in runs):
-        with warehouse.transaction() as con:  # it may have ended between the two reads
-            runs = last_runs(con)
+        with warehouse.transaction() as con:
+            ended = last_runs(con) != runs
+        if ended:  # meanwhile: what was read is from the middle of it
+            return look(connection, warehouse, now, days, also)
     return State(connection, now, running, first_read, last_read, runs, summary, problems, checks)
 
 

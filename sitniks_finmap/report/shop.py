@@ -67,10 +67,10 @@ def report_of(connection: Connection, warehouse: Warehouse, now: datetime, month
     except (WarehouseError, duckdb.Error, OSError) as error:
         said = str(error) if isinstance(error, WarehouseError) else f"DuckDB failed ({type(error).__name__})"
         return ShopReport(connection, period, None, {}, said.removeprefix(f"{connection.name}: "))
-    read_at = read[0].scope["read_at"] if read else None
+    read_at = read[-1].scope["read_at"] if read else None
     if read_at and now - read_at < connection.stale_after:
         facts.pop("stale", None)  # the sync that writes this report has not ended
-    return ShopReport(connection, period, read[0] if read else None, facts)
+    return ShopReport(connection, period, read[-1] if read else None, facts)
 
 
 def page_of(report: ShopReport, now: datetime) -> str:
