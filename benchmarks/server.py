@@ -31,11 +31,20 @@ class Served:
 
 
 @contextmanager
-def serving(transactions: int, *, orders: bool = False, further_shops: Sequence[str] = ()) -> Iterator[Served]:
+def serving(
+    transactions: int,
+    *,
+    orders: bool = False,
+    further_shops: Sequence[str] = (),
+    first_day: date = FIRST_DAY,
+    last_day: date = LAST_DAY,
+) -> Iterator[Served]:
     """A sandbox whose shop "demo" has so many transactions, "warm_up" a few, and the further shops none."""
     processes = get_context("spawn")
     here, there = processes.Pipe()
-    server = processes.Process(target=_serve, args=(there, transactions, orders, further_shops), daemon=True)
+    server = processes.Process(
+        target=_serve, args=(there, transactions, orders, further_shops, first_day, last_day), daemon=True
+    )
     server.start()
     there.close()
     try:
@@ -45,9 +54,11 @@ def serving(transactions: int, *, orders: bool = False, further_shops: Sequence[
         server.join(10)
 
 
-def _serve(pipe: Pipe, transactions: int, orders: bool, further_shops: Sequence[str]) -> None:
+def _serve(
+    pipe: Pipe, transactions: int, orders: bool, further_shops: Sequence[str], first_day: date, last_day: date
+) -> None:
     with Sandbox(keep_requests=1000) as sandbox:
-        fill(sandbox.shop(), transactions, orders)
+        fill(sandbox.shop(), transactions, orders, first_day, last_day)
         fill(sandbox.add_shop("warm_up"), WARM_UP, orders)
         for name in further_shops:
             sandbox.add_shop(name)
@@ -61,19 +72,17 @@ def _serve(pipe: Pipe, transactions: int, orders: bool, further_shops: Sequence[
             return  # the benchmark has closed its end, or is gone
 
 
-def fill(shop: Shop, transactions: int, orders: bool) -> None:
-    """So many well-formed transactions, evenly from FIRST_DAY to LAST_DAY, two to an order."""
+def fill(shop: Shop, transactions: int, orders: bool, first_day: date = FIRST_DAY, last_day: date = LAST_DAY) -> None:
+    """So many well-formed transactions, evenly from the first day to the last, two to an order."""
     rng = random.Random(1)
-    moneys = [_money(number, transactions, rng) for number in range(transactions)]
+    first, last = (datetime.combine(day, time(12), KYIV) for day in (first_day, last_day))
+    moneys = [_money(number, first + (last - first) * number / transactions, rng) for number in range(transactions)]
     shop.put_transactions([_transaction(money, number, rng) for number, money in enumerate(moneys)])
     if orders:
         shop.put_orders([order_row(money.deal, [money], rng) for money in moneys[::2]])
 
 
-def _money(number: int, of: int, rng: random.Random) -> Money:
-    first = datetime.combine(FIRST_DAY, time(12), KYIV)
-    last = datetime.combine(LAST_DAY, time(12), KYIV)
-    at = first + (last - first) * number / of
+def _money(number: int, at: datetime, rng: random.Random) -> Money:
     total = Decimal(rng.randint(19_000, 420_000)).scaleb(-2)
     deal = Deal(1001 + number // 2, rng.randint(1001, 1600), rng.choice(SOURCES), at - timedelta(minutes=30), total)
     what: What = "delivery" if number % 2 else "payment"

@@ -1,0 +1,80 @@
+"""A year read again with nothing new: what it costs with Dagster's events stored in batches, and one at a time."""
+
+import argparse
+import logging
+import os
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from sitniks_finmap.defs.launch import instance, run_job
+from sitniks_finmap.settings.last_good import running_connection
+
+from .contenders import Effort, in_fresh_process, measure, show
+from .server import Served, serving
+
+AIM_CPU = 15.0  # seconds
+SHOP = "demo"
+BATCH = "DAGSTER_EVENT_BATCH_SIZE"
+CONTENDERS = {"in batches": None, "one at a time": "0"}  # what the variable is set to
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--operations", type=int, default=20_000)
+    parser.add_argument("--days", type=int, default=369)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    last = datetime.now(UTC).date() - timedelta(days=1)
+    first = last - timedelta(days=options.days - 1)
+    efforts: dict[str, list[Effort]] = {name: [] for name in CONTENDERS}
+    with (
+        serving(options.operations, first_day=first, last_day=last) as served,
+        TemporaryDirectory() as folder,
+    ):
+        configure(Path(folder), served, first)
+        in_fresh_process(sync, Path(folder), first, last, None)
+        for _ in range(options.rounds):
+            for name, size in CONTENDERS.items():
+                efforts[name].append(in_fresh_process(sync, Path(folder), first, last, size))
+    print(f"{options.operations:,} operations in {options.days} days read again, medians of {options.rounds} rounds")
+    for name in CONTENDERS:
+        show(name, "days", efforts[name])
+    ours, other = (median(one.cpu_seconds for one in efforts[name]) for name in CONTENDERS)
+    print(f"{ours / other:.2f} of the CPU; aim {AIM_CPU:.0f} s: {'reached' if ours <= AIM_CPU else 'MISSED'}")
+
+
+def configure(folder: Path, served: Served, first: date) -> None:
+    (folder / "connections.toml").write_text(
+        f'[{SHOP}]\nstart_date = {first}\nfinmap_account = "Каса"\nsitniks_url = "{served.sitniks_url}"\n'
+        f'finmap_url = "{served.finmap_url}"\nsitniks_requests_per_second = 0\nfinmap_requests_per_second = 0\n',
+        "utf-8",
+    )
+    os.environ[f"{SHOP.upper()}_SITNIKS_API_KEY"] = served.sitniks_keys[SHOP]
+    os.environ[f"{SHOP.upper()}_FINMAP_API_KEY"] = served.finmap_keys[SHOP]
+
+
+def sync(folder: Path, first: date, last: date, batch: str | None) -> Effort:
+    """One run over these days, on a new instance, in this process."""
+    os.chdir(folder)
+    os.environ["SITNIKS_FINMAP_DATA"] = str(folder / "data")
+    if batch is not None:
+        os.environ[BATCH] = batch
+    shutil.rmtree(folder / "data" / "dagster", ignore_errors=True)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    connection = running_connection(SHOP)
+
+    def run() -> int:
+        with instance() as dagster:
+            ended = run_job(dagster, connection, "sync", first, last)
+        if not ended.success:
+            raise SystemExit(ended.why)
+        return (last - first).days + 1
+
+    return measure(run)
+
+
+if __name__ == "__main__":
+    main()
