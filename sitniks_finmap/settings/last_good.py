@@ -97,9 +97,10 @@ def _read() -> dict[str, Any]:
 def _remember(right: dict[str, Any], kept: dict[str, Any], wrong: set[str]) -> None:
     """Keep the valid tables, and those that are invalid now but once were valid."""
     now = {name: table for name, table in kept.items() if name in wrong}
+    secrets = _secrets()
     for name, table in right.items():
         plain = json.loads(json.dumps(table, default=_plain))
-        if _holds_a_secret(plain):
+        if _holds_one_of(secrets, plain):
             log.warning("%s: a value of its table is also the value of a secret variable: it is not kept", name)
             continue
         now[name] = plain
@@ -126,8 +127,12 @@ def _plain(value: Any) -> str:
     raise TypeError(f"no setting is a {type(value).__name__}")
 
 
-def _holds_a_secret(table: Any) -> bool:
-    """Whether a value of the table occurs in the environment under the name of a secret."""
+def _secrets() -> set[str]:
+    """The values in the environment under the names of secrets."""
+    found = {bare_key(value) for name, value in os.environ.items() if name.endswith(SECRET_NAMES)}
+    return {secret for secret in found if len(secret) >= SHORTEST_SECRET}
+
+
+def _holds_one_of(secrets: set[str], table: Any) -> bool:
     text = json.dumps(table, ensure_ascii=False)
-    secrets = {bare_key(value) for name, value in os.environ.items() if name.endswith(SECRET_NAMES)}
-    return any(len(secret) >= SHORTEST_SECRET and secret in text for secret in secrets)
+    return any(secret in text for secret in secrets)
