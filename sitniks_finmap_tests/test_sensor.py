@@ -60,6 +60,22 @@ class Sensor:
         return self
 
 
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        ({}, 90),
+        ({"sync_every": "1m"}, 30),
+        ({"retry_every": "10m"}, 60),
+        ({"sync_every": "1d", "retry_every": "6h"}, 90),
+    ],
+)
+def test_a_shop_is_looked_at_as_often_as_it_may_be_due(
+    connect: Callable[..., Connection], settings: dict[str, str], seconds: int
+) -> None:
+    repository = connection_definitions(connect(**settings)).get_repository_def()
+    assert repository.get_sensor_def("u1_sensor").minimum_interval_seconds == seconds
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()  # 10 March 2026, 12:00 UTC, 14:00 in Kyiv

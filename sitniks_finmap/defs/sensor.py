@@ -31,7 +31,7 @@ def connection_sensor(connection: Connection, jobs: Sequence[Any], *, now: Clock
     @dg.sensor(
         name=f"{connection.name}_sensor",
         jobs=jobs,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=seconds_between_ticks(connection),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             f"Every {format_duration(connection.sync_every)}, syncs recent days and any days never read before. "
@@ -55,6 +55,15 @@ def connection_sensor(connection: Connection, jobs: Sequence[Any], *, now: Clock
         return dg.SensorResult(run_requests=[_request(connection, answer, moment)], cursor=answer.memory.to_text())
 
     return sensor
+
+
+def seconds_between_ticks(connection: Connection) -> int:
+    """A tenth of the shortest wait of this connection, from 30 to 90 seconds.
+
+    A tick that finds nothing due costs the daemon and the code server some 50 ms of CPU and Dagster five commits: with
+    a hundred shops, looking twice a minute takes a third of a core.
+    """
+    return round(min(max(min(connection.sync_every, connection.retry_every).total_seconds() / 10, 30), 90))
 
 
 def _request(connection: Connection, run: NextRun, moment: datetime) -> dg.RunRequest:
