@@ -8,7 +8,6 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-import pandas as pd
 
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.schema import documented, sql
@@ -98,17 +97,19 @@ def day_metadata(
     first_day, last_day = chosen_days(context)
     days = {"first": first_day, "last": last_day}
     asset = context.asset_key.path[-1]
-    numbers = con.execute(sql(f"metadata/{asset}_totals"), days).df().set_index("day")
+    found = con.execute(sql(f"metadata/{asset}_totals"), days)
+    names = [column[0] for column in found.description][1:]
+    numbers = {day: row for day, *row in found.fetchall()}
     previews = {name: _tables_by_day(con, sql(f"metadata/{asset}_{name}"), days) for name in tables}
     every: dict[str, dict[str, Any]] = {}
     for key in context.partition_keys:
-        day = pd.Timestamp(key)
-        found = numbers.loc[day].to_dict() if day in numbers.index else dict.fromkeys(numbers.columns, 0)
+        day = date.fromisoformat(key)
         metadata: dict[str, Any] = {
-            str(name): float(value) if str(name).endswith("_sum") else int(value) for name, value in found.items()
+            name: float(value) if name.endswith("_sum") else int(value)
+            for name, value in zip(names, numbers.get(day, [0] * len(names)), strict=True)
         }
         for name, previewed in previews.items():
-            if table := previewed.get(date.fromisoformat(key)):
+            if table := previewed.get(day):
                 metadata[name] = dg.MetadataValue.md(table)
         every[key] = metadata
     return every
