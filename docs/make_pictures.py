@@ -34,7 +34,6 @@ WIDTH = 112
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace("Fira Code", "monospace")
 KEYS = ("sandbox-sitniks-key", "sandbox-finmap-key")
 WRITTEN = ": connections.toml, .env"  # the last answer is given, and the files are written
-YES = {"uk": "так", "en": "y"}
 MOST_ROWS = 6  # of a preview, and of the operations in Finmap
 WINDOW = 1240  # pixels
 QUIET = 1.5  # seconds without output: it waits for an answer
@@ -51,8 +50,8 @@ def main() -> None:
 
 def draw(folder: Path, language: str) -> None:
     """The terminal at each step of the tutorial."""
-    first = datetime.now(ZoneInfo("Europe/Kyiv")).date() - timedelta(days=3)
-    answers = ("sandbox_shop", *KEYS, "1", "Каса", first.isoformat(), "", YES[language])
+    first = datetime.now(ZoneInfo("Europe/Kyiv")).date() - timedelta(days=2)
+    answers = ("sandbox_shop", *KEYS, "", "", first.isoformat(), "", "")
     said = type_in(folder, language, ["init"], *answers).replace(f"{folder}/", "")
     asked, ended, checked = said.partition(WRITTEN)
     save(asked + ended, f"init.{language}", "sitniks-finmap init")
@@ -103,7 +102,9 @@ def shortened(said: str) -> str:
     """With only the first rows of the preview."""
     lines = said.splitlines()
     rows = [at for at, line in enumerate(lines) if re.search(r"sandbox_shop:\w+", line)]
-    return "\n".join(line for at, line in enumerate(lines) if at not in rows[MOST_ROWS:])
+    hidden = len(rows[MOST_ROWS:])
+    said = "\n".join(line for at, line in enumerate(lines) if at not in rows[MOST_ROWS:])
+    return re.sub(r"(?<=  … )(\D*)(\d+)", lambda more: f"{more[1]}{int(more[2]) + hidden}", said)
 
 
 def save(said: str, name: str, title: str) -> None:
