@@ -174,3 +174,14 @@ def test_another_refused_key_is_told_but_not_every_minute() -> None:
     assert course.look(Fact(values=sitniks)) is None
     assert course.look(Fact(values=sitniks), after=HOUR) == "grow"
     assert [course.look(Fact(values=one)) for one in (finmap, sitniks) * 10] == [None] * 20
+
+
+def test_another_case_has_a_beginning_and_a_length_of_its_own() -> None:
+    course = Course("key")
+    finmap, sitniks = ({"case": "refused", "side": side} for side in ("Finmap", "Sitniks"))
+    course.look(Fact(values=sitniks))
+    began = course.now + 6 * HOUR
+    assert course.look(Fact(began, values=finmap), after=7 * HOUR) == "grow"
+    assert course.events[-1].since == began
+    assert course.look(None) == "end"
+    assert course.events[-1].lasted == course.now - began

@@ -132,7 +132,8 @@ def step(
     changed = changed and now - min(state.told_at or now, now) >= (kind.changes_after or NOW)
     if state.is_open and not changed:  # its end names what its beginning named
         fact = replace(fact, cause=state.fact.cause, values={**fact.values, **case_of(state.fact)})
-    state = replace(state, since=min(state.since, now), fact=fact, clear_since=None)
+    since = max(state.since, fact.since or now) if changed else state.since  # another case began later
+    state = replace(state, since=min(since, now), fact=fact, clear_since=None)
     if state.begin_told is None:
         patience = kind.patience if fact.patience is None else fact.patience
         if now - state.since < patience:
