@@ -78,6 +78,27 @@ def test_two_shops_with_damaged_files_are_told(operator: Inbox, open_shop: Conne
     assert "u2.damaged-" in operator.messages[0][1]
 
 
+def test_a_damaged_file_that_was_moved_away_silences_nobody(
+    operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox, clock: Clock
+) -> None:
+    """Only the failed run still tells of it, when somebody looks; and another shop has a trouble of its own."""
+    shop, other = open_shop(), open_shop("u2")
+    warehouse = open_warehouse(shop)
+    with suppress(StepFailed, Damaged), ConnectionRun(shop, warehouse, "run-2", clock).recorded("sync"):
+        warehouse.path.write_bytes(b"no database" * 1000)
+        with warehouse.transaction():
+            pass
+    for aside in warehouse.path.parent.glob("u1.damaged-*"):
+        aside.unlink()
+    sandbox.fault(Fault("status", "finmap", status=401, times=None))
+    watched.sync(other)
+    clock.forward(120)
+    watched.look()
+    titles = [title for title, _ in operator.messages]
+    assert "u2: Finmap не приймає ключ" in titles
+    assert "u1: пошкоджений файл даних відкладено вбік" in titles
+
+
 def test_a_memory_damaged_in_the_middle_is_begun_anew(
     operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox
 ) -> None:

@@ -27,6 +27,7 @@ KEY_CASES = (
     ("odd", re.compile("characters that no key has")),
     ("missing", re.compile("not set")),
 )
+KEPT_AS = re.compile(r"was damaged and is kept as (\S+\.\*)")
 OTHER_INSTALLATION = re.compile("another installation of sitniks_finmap")
 SIDES = ("Sitniks", "Finmap")
 
@@ -36,6 +37,8 @@ def failure_of(connection: Connection, error: str) -> tuple[str, str, dict[str, 
     kind = next((name for name, sign in FAILURES if sign.search(error)), "stopped")
     if kind == "key":
         return kind, "", missing_key(connection, error)
+    if kind == "damaged" and (kept := KEPT_AS.search(error)):
+        return kind, "", {"file": kept[1]}
     if kind == "stopped" and OTHER_INSTALLATION.search(error):
         return kind, "", {"case": "installation"}
     if kind != "unreachable":
