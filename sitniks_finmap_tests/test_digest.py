@@ -7,22 +7,24 @@ from decimal import Decimal
 
 import pytest
 
-from sitniks_finmap.alerts.digest import Digest, Side, digest_of, due_day, words_of_digest
+from sitniks_finmap.alerts.digest import Digest, Side, Sums, digest_of, due_day, words_of_digest
 from sitniks_finmap.alerts.sending import send_all
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.language import Language
 from sitniks_finmap.people.query import read_only
-from sitniks_finmap.sandbox import Fault, Sandbox
+from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.books import Books
 from sitniks_finmap_tests.inboxes import Inbox
+from sitniks_finmap_tests.order_books import KeepOrders
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.watching import Watched
 
 YESTERDAY = date(2026, 3, 9)
 TOTALS = Side(41, Decimal("38450.00"), 7, Decimal("2310.50"))
-AGREES = Digest("u1", YESTERDAY, TOTALS, TOTALS, 0, 0, "UAH", True)
+AGREES = Digest("u1", YESTERDAY, (Sums("UAH", TOTALS, TOTALS),), True, 0, 0, True)
+EMPTY = replace(AGREES, sums=())
 
 
 def plain(text: str) -> str:
@@ -45,7 +47,8 @@ def test_the_first_line_is_the_answer() -> None:
 
 def test_what_differs_is_said_first() -> None:
     other = Side(40, Decimal("38440.00"), 7, Decimal("2310.50"))
-    differs = Digest("u1", YESTERDAY, TOTALS, other, 3, 2, "UAH", True)
+    sums = (Sums("UAH", TOTALS, other),)
+    differs = replace(AGREES, sums=sums, is_equal=False, differences=3, rejected=2)
     lines = plain(words_of_digest(differs, Language()).body).splitlines()
     assert lines[0] == "Sitniks і Finmap не збігаються: відрізняються 3 записи за цей день."
     assert lines[1:3] == [
@@ -63,10 +66,7 @@ def test_what_is_rejected_makes_no_difference() -> None:
         "4 записи за цей день неможливо внести, їх немає в жодній із сум."
     )
     assert "\"from rejected_transactions where day = '2026-03-09'\" --connection u1" in lines[1]
-    nothing = Side(0, Decimal(0), 0, Decimal(0))
-    assert first_line(Digest("u1", YESTERDAY, nothing, nothing, 0, 4, "", True)).startswith(
-        "4 записи за цей день немож"
-    )
+    assert first_line(replace(EMPTY, rejected=4)).startswith("4 записи за цей день немож")
 
 
 def test_equal_sums_of_records_that_differ_otherwise_are_equal() -> None:
@@ -76,8 +76,50 @@ def test_equal_sums_of_records_that_differ_otherwise_are_equal() -> None:
 
 
 def test_a_day_without_news_says_so() -> None:
-    nothing = Side(0, Decimal(0), 0, Decimal(0))
-    assert first_line(Digest("u1", YESTERDAY, nothing, nothing, 0, 0, "", True)).startswith("Надходжень і витрат не бу")
+    assert first_line(EMPTY).startswith("Надходжень і витрат не бу")
+
+
+@pytest.mark.runs
+def test_currencies_are_not_added_together(keep_books: Callable[..., Books], shop: Shop) -> None:
+    shop.add_account("Долари онлайн", "USD")
+    books = keep_books(accounts={"USD": "Долари онлайн"})
+    books.sell(1, "100.00")
+    books.sell(2, "7.00", currency="USD", settlementAccount={"title": "USD"})
+    books.sync()
+    line = first_line(digest_now(books))
+    assert (
+        line
+        == "Збігається до копійки: 1 надходження 100,00 ₴, 0 витрат 0,00 ₴; 1 надходження 7,00 USD, 0 витрат 0,00 USD."
+    )
+
+
+@pytest.mark.runs
+def test_the_same_sum_in_another_account_is_not_equal(keep_books: Callable[..., Books], shop: Shop) -> None:
+    books = keep_books(accounts={"ФОП": "ФОП"})
+    books.sell(1, "100.00")
+    books.sell(2, "7.00", settlementAccount={"title": "ФОП"})
+    books.sync()
+    [till] = [one["id"] for one in shop.accounts if one["label"] == "Каса"]
+    books.edit(2, accountToId=till)
+    books.sync()
+    assert first_line(digest_now(books)).startswith("Sitniks і Finmap не збігаються: ")
+
+
+@pytest.mark.runs
+def test_the_stock_is_no_income_of_a_day(keep_orders: KeepOrders) -> None:
+    books = keep_orders()
+    books.order(1, "Виконано", lines=[("30.00", 1)])
+    books.sync()
+    [sums] = digest_now(books).sums
+    assert (sums.sitniks.income_count, sums.sitniks.expense_count) == (1, 0)
+
+
+def digest_now(books: Books) -> Digest:
+    """Of the day of what was sold."""
+    [(day,)] = books.rows("select max(day) from operations")
+    digest = digest_of(books.run.connection, books.warehouse, day)
+    assert digest
+    return digest
 
 
 def test_it_is_due_once_a_day_from_its_hour_on(connect: Callable[..., Connection]) -> None:
@@ -116,9 +158,10 @@ def test_it_equals_reconciliation_and_is_sent_once(keep_books: Callable[..., Boo
         "sum(finmap_expense_sum) from reconciliation where day = '2026-03-09'",
         connection,
     )
-    sides = [*vars(digest.sitniks).values(), *vars(digest.finmap).values()]
+    [sums] = digest.sums
+    sides = [*vars(sums.sitniks).values(), *vars(sums.finmap).values()]
     assert [Decimal(one) for one in sides] == [Decimal(one) for one in rows[0]]
-    assert (digest.sitniks.income_count, digest.sitniks.expense_count, digest.currency) == (41, 7, "UAH")
+    assert (sums.sitniks.income_count, sums.sitniks.expense_count, sums.currency) == (41, 7, "UAH")
     for _ in range(3):
         look_around("itself", books.clock)
         send_all(books.clock)

@@ -29,16 +29,24 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Sums:
+    """What both sides have of a day in one currency. The stock is no income and no expense."""
+
+    currency: str
+    sitniks: Side
+    finmap: Side
+
+
+@dataclass(frozen=True)
 class Digest:
-    """One day of one shop, on both sides; `currency` is empty if its accounts have several."""
+    """One day of one shop, on both sides."""
 
     shop: str
     day: date
-    sitniks: Side
-    finmap: Side
+    sums: tuple[Sums, ...]  # of each currency
+    is_equal: bool  # in every account, the stock included
     differences: int
     rejected: int
-    currency: str
     is_read: bool  # whether the day was read completely after its end
     is_reconciled: bool = True  # and both sides compared since
 
@@ -82,26 +90,28 @@ def digest_of(connection: Connection, warehouse: Warehouse, day: date) -> Digest
             return None
         with warehouse.transaction() as con:
             row = con.execute(sql("digest"), {"day": day, "zone": connection.timezone}).fetchone() or ()
+            sums = con.execute(sql("digest_sums"), {"day": day}).fetchall()
     except (WarehouseError, duckdb.Error):
         return None
-    return Digest(connection.name, day, Side(*row[:4]), Side(*row[4:8]), *row[8:])
+    return Digest(connection.name, day, tuple(Sums(one[0], Side(*one[1:5]), Side(*one[5:])) for one in sums), *row)
 
 
 def words_of_digest(digest: Digest, language: Language) -> Words:
     """Of a day that is reconciled."""
     title = language.text(texts.DIGEST_TITLE, shop=digest.shop, day=language.short_date(digest.day))
-    totals = _totals(digest.sitniks, digest.currency, language)
+    sitniks = _totals([(one.sitniks, one.currency) for one in digest.sums], language)
     rejected = [language.counted(*texts.DIGEST_REJECTED, digest.rejected)] if digest.rejected else []
-    if digest.sitniks != digest.finmap:
+    if not digest.is_equal:
+        finmap = _totals([(one.finmap, one.currency) for one in digest.sums], language)
         lines = [
             language.counted(*texts.DIGEST_DIFFERENT, digest.differences),
-            language.text(texts.DIGEST_SIDE, side="Sitniks", totals=totals),
-            language.text(texts.DIGEST_SIDE, side="Finmap", totals=_totals(digest.finmap, digest.currency, language)),
+            language.text(texts.DIGEST_SIDE, side="Sitniks", totals=sitniks),
+            language.text(texts.DIGEST_SIDE, side="Finmap", totals=finmap),
             *rejected,
         ]
     else:
-        empty = not (digest.sitniks.income_count or digest.sitniks.expense_count)
-        equal = language.text(texts.DIGEST_EMPTY if empty else texts.DIGEST_EQUAL, totals=totals)
+        empty = not any(one.sitniks.income_count or one.sitniks.expense_count for one in digest.sums)
+        equal = language.text(texts.DIGEST_EMPTY if empty else texts.DIGEST_EQUAL, totals=sitniks)
         lines = [" ".join([*([] if empty and rejected else [equal]), *rejected])]
         if digest.differences:
             lines.append(language.counted(*texts.DIGEST_OTHERWISE, digest.differences))
@@ -121,8 +131,12 @@ def words_of_missing(digest: Digest, why: str, language: Language) -> Words:
     return Words(title, "\n".join([language.text(texts.DIGEST_MISSING), language.text(texts.REASONS, reasons=why)]))
 
 
-def _totals(side: Side, currency: str, language: Language) -> str:
-    """Such as "41 надходження 38 450,00 ₴, 7 витрат 2 310,50 ₴"."""
+def _totals(sides: list[tuple[Side, str]], language: Language) -> str:
+    """Such as "41 надходження 38 450,00 ₴, 7 витрат 2 310,50 ₴", one after the other for each currency."""
+    return "; ".join(_totals_of(side, currency, language) for side, currency in sides)
+
+
+def _totals_of(side: Side, currency: str, language: Language) -> str:
     income = language.counted(*texts.INCOMES, side.income_count, money=language.money(side.income_sum, currency))
     expense = language.counted(*texts.EXPENSES, side.expense_count, money=language.money(side.expense_sum, currency))
     return f"{income}, {expense}"
