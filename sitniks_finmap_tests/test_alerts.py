@@ -131,7 +131,7 @@ def test_a_watcher_without_keys_reports_a_daemon_and_no_key(
     assert operator.titles == ["Демон Dagster не працює"]
     Path(".env").write_text("", "utf-8")
     watched.watch(hours=0.2, every=5 * MINUTE, heard=last)
-    assert operator.titles[1:] == ["u1: ключ не приймають або його немає"]
+    assert operator.titles[1:] == ["u1: немає ключів Sitniks і Finmap"]
 
 
 @pytest.mark.parametrize("side", ["sitniks", "finmap"])

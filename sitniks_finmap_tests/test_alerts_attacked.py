@@ -400,6 +400,31 @@ def _killed(*arguments: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_more_patience_is_no_sync(
+    operator: Inbox, open_shop: Connect, connect: Connect, watched: Watched, clock: Clock
+) -> None:
+    shop = open_shop()
+    watched.watch(hours=4, every=10 * MINUTE)
+    assert operator.titles == ["u1: давно не було успішної синхронізації"]
+    connect("u1", "u1", start_date=FIRST, stale_after="1d")
+    watched.watch(hours=2, every=10 * MINUTE)
+    assert len(operator.titles) == 1
+    watched.sync(shop)
+    watched.watch(hours=0.5, every=10 * MINUTE)
+    assert operator.titles[1:] == ["u1: магазин синхронізовано"]
+
+
+def test_a_shop_not_synced_behind_a_dead_daemon_is_told(operator: Inbox, open_shop: Connect, watched: Watched) -> None:
+    """The daemon lives again, and the sensor of the shop is off."""
+    open_shop()
+    watched.look(last := watched.heartbeat())
+    watched.watch(hours=5, every=10 * MINUTE, heard=last)
+    watched.watch(hours=1, every=10 * MINUTE)
+    assert "u1: давно не було успішної синхронізації" in operator.titles
+    assert "Демон Dagster не працює" in operator.titles
+    assert "u1: магазин синхронізовано" not in operator.titles
+
+
 def test_what_ends_while_syncs_are_stopped_promises_nothing(
     operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
 ) -> None:

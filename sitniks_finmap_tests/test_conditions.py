@@ -167,6 +167,25 @@ def test_the_end_names_the_side_of_the_beginning() -> None:
     assert course.events[-1].fact.values["side"] == "Finmap"
 
 
+def test_an_outage_that_moves_to_the_other_side_is_told() -> None:
+    course = Course("unreachable")
+    finmap, sitniks = Fact(cause="f", values={"side": "Finmap"}), Fact(cause="s", values={"side": "Sitniks"})
+    course.look(sitniks)
+    assert course.look(sitniks, after=HOUR) == "begin"
+    assert course.look(finmap, after=HOUR) == "grow"
+    assert course.events[-1].fact.values["side"] == "Finmap"
+    assert course.look(None) == "end"
+    assert course.events[-1].fact.values["side"] == "Finmap"
+
+
+def test_another_reason_to_stop_is_told() -> None:
+    course = Course("stopped")
+    assert course.look(Fact(why="no account", values={"about": "1"})) == "begin"
+    assert course.look(Fact(why="no account", values={"about": "1"}), after=2 * HOUR) is None
+    assert course.look(Fact(why="another company", values={"about": "2"})) == "grow"
+    assert course.events[-1].fact.why == "another company"
+
+
 def test_another_refused_key_is_told_but_not_every_minute() -> None:
     course = Course("key")
     finmap, sitniks = ({"case": "refused", "side": side} for side in ("Finmap", "Sitniks"))

@@ -262,3 +262,13 @@ def test_a_daemon_that_is_killed_is_told_for_real(
 def _teller() -> datetime | None:
     with memory() as kept:
         return kept.moment("teller")
+
+
+def test_a_test_of_a_shop_without_an_owner_is_no_success(
+    operator: Inbox, connect: Callable[..., Connection], command: Command
+) -> None:
+    connect()
+    code, said = command("alert-test", "--connection", "u1")
+    assert code == 2
+    assert "u1: only the operator is notified of it, for its table has no alerts" in said
+    assert operator.messages == []

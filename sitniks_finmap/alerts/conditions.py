@@ -30,7 +30,7 @@ KINDS: dict[str, Kind] = {
     "key": Kind(changes_after=HOUR),  # refused, expired or missing, or the subscription has ended
     "invalid": Kind(MINUTE),  # its table in connections.toml; a person may be typing
     "stopped": Kind(changes_after=HOUR),  # a run stopped for a reason that only a person can remove
-    "unreachable": Kind(timedelta(minutes=30)),  # Sitniks or Finmap; `alert_after`
+    "unreachable": Kind(timedelta(minutes=30), changes_after=HOUR),  # Sitniks or Finmap; `alert_after`
     "crashed": Kind(timedelta(minutes=30)),  # killed, or failed for an unexpected reason; `alert_after`
     "stale": Kind(timedelta(hours=3)),  # no successful sync; `stale_after`
     "failing": Kind(HOUR),  # operations that Finmap does not take, or that nobody delivers
@@ -74,7 +74,7 @@ class Fact:
     cause: str = ""  # what several connections may have in common: a host
     run_id: str | None = None
     patience: timedelta | None = None
-    values: Mapping[str, str] = field(default_factory=dict)  # more for the text; "side", "case": see `is_other_case`
+    values: Mapping[str, str] = field(default_factory=dict)  # more for the text, and what `case_of` names
     reasons: Mapping[str, int] = field(default_factory=dict)  # how many records each concerns
 
 
@@ -155,7 +155,7 @@ def is_other_case(one: Fact, other: Fact) -> bool:
 
 def case_of(fact: Fact) -> dict[str, str]:
     """What a condition is about, and which of its texts says so."""
-    return {name: value for name, value in fact.values.items() if name in ("side", "case")}
+    return {name: value for name, value in fact.values.items() if name in ("side", "case", "about")}
 
 
 def _begun(before: State | None, fact: Fact, now: datetime) -> State:

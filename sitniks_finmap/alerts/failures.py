@@ -1,5 +1,6 @@
 """What a failed run amounts to: the condition, the host, and what else its message says: the side, and which case."""
 
+import hashlib
 import re
 from urllib.parse import urlsplit
 
@@ -41,6 +42,8 @@ def failure_of(connection: Connection, error: str) -> tuple[str, str, dict[str, 
         return kind, "", {"file": kept[1]}
     if kind == "stopped" and OTHER_INSTALLATION.search(error):
         return kind, "", {"case": "installation"}
+    if kind == "stopped":  # another reason needs another remedy
+        return kind, "", {"about": hashlib.sha256(re.sub(r"\d+", "", error).encode()).hexdigest()[:8]}
     if kind != "unreachable":
         return kind, "", {}
     urls = {"Sitniks": connection.sitniks_url, "Finmap": connection.finmap_url}

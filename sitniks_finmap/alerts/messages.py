@@ -26,7 +26,7 @@ from sitniks_finmap.warehouse.store import open_warehouse
 log = logging.getLogger(__name__)
 
 MANY = 2  # connections with the same news at once make one message for the operator
-# What the operator knows when one of these is open: then the shops' silence is no news.
+# What explains that no shop is synced.
 EXPLAINS_SILENCE = ("daemon", "location")
 
 
@@ -47,7 +47,7 @@ def queue(kept: Memory, running: Running, events: list[Event], now: datetime) ->
         language = Language(by_name[theirs[0].scope].language)
         for words in _grouped(theirs, by_name, language, to_owner=True):
             _address(kept, [recipient], words, now)
-    for words in _for_operator(kept, by_name, events):
+    for words in _for_operator(by_name, events):
         log.warning("%s: %s", words.title, words.body.replace("\n", " | "))
         _address(kept, operators(), words, now)
 
@@ -95,19 +95,10 @@ def _address(kept: Memory, recipients: Iterable[Recipient], words: Words, now: d
         kept.queue(recipient.name, words.title, words.body, now, words.tone)
 
 
-def _for_operator(kept: Memory, by_name: dict[str, Connection], events: list[Event]) -> Iterable[Words]:
+def _for_operator(by_name: dict[str, Connection], events: list[Event]) -> Iterable[Words]:
     """What the operator is told: an outage once, however many shops it concerns, and the same news of many in one."""
     language = operator_language()
-    silent = any(
-        state.is_open for (scope, name), state in kept.states().items()
-        if scope == DEPLOYMENT and name in EXPLAINS_SILENCE
-    )  # fmt: skip
-    told = [
-        event for event in events
-        # "outage" tells the one, and why nothing is synced the other.
-        if not (event.condition == "unreachable" and event.fact.cause)
-        and not (event.condition == "stale" and event.what == "begin" and silent)
-    ]  # fmt: skip
+    told = [event for event in events if not (event.condition == "unreachable" and event.fact.cause)]  # "outage"
     return _grouped(told, by_name, language)
 
 

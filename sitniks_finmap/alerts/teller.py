@@ -27,7 +27,7 @@ from sitniks_finmap.alerts.conditions import (
 from sitniks_finmap.alerts.deployment import Heard, daemon_facts, daemon_lives, disk_facts
 from sitniks_finmap.alerts.messages import due_digests, queue, queue_digests
 from sitniks_finmap.alerts.observations import See, keep_look, known_looks, look_at, without_keys
-from sitniks_finmap.alerts.observe import EVERYTHING, Look, observe
+from sitniks_finmap.alerts.observe import ABOUT_RECORDS, EVERYTHING, Look, observe
 from sitniks_finmap.alerts.recipients import operators, owners
 from sitniks_finmap.alerts.sending import is_due
 from sitniks_finmap.alerts.state import Memory, memory
@@ -207,8 +207,14 @@ def _steps(kept: Memory, states: States, look: Look, now: datetime, without: fro
         told = before is not None and before.is_open
         if condition in FOLLOWS and not told and _is_explained(states, look.scope, condition, now):
             continue
-        if before and told and condition == "key" and condition not in look.facts and not _was_synced(look, before):
-            continue  # a key that is set need not be one that works
+        if (
+            before
+            and told
+            and condition in ("key", "stale")
+            and condition not in look.facts
+            and not _was_synced(look, condition, before)
+        ):
+            continue  # a key that is set need not be one that works, and more patience is no sync
         after, event = step(look.scope, condition, before, look.facts.get(condition), now)
         blockers = _blockers(states, look.scope, condition, event)
         unsettled = any(one in look.facts and (look.scope, one) not in states for one in {*BLOCKERS} - {condition})
@@ -219,6 +225,8 @@ def _steps(kept: Memory, states: States, look: Look, now: datetime, without: fro
                 event = None  # another message says now why nothing is synced
             else:
                 continue  # it soon will, or nothing blocks: then this is over
+        elif event and event.what == "end" and look.facts.keys() & ABOUT_RECORDS:
+            event = replace(event, all_well=False)  # something else still needs a person
         elif condition == "stale" and before and told and any(one.is_open for one in blockers):
             after = replace(before, end_told=now)  # the message about the cause has replaced it
         if after != before:
@@ -245,10 +253,12 @@ def _blockers(states: States, scope: str, condition: str, event: Event | None) -
     return [one for one in others if one and one.end_told is None]
 
 
-def _was_synced(look: Look, state: State) -> bool:
-    """Whether a sync was complete since a condition began."""
+def _was_synced(look: Look, condition: str, state: State) -> bool:
+    """Whether a sync was complete since a condition began: "stale" begins with the last one."""
     last = look.last_sync
-    return last is None or (last.since is not None and last.since >= state.since)
+    if last is None:
+        return True
+    return last.since is not None and (last.since > state.since if condition == "stale" else last.since >= state.since)
 
 
 def _is_explained(states: States, scope: str, condition: str, now: datetime) -> bool:

@@ -41,7 +41,8 @@ TEXTS: dict[str, Text] = {
     "crashed": Text(
         "the last sync failed unexpectedly",
         "New income and expenses may be missing in Finmap until a sync succeeds. " + NOTHING_IS_LOST,
-        "Run `sitniks-finmap sync --connection {shop}`. If it fails again, report it with the detail below.",
+        "Run `sitniks-finmap sync --connection {shop}`. If it fails again, report it with what `sitniks-finmap status "
+        "--connection {shop}` says.",
         "syncs work again",
     ),
     "stale": Text(
@@ -56,7 +57,7 @@ TEXTS: dict[str, Text] = {
         "This money is in Sitniks and not, or not up to date, in Finmap. It is sent again automatically.",
         "Nothing at first. If this message is not followed by an all-clear today, run `sitniks-finmap status "
         "--connection {shop}`: it says why.",
-        "all operations are in Finmap",
+        "no operation waits to be sent again",
         "{count} operations are not in Finmap",
     ),
     "unread": Text(
@@ -111,7 +112,7 @@ TEXTS: dict[str, Text] = {
         "The totals of the two sides do not agree.",
         'List them: `sitniks-finmap sql "from differences where not explained" --connection {shop}`. Correct them in '
         "Finmap or in Sitniks, " + SYNC + ".",
-        "Sitniks and Finmap agree again",
+        "no difference is unexplained any more",
         "{count} unexplained differences between Sitniks and Finmap",
     ),
     "other_operations": Text(
@@ -119,7 +120,7 @@ TEXTS: dict[str, Text] = {
         "If it is the same money, such as that of a bank feed, it counts twice in Finmap.",
         "Stop the bank feed, or give the shop a Finmap account of its own. If it is other money, set bank_feed = "
         '"accepted" in the table [{shop}] of connections.toml.',
-        "nobody else posts to the Finmap account of this shop",
+        "what others post to the Finmap account of this shop needs no attention any more",
         "somebody else posts to the Finmap account of this shop ({count} operations)",
     ),
     "defect": Text(

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,7 @@ STOPS_SYNCS = ("key", "stopped", "daemon", "location", "disk")
 MOST_NAMES = 30
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_REASONS = 5
+ALIKE = timedelta(minutes=15)  # what lasted so long, give or take, in several shops is said of all of them
 # Reasons for which the record is right and a setting is not.
 IN_SETTINGS = re.compile(r"currency .+, but the|unknown currency|not mapped|before start_date")
 ALL_SHOPS = "\N{INVISIBLE SEPARATOR}"  # in place of a shop's name, until commands are made commands for all
@@ -59,11 +60,20 @@ def words_of_many(events: list[Event], language: Language, zone: tzinfo) -> Word
     for event in events:
         reasons.update(event.fact.reasons)
     values = {**_values_of_many(events), **case_of(first.fact)}
-    fact = Fact(count=count, cause=first.fact.cause, values=values, reasons=dict(reasons))
+    # Of those that stopped, all have the same reason, and each is asked to read it.
+    why = first.fact.why if first.condition == "stopped" else ""
+    fact = Fact(count=count, why=why, cause=first.fact.cause, values=values, reasons=dict(reasons))
     well = all(event.all_well for event in events)
-    whole = Event(first.what, DEPLOYMENT, first.condition, fact, first.since, first.lasted, well)
+    lengths = [event.lasted for event in events if event.lasted is not None]
+    alike = len(lengths) == len(events) and max(lengths) - min(lengths) <= ALIKE
+    lasted = first.lasted if alike else None
+    whole = Event(first.what, DEPLOYMENT, first.condition, fact, first.since, lasted, well)
     title = language.counted(*texts.PLURALS[0], len(events), what=_what(whole, language))
-    lines = _ended(whole, language, zone) if first.what == "end" else _advice(whole, language, zone, many=True)
+    lines = (
+        _ended(whole, language, zone)
+        if first.what == "end"
+        else [*_advice(whole, language, zone, many=True), *_technical(whole, language)]
+    )
     body = "\n".join([_shops(sorted(event.scope for event in events), language), *lines])
     return Words(_upper(title), body, "success" if first.what == "end" else _tone(whole))
 

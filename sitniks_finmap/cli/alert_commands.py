@@ -147,6 +147,8 @@ def alert_test(connection: str | None) -> None:
         print_error(str(error))
         out.print(terminal_language().text("No owner was sent anything: connections.toml says who they are."))
         sys.exit(1)
+    if connection and not results:
+        raise click.UsageError(f"{connection}: only the operator is notified of it, for its table has no alerts")
     if os.environ.get(OPERATOR, "").strip() == "" and not any(one.is_recipient for one in results):
         raise click.UsageError("nobody is notified: set ALERT_URLS, or alerts in connections.toml")
     sys.exit(0 if all(one.accepted for one in results) else 1)
