@@ -132,7 +132,7 @@ def test_a_409_of_what_we_know_nothing_of_waits_where_it_differs(
 
     assert deliver_all(courier).states == {"verified": 1}
     assert [request.status for request in writes(sandbox)] == [409]
-    assert pending(warehouse) == [("update", "the ledger was rebuilt: who changed it is unknown")]
+    assert pending(warehouse) == [("update", "Finmap had it already, with other values: who wrote them is unknown")]
 
     assert decide(warehouse, "approve", NOON, conflicts=True) == 1
     assert deliver_all(courier).states == {"sent": 1}
