@@ -162,7 +162,7 @@ def test_the_yaml_for_postgres_only_adds_a_storage() -> None:
     import yaml
 
     ours = yaml.safe_load((SHIPPED.parents[1] / "dagster.yaml").read_text("utf-8"))
-    del ours["event_log_storage"]  # for SQLite; that for Postgres stores events together by itself
+    del ours["storage"]
     shipped = yaml.safe_load(SHIPPED.read_text("utf-8"))
     assert shipped.pop("storage") == {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}}
     assert shipped == ours
