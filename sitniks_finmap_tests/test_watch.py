@@ -19,6 +19,7 @@ from sitniks_finmap.alerts.leases import is_held
 from sitniks_finmap.alerts.sending import send_all, send_apart, send_in_time
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
+from sitniks_finmap.defs import storage
 from sitniks_finmap.defs.alerts import alerts_sensor
 from sitniks_finmap.defs.heartbeats import last_heartbeat
 from sitniks_finmap.settings.connections import Connection
@@ -201,6 +202,18 @@ def test_the_sensor_looks_and_sends_in_a_process_of_its_own(
     until(lambda: not waiting(), seconds=30)
     send_apart()
     assert len(operator.messages) == 1
+
+
+def test_the_sensor_opens_dagsters_storage_once(
+    connection: Connection, dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "warned", set())
+    opened = []
+    monkeypatch.setattr(dg.SensorEvaluationContext, "instance", property(lambda _: opened.append(1) or dagster))
+    for _ in range(3):
+        with dg.build_sensor_context(dagster) as context:
+            alerts_sensor().evaluate_tick(context)
+    assert len(opened) == 1
 
 
 def test_the_sending_process_logs_where_the_daemon_does(

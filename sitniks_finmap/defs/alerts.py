@@ -6,9 +6,10 @@ from sitniks_finmap.alerts.sending import send_apart
 from sitniks_finmap.alerts.state import StateUnusable
 from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.days import Clock, utc_now
-from sitniks_finmap.defs.storage import warn_of_another_version
+from sitniks_finmap.defs import storage
 from sitniks_finmap.figures import counted
 
+HOME = "DAGSTER_HOME"  # how the warning names it
 SECONDS = 15.0  # a tick that takes longer would delay the other sensors
 
 
@@ -31,7 +32,8 @@ def alerts_sensor(now: Clock = utc_now) -> dg.SensorDefinition:
             raise dg.Failure(str(error)) from None
         if told.to_send:
             send_apart()
-        warn_of_another_version(context.instance, "DAGSTER_HOME")
+        if HOME not in storage.warned:  # opening the instance would cost more than the rest of the tick
+            storage.warn_of_another_version(context.instance, HOME)
         wrong = ", ".join(f"{scope}: {condition}" for scope, condition in sorted(told.open)) or "nothing"
         return dg.SkipReason(f"Open: {wrong}. {counted(told.unsent, 'message')} to be sent.")
 
