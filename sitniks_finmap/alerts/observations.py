@@ -9,34 +9,18 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from sitniks_finmap.alerts.observe import Look
 from sitniks_finmap.alerts.state import Memory, fact_of, plain
+from sitniks_finmap.people.kept import stamp_of
 from sitniks_finmap.settings.connections import Connection
-from sitniks_finmap.warehouse.store import Warehouse, WarehouseError, open_warehouse
+from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 
 FRESH = timedelta(minutes=30)  # some findings depend on the time
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 See = Callable[[Connection, Warehouse, datetime], Look]
-
-
-def stamp_of(connection: Connection, warehouse: Warehouse) -> str:
-    """Changes whenever an observation may: with the file, a run, the settings, the keys."""
-    files = []
-    for path in (warehouse.path, warehouse.path.with_name(warehouse.path.name + ".wal"), warehouse.read_path):
-        with suppress(OSError):
-            stat = path.stat()
-            files.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
-    aside = sorted(path.name for path in warehouse.path.parent.glob(f"{warehouse.connection}.damaged-*"))
-    try:
-        running = warehouse.is_running()
-    except WarehouseError:
-        running = None
-    settings = sha256(connection.model_dump_json().encode()).hexdigest()
-    return json.dumps([files, aside, running, settings, connection.problem()])
 
 
 def look_at(

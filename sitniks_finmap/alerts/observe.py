@@ -10,7 +10,8 @@ import duckdb
 
 from sitniks_finmap.alerts.conditions import HOUR, KINDS, MINUTE, Fact
 from sitniks_finmap.alerts.failures import failure_of, missing_key
-from sitniks_finmap.people.findings import Also, Finding, State, find, look
+from sitniks_finmap.people.findings import Finding, State, find
+from sitniks_finmap.people.look import Also, look
 from sitniks_finmap.pipeline.checks import checks_of, evaluate
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError

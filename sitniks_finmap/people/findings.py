@@ -1,30 +1,21 @@
 """Findings about a connection, each with its reason and remedy. Calls neither API."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-import duckdb
-
-from sitniks_finmap.clients.reasons import without_echo, without_quotes
+from sitniks_finmap.clients.reasons import without_quotes
 from sitniks_finmap.days import format_duration
 from sitniks_finmap.people.on_its_way import ON_ITS_WAY, moving_of
-from sitniks_finmap.people.summary import Summary, summarize
-from sitniks_finmap.pipeline.checks import Check, checks_of
-from sitniks_finmap.pipeline.plan import planned
+from sitniks_finmap.people.summary import Summary
 from sitniks_finmap.settings.connections import Connection
-from sitniks_finmap.warehouse.last_runs import LastRun, last_runs
-from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.last_runs import LastRun
 from sitniks_finmap.warehouse.store import Warehouse
 
-Also = Callable[[duckdb.DuckDBPyConnection], None]  # reads more of the same moment; the table `planned` is there
-APPEARS_WITHIN = timedelta(hours=2)  # how long Finmap may take to show what it accepted
 COPY_TOLERANCE = timedelta(minutes=5)
 Verdict = Literal["ok", "warning", "error"]
-# The checks whose failure no other finding explains better.
-CHECKED = ("transaction_ids_are_unique", "sign_and_type_agree")
 
 
 @dataclass(frozen=True)
@@ -45,18 +36,25 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class State:
-    """What the warehouse knew at one moment."""
+class Seen:
+    """What the warehouse held at one moment."""
 
-    connection: Connection
-    now: datetime
-    running: bool
     first_read: datetime | None  # of any day
     last_read: datetime | None  # the last complete read of recent days
     runs: list[LastRun]
     summary: Summary | None
-    problems: list[tuple[str, str | None, str | None, int]]  # rows of sql/status.sql
-    checks: dict[Check, int]  # how many rows break it
+    problems: list[tuple[str, str, int]]  # the problem, the reason, the number of records: rows of sql/status.sql
+    broken: list[tuple[str, str, int]]  # a check, its description, and how many rows break it
+    delivered_today: int
+
+
+@dataclass(frozen=True)
+class State(Seen):
+    """What is known of a connection at one moment."""
+
+    connection: Connection
+    now: datetime
+    running: bool
 
     def at(self, moment: datetime | None) -> str:
         """A moment in the connection's zone."""
@@ -87,48 +85,6 @@ def find(
     if days is None:
         findings += _reads(state)
     return sorted(findings, key=lambda finding: finding.verdict)
-
-
-def look(
-    connection: Connection, warehouse: Warehouse, now: datetime, days: tuple[date, date] | None = None,
-    also: Also | None = None,
-) -> State | None:  # fmt: skip
-    """Reads the warehouse, in one short transaction; None if there is no file yet. Raises WarehouseError."""
-    if not warehouse.exists():
-        return None
-    first_day, last_day = days or (date.min, date.max)
-    patience = 2 * connection.sync_every
-    with warehouse.transaction() as con, planned(con):
-        runs = last_runs(con)
-        recent = {"recent_day": (now - patience).astimezone(connection.zone).date()}
-        first_read, last_read = con.execute(sql("first_and_last_read"), recent).fetchone() or (None, None)
-        given = {
-            "now": now,
-            "first": first_day,
-            "last": last_day,
-            "zone": connection.timezone,
-            "start_date": connection.start_date,
-            "read_day": (now - patience).astimezone(connection.zone).date() - timedelta(days=1),
-            "read_again_by": now - 2 * connection.full_resync_every,
-            "everything": days is None,
-            "seen_by": now - patience - APPEARS_WITHIN,
-        }
-        problems = con.execute(sql("status"), given).fetchall() if first_read else []
-        checks = {
-            check: int((con.execute(check.wrong).fetchone() or (0,))[0])
-            for check in checks_of(connection.source)
-            if check.name in CHECKED
-        }
-        summary = summarize(con, first_day, last_day)
-        if also:
-            also(con)
-    running = warehouse.is_running()
-    if not running and any(run.unfinished for run in runs):
-        with warehouse.transaction() as con:
-            ended = last_runs(con) != runs
-        if ended:  # meanwhile: what was read is from the middle of it
-            return look(connection, warehouse, now, days, also)
-    return State(connection, now, running, first_read, last_read, runs, summary, problems, checks)
 
 
 def to_begin(connection: Connection) -> Finding:
@@ -191,9 +147,8 @@ def _reads(state: State) -> Iterator[Finding]:
 def _records(state: State) -> Iterator[Finding]:
     """What is wrong with records, one finding for each kind."""
     found: dict[str, Counter[str]] = {}
-    for problem, reason, told, records in state.problems:
-        said = without_echo(reason or "", told or "")
-        found.setdefault(problem, Counter())[said] += records
+    for problem, reason, records in state.problems:
+        found.setdefault(problem, Counter())[reason] += records
     # Without a table of accounts or channels, nothing needs a mapping.
     not_expected = () if state.connection.accounts or state.connection.channels else ("unmapped", "unused")
     texts = RECORDS | OF_ORDERS if state.connection.source == "orders" else RECORDS
@@ -275,12 +230,11 @@ WORTH_A_LOOK = (
 
 
 def _checks(state: State) -> Iterator[Finding]:
-    for check, wrong in state.checks.items():
-        if wrong:
-            yield Finding(
-                "error", f"check {check.name} failed: {wrong:,} ({check.description}). Run `sitniks-finmap sync`; if "
-                "it persists, report it", check.name, count=wrong,
-            )  # fmt: skip
+    for check, description, wrong in state.broken:
+        yield Finding(
+            "error", f"check {check} failed: {wrong:,} ({description}). Run `sitniks-finmap sync`; if it persists, "
+            "report it", check, count=wrong,
+        )  # fmt: skip
 
 
 def _copy(state: State, warehouse: Warehouse) -> Iterator[Finding]:

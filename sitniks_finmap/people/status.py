@@ -6,12 +6,12 @@ from datetime import date, datetime, time
 
 import duckdb
 
-from sitniks_finmap.people.findings import Finding, State, Verdict, find, look
+from sitniks_finmap.people.findings import Finding, State, Verdict, find
+from sitniks_finmap.people.look import look
 from sitniks_finmap.people.summary import Summary
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.settings.connections_file import WrongConnection
 from sitniks_finmap.settings.private_files import data_folder
-from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import WarehouseError, open_warehouse
 
 WORST_FIRST: tuple[Verdict, ...] = ("error", "warning", "ok")
@@ -78,23 +78,17 @@ def fleet_of(chosen: list[Connection | WrongConnection], now: datetime, *, whole
 def status_of(connection: Connection, now: datetime, days: tuple[date, date] | None = None) -> Status:
     """The state of a connection as of the last runs. Never raises: unreadable data is a finding."""
     warehouse = open_warehouse(connection)
-    today = 0
-
-    def delivered(con: duckdb.DuckDBPyConnection) -> None:
-        nonlocal today
-        midnight = datetime.combine(connection.today(now), time.min, connection.zone)
-        (today,) = con.execute(sql("delivered_since"), {"moment": midnight}).fetchone() or (0,)
-
     try:
-        state = look(connection, warehouse, now, days, delivered)
+        state = look(connection, warehouse, now, days)
         findings = find(connection, warehouse, state, now, days)
     except (WarehouseError, duckdb.Error, OSError) as error:
         said = str(error) if isinstance(error, WarehouseError) else f"DuckDB failed ({type(error).__name__})"
         return Status(connection, None, [Finding("error", said.removeprefix(f"{connection.name}: "), "unreadable")])
     succeeded = next((run.succeeded_at for run in state.runs if run.what == "sync"), None) if state else None
     return Status(
-        connection, state.summary if state else None, findings, succeeded, _next_due(connection, state, now), today
-    )
+        connection, state.summary if state else None, findings, succeeded, _next_due(connection, state, now),
+        state.delivered_today if state else 0,
+    )  # fmt: skip
 
 
 def _next_due(connection: Connection, state: State | None, now: datetime) -> datetime | None:
