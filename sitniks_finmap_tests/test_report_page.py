@@ -3,6 +3,7 @@ languages.
 """
 
 import re
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from importlib.resources import files
@@ -15,7 +16,7 @@ from sitniks_finmap.language import Code, Language
 from sitniks_finmap.language.catalogue import read_catalogue
 from sitniks_finmap.report import texts
 from sitniks_finmap.report.charts import chart_of_days, chart_of_months
-from sitniks_finmap.report.figures import Figures
+from sitniks_finmap.report.figures import Figures, Totals
 from sitniks_finmap.report.fleet import index_of, line_of
 from sitniks_finmap.report.page import render_chart
 from sitniks_finmap.report.period import Period
@@ -215,6 +216,15 @@ def test_a_month_is_compared_with_as_many_days(
     ]  # fmt: skip
     assert period.months()[-1] == period.month
     assert len(period.months()) == 12
+
+
+def test_a_month_without_one_before_is_compared_with_nothing(whole: str) -> None:
+    first = figures()
+    first.money[0] = replace(first.money[0], before=Totals())
+    assert "Порівняти немає з чим" in page(report(first))
+    assert "Відсотки" not in page(report(first))
+    assert "Порівняти немає з чим" not in whole
+    assert "Відсотки" in whole
 
 
 # -- The index --
