@@ -143,6 +143,23 @@ def test_runs_are_forked_from_one_process_with_one_thread(server: Server, sandbo
     assert server.ended(server.start(*SYNC)) is S.SUCCESS
 
 
+@pytest.mark.kill
+def test_a_run_whose_warm_process_dies_doubles_nothing(server: Server, sandbox: Sandbox, shop: Shop) -> None:
+    """Dagster no longer knows how it ended; it goes on, and the next run waits for it."""
+    put_many(shop, 12)
+    sandbox.fault(Fault("slow", "finmap", method="POST", times=12, seconds=2))
+    orphan = server.start(*SYNC)
+    pid = server.process_of(orphan)
+    until(lambda: live(shop), 60)
+    os.kill(parent_of(pid), signal.SIGKILL)
+    following = server.start(*SYNC)
+    assert server.ended(following) is S.SUCCESS
+    assert live(shop) == once_each(12)
+    until(lambda: not Path(f"/proc/{pid}").exists(), 60)
+    assert live(shop) == once_each(12)
+    assert server.ended(orphan) in (S.SUCCESS, S.FAILURE)
+
+
 def test_settings_changed_since_are_those_that_a_run_loads(
     connection: Connection, connect: Callable[..., Connection], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
