@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import dagster as dg
@@ -14,7 +16,8 @@ from sitniks_finmap.cli.commands import cli
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.people.doctor import examine
 from sitniks_finmap.pipeline.decisions import plan_rollback, roll_back
-from sitniks_finmap.pipeline.installation import OtherInstallation, PostedElsewhere, claim
+from sitniks_finmap.pipeline.installation import OtherInstallation, claim
+from sitniks_finmap.pipeline.posted_elsewhere import PostedElsewhere
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap_tests.books import START, Books, key
@@ -34,7 +37,7 @@ def install(
 
     def install(name: str = "u1", folder: str = "data", **settings: object) -> Books:
         monkeypatch.setenv("SITNIKS_FINMAP_DATA", str(project / folder))
-        return Books(books.sandbox, books.shop, connect(name, start_date=START, **settings), books.clock)
+        return Books(books.sandbox, books.shop, connect(name, **{"start_date": START, **settings}), books.clock)
 
     return install
 
@@ -117,6 +120,90 @@ def test_two_shops_that_count_alike_share_a_company(books: Books, install: Insta
     second.sync()
     assert set(second.states().values()) == {"verified"}
     assert len(books.shop.operations()) == 12
+
+
+def prefixes(books: Books) -> list[str]:
+    """Of each operation in Finmap, by what it is an operation of."""
+    found = sorted(row["externalId"].split(":")[::-1] for row in books.shop.operations())
+    return [f"{one} {name}" for one, name in found]
+
+
+def test_one_that_began_with_a_part_of_the_shop_is_known(books: Books, install: Install) -> None:
+    """Two of its operations in Finmap, of a hundred that the second one would post."""
+    books.sell_many(2)
+    books.sync()
+    for number in range(3, 9):
+        books.sell(number, at=datetime(2026, 3, 2, number, tzinfo=UTC))
+    with pytest.raises(PostedElsewhere, match=r'shop: Finmap already has 2 of these 8 transactions under "u1"'):
+        install("shop").sync()
+    assert prefixes(books) == ["tx_1 u1", "tx_2 u1"]
+
+
+def test_two_names_that_both_post_already_are_noticed(books: Books, install: Install) -> None:
+    """When each began, Finmap had nothing of the other: one imported the past, one began with today."""
+    books.sell(1, at=datetime(2026, 3, 2, 10, tzinfo=UTC))
+    books.sync(START, date(2026, 3, 8))
+    second = install("shop", start_date=date(2026, 3, 9))
+    books.sell(2)
+    second.sync(date(2026, 3, 9))
+    with pytest.raises(PostedElsewhere) as refused:
+        again(books).sync()
+    assert 'u1: Finmap already has this transaction under "shop"' in str(refused.value)
+    assert "Nothing more was posted" in str(refused.value)
+    assert prefixes(books) == ["tx_1 u1", "tx_2 shop"]
+    books.sell(3)
+    books.clock.forward(3600)
+    again(second).sync()  # it goes on, for nothing of its days is under another name
+    with pytest.raises(PostedElsewhere):
+        again(books).sync()
+    assert prefixes(books) == ["tx_1 u1", "tx_2 shop", "tx_3 shop"]
+
+
+def test_a_first_import_beside_another_posts_nothing(
+    books: Books, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second imports everything after the first one has looked for the last time before it begins."""
+    books.sell_many(30)
+    others = [install("shop").sync]
+
+    def meanwhile(name: str) -> None:
+        if name == "plan_written" and others:
+            others.pop()()
+
+    monkeypatch.setattr("sitniks_finmap.pipeline.courier.failpoint", meanwhile)
+    with pytest.raises(PostedElsewhere, match="u1: Finmap already has 30 of these 30 transactions"):
+        books.sync()
+    assert len(books.shop.operations()) == 30
+    assert books.rows("from finmap_upload") == []
+
+
+def test_two_that_send_at_one_moment_stop_after_three(
+    books: Books, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first requests of one are on their way while the other imports everything: neither could see the other."""
+    for number in range(1, 31):
+        books.sell(number, at=datetime(2026, 3, 1 + number % 9, 10, tzinfo=UTC))
+    second = install("shop")
+    begun, imported, number = threading.Barrier(3), threading.Event(), count()
+
+    def on_its_way(name: str) -> None:
+        if name == "request_ready" and (turn := next(number)) < 3:
+            begun.wait(30)
+            if turn == 0:
+                second.sync()
+                imported.set()
+            assert imported.wait(60)
+
+    monkeypatch.setattr("sitniks_finmap.clients.finmap.failpoint", on_its_way)
+    with pytest.raises(PostedElsewhere, match="Nothing more was posted"):
+        books.sync()
+    assert len(books.shop.operations()) == 33
+    books.sell(31)
+    books.clock.forward(3600)
+    for one in (books, second):
+        with pytest.raises(PostedElsewhere):
+            again(one).sync()
+    assert len(books.shop.operations()) == 33
 
 
 def test_what_others_put_into_finmap_is_no_obstacle(books: Books) -> None:

@@ -18,7 +18,7 @@ from sitniks_finmap.pipeline.apply.applier import Applier
 from sitniks_finmap.pipeline.apply.task import Result, Task
 from sitniks_finmap.pipeline.apply.transitions import carried_over
 from sitniks_finmap.pipeline.ledger import State, entry_of, save_entries
-from sitniks_finmap.pipeline.plan import Action, planned
+from sitniks_finmap.pipeline.plan import CREATIONS, Action, planned
 from sitniks_finmap.progress import Progress
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows
@@ -29,6 +29,7 @@ IN_FLIGHT = 4
 TURNS = 3  # an order's payment, then its cost or refund, then what returns to the stock
 QUEUED = 100  # so that the senders have work while results are committed
 CHUNK = 200  # tasks whose intents are recorded together
+FIRST_CHUNK = 3  # of a first import: another installation may begin with the same shop at the same moment
 COMMIT_EVERY = 0.5  # seconds of work that a kill may cost
 UNANSWERED_IN_A_ROW = 8  # then treat Finmap as down and stop
 
@@ -95,7 +96,12 @@ class Courier:
         retry_every: timedelta,
         run_id: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        before_creating: Callable[[set[date]], None] | None = None,
+        first_import: bool = False,
     ) -> None:
+        """`before_creating` is called with the days of the operations that a chunk creates; it may raise."""
+        self.before_creating = before_creating
+        self.first_import = first_import
         self.warehouse = warehouse
         self.finmap = finmap
         self.retry_every = retry_every
@@ -167,13 +173,13 @@ class Courier:
         ended: list[tuple[Task, Result]] = []
         committed = time.monotonic()
         begun: dict[Future[Result], Task] = {}
-        tasks = Tasks(self.warehouse, self.now)
+        tasks = Tasks(self.warehouse, self.now, self.before_creating, first_import=self.first_import)
         unsent: list[Task] = []
         try:
             with Progress(self.warehouse.connection, "delivered") as progress, ThreadPoolExecutor(IN_FLIGHT) as pool:
                 try:
                     while True:
-                        while len(begun) < QUEUED and (task := tasks.take()):
+                        while len(begun) < QUEUED and (task := tasks.take(others=len(begun))):
                             begun[pool.submit(applier.apply, task)] = task
                         if not begun or (deadline and time.monotonic() > deadline):
                             break
@@ -224,25 +230,47 @@ class Courier:
 class Tasks:
     """The rows of `tasks` in order, read and recorded as started a chunk at a time: a first import is long."""
 
-    def __init__(self, warehouse: Warehouse, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        now: Callable[[], datetime],
+        before_creating: Callable[[set[date]], None] | None = None,
+        *,
+        first_import: bool = False,
+    ) -> None:
         self.warehouse = warehouse
         self.now = now
+        self.before_creating = before_creating
+        self.few = first_import  # the next chunk is small, and the one after it waits for its end
+        self.waits = False
         self.position = 0
+        self.days: set[date] = set()  # on which the chunk before created something
         self.chunk: Iterator[Task] = iter(())
         self.exhausted = False
 
-    def take(self) -> Task | None:
+    def take(self, others: int = 0) -> Task | None:
+        """The next task, or None: there is none, or none before the `others` that are in progress have ended."""
         task = next(self.chunk, None)
-        if task or self.exhausted:
+        if task or self.exhausted or (self.waits and others):
             return task
+        most = FIRST_CHUNK if self.few else CHUNK
         with self.warehouse.transaction() as con:
-            con.execute(sql("begun"), {"after": self.position, "most": CHUNK, "now": self.now()})
+            con.execute(sql("begun"), {"after": self.position, "most": most, "now": self.now()})
             con.execute(sql("begin"))
             rows = [row for (row,) in con.execute("select b from begun b order by position").fetchall()]
-            self.chunk = iter([save_carried(con, _task(row)) for row in rows])
+            tasks = [save_carried(con, _task(row)) for row in rows]
         self.position = rows[-1]["position"] if rows else self.position
-        self.exhausted = len(rows) < CHUNK
+        self.exhausted = len(rows) < most
+        self.few, self.waits = False, self.few
+        self.chunk = iter(tasks)
+        self._look(tasks)
         return next(self.chunk, None)
+
+    def _look(self, tasks: list[Task]) -> None:
+        """Before a chunk creates operations: at their days, and at those of the chunk before."""
+        before, self.days = self.days, {task.day for task in tasks if task.action in CREATIONS}
+        if self.before_creating and self.days:
+            self.before_creating(self.days | before)
 
     def put_back(self, unsent: list[Task]) -> None:
         """Restore the entries of tasks that were recorded as started but never sent."""

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 
 from sitniks_finmap.figures import counted
 from sitniks_finmap.pipeline.checks import guard_delivery
 from sitniks_finmap.pipeline.courier import Courier, Delivery
-from sitniks_finmap.pipeline.installation import refuse_doubles
+from sitniks_finmap.pipeline.posted_elsewhere import refuse_doubles, refuse_doubles_around
 from sitniks_finmap.pipeline.readback import rebuild_ledger
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive
@@ -40,7 +41,10 @@ def deliver(
         if found:
             log.info("%s: %s in Finmap already", run.connection.name, counted(found, "operation"))
             derive_again(run, first_day, last_day, now())
-    courier = Courier(run.warehouse, finmap, retry_every=run.connection.retry_every, run_id=run.run_id, now=now)
+    courier = Courier(
+        run.warehouse, finmap, retry_every=run.connection.retry_every, run_id=run.run_id, now=now,
+        before_creating=partial(refuse_doubles_around, run.connection, run.warehouse, finmap), first_import=not known,
+    )  # fmt: skip
     delivery = courier.deliver(first_day, last_day, minutes=minutes, every_failed=every_failed)
     log.info("%s: %s", run.connection.name, delivery)
     return delivery

@@ -1,4 +1,4 @@
-"""Detects other installations that write to Finmap under a connection's name or have posted the same transactions.
+"""Detects other installations that write to Finmap under a connection's name.
 
 An installation leaves a mark that others can see: a tag in Finmap, `sitniks_finmap <prefix> <n> <id>`, never put on an
 operation. `n` counts takeovers; the highest is the current owner. It is a tag because a run reads all tags in one
@@ -9,18 +9,11 @@ reports, a webhook sends data out).
 import logging
 import re
 import secrets
-from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
-
-import duckdb
 
 from sitniks_finmap.clients.answers import KeyRefused, Refused, Unavailable
-from sitniks_finmap.clients.finmap import Finmap, read_operation
-from sitniks_finmap.figures import counted
+from sitniks_finmap.clients.finmap import Finmap
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.settings.private_files import private_files, private_folder
 from sitniks_finmap.warehouse.store import Warehouse
@@ -29,16 +22,10 @@ log = logging.getLogger(__name__)
 
 MARK = re.compile(r"sitniks_finmap (?P<prefix>[a-z0-9_]+) (?P<number>\d{1,9}) (?P<id>[0-9a-f]{12})", re.IGNORECASE)
 NOT_SHOWN = -1  # a mark was left but Finmap does not show it unchanged: leave no more
-PAYMENT = re.compile(r"order-(?P<order>.+)\.(prepayment|sale)", re.DOTALL)
-SEVERAL = 3  # equal operations under another name that prove a duplicate; all of them if the shop has fewer
 
 
 class OtherInstallation(ConfigurationError):
     """Another installation writes to Finmap under this connection's name; nothing was posted."""
-
-
-class PostedElsewhere(ConfigurationError):
-    """Finmap has the same transactions under another name; nothing was posted."""
 
 
 @dataclass(frozen=True)
@@ -152,65 +139,3 @@ def _write_once(path: Path, text: str) -> None:
         pass
     finally:
         draft.unlink()
-
-
-def refuse_doubles(connection: Connection, warehouse: Warehouse, finmap: Finmap, now: datetime) -> None:
-    """Refuse a first import if Finmap has our transactions or orders under another name.
-
-    Compares type, amount and day of each transaction; the payments of an order with every amount that it named, because
-    another installation may have seen it earlier. Several must match, and no fewer than differ under that name, because
-    two shops of one company may use the same IDs. Raises PostedElsewhere, ApiError.
-    """
-    of_orders = connection.source == "orders"
-    with warehouse.transaction() as con:
-        ours = _amounts_of_orders(con) if of_orders else _transactions(con, connection)
-        first, last = con.execute("select min(occurred_at), max(occurred_at) from operations").fetchone() or (
-            None,
-            None,
-        )
-    if not ours or not first or not last:
-        return
-    if of_orders:  # another installation may have dated them by when it saw them
-        first, last = min(first, datetime.combine(connection.start_date, time.min, connection.zone)), now
-    around = timedelta(days=1)
-    compared: dict[str, dict[str, bool]] = defaultdict(dict)  # name → transaction or order → whether it is the same
-    for row in finmap.rows(first - around, last + around):
-        name, _, rest = str(row.get("externalId") or "").partition(":")
-        key = unquote(rest.split(":")[0])
-        payment = PAYMENT.fullmatch(key)
-        known = ours.get(payment["order"] if payment else "") if of_orders else ours.get(key)
-        if not rest or name == connection.key_prefix or known is None:
-            continue
-        try:
-            has = read_operation(row).content
-        except Refused:  # not ours, and nothing to compare
-            continue
-        day = has.occurred_at.astimezone(connection.zone).date()
-        same = has.amount in known if of_orders else (has.type, has.amount, day) in known
-        unit = payment["order"] if payment and of_orders else key
-        compared[name][unit] = compared[name].get(unit, True) and same
-    what = counted(len(ours), "order" if of_orders else "transaction")
-    for name, found in sorted(compared.items(), key=lambda one: -sum(one[1].values())):
-        equal = sum(found.values())
-        if equal >= max(min(SEVERAL, len(found) if of_orders else len(ours)), len(found) - equal):
-            which = f"this {what.split()[-1]}" if len(ours) == 1 else f"{equal:,} of these {what}"
-            raise PostedElsewhere(
-                f'{connection.name}: Finmap already has {which} under "{name}" '
-                f'("{name}:{"order-<order>" if of_orders else "<transaction>"}"). Nothing was posted. If '
-                f"{connection.name} is the new name of {name}, run `sitniks-finmap rename {name} {connection.name}`; "
-                "if both are the same shop, let only one of them run"
-            )
-
-
-def _transactions(con: duckdb.DuckDBPyConnection, connection: Connection) -> dict[str, set[Any]]:
-    """What each of our transactions is recognised by: type, amount and day."""
-    rows = con.execute("select transaction_id, type, amount, occurred_at from operations").fetchall()
-    return {id: {(type, amount, at.astimezone(connection.zone).date())} for id, type, amount, at in rows}
-
-
-def _amounts_of_orders(con: duckdb.DuckDBPyConnection) -> dict[str, set[Any]]:
-    """The amounts that each of our orders named: total, prepayment, and the rest."""
-    rows = con.execute(
-        "select order_id, list(total), list(prepayment), list(total - prepayment) from order_stages group by order_id"
-    ).fetchall()
-    return {id: {amount for amounts in told for amount in amounts if amount} for id, *told in rows}
