@@ -51,6 +51,7 @@ KINDS: dict[str, Kind] = {
     "location": Kind(),  # the daemon lives, but does not carry out our sensors
     "notifying": Kind(),  # only the sensor that notifies is off
     "disk": Kind(),
+    "host": Kind(timedelta(minutes=5)),  # another host of this deployment is silent
     "outage": Kind(),  # a host that some connections cannot reach; the operator is told once
 }
 # What stops the syncs of a connection.

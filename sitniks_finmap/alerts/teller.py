@@ -25,6 +25,7 @@ from sitniks_finmap.alerts.conditions import (
     step,
 )
 from sitniks_finmap.alerts.deployment import Heard, daemon_facts, daemon_lives, disk_facts
+from sitniks_finmap.alerts.hosts import Hosts, unknown_hosts, with_hosts
 from sitniks_finmap.alerts.messages import due_digests, queue, queue_digests
 from sitniks_finmap.alerts.observations import See, keep_look, known_looks, look_at, without_keys
 from sitniks_finmap.alerts.observe import ABOUT_RECORDS, EVERYTHING, Look, observe
@@ -59,7 +60,9 @@ class Told:
     unsent: int
 
 
-def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See = observe) -> Told:
+def look_around(
+    heard: Heard, clock: Clock, seconds: float = PATIENT, see: See = observe, hosts: Hosts | None = None
+) -> Told:
     """Observes every connection and the deployment, and queues what is to be told; after so many seconds of opening
     files, the other connections are left for the next time. Raises StateUnusable.
     """
@@ -81,7 +84,7 @@ def look_around(heard: Heard, clock: Clock, seconds: float = PATIENT, see: See =
         if can_tell := _can_tell(kept, running, now):
             old = TELLING_AGE if _is_settling(kept, now) else frozenset[str]()
             _forget_others(kept, running)
-            deployment = _deployment(kept, running, env_problem, heard, asked, now)
+            deployment = _deployment(kept, running, env_problem, heard, hosts, asked, now)
             events = _decide(kept, _joined(looks), deployment, now, old)
             queue(kept, running, events, now)
             queue_digests(kept, digests, now)
@@ -159,7 +162,13 @@ def _load_env() -> str | None:
 
 
 def _deployment(
-    kept: Memory, running: Running, env_problem: str | None, heard: Heard, asked: datetime, now: datetime
+    kept: Memory,
+    running: Running,
+    env_problem: str | None,
+    heard: Heard,
+    hosts: Hosts | None,
+    asked: datetime,
+    now: datetime,
 ) -> Look:
     facts, unknown = daemon_facts(kept, heard, min(asked, now))
     if env_problem:
@@ -173,7 +182,7 @@ def _deployment(
         *([Path(os.path.expanduser(home))] if home else []),
     ]  # of a user who is not there: as it is
     facts |= disk_facts(folders, is_open=disk is not None and disk.is_open)
-    return Look(DEPLOYMENT, now, facts, unknown)
+    return Look(DEPLOYMENT, now, with_hosts(facts, hosts, kept, now), unknown | unknown_hosts(hosts, kept))
 
 
 def _is_settling(kept: Memory, now: datetime) -> bool:

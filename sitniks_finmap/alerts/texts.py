@@ -176,6 +176,13 @@ TEXTS: dict[str, Text] = {
         "Free some space on the disk of {folder}.",
         "the disk has room again",
     ),
+    "host": Text(
+        "the host {host} gives no sign of life",
+        "Its shops are not synced; those of other hosts are. " + NOTHING_IS_LOST,
+        "Start it again, or move its shops to another host: docs/hosts.md says how. If it is gone for good, run "
+        "`sitniks-finmap hosts --forget {host}`.",
+        "the host {host} is back, or was forgotten",
+    ),
     "outage": Text(
         "no connection to {side}",
         "New income and expenses of these shops are not posted to Finmap for now. " + NOTHING_IS_LOST,

@@ -42,7 +42,9 @@ class Words:
 def words_of(event: Event, language: Language, zone: tzinfo) -> Words:
     """One event for one reader."""
     what = _what(event, language)
-    title = _upper(what) if event.scope == DEPLOYMENT else language.text(texts.TITLE, shop=event.scope, what=what)
+    # On one of several hosts, what concerns that host alone names it.
+    about = event.fact.values.get("on") if event.scope == DEPLOYMENT else event.scope
+    title = language.text(texts.TITLE, shop=about, what=what) if about else _upper(what)
     shops = event.fact.values.get("shops", "")
     lines = [_shops(shops.split(", "), language)] if shops else []
     if event.what == "end":

@@ -66,9 +66,10 @@ def watch(every: timedelta | None) -> None:
 
 
 def _look(send: Callable[[], object]) -> Told:
-    from sitniks_finmap.defs.heartbeats import last_heartbeat
+    from sitniks_finmap.defs.heartbeats import heard_and_hosts
 
-    told = look_around(last_heartbeat(), utc_now)
+    heard, hosts = heard_and_hosts()
+    told = look_around(heard, utc_now, hosts=hosts)
     send()
     return told
 

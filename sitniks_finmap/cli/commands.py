@@ -24,6 +24,7 @@ COMMANDS = {
     "dismiss": ("decision_commands", "Dismiss pending changes; Finmap stays as it is."),
     "doctor": ("sync_commands", "Check keys, account, permissions and API format."),
     "explain": ("sync_commands", "Show what happened to one transaction or order, and why."),
+    "hosts": ("host_commands", "List the hosts that share one Dagster, with their shops."),
     "init": ("init_commands", "Connect a shop: ask, check, write, preview."),
     "preview": ("sync_commands", "Show what a sync would write; write nothing."),
     "rebuild-ledger": ("sync_commands", "Rebuild the ledger from Finmap after its file was lost."),

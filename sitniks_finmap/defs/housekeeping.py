@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
+from sitniks_finmap.defs.hosts import other_hosts
 from sitniks_finmap.defs.leftovers import delete_files, delete_orphans, shrink_databases, size_on_disk
 from sitniks_finmap.figures import counted
 from sitniks_finmap.settings.connections import Connection
@@ -20,13 +21,19 @@ LONGEST = 3600.0  # seconds per night; a large backlog takes several nights
 def report_killed_runs(instance: dg.DagsterInstance, connection: Connection, now: datetime) -> None:
     """Reports as failed the "started" runs of this connection, whose process is gone: nobody holds the lock.
 
-    Call it only while the lock is free. Without it, such a run would block the connection forever.
+    Call it only while the lock is free. Without it, such a run would block the connection forever. A run of another
+    host that has the shop, too, may well live: its lock is there.
     """
     started = dg.RunsFilter(
         tags={"connection": connection.name},
         statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING],
     )
-    for record in instance.get_run_records(started):
+    records = instance.get_run_records(started)
+    elsewhere = {host.name for host in other_hosts(instance) if connection.name in host.shops} if records else set()
+    for record in records:
+        origin = record.dagster_run.remote_job_origin
+        if origin and origin.location_name in elsewhere:
+            continue
         begun = datetime.fromtimestamp(record.start_time or record.create_timestamp.timestamp(), UTC)
         if now - begun > ALIVE_UNTIL_NOW:
             instance.report_run_failed(
@@ -80,7 +87,8 @@ def _delete_runs(context: dg.OpExecutionContext, before: datetime) -> int:
 
 @dg.job(
     description="Deletes runs that finished more than SITNIKS_FINMAP_KEEP_RUNS_DAYS days ago (default 30), with their "
-    "events and logs. Dagster itself keeps runs forever."
+    "events and logs. Dagster itself keeps runs forever.",
+    tags={"housekeeping": "one at a time"},
 )
 def housekeeping() -> None:
     delete_old_runs()

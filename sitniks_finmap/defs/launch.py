@@ -37,6 +37,7 @@ from sitniks_finmap.defs.resources import SOURCES, WRONG_CONFIGURATION, Connecti
 from sitniks_finmap.defs.storage import RunsUnavailable as RunsUnavailable
 from sitniks_finmap.defs.storage import explained, warn_of_another_version
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
+from sitniks_finmap.settings.hosts import name_here
 from sitniks_finmap.settings.last_good import load_running
 from sitniks_finmap.settings.private_files import data_folder, private_folder
 from sitniks_finmap.warehouse.store import open_warehouse
@@ -49,7 +50,7 @@ CHECKS_FAILED = "DagsterAssetCheckFailedError"  # Dagster only names the checks;
 FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__name__}"  # Dagster prefixes its message with this
 DEFINITIONS = "sitniks_finmap.definitions"
 INTERRUPTIONS = (DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
-LOCATION = "sitniks_finmap"  # the code location's name in workspace.yaml
+LOCATION = "sitniks_finmap"  # the code location's name in workspace.yaml, until Dagster has told another
 REPOSITORY = "__repository__"  # the name that Dagster gives to a Definitions object
 
 
@@ -177,7 +178,7 @@ def job_origin(job_name: str) -> RemoteJobOrigin:
     target = LoadableTargetOrigin(
         executable_path=sys.executable, module_name=DEFINITIONS, working_directory=str(Path.cwd())
     )
-    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, LOCATION)
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, name_here() or LOCATION)
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), job_name)
 
 

@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from sitniks_finmap.alerts.pings import counts_of, pinged
+from sitniks_finmap.defs.hosts import refuse_on_two_hosts
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
 from sitniks_finmap.settings.last_good import running_connection
@@ -66,6 +67,8 @@ class ConnectionResource(dg.ConfigurableResource[ConnectionRun]):
         begun, url = run.now(), connection.heartbeat_url if kind == "sync" else None
         with pinged(url.removeprefix("env:") if url else None) as outcome:
             with told(run.recorded(kind)):
+                if context.instance:
+                    refuse_on_two_hosts(context.instance, context.run, connection)
                 yield run
             if url:
                 outcome.failed = any(ended.error for ended in run.ended.values())
