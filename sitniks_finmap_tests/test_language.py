@@ -22,10 +22,11 @@ from sitniks_finmap.language.catalogue import read_catalogue
 GOLDEN = Path(__file__).parent / "golden" / "messages"
 KYIV = ZoneInfo("Europe/Kyiv")
 BEGUN = datetime(2026, 11, 26, 8, 5, tzinfo=UTC)
-OF_DEPLOYMENT = ("file", "env", "daemon", "location", "notifying", "disk", "outage")
+OF_DEPLOYMENT = ("file", "env", "daemon", "location", "notifying", "disk", "host", "outage")
 VALUES = {
     "disk": {"folder": "/srv/sitniks_finmap/data", "free": "812", "share": "1"},
     "damaged": {"file": "u1.damaged-20261126-100500-000000.duckdb"},
+    "host": {"host": "host_2", "shops": "u1, u2"},
     "outage": {"shops": "u1, u2, u3", "side": "Sitniks"},
     "unreachable": {"side": "Sitniks"},
 }

@@ -42,6 +42,7 @@ SLOW = {"dagster", "pandas", "starlette"}
 LAZY = {
     "cli/alert_commands.py": {"sitniks_finmap.defs.heartbeats"},  # Dagster: 1 s
     "cli/backup_commands.py": {"sitniks_finmap.defs.heartbeats"},  # Dagster: 1 s
+    "cli/host_commands.py": {"sitniks_finmap.defs.hosts", "sitniks_finmap.defs.launch"},  # Dagster: 1 s
     "cli/entry.py": {"sitniks_finmap.cli.commands"},  # until it is imported nothing can answer Ctrl-C
     "cli/exits.py": {"sitniks_finmap.cli.errors"},  # DuckDB and pydantic, which --help does without: 0.4 s
     "cli/sandbox_commands.py": {"sitniks_finmap.cli.demo"},  # Dagster and the server of the sandbox: 1.5 s
@@ -139,6 +140,7 @@ WITHOUT = {
     "sitniks_finmap.cli.alert_commands": SLOW,
     "sitniks_finmap.cli.backup_commands": SLOW,
     "sitniks_finmap.cli.commands": SLOW | {"duckdb", "pydantic", "requests", "rich"},
+    "sitniks_finmap.cli.host_commands": SLOW,
     "sitniks_finmap.cli.report_commands": SLOW,
     "sitniks_finmap.cli.reading_commands": SLOW | {"requests", "tenacity", "jinja2"},
     "sitniks_finmap.cli.sync_commands": SLOW,
