@@ -153,6 +153,31 @@ def test_what_is_replaced_is_set_aside_not_overwritten(archive: Path, project: P
     assert (data / "u1.duckdb").read_bytes() == before[project / "data" / "u1.duckdb"]
 
 
+def test_one_shop_is_added_to_what_is_here(
+    archive: Path, project: Path, connect: Callable[..., Connection], command: Callable[..., tuple[object, str]]
+) -> None:
+    """Of an archive of another host: its data alone, beside the shops of this host."""
+    lose_the_machine(project)
+    (project / "data").mkdir()
+    (project / "data" / "installation").write_text("0123456789ab\n", "utf-8")
+    (project / "data" / "other.duckdb").write_bytes(b"of another shop")
+    connect("u1", start_date=DAYS[0])
+    code, said = command("restore", str(archive), "--connection", "u1")
+    assert (code, "rebuild-ledger --connection u1" in said) == (0, True), said
+    assert (project / "data" / "installation").read_text("utf-8") == "0123456789ab\n"
+    assert (project / "data" / "other.duckdb").read_bytes() == b"of another shop"
+    assert not (project / ".env").exists()
+    with Warehouse(project / "data", "u1").transaction() as con:
+        assert con.execute("select count(*) from finmap_upload").fetchone() == (3,)
+    with pytest.raises(ArchiveError, match=r"u1\.duckdb is here already; --replace"):
+        restore_backup(archive, replacing=False, connection="u1")
+    with pytest.raises(ArchiveError, match="has no data of u2; it has that of: u1"):
+        restore_backup(archive, replacing=False, connection="u2")
+    restored = restore_backup(archive, replacing=True, connection="u1")
+    assert {one.name.partition("-2")[0] for one in restored.aside} == {"before-restore"}
+    assert (project / "data" / "other.duckdb").exists()
+
+
 def test_a_backup_overwrites_nothing(archive: Path) -> None:
     before = archive.read_bytes()
     with pytest.raises(ArchiveError, match="exists already"):

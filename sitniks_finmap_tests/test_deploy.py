@@ -100,3 +100,54 @@ def test_the_daemon_and_the_webserver_do_not_look_for_keys() -> None:
     """Dagster reads .env in its working directory, and ends if it may not."""
     for name in ("sitniks-finmap-daemon", "sitniks-finmap-webserver"):
         assert "WorkingDirectory=/srv/sitniks_finmap/data/dagster" in UNITS[name]
+
+
+# -- Several hosts --
+
+HOSTS = DEPLOY / "hosts"
+HELM = yaml.safe_load((HOSTS / "helm-values.yaml").read_text("utf-8"))
+PODS = HELM["dagster-user-deployments"]["deployments"]
+
+
+def test_each_host_is_an_entry_of_the_workspace() -> None:
+    workspace = yaml.safe_load((HOSTS / "workspace.yaml").read_text("utf-8"))
+    servers = [one["grpc_server"] for one in workspace["load_from"]]
+    assert len({one["location_name"] for one in servers}) == len({one["host"] for one in servers}) == 2
+
+
+def test_no_limit_counts_the_runs_of_all_hosts_together() -> None:
+    """The runs of a dead host stay "started", and would hold up those of the others."""
+    ours = yaml.safe_load((DEPLOY / "dagster.postgres.yaml").read_text("utf-8"))
+    shipped = yaml.safe_load((HOSTS / "dagster.yaml").read_text("utf-8"))
+    runs = shipped["concurrency"]["runs"]
+    assert runs["max_concurrent_runs"] == -1
+    of_each = {"applyLimitPerUniqueValue": True}
+    assert runs["tag_concurrency_limits"].pop(0) == {"key": "dagster/code_location", "value": of_each, "limit": 10}
+    runs["max_concurrent_runs"] = ours["concurrency"]["runs"]["max_concurrent_runs"]
+    assert shipped == ours
+
+
+def test_the_chart_starts_runs_in_the_code_servers() -> None:
+    launcher = HELM["runLauncher"]
+    assert launcher["type"] == "CustomRunLauncher"
+    assert launcher["config"]["customRunLauncher"]["class"] == "DefaultRunLauncher"
+    queue = HELM["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
+    runs = yaml.safe_load((HOSTS / "dagster.yaml").read_text("utf-8"))["concurrency"]["runs"]
+    assert queue["maxConcurrentRuns"] == runs["max_concurrent_runs"]
+    by_key = {one["key"]: one for one in queue["tagConcurrencyLimits"]}
+    assert by_key == {one["key"]: one for one in runs["tag_concurrency_limits"]}
+
+
+@pytest.mark.parametrize("pod", PODS, ids=[one["name"] for one in PODS])
+def test_a_pod_has_its_own_disk_shops_and_keys(pod: dict[str, Any]) -> None:
+    name = pod["name"]
+    assert pod["deploymentStrategy"] == {"type": "Recreate"}
+    assert pod["image"]["tag"] == __version__
+    assert {one["name"]: next(v for k, v in one.items() if k != "name") for one in pod["volumes"]} == {
+        "data": {"claimName": f"data-{name}"},
+        "config": {"name": f"shops-{name}"},
+        "keys": {"secretName": f"keys-{name}", "defaultMode": 0o440},
+    }
+    [watch] = pod["sidecarContainers"]
+    assert "keys" not in {one["name"] for one in watch["volumeMounts"]}
+    assert watch["image"].endswith(f":{__version__}")

@@ -12,7 +12,7 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,8 +49,9 @@ class Restored:
     aside: list[Path]
 
 
-def restore_backup(path: Path, *, replacing: bool) -> Restored:
-    """Restores an archive; `replacing` sets aside what is here. A restore that was killed is finished instead.
+def restore_backup(path: Path, *, replacing: bool, connection: str | None = None) -> Restored:
+    """Restores an archive, or the data of one connection in it beside what else is here; `replacing` sets aside what is
+    here. A restore that was killed is finished instead.
 
     Raises ArchiveError, ConfigurationError, OSError.
     """
@@ -59,13 +60,15 @@ def restore_backup(path: Path, *, replacing: bool) -> Restored:
         if half := unfinished():
             return _finished(half)
         with opened(path) as (tar, manifest):
+            if connection:
+                manifest = _of_one(manifest, connection, path)
             _load_env_of(tar, manifest)  # it may say where the data folder is
             if half := unfinished():
                 return _finished(half)
             ours = this_installation()
             with _alone(ours):
-                _refuse_runs(ours)
-                replaced = _replaced(ours, manifest)
+                _refuse_runs(ours, connection)
+                replaced = _replaced(ours, manifest, connection)
                 if replaced and not replacing:
                     raise ArchiveError(
                         f"{replaced[0]} is here already; --replace sets aside what is here and restores the backup in "
@@ -81,6 +84,15 @@ def restore_backup(path: Path, *, replacing: bool) -> Restored:
         _publish(ours, names)
     held = manifest.members
     return Restored(manifest, names, ENV in held, "dagster/history/runs.db" in held, aside)
+
+
+def _of_one(manifest: Manifest, connection: str, path: Path) -> Manifest:
+    """Only the data of this connection: its settings and keys are written anew where it moves to."""
+    member = f"data/{connection}.duckdb"
+    if member not in manifest.members:
+        there = ", ".join(sorted(Path(one).stem for one in manifest.members if one.endswith(".duckdb"))) or "none"
+        raise ArchiveError(f"{path} has no data of {connection}; it has that of: {there}. Nothing was changed")
+    return replace(manifest, members={member: manifest.members[member]})
 
 
 def unfinished() -> Installation | None:
@@ -169,9 +181,10 @@ def _write_journal(ours: Installation, manifest: Manifest, replaced: list[Path])
     _sync_folder(ours.data)
 
 
-def _replaced(ours: Installation, manifest: Manifest) -> list[Path]:
+def _replaced(ours: Installation, manifest: Manifest, connection: str | None) -> list[Path]:
     """What is here and would be replaced, or would no longer belong to what is restored."""
-    found = [one for pattern in REPLACED_DATA for one in sorted(ours.data.glob(pattern))]
+    of_one = (f"{connection}.duckdb", f"{connection}.duckdb.wal", f"read/{connection}.duckdb")
+    found = [one for pattern in (of_one if connection else REPLACED_DATA) for one in sorted(ours.data.glob(pattern))]
     if any(one.startswith("dagster/") for one in manifest.members):
         found += [ours.dagster / one for one in REPLACED_DAGSTER if (ours.dagster / one).exists()]
     for member, there in ((CONNECTIONS, ours.connections), (ENV, ours.env)):
@@ -212,8 +225,8 @@ def _alone(ours: Installation) -> Iterator[None]:
         raise ArchiveError(f"another restore into {ours.data} is in progress; wait for it") from None
 
 
-def _refuse_runs(ours: Installation) -> None:
-    for name in ours.warehouses():
+def _refuse_runs(ours: Installation, connection: str | None) -> None:
+    for name in [connection] if connection else ours.warehouses():
         if Warehouse(ours.data, name).is_running():
             raise ArchiveError(f"{name}: a run is in progress; stop Dagster and wait for it. Nothing was changed")
 

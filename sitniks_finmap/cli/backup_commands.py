@@ -49,17 +49,34 @@ def backup(file: Path, without_keys: bool) -> None:
 @click.command()
 @click.argument("file", type=FILE)
 @click.option("--replace", is_flag=True, help="Set aside what is here, and restore in its place.")
-def restore(file: Path, replace: bool) -> None:
+@click.option("--connection", metavar="NAME", help="Only the data of this connection, which moves to this host.")
+def restore(file: Path, replace: bool, connection: str | None) -> None:
     """Restore an archive that backup wrote.
 
     Stop Dagster first, and run this in the folder of connections.toml. Every file of FILE is verified before anything
     is changed. What is here already is left alone, or with --replace set aside. If a restore was interrupted, this
-    finishes it, and restores nothing else.
+    finishes it, and restores nothing else. With --connection, the data of one shop is added to what is here, and
+    Dagster may go on; its table and its keys are yours to write (docs/hosts.md).
 
     Example: sitniks-finmap restore backups/2026-11-26.tar --replace
     """
+    if connection:
+        _tell_one(connection, restore_backup(file, replacing=replace, connection=connection))
+        return
     _refuse_a_daemon()
     _tell(restore_backup(file, replacing=replace))
+
+
+def _tell_one(connection: str, done: Restored) -> None:
+    words = terminal_language()
+    if done.manifest is None:
+        _tell(done)
+        return
+    said = words.text("{shop}: its data is restored as of {moment}", shop=connection, moment=done.manifest.made_at)
+    out.print(f"{MARKS['ok']} {escape(said)}")
+    for path in done.aside:
+        out.print(f"  {escape(words.text('set aside: {path}', path=path))}")
+    out.print(f"  {escape(words.text(NEXT_OF_ONE, shop=connection))}")
 
 
 def _refuse_a_daemon() -> None:
@@ -105,6 +122,10 @@ RESTORED = (
 FINISHED = (
     "the restore that was interrupted is complete now: {count} connection",
     "the restore that was interrupted is complete now: {count} connections",
+)
+NEXT_OF_ONE = (
+    "next: make sure that its table is gone from the other host, write it and its keys here, then run `sitniks-finmap "
+    "rebuild-ledger --connection {shop}`, which lets this host take over in Finmap."
 )
 NEXT = (
     "next: make sure that no other machine runs these connections, run `sitniks-finmap doctor`, then start Dagster. "
