@@ -57,6 +57,7 @@ NOT_RUN = {
     "watch": "goes on until Ctrl-C, and needs a daemon: test_watch.py",
     "alert-test": "sends messages: test_watch.py",
     "rebuild-ledger": "needs another installation: test_installation.py",
+    "hosts": "needs Dagster's database: test_hosts.py",
     "rollback": "asks about what a run created: test_cli.py",
     "accept-key": "needs another company: test_identity.py",
     "approve": "needs what is pending: test_decisions.py",
