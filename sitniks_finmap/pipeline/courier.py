@@ -267,8 +267,9 @@ class Tasks:
         return next(self.chunk, None)
 
     def _look(self, tasks: list[Task]) -> None:
-        """Before a chunk creates operations: at their days, and at those of the chunk before."""
-        before, self.days = self.days, {task.day for task in tasks if task.action in CREATIONS}
+        """Before a chunk creates operations: at their days, and after the first few at those of these few."""
+        before = self.days if self.waits else set[date]()
+        self.days = {task.day for task in tasks if task.action in CREATIONS}
         if self.before_creating and self.days:
             self.before_creating(self.days | before)
 
