@@ -203,7 +203,7 @@ def test_a_run_of_another_host_is_not_called_killed(machines: Machines) -> None:
         )  # fmt: skip
     machines.instance.run_storage.add_run(run)
     later = datetime.now(UTC) + timedelta(hours=1)
-    shop = Connection(name="shop", start_date=DAY, finmap_account="Каса")
+    shop = Connection.model_validate({"name": "shop", "start_date": DAY, "finmap_account": "Каса"})
     with machines.on("host_b"):
         report_killed_runs(machines.instance, shop, later)
     assert status_of(machines.instance, run.run_id) is dg.DagsterRunStatus.STARTED
@@ -234,6 +234,7 @@ def test_one_of_the_living_hosts_tells_that_another_is_silent(machines: Machines
     for number, host in enumerate(("host_a", "host_b", "host_c")):
         machines.give(host, **{f"s{number}": f"shop_{number}"})
         machines.tick(host)
+    now = NOW
     told: dict[str, list[str]] = {"host_a": [], "host_b": []}
     for minute in range(1, 30):
         now = NOW + timedelta(minutes=minute)
@@ -263,6 +264,7 @@ def test_the_death_of_the_daemon_is_told_by_one_host(machines: Machines) -> None
     for number, host in enumerate(("host_a", "host_b")):
         machines.give(host, **{f"s{number}": f"shop_{number}"})
         machines.tick(host)
+    now = NOW
     told: dict[str, list[str]] = {"host_a": [], "host_b": []}
     for minute in range(0, 30, 5):
         now = NOW + timedelta(minutes=minute)

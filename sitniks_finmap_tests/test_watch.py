@@ -210,9 +210,10 @@ def test_the_sensor_opens_dagsters_storage_once(
     monkeypatch.setattr(storage, "warned", set())
     opened = []
     monkeypatch.setattr(dg.SensorEvaluationContext, "instance", property(lambda _: opened.append(1) or dagster))
+    sensor = alerts_sensor()
     for _ in range(3):
         with dg.build_sensor_context(dagster) as context:
-            alerts_sensor().evaluate_tick(context)
+            sensor.evaluate_tick(context)
     assert len(opened) == 1
 
 

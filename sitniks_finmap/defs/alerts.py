@@ -28,7 +28,7 @@ class Neighbors:
         self.heard_at: datetime | None = None
 
     def hear(self, context: dg.SensorEvaluationContext, now: datetime) -> Hosts | None:
-        """Announces this host and hears of the others. Never raises: people are told whatever happens to the storage."""
+        """Announces this host and hears of the others. Never raises: people are told all the same."""
         alone = self.known is None or not self.known.others
         if alone and self.heard_at and self.heard_at <= now < self.heard_at + ALONE_FOR:
             return self.known
