@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sitniks_finmap.clients.finmap import Account, Directory
-from sitniks_finmap.people.findings import look
+from sitniks_finmap.people.look import look
 from sitniks_finmap.pipeline.directory import save_directory
 from sitniks_finmap.report.shop import page_of, report_of
 from sitniks_finmap.settings.connections import Connection

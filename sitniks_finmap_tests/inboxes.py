@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import threading
+from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
 from email import message_from_bytes, policy
@@ -18,6 +19,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, str]] = []
+        self.attached: list[tuple[str, bytes]] = []
         self.status = 200
         self.before_answer: Callable[[], None] = lambda: None
         self.refuses: Callable[[dict[str, Any]], bool] = lambda said: False
@@ -26,12 +28,12 @@ class Inbox:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                said = inbox.parse(self.headers["Content-Type"], self.rfile.read(int(self.headers["Content-Length"])))
                 inbox.requests += 1
                 inbox.before_answer()
                 status = 400 if inbox.refuses(said) else inbox.status
                 if status == 200:
-                    inbox.messages.append(inbox.read(said))
+                    inbox.take(said)
                 answer = json.dumps(inbox.answer()).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(answer)))
@@ -54,6 +56,13 @@ class Inbox:
     def titles(self) -> list[str]:
         return [title for title, _ in self.messages]
 
+    def parse(self, kind: str, said: bytes) -> dict[str, Any]:
+        return json.loads(said)
+
+    def take(self, said: dict[str, Any]) -> None:
+        self.messages.append(self.read(said))
+        self.attached += [(one["filename"], b64decode(one["base64"])) for one in said.get("attachments", [])]
+
     def read(self, said: dict[str, Any]) -> tuple[str, str]:
         return said["title"], said["message"]
 
@@ -75,6 +84,20 @@ class Telegram(Inbox):
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}/bot"
+
+    def parse(self, kind: str, said: bytes) -> dict[str, Any]:
+        """A document comes as a form, apart from its text."""
+        if not kind.startswith("multipart/"):
+            return super().parse(kind, said)
+        form = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + said, policy=policy.default)
+        files = [part for part in form.iter_parts() if part.get_filename()]
+        return {"document": [(str(part.get_filename()), part.get_payload(decode=True)) for part in files]}
+
+    def take(self, said: dict[str, Any]) -> None:
+        if "document" in said:
+            self.attached += said["document"]
+        else:
+            super().take(said)
 
     def read(self, said: dict[str, Any]) -> tuple[str, str]:
         title, _, body = said["text"].partition("\n")
@@ -127,6 +150,8 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, str]] = []
+        self.attached: list[tuple[str, bytes]] = []
+        self.most_bytes = 1 << 25
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -142,7 +167,11 @@ class Mailbox:
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if len(envelope.content) > self.most_bytes:
+            return "552 too large"
         mail = message_from_bytes(envelope.content, policy=policy.default)
+        for part in mail.iter_attachments():
+            self.attached.append((str(part.get_filename()), bytes(part.get_payload(decode=True))))  # type: ignore[arg-type]
         text = mail.get_body(("plain", "html"))
         self.messages.append((str(mail["Subject"]), text.get_content() if text else ""))
         await asyncio.sleep(self.pause)

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from sitniks_finmap.alerts.digest import Digest, Side, Sums, digest_of, due_day, words_of_digest
+from sitniks_finmap.alerts.digest import Days, Digest, Side, Sums, digest_of, due, mark_sent
+from sitniks_finmap.alerts.digest_words import words_of_digest
 from sitniks_finmap.alerts.sending import send_all
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
@@ -23,7 +24,8 @@ from sitniks_finmap_tests.watching import Watched
 
 YESTERDAY = date(2026, 3, 9)
 TOTALS = Side(41, Decimal("38450.00"), 7, Decimal("2310.50"))
-AGREES = Digest("u1", YESTERDAY, (Sums("UAH", TOTALS, TOTALS),), True, 0, 0, True)
+A_DAY = Days(YESTERDAY, YESTERDAY)
+AGREES = Digest("u1", A_DAY, (Sums("UAH", TOTALS, TOTALS),), True, 0, 0, True, True)
 EMPTY = replace(AGREES, sums=())
 
 
@@ -117,9 +119,7 @@ def test_the_stock_is_no_income_of_a_day(keep_orders: KeepOrders) -> None:
 def digest_now(books: Books) -> Digest:
     """Of the day of what was sold."""
     [(day,)] = books.rows("select max(day) from operations")
-    digest = digest_of(books.run.connection, books.warehouse, day)
-    assert digest
-    return digest
+    return digest_of(books.run.connection, books.warehouse, Days(day, day))
 
 
 def test_it_is_due_once_a_day_from_its_hour_on(connect: Callable[..., Connection]) -> None:
@@ -129,12 +129,12 @@ def test_it_is_due_once_a_day_from_its_hour_on(connect: Callable[..., Connection
         days = []
         for hour in range(72):
             now = datetime(2026, 3, 10, tzinfo=UTC) + timedelta(hours=hour)
-            if day := due_day(kept, connection, now):
-                days.append((now.astimezone(connection.zone).hour, day.day))
-                kept.set_note("digest u1", day.isoformat())
+            for one in due(kept, connection, now):
+                days.append((now.astimezone(connection.zone).hour, one.last.day))
+                mark_sent(kept, connection, one)
         assert days == [(9, 9), (9, 10), (9, 11)]
-        assert due_day(kept, connection, datetime(2026, 3, 1, 12, tzinfo=UTC)) is None  # the clock was set back
-        assert due_day(kept, connect(), datetime(2026, 4, 1, 12, tzinfo=UTC)) is None  # off by default
+        assert due(kept, connection, datetime(2026, 3, 1, 12, tzinfo=UTC)) == []  # the clock was set back
+        assert due(kept, connect(), datetime(2026, 4, 1, 12, tzinfo=UTC)) == []  # off by default
 
 
 @pytest.mark.runs
@@ -148,8 +148,7 @@ def test_it_equals_reconciliation_and_is_sent_once(keep_books: Callable[..., Boo
     books.run.note("reconciliation", books.clock(), None)
     books.run.record_steps()
     connection = books.run.connection
-    digest = digest_of(connection, books.warehouse, YESTERDAY)
-    assert digest
+    digest = digest_of(connection, books.warehouse, A_DAY)
     books.warehouse.close()
     books.warehouse.publish()
     _, rows = read_only(

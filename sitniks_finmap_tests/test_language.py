@@ -13,6 +13,8 @@ import pytest
 from sitniks_finmap.alerts import texts
 from sitniks_finmap.alerts.cases import CASES
 from sitniks_finmap.alerts.conditions import DEPLOYMENT, KINDS, Event, Fact
+from sitniks_finmap.alerts.digest import Days, Digest, Side, Sums
+from sitniks_finmap.alerts.digest_words import words_of_digest, words_of_missing
 from sitniks_finmap.alerts.texts import TEXTS, all_texts
 from sitniks_finmap.alerts.wording import to_be_forwarded, words_of, words_of_many
 from sitniks_finmap.cli import init_texts
@@ -21,6 +23,7 @@ from sitniks_finmap.language.catalogue import read_catalogue
 
 GOLDEN = Path(__file__).parent / "golden" / "messages"
 KYIV = ZoneInfo("Europe/Kyiv")
+SUNDAY = date(2026, 11, 22)
 BEGUN = datetime(2026, 11, 26, 8, 5, tzinfo=UTC)
 OF_DEPLOYMENT = ("file", "env", "daemon", "location", "notifying", "disk", "host", "outage")
 VALUES = {
@@ -83,7 +86,28 @@ def shown(code: Code) -> dict[str, str]:
         words = words_of_many(many, language, KYIV)
         messages[f"{name} many"] = f"{words.title}\n\n{words.body}\n"
     words = to_be_forwarded(words_of(event("pending", "begin"), language, KYIV), language)
-    return {**messages, "pending to an owner": f"{words.title}\n\n{words.body}\n"}
+    return {**messages, "pending to an owner": f"{words.title}\n\n{words.body}\n", **shown_digests(language)}
+
+
+def shown_digests(language: Language) -> dict[str, str]:
+    """Of a day and of a week: equal, different, empty, and not reconciled."""
+    totals = Side(41, Decimal("38450.00"), 7, Decimal("2310.50"))
+    sums = (Sums("UAH", totals, totals),)
+    other = (Sums("UAH", totals, replace(totals, income_count=40, income_sum=Decimal("38440.00"))),)
+    messages = {}
+    for name, days in (("day", Days(SUNDAY, SUNDAY)), ("week", Days(SUNDAY - timedelta(days=6), SUNDAY, True))):
+        equal = Digest("u1", days, sums, True, 0, 0, True, True)
+        words = {
+            "equal": words_of_digest(equal, language),
+            "equal but": words_of_digest(replace(equal, differences=2, rejected=5), language),
+            "different": words_of_digest(replace(equal, sums=other, is_equal=False, differences=3), language),
+            "empty": words_of_digest(replace(equal, sums=()), language),
+            "unread": words_of_missing(Digest("u1", days), "", language),
+            "unreconciled": words_of_missing(Digest("u1", days, is_read=True), "", language),
+            "unreadable": words_of_missing(Digest("u1", days, is_readable=False), "", language),
+        }
+        messages |= {f"digest of a {name}, {case}": f"{one.title}\n\n{one.body}\n" for case, one in words.items()}
+    return messages
 
 
 @pytest.mark.parametrize("code", ["uk", "en"])
@@ -122,7 +146,7 @@ def test_each_says_since_when_and_what_to_do_now(code: Code) -> None:
         todo, since = ("Що робити: ", "26 листопада 2026 р. о 10:05") if code == "uk" else (
             "What to do: ", "26 November 2026, 10:05"
         )  # fmt: skip
-        if not name.endswith(" end"):
+        if not name.endswith(" end") and not name.startswith("digest"):
             assert (todo in message, since in message) == (True, True), name
         assert "{" not in message, name
 

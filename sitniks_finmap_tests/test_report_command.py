@@ -13,9 +13,9 @@ from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.directory import save_directory
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.report.shop import page_of, report_of
-from sitniks_finmap.report.write import report_path
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.settings.private_files import report_path
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.deliveries import sync
 from sitniks_finmap_tests.pages import elements, plain

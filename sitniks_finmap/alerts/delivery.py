@@ -4,14 +4,17 @@ import logging
 import re
 import smtplib
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import apprise
 import requests
 from apprise import NotifyBase
+from apprise.attachment.file import AttachFile
 from urllib3.exceptions import NewConnectionError
 
 from sitniks_finmap.alerts.addresses import asset, service_of
@@ -21,6 +24,9 @@ log = logging.getLogger(__name__)
 
 WAIT, LONGEST_WAIT = 30.0, 60.0  # seconds for a connection and for an answer; with ?cto= and ?rto= in the URL at most
 DEADLINE = 90.0  # seconds for a message in all: a service may drip bytes for ever
+
+# Schemes of services that take a text and a file in one request.
+BOTH_AT_ONCE = frozenset({"mailto", "mailtos", "json", "jsons", "xml", "xmls", "form", "forms"})
 
 
 class Outcome(StrEnum):
@@ -45,10 +51,30 @@ class Traffic:
 _traffic: ContextVar[Traffic | None] = ContextVar("traffic", default=None)
 
 
-def deliver(recipient: Recipient, title: str, body: str, tone: str = "info") -> Outcome:
-    """Sends one message to one recipient now. Logs no URL, because it contains a token."""
+def deliver(recipient: Recipient, title: str, body: str, tone: str = "info", report: Path | None = None) -> Outcome:
+    """Sends one message to one recipient now. Logs no URL, because it contains a token.
+
+    A report goes along where one request carries both; if the service refuses them, the message goes without it.
+    """
+    report = report if _takes_both(recipient) else None
+    return _in_time(recipient, lambda: _deliver(recipient, title, body, tone, report))
+
+
+def deliver_report(recipient: Recipient, report: Path) -> None:
+    """Sends a report once, after its message, where it could not go along. Nothing depends on it: it may not arrive."""
+    service = service_of(recipient.address)
+    if service and service.attachment_support and not _takes_both(recipient):
+        _in_time(recipient, lambda: _notify(recipient, "", "", "info", report))
+
+
+def _takes_both(recipient: Recipient) -> bool:
+    """Whether one request carries a text and a file, so that both arrive or neither does. Others need several."""
+    return recipient.address.written.partition("://")[0].lower() in BOTH_AT_ONCE
+
+
+def _in_time(recipient: Recipient, send: Callable[[], Outcome]) -> Outcome:
     done: list[Outcome] = []
-    sender = threading.Thread(target=lambda: done.append(_deliver(recipient, title, body, tone)), daemon=True)
+    sender = threading.Thread(target=lambda: done.append(send()), daemon=True)
     sender.start()
     sender.join(DEADLINE)
     if done:
@@ -57,7 +83,15 @@ def deliver(recipient: Recipient, title: str, body: str, tone: str = "info") -> 
     return Outcome.UNKNOWN
 
 
-def _deliver(recipient: Recipient, title: str, body: str, tone: str) -> Outcome:
+def _deliver(recipient: Recipient, title: str, body: str, tone: str, report: Path | None) -> Outcome:
+    outcome = _notify(recipient, title, body, tone, report)
+    if report is None or outcome != Outcome.REFUSED:
+        return outcome
+    log.warning("%s did not take a report; the message goes without it", recipient.label)
+    return _notify(recipient, title, body, tone, None)
+
+
+def _notify(recipient: Recipient, title: str, body: str, tone: str, report: Path | None) -> Outcome:
     traffic = Traffic()
     _traffic.set(traffic)  # of this thread
     service = service_of(recipient.address)
@@ -68,7 +102,9 @@ def _deliver(recipient: Recipient, title: str, body: str, tone: str) -> Outcome:
     messenger = apprise.Apprise(asset=asset())
     messenger.add(service)
     try:
-        accepted = bool(messenger.notify(body, title, apprise.NotifyType(tone), apprise.NotifyFormat.TEXT))
+        attached = apprise.AppriseAttachment([AttachFile(str(report), mimetype="text/html")]) if report else None
+        kind, form = apprise.NotifyType(tone), apprise.NotifyFormat.TEXT
+        accepted = bool(messenger.notify(body, title, kind, form, attach=attached))
     except Exception as error:  # a plugin's bug must not stop the messages to others
         log.error("a message to %s failed: %s", recipient.label, type(error).__name__)
         accepted = False

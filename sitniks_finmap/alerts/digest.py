@@ -1,4 +1,4 @@
-"""The digest: yesterday's counts and sums of one shop, as `reconciliation` has them. Its first line is the answer."""
+"""Digests: counts and sums of a day, or of a week, of one shop, as `reconciliation` has them; and when one is due."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -6,21 +6,36 @@ from decimal import Decimal
 
 import duckdb
 
-from sitniks_finmap.alerts import texts
 from sitniks_finmap.alerts.state import Memory
-from sitniks_finmap.alerts.wording import Words
-from sitniks_finmap.language import Language
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 
 NOON = time(12)  # until then a day that is not reconciled when its digest is due may wait
 LAST_HOUR = 23
+A_WEEK = 7
+
+
+@dataclass(frozen=True)
+class Days:
+    """What a digest is about: a day, or a week; the first week of a shop begins with `start_date`."""
+
+    first: date
+    last: date
+    is_week: bool = False
+
+    def sent_note(self, shop: str) -> str:
+        """The note that says which digest of this kind was sent last, by its last day."""
+        return f"weekly digest {shop}" if self.is_week else f"digest {shop}"
+
+    def missing_note(self, shop: str) -> str:
+        """The note that says of which one people know that there is none yet."""
+        return f"no {self.sent_note(shop)}"
 
 
 @dataclass(frozen=True)
 class Side:
-    """What one side has of a day."""
+    """What one side has of these days."""
 
     income_count: int
     income_sum: Decimal
@@ -30,7 +45,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Sums:
-    """What both sides have of a day in one currency. The stock is no income and no expense."""
+    """What both sides have of these days in one currency. The stock is no income and no expense."""
 
     currency: str
     sitniks: Side
@@ -39,104 +54,83 @@ class Sums:
 
 @dataclass(frozen=True)
 class Digest:
-    """One day of one shop, on both sides."""
+    """Some days of one shop, on both sides."""
 
     shop: str
-    day: date
-    sums: tuple[Sums, ...]  # of each currency
-    is_equal: bool  # in every account, the stock included
-    differences: int
-    rejected: int
-    is_read: bool  # whether the day was read completely after its end
-    is_reconciled: bool = True  # and both sides compared since
+    days: Days
+    sums: tuple[Sums, ...] = ()  # of each currency
+    is_equal: bool = False  # on each day in every account, the stock included
+    differences: int = 0
+    rejected: int = 0
+    is_read: bool = False  # whether each day was read completely after its end
+    is_reconciled: bool = False  # and both sides compared since
+    is_readable: bool = True  # whether the file of the shop can be read
 
 
-def due_day(kept: Memory, connection: Connection, now: datetime) -> date | None:
-    """The day to report now, once: yesterday, from `digest_at` on. None if it was reported, or nothing is asked for."""
+def due(kept: Memory, connection: Connection, now: datetime) -> list[Days]:
+    """What to report now, each once: yesterday, from `digest_at` on; the week, from `weekly_digest_at` on, for as long
+    as it is the last one.
+    """
+    asked = [_yesterday(connection, now), _week(connection, now)]
+    return [one for one in asked if one and one.last >= connection.start_date and not _was_sent(kept, connection, one)]
+
+
+def _yesterday(connection: Connection, now: datetime) -> Days | None:
     local = now.astimezone(connection.zone)
-    if connection.digest_at is None or local.time().replace(tzinfo=None) < connection.digest_at:
+    if connection.digest_at is None or local.time() < connection.digest_at:
         return None
     day = local.date() - timedelta(days=1)
-    last = date.fromisoformat(kept.note(f"digest {connection.name}") or date.min.isoformat())
-    # A clock that was set back repeats no day; one that was far ahead silences none.
-    was_sent = day <= last <= day + timedelta(days=31)
-    return day if day >= connection.start_date and not was_sent else None
+    return Days(day, day)
 
 
-def may_wait(connection: Connection, now: datetime) -> bool:
-    """Whether a day that is not reconciled yet is reported later: until noon, or an hour after `digest_at`."""
+def _week(connection: Connection, now: datetime) -> Days | None:
+    """The seven days before the last moment that `weekly_digest_at` names."""
+    if connection.weekly_digest_at is None:
+        return None
+    weekday, at = connection.weekly_digest_at
     local = now.astimezone(connection.zone)
-    at = connection.digest_at or time()
-    return local.time() < NOON or local.hour < min(at.hour + 1, LAST_HOUR)
+    since = (local.weekday() - weekday) % A_WEEK or (A_WEEK if local.time() < at else 0)
+    last = local.date() - timedelta(days=since + 1)
+    return Days(max(last - timedelta(days=A_WEEK - 1), connection.start_date), last, is_week=True)
 
 
-def mark_sent(kept: Memory, connection: Connection, day: date) -> None:
-    kept.set_note(f"digest {connection.name}", day.isoformat())
+def _was_sent(kept: Memory, connection: Connection, days: Days) -> bool:
+    """A clock that was set back repeats nothing; one that was far ahead silences nothing."""
+    last = date.fromisoformat(kept.note(days.sent_note(connection.name)) or date.min.isoformat())
+    return days.last <= last <= days.last + timedelta(days=31)
 
 
-def mark_missing(kept: Memory, connection: Connection, day: date) -> bool:
-    """Notes that people were told that there is no digest of this day yet; False if they knew."""
-    name = f"no digest {connection.name}"
-    if kept.note(name) == day.isoformat():
+def may_wait(connection: Connection, days: Days, now: datetime) -> bool:
+    """Whether days that are not reconciled yet are reported later: until noon, or an hour after they were due."""
+    local = now.astimezone(connection.zone)
+    weekly = connection.weekly_digest_at
+    at = (weekly.time if weekly and days.is_week else connection.digest_at) or time()
+    is_first_day = local.date() == days.last + timedelta(days=1)
+    return is_first_day and (local.time() < NOON or local.hour < min(at.hour + 1, LAST_HOUR))
+
+
+def mark_sent(kept: Memory, connection: Connection, days: Days) -> None:
+    kept.set_note(days.sent_note(connection.name), days.last.isoformat())
+
+
+def mark_missing(kept: Memory, connection: Connection, days: Days) -> bool:
+    """Notes that people were told that there is no digest of these days yet; False if they knew."""
+    name = days.missing_note(connection.name)
+    if kept.note(name) == days.last.isoformat():
         return False
-    kept.set_note(name, day.isoformat())
+    kept.set_note(name, days.last.isoformat())
     return True
 
 
-def digest_of(connection: Connection, warehouse: Warehouse, day: date) -> Digest | None:
-    """None if the shop was never read, or its file cannot be read now."""
+def digest_of(connection: Connection, warehouse: Warehouse, days: Days) -> Digest:
+    """Of a shop that was never read, nothing is reconciled; nor of one whose file cannot be read now."""
+    values = {"first": days.first, "last": days.last}
     try:
         if not warehouse.exists():
-            return None
+            return Digest(connection.name, days)
         with warehouse.transaction() as con:
-            row = con.execute(sql("digest"), {"day": day, "zone": connection.timezone}).fetchone() or ()
-            sums = con.execute(sql("digest_sums"), {"day": day}).fetchall()
-    except (WarehouseError, duckdb.Error):
-        return None
-    return Digest(connection.name, day, tuple(Sums(one[0], Side(*one[1:5]), Side(*one[5:])) for one in sums), *row)
-
-
-def words_of_digest(digest: Digest, language: Language) -> Words:
-    """Of a day that is reconciled."""
-    title = language.text(texts.DIGEST_TITLE, shop=digest.shop, day=language.short_date(digest.day))
-    sitniks = _totals([(one.sitniks, one.currency) for one in digest.sums], language)
-    rejected = [language.counted(*texts.DIGEST_REJECTED, digest.rejected)] if digest.rejected else []
-    if not digest.is_equal:
-        finmap = _totals([(one.finmap, one.currency) for one in digest.sums], language)
-        lines = [
-            language.counted(*texts.DIGEST_DIFFERENT, digest.differences),
-            language.text(texts.DIGEST_SIDE, side="Sitniks", totals=sitniks),
-            language.text(texts.DIGEST_SIDE, side="Finmap", totals=finmap),
-            *rejected,
-        ]
-    else:
-        empty = not any(one.sitniks.income_count or one.sitniks.expense_count for one in digest.sums)
-        equal = language.text(texts.DIGEST_EMPTY if empty else texts.DIGEST_EQUAL, totals=sitniks)
-        lines = [" ".join([*([] if empty and rejected else [equal]), *rejected])]
-        if digest.differences:
-            lines.append(language.counted(*texts.DIGEST_OTHERWISE, digest.differences))
-    values = {"shop": digest.shop, "day": digest.day.isoformat()}
-    if digest.differences:
-        lines.append(language.text(texts.DIGEST_LIST, **values))
-    elif rejected:
-        lines.append(language.text(texts.DIGEST_LIST_REJECTED, **values))
-    return Words(title, "\n".join(lines))
-
-
-def words_of_missing(digest: Digest, why: str, language: Language) -> Words:
-    """Of a day that is not reconciled: that there are no totals yet, and why."""
-    title = language.text(texts.DIGEST_TITLE, shop=digest.shop, day=language.short_date(digest.day))
-    if not why:
-        why = language.text(texts.DIGEST_UNRECONCILED if digest.is_read else texts.DIGEST_UNREAD)
-    return Words(title, "\n".join([language.text(texts.DIGEST_MISSING), language.text(texts.REASONS, reasons=why)]))
-
-
-def _totals(sides: list[tuple[Side, str]], language: Language) -> str:
-    """Such as "41 надходження 38 450,00 ₴, 7 витрат 2 310,50 ₴", one after the other for each currency."""
-    return "; ".join(_totals_of(side, currency, language) for side, currency in sides)
-
-
-def _totals_of(side: Side, currency: str, language: Language) -> str:
-    income = language.counted(*texts.INCOMES, side.income_count, money=language.money(side.income_sum, currency))
-    expense = language.counted(*texts.EXPENSES, side.expense_count, money=language.money(side.expense_sum, currency))
-    return f"{income}, {expense}"
+            row = con.execute(sql("digest"), {**values, "zone": connection.timezone}).fetchone() or ()
+            sums = con.execute(sql("digest_sums"), values).fetchall()
+    except (WarehouseError, duckdb.Error, OSError):
+        return Digest(connection.name, days, is_readable=False)
+    return Digest(connection.name, days, tuple(Sums(one[0], Side(*one[1:5]), Side(*one[5:])) for one in sums), *row)

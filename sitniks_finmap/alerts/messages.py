@@ -5,16 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sitniks_finmap.alerts.conditions import BLOCKERS, DEPLOYMENT, Event, case_of
-from sitniks_finmap.alerts.digest import (
-    Digest,
-    digest_of,
-    due_day,
-    mark_missing,
-    mark_sent,
-    may_wait,
-    words_of_digest,
-    words_of_missing,
-)
+from sitniks_finmap.alerts.digest import Digest, digest_of, due, mark_missing, mark_sent, may_wait
+from sitniks_finmap.alerts.digest_words import words_of_digest, words_of_missing
 from sitniks_finmap.alerts.recipients import Recipient, operator_language, operators, owners
 from sitniks_finmap.alerts.state import Memory, memory
 from sitniks_finmap.alerts.wording import DEFAULT_ZONE, Words, title_of, to_be_forwarded, words_of, words_of_many
@@ -55,28 +47,30 @@ def queue(kept: Memory, running: Running, events: list[Event], now: datetime) ->
 def due_digests(running: Running, now: datetime) -> list[tuple[Connection, Digest]]:
     """The digests that are due, read before the transaction that queues them."""
     with memory() as kept:
-        due = [(one, day) for one in running.connections if (day := due_day(kept, one, now))]
-    found = [(one, digest_of(one, open_warehouse(one), day)) for one, day in due]
-    return [(one, digest) for one, digest in found if digest and (digest.is_reconciled or not may_wait(one, now))]
+        asked = [(one, days) for one in running.connections for days in due(kept, one, now)]
+    found = [(one, digest_of(one, open_warehouse(one), days)) for one, days in asked]
+    return [(one, it) for one, it in found if it.is_reconciled or not may_wait(one, it.days, now)]
 
 
 def queue_digests(kept: Memory, digests: list[tuple[Connection, Digest]], now: datetime) -> None:
-    """To the owner, or to the operator if the shop has none of its own. Of a day that is not reconciled, once, that it
-    is not and why; its totals follow if it is reconciled later that day.
+    """To the owner, or to the operator if the shop has none of its own; that of a week with the report. Of days that
+    are not reconciled, once, that they are not and why; their totals follow if they are reconciled while it is due.
     """
     for connection, digest in digests:
-        if due_day(kept, connection, now) != digest.day:
+        if digest.days not in due(kept, connection, now):
             continue  # another teller was faster
         recipients = owners(connection)
         language = Language(connection.language) if recipients else operator_language()
+        report_of = None
         if digest.is_reconciled:
-            mark_sent(kept, connection, digest.day)
+            mark_sent(kept, connection, digest.days)
             words = words_of_digest(digest, language)
-        elif mark_missing(kept, connection, digest.day):
+            report_of = connection.name if digest.days.is_week else None
+        elif mark_missing(kept, connection, digest.days):
             words = words_of_missing(digest, _why_missing(kept, connection, language), language)
         else:
             continue
-        _address(kept, recipients or operators(), words, now)
+        _address(kept, recipients or operators(), words, now, report_of)
 
 
 def _why_missing(kept: Memory, connection: Connection, language: Language) -> str:
@@ -90,9 +84,11 @@ def _why_missing(kept: Memory, connection: Connection, language: Language) -> st
     return ""
 
 
-def _address(kept: Memory, recipients: Iterable[Recipient], words: Words, now: datetime) -> None:
+def _address(
+    kept: Memory, recipients: Iterable[Recipient], words: Words, now: datetime, report_of: str | None = None
+) -> None:
     for recipient in recipients:
-        kept.queue(recipient.name, words.title, words.body, now, words.tone)
+        kept.queue(recipient.name, words.title, words.body, now, words.tone, report_of)
 
 
 def _for_operator(by_name: dict[str, Connection], events: list[Event]) -> Iterable[Words]:

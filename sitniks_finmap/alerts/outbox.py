@@ -19,6 +19,7 @@ create table if not exists outbox (
     outcome text not null default '',       -- of the last attempt: alerts/delivery.py
     next_at text not null,
     tone text not null default 'info',      -- warning, failure, success: how a service may show it
+    report_of text,             -- the shop whose report goes along, if there is one when it is sent
     lease text,                 -- JSON: alerts/leases.py
     sent_at text                -- or given up
 );
@@ -29,8 +30,11 @@ ADDED = {  # columns that a file of an earlier version lacks
     "outcome": "text not null default ''",
     "lease": "text",
     "tone": "text not null default 'info'",
+    "report_of": "text",
 }
-COLUMNS = "id, recipient, address, title, body, created_at, attempts, unknowns, outcome, next_at, lease, tone"
+COLUMNS = (
+    "id, recipient, address, title, body, created_at, attempts, unknowns, outcome, next_at, lease, tone, report_of"
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Message:
     next_at: datetime
     lease: str | None
     tone: str = "info"
+    report_of: str | None = None
 
     @property
     def to(self) -> str:
@@ -64,14 +69,16 @@ class Outbox:
     def __init__(self, con: sqlite3.Connection) -> None:
         self.con = con
 
-    def queue(self, recipient: str, title: str, body: str, now: datetime, tone: str = "info") -> None:
+    def queue(
+        self, recipient: str, title: str, body: str, now: datetime, tone: str = "info", report_of: str | None = None
+    ) -> None:
         """A message to a recipient, by its name (alerts/recipients.py)."""
         label, address = _split(recipient)
         at = written(now)
         self.con.execute(
-            "insert into outbox (recipient, address, title, body, created_at, next_at, tone) "
-            "values (?, ?, ?, ?, ?, ?, ?)",
-            (label, address, title, body, at, at, tone),
+            "insert into outbox (recipient, address, title, body, created_at, next_at, tone, report_of) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (label, address, title, body, at, at, tone, report_of),
         )
 
     def unsent(self) -> dict[str, list[Message]]:

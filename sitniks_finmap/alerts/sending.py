@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sitniks_finmap.alerts.attachments import report_for
 from sitniks_finmap.alerts.conditions import DEPLOYMENT
-from sitniks_finmap.alerts.delivery import DEADLINE, Outcome, deliver
+from sitniks_finmap.alerts.delivery import DEADLINE, Outcome, deliver, deliver_report
 from sitniks_finmap.alerts.leases import Lease, is_held, new_lease
 from sitniks_finmap.alerts.outbox import Message
 from sitniks_finmap.alerts.pings import DEPLOYMENT as DEPLOYMENT_URL
@@ -70,26 +71,32 @@ def _send(message: Message, now: Clock, tried: Pass) -> bool:
     recipient = recipient_of(message.recipient, message.address)
     if recipient is None:  # .env may be unreadable for now
         log.warning("%s is not set: a message to it waits", message.recipient)
-    outcome = deliver(recipient, message.title, message.body, message.tone) if recipient else Outcome.UNREACHED
-    unknowns = message.unknowns + (outcome == Outcome.UNKNOWN)
+    report = report_for(recipient, message.report_of) if recipient and message.report_of else None
+    outcome = deliver(recipient, message.title, message.body, message.tone, report) if recipient else Outcome.UNREACHED
     with memory() as kept:
-        moment = now()
-        if outcome == Outcome.ACCEPTED:
-            kept.sent(message, moment)
-            kept.hurry(message, Outcome.REFUSED, tried.messages, moment)  # the service takes messages again
-            return True
-        if unknowns > len(UNKNOWN_PAUSES) or message.age(moment) >= DROPPED_AFTER:
-            why = "may have arrived several times" if unknowns > len(UNKNOWN_PAUSES) else "was not accepted in a week"
-            log.error("a message to %s is dropped: it %s", message.recipient, why)
-            kept.sent(message, moment)
-            return False
-        unknown = outcome == Outcome.UNKNOWN
-        pause = UNKNOWN_PAUSES[unknowns - 1] if unknown else pause_after(message.attempts)
-        kept.failed(message, outcome, unknowns, moment + pause)
+        _note(kept, message, outcome, now(), tried)
+    if outcome == Outcome.ACCEPTED and recipient and report:
+        deliver_report(recipient, report)  # where it did not go along; the message is sent, whatever comes of this
+    return outcome == Outcome.ACCEPTED
+
+
+def _note(kept: Memory, message: Message, outcome: Outcome, now: datetime, tried: Pass) -> None:
+    """Remembers what came of an attempt."""
+    unknowns = message.unknowns + (outcome == Outcome.UNKNOWN)
+    if outcome == Outcome.ACCEPTED:
+        kept.sent(message, now)
+        kept.hurry(message, Outcome.REFUSED, tried.messages, now)  # the service takes messages again
+        return
+    if unknowns > len(UNKNOWN_PAUSES) or message.age(now) >= DROPPED_AFTER:
+        why = "may have arrived several times" if unknowns > len(UNKNOWN_PAUSES) else "was not accepted in a week"
+        log.error("a message to %s is dropped: it %s", message.recipient, why)
+        kept.sent(message, now)
+        return
+    pause = UNKNOWN_PAUSES[unknowns - 1] if outcome == Outcome.UNKNOWN else pause_after(message.attempts)
+    kept.failed(message, outcome, unknowns, now + pause)
     tried.messages.add(message.id)
-    if outcome != Outcome.REFUSED or not gives_way(message, moment):
+    if outcome != Outcome.REFUSED or not gives_way(message, now):
         tried.recipients.add(message.to)
-    return False
 
 
 def pause_after(attempts: int) -> timedelta:
@@ -167,7 +174,7 @@ def send_apart(*arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
-def send_in_time(seconds: float = PASS + DEADLINE + 20) -> None:
+def send_in_time(seconds: float = PASS + 2 * DEADLINE + 20) -> None:
     """Sends in a process that ends, so that services that hang do not pile up in one that goes on."""
     sender = send_apart(MESSAGES)
     try:

@@ -69,7 +69,8 @@ class Memory(Outbox):
         """A connection has a new name: what people were told of it, and the last digest, stay."""
         self.con.execute("update or replace alert_states set scope = ? where scope = ?", (new, old))
         self.con.execute("delete from notes where name = ?", (f"observed {old}",))
-        for note in ("digest", "no digest"):
+        self.con.execute("update outbox set report_of = ? where report_of = ?", (new, old))
+        for note in ("digest", "no digest", "weekly digest", "no weekly digest"):
             self.con.execute("update or replace notes set name = ? where name = ?", (f"{note} {new}", f"{note} {old}"))
 
     def note(self, name: str) -> str | None:

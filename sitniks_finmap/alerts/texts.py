@@ -5,6 +5,7 @@ record. {shop} is a connection; the other values are those of the fact.
 """
 
 from sitniks_finmap.alerts.cases import KEY_MONEY, THEN_DOCTOR, WHERE, Text, texts_of_cases
+from sitniks_finmap.alerts.digest_texts import texts_of_digests
 
 NOTHING_IS_LOST = "Nothing is lost, and nothing is posted twice: the next sync goes on where it stopped."
 RUN_DOCTOR = "Run `sitniks-finmap doctor --connection {shop}` and do what it says."
@@ -215,36 +216,8 @@ NO_ACTION = "You need not do anything."
 TEST_TITLE = "sitniks_finmap: a test message"
 TEST_OWNER = "Messages about the shop {shop} arrive here. You need not do anything."
 TEST_OPERATOR = "Messages about all shops and the server arrive here. You need not do anything."
-DIGEST_TITLE = "{shop}: summary of {day}"
-DIGEST_EQUAL = "Equal to the kopiyka: {totals}."
-DIGEST_EMPTY = "No income and no expenses; Sitniks and Finmap agree."
-DIGEST_MISSING = "This day is not reconciled yet, so there are no totals. They follow if it is reconciled today."
-DIGEST_UNREAD = "the day has not been read completely since it ended"
-DIGEST_UNRECONCILED = "no sync has succeeded since the day was read"
-DIGEST_OTHERWISE = (
-    "{count} record of this day is not the same in other respects.",
-    "{count} records of this day are not the same in other respects.",
-)
-DIGEST_DIFFERENT = (
-    "Sitniks and Finmap differ: {count} record of this day is not the same.",
-    "Sitniks and Finmap differ: {count} records of this day are not the same.",
-)
-DIGEST_SIDE = "{side}: {totals}."
-DIGEST_LIST = (
-    "What to do: see which, with `sitniks-finmap sql \"from differences where day = '{day}'\" --connection {shop}`."
-)
-DIGEST_LIST_REJECTED = (
-    "What to do: see which, with `sitniks-finmap sql \"from rejected_transactions where day = '{day}'\" --connection "
-    "{shop}`."
-)
-DIGEST_REJECTED = (
-    "{count} record of this day could not be posted and is in neither sum.",
-    "{count} records of this day could not be posted and are in neither sum.",
-)
-INCOMES = ("{count} income operation {money}", "{count} income operations {money}")
-EXPENSES = ("{count} expense operation {money}", "{count} expense operations {money}")
 PLURALS = (
-    (SHOP_ONE, SHOPS_MANY), MORE_REASONS, DIGEST_DIFFERENT, DIGEST_OTHERWISE, DIGEST_REJECTED, INCOMES, EXPENSES
+    (SHOP_ONE, SHOPS_MANY), MORE_REASONS,
 )  # fmt: skip
 
 
@@ -253,11 +226,9 @@ def all_texts() -> dict[str, str]:
     found: dict[str, str] = {}
     for text in TEXTS.values():
         found |= {text.title: text.many, text.money: "", text.todo: "", **({text.over: ""} if text.over else {})}
-    found |= texts_of_cases() | dict(PLURALS)
+    found |= texts_of_cases() | texts_of_digests() | dict(PLURALS)
     single = (
         TITLE, SHOPS, SINCE, TODO, REASONS, REASON, IN_SITNIKS, IN_SETTINGS, IN_BOTH, FORWARD, DETAIL, RUN, LASTED,
         LASTED_THAT_DAY, NO_ACTION, TEST_TITLE, TEST_OWNER, TEST_OPERATOR,
-        DIGEST_TITLE, DIGEST_EQUAL, DIGEST_EMPTY, DIGEST_MISSING, DIGEST_UNREAD, DIGEST_UNRECONCILED,
-        DIGEST_SIDE, DIGEST_LIST, DIGEST_LIST_REJECTED,
     )  # fmt: skip
     return found | dict.fromkeys(single, "")

@@ -13,7 +13,7 @@ from sitniks_finmap.pipeline import identity
 from sitniks_finmap.pipeline.installation import claim, owned_by_others
 from sitniks_finmap.pipeline.rename import rename as do_rename
 from sitniks_finmap.pipeline.run import ConnectionRun
-from sitniks_finmap.report.write import report_path
+from sitniks_finmap.settings.private_files import report_path
 from sitniks_finmap.warehouse.store import open_warehouse
 
 NOTHING_TO_ACCEPT = "nothing to accept: no key looks like another company's"

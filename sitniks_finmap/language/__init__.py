@@ -14,7 +14,7 @@ from functools import cache
 from gettext import NullTranslations
 from typing import Literal
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_interval
 from babel.lists import format_list
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, get_currency_symbol
 from babel.units import format_unit
@@ -108,6 +108,10 @@ class Language:
     def short_date(self, day: date) -> str:
         """Such as "27 листопада"."""
         return format_date(day, "d MMMM", locale=LOCALES[self.code])
+
+    def span(self, first: date, last: date) -> str:
+        """Such as "2–8 березня" or "23 лютого — 1 березня"."""
+        return format_interval(first, last, "MMMMd", locale=LOCALES[self.code])
 
     def clock_time(self, moment: datetime, zone: tzinfo) -> str:
         """Such as "06:15"."""

@@ -15,10 +15,8 @@ from sitniks_finmap.report.fleet import index_of, line_of, line_of_wrong
 from sitniks_finmap.report.shop import ShopReport, page_of, report_of
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.settings.connections_file import WrongConnection
-from sitniks_finmap.settings.private_files import data_folder, private_files, private_folder
+from sitniks_finmap.settings.private_files import INDEX, data_folder, private_files, private_folder, report_path
 from sitniks_finmap.warehouse.store import Warehouse, explain_os_errors
-
-INDEX = "index"
 
 
 @dataclass(frozen=True)
@@ -28,11 +26,6 @@ class Written:
     report: ShopReport
     path: Path
     answer: Answer
-
-
-def report_path(name: str) -> Path:
-    """Where the report of a connection is by default; the index is beside it. Raises ConfigurationError."""
-    return data_folder() / "reports" / f"{name}{'-shop' if name == INDEX else ''}.html"
 
 
 def index_path() -> Path:

@@ -21,6 +21,7 @@ from sitniks_finmap.settings.value_types import (
     SecretUrl,
     StartDate,
     TimeOfDay,
+    TimeOfWeek,
     Variable,
     Zone,
 )
@@ -214,6 +215,11 @@ class Connection(BaseModel):
     digest_at: TimeOfDay | None = Field(
         None,
         description='When to send yesterday\'s totals every day, in `timezone`: `"09:00"`; off if omitted.',
+    )
+    weekly_digest_at: TimeOfWeek | None = Field(
+        None,
+        description="When to send the totals of the last seven whole days, in `timezone`, with the report attached if "
+        'there is one: `"monday 09:00"` sums up Monday to Sunday; off if omitted.',
     )
     report_names: bool = Field(
         False, description="Whether the report (`sitniks-finmap report`) names the customers of the records it lists."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sitniks_finmap.settings.connections import ConfigurationError
 
+INDEX = "index"  # the page over all reports
 UNFINISHED_RESTORE = "restoring.json"  # in the data folder, while a restore moves files into it
 
 
@@ -24,6 +25,11 @@ def data_folder() -> Path:
             "`sitniks-finmap restore` again to finish it"
         )
     return folder
+
+
+def report_path(name: str) -> Path:
+    """Where the report of a connection is by default; the index is beside it. Raises ConfigurationError."""
+    return data_folder() / "reports" / f"{name}{'-shop' if name == INDEX else ''}.html"
 
 
 def private_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, time, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from sitniks_finmap.days import day_of, duration_of
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 FIRST_FINMAP_DAY = date(2015, 1, 1)  # the earliest `date` that Finmap's contract allows
 
 
@@ -45,11 +47,28 @@ def _named_in_the_environment(value: str) -> str:
 
 def _time_of_day(value: Any) -> Any:
     """Raises ValueError that shows how to write it."""
-    if isinstance(value, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+    if isinstance(value, str) and TIME_OF_DAY.fullmatch(value):
         return time.fromisoformat(value)
     if isinstance(value, time):
         return value
     raise ValueError('write a time of day as "09:00"')
+
+
+class WeeklyTime(NamedTuple):
+    """A time of one day of the week."""
+
+    weekday: int  # as date.weekday() counts: Monday is 0
+    time: time
+
+
+def _weekly_time(value: Any) -> Any:
+    """Raises ValueError that shows how to write it."""
+    if isinstance(value, WeeklyTime):
+        return value
+    day, _, at = value.strip().lower().partition(" ") if isinstance(value, str) else ("", "", "")
+    if day not in WEEKDAYS or not TIME_OF_DAY.fullmatch(at.strip()):
+        raise ValueError('write a day of the week and a time as "monday 09:00"')
+    return WeeklyTime(WEEKDAYS.index(day), time.fromisoformat(at.strip()))
 
 
 def _start_date(value: date) -> date:
@@ -67,4 +86,5 @@ Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]  # rejects a key
 SecretUrl = Annotated[str, AfterValidator(_named_in_the_environment)]  # "env:NAME": such a URL contains a token
 StartDate = Annotated[date, BeforeValidator(day_of), AfterValidator(_start_date)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+TimeOfWeek = Annotated[WeeklyTime, BeforeValidator(_weekly_time)]
 Zone = Annotated[str, AfterValidator(_zone)]

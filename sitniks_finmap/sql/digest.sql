@@ -1,5 +1,5 @@
--- One row: whether both sides have the same of one day in every account, how many of its records differ, and whether the
--- day was read and reconciled after its end. What is rejected counts on its own: it is in neither sum.
+-- One row: whether both sides have the same of some days in every account, how many of their records differ, and whether
+-- each day was read, and all were reconciled, after their end. What is rejected counts on its own: it is in neither sum.
 select
     (
         select coalesce(bool_and(
@@ -8,16 +8,21 @@ select
             and sitniks_expense_count = finmap_expense_count
             and sitniks_expense_sum = finmap_expense_sum
         ), true)
-        from reconciliation where day = $day
+        from reconciliation where day between $first and $last
     ) as is_equal,
-    (select count(*) from differences where day = $day and kind <> 'rejected')::integer as differences,
-    (select count(distinct record) from rejections where day = $day)::integer as rejected,
-    read_at is not null as is_read,
-    coalesce(
+    (
+        select count(*) from differences where day between $first and $last and kind <> 'rejected'
+    )::integer as differences,
+    (select count(distinct record) from rejections where day between $first and $last)::integer as rejected,
+    days = $last::date - $first::date + 1 as is_read,
+    is_read and coalesce(
         read_at <= (select max(succeeded_at) from last_runs where what in ('sync', 'reconciliation')), false
     ) as is_reconciled
 from (
-    select max(read_at) as read_at
+    select count(*) as days, max(read_at) as read_at
     from complete_reads
-    where resource = (from main_source) and day = $day and read_at >= timezone($zone, $day::date + interval 1 day)
+    where
+        resource = (from main_source)
+        and day between $first and $last
+        and read_at >= timezone($zone, day + interval 1 day)
 )

@@ -1,4 +1,5 @@
--- One row is one currency of one day, without the stock, on both sides, as `reconciliation` has it; the most used first.
+-- One row is one currency of some days, without the stock, on both sides, as `reconciliation` has it; the most used
+-- first.
 select
     coalesce(a.currency, '') as currency,
     sum(sitniks_income_count)::integer,
@@ -12,6 +13,6 @@ select
 from reconciliation r
 cross join settings s
 left join finmap_accounts a on a.account = r.account
-where r.day = $day and r.account is distinct from s.stock_account
+where r.day between $first and $last and r.account is distinct from s.stock_account
 group by all
 order by sum(sitniks_income_count + sitniks_expense_count + finmap_income_count + finmap_expense_count) desc, currency
