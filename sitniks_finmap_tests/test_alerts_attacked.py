@@ -5,12 +5,15 @@ import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sitniks_finmap.alerts import digest_texts
+from sitniks_finmap.alerts.cases import CASES
 from sitniks_finmap.alerts.conditions import BLOCKERS, CAUSES, FOLLOWS, Fact
 from sitniks_finmap.alerts.deployment import Heartbeat
 from sitniks_finmap.alerts.observe import Look, observe
@@ -173,6 +176,49 @@ def test_an_older_look_that_comes_last_changes_nothing(
     clock.forward(60)
     watched.look()
     assert operator.titles == [REFUSED, WORKS]
+
+
+@pytest.mark.parametrize("broken", ["words_of", "words_of_many"])
+def test_a_text_that_fails_silences_no_other(
+    broken: str, operator: Inbox, owner: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """A condition whose text has a mistake, and another shop with a trouble of its own at the same moment."""
+    monkeypatch.setitem(CASES, "key refused", replace(CASES["key refused"], title="{what_nobody_knows}"))
+    names = ["u1", "u2"] if broken == "words_of_many" else ["u1"]
+    shops = [open_shop(name, alerts=["env:OWNER_URL"]) for name in names]
+    other = open_shop("u3")
+    open_warehouse(other).path.write_bytes(b"no database" * 1000)
+    refuse(sandbox)
+    for shop in shops:
+        watched.sync(shop)
+    with suppress(Damaged):
+        watched.sync(other)
+    watched.clock.forward(60)
+    watched.look()
+    title = f"{', '.join(names)}: повідомлення не вдалося скласти"
+    assert title in operator.titles
+    assert "u3: пошкоджений файл даних відкладено вбік" in operator.titles
+    assert owner.titles == [title]
+    assert "Потрібне ваше втручання: key." in owner.messages[0][1]
+    assert "the text about key of" in caplog.text
+    before = len(operator.titles)
+    watched.clock.forward(60)
+    watched.look()
+    assert len(operator.titles) == before
+
+
+def test_a_digest_whose_text_fails_silences_no_other(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest_texts, "EQUAL", "{what_nobody_knows}")
+    """On the next day, nothing was sold, which another text says."""
+    shop = open_shop(digest_at="09:00")
+    watched.look()
+    clock.forward(86400)
+    watched.sync(shop)
+    watched.look()
+    assert operator.titles == ["u1: повідомлення не вдалося скласти", "u1: підсумок за 10 березня"]
 
 
 # -- Who is told ----------------------------------------------------------------------------------------------------

@@ -1,15 +1,24 @@
 """Puts what is to be told into the outbox: to the owner of a shop, and to the operator."""
 
 import logging
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
 
-from sitniks_finmap.alerts.conditions import BLOCKERS, DEPLOYMENT, Event, case_of
+from sitniks_finmap.alerts import texts
+from sitniks_finmap.alerts.conditions import BLOCKERS, DEPLOYMENT, Event, State, case_of
 from sitniks_finmap.alerts.digest import Digest, digest_of, due, mark_missing, mark_sent, may_wait
 from sitniks_finmap.alerts.digest_words import words_of_digest, words_of_missing
 from sitniks_finmap.alerts.recipients import Recipient, operator_language, operators, owners
 from sitniks_finmap.alerts.state import Memory, memory
-from sitniks_finmap.alerts.wording import DEFAULT_ZONE, Words, title_of, to_be_forwarded, words_of, words_of_many
+from sitniks_finmap.alerts.wording import (
+    DEFAULT_ZONE,
+    Words,
+    neutral_words,
+    title_of,
+    to_be_forwarded,
+    words_of,
+    words_of_many,
+)
 from sitniks_finmap.language import Language
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.settings.last_good import Running
@@ -17,6 +26,7 @@ from sitniks_finmap.warehouse.store import open_warehouse
 
 log = logging.getLogger(__name__)
 
+States = Mapping[tuple[str, str], State]  # by scope and condition
 MANY = 2  # connections with the same news at once make one message for the operator
 # What explains that no shop is synced.
 EXPLAINS_SILENCE = ("daemon", "location")
@@ -64,19 +74,30 @@ def queue_digests(kept: Memory, digests: list[tuple[Connection, Digest]], now: d
         report_of = None
         if digest.is_reconciled:
             mark_sent(kept, connection, digest.days)
-            words = words_of_digest(digest, language)
+            words = _words_of_digest(digest, None, language)
             report_of = connection.name if digest.days.is_week else None
         elif mark_missing(kept, connection, digest.days):
-            words = words_of_missing(digest, _why_missing(kept, connection, language), language)
+            words = _words_of_digest(digest, kept.states(), language)
         else:
             continue
         _address(kept, recipients or operators(), words, now, report_of)
 
 
-def _why_missing(kept: Memory, connection: Connection, language: Language) -> str:
+def _words_of_digest(digest: Digest, states: States | None, language: Language) -> Words:
+    """The totals; with the states, why there are none. If the text fails, neutral words."""
+    try:
+        if states is None:
+            return words_of_digest(digest, language)
+        return words_of_missing(digest, _why_missing(states, digest.shop, language), language)
+    except Exception as error:
+        days = digest.days
+        log.error("the text of a digest of %s failed: %s", digest.shop, type(error).__name__)
+        return neutral_words([digest.shop], texts.UNWORDED_DIGEST, f"{days.first} – {days.last}", language)
+
+
+def _why_missing(states: States, shop: str, language: Language) -> str:
     """The first condition of this shop, or else of the deployment, that explains why a day is not reconciled."""
-    states = kept.states()
-    scopes = [(connection.name, one) for one in (*BLOCKERS, "stale")] + [(DEPLOYMENT, one) for one in EXPLAINS_SILENCE]
+    scopes = [(shop, one) for one in (*BLOCKERS, "stale")] + [(DEPLOYMENT, one) for one in EXPLAINS_SILENCE]
     for scope, condition in scopes:
         state = states.get((scope, condition))
         if state and state.end_told is None:
@@ -107,9 +128,20 @@ def _grouped(
         case = sorted(f"{name} {value}" for name, value in case_of(event.fact).items())
         groups.setdefault((event.what, event.condition, event.fact.cause, *case), []).append(event)
     for group in groups.values():
-        zones = {one.scope: by_name[one.scope].zone for one in group if one.scope in by_name}
-        if len(group) >= MANY:
-            words = words_of_many(group, language, DEFAULT_ZONE)
-        else:
-            words = words_of(group[0], language, zones.get(group[0].scope, DEFAULT_ZONE))
+        zone = by_name[group[0].scope].zone if group[0].scope in by_name else DEFAULT_ZONE
+        words = _words(group, language, zone)
         yield to_be_forwarded(words, language) if to_owner and group[0].what != "end" else words
+
+
+def _words(group: list[Event], language: Language, zone: tzinfo) -> Words:
+    """The same news of one shop or several; if its text fails, neutral words: no text may silence the others."""
+    try:
+        return (
+            words_of_many(group, language, DEFAULT_ZONE) if len(group) >= MANY else words_of(group[0], language, zone)
+        )
+    except Exception as error:
+        shops = [one.scope for one in group if one.scope != DEPLOYMENT]
+        what = group[0].condition
+        log.error("the text about %s of %s failed: %s", what, ", ".join(shops) or "the server", type(error).__name__)
+        body = texts.UNWORDED_END if group[0].what == "end" else texts.UNWORDED_BEGIN
+        return neutral_words(shops, body, what, language)

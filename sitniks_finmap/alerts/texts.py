@@ -212,6 +212,15 @@ DETAIL = "Detail: {detail}"
 RUN = "The run: {url}"
 LASTED = "It lasted {duration}, from {since} to {until}."
 LASTED_THAT_DAY = "It lasted {duration}: on {day} from {since} to {until}."
+UNWORDED = "{shop}: a message could not be put into words"
+UNWORDED_SERVER = "A message could not be put into words"
+UNWORDED_BEGIN = "Something needs a person: {what}."
+UNWORDED_END = "Something is over: {what}. Whether all is well, this message does not say."
+UNWORDED_DIGEST = "It was to be the summary of {what}, which is therefore missing."
+UNWORDED_TODO = (
+    "What to do: run `sitniks-finmap status`, which says what is wrong now. Its text failed: that is a bug, so "
+    "please report it."
+)
 NO_ACTION = "You need not do anything."
 TEST_TITLE = "sitniks_finmap: a test message"
 TEST_OWNER = "Messages about the shop {shop} arrive here. You need not do anything."
@@ -229,6 +238,7 @@ def all_texts() -> dict[str, str]:
     found |= texts_of_cases() | texts_of_digests() | dict(PLURALS)
     single = (
         TITLE, SHOPS, SINCE, TODO, REASONS, REASON, IN_SITNIKS, IN_SETTINGS, IN_BOTH, FORWARD, DETAIL, RUN, LASTED,
-        LASTED_THAT_DAY, NO_ACTION, TEST_TITLE, TEST_OWNER, TEST_OPERATOR,
+        LASTED_THAT_DAY, NO_ACTION, UNWORDED, UNWORDED_SERVER, UNWORDED_BEGIN, UNWORDED_END, UNWORDED_DIGEST,
+        UNWORDED_TODO, TEST_TITLE, TEST_OWNER, TEST_OPERATOR,
     )  # fmt: skip
     return found | dict.fromkeys(single, "")

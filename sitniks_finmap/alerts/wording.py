@@ -80,6 +80,13 @@ def words_of_many(events: list[Event], language: Language, zone: tzinfo) -> Word
     return Words(_upper(title), body, "success" if first.what == "end" else _tone(whole))
 
 
+def neutral_words(shops: list[str], body: str, what: str, language: Language) -> Words:
+    """In place of a text that failed: that there is one, and what it was about."""
+    names = _some(sorted(shops))
+    title = language.text(texts.UNWORDED, shop=names) if names else language.text(texts.UNWORDED_SERVER)
+    return Words(title, "\n".join([language.text(body, what=what), language.text(texts.UNWORDED_TODO)]), "warning")
+
+
 def title_of(condition: str, fact: Fact, language: Language, shop: str = "") -> str:
     """What is wrong, in a few words without a name: "no connection to Finmap"."""
     return _what(Event("begin", shop, condition, fact, fact.since or EPOCH), language)
