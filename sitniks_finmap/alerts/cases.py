@@ -92,6 +92,19 @@ CASES: dict[str, Text] = {
         "{shop}`. If the other, delete the table [{shop}] from connections.toml here.",
         "syncs work again",
     ),
+    "invalid none": Text(
+        "the settings in connections.toml are invalid",
+        "There is no earlier valid version of them: the shop is not synced until they are corrected.",
+        "Correct the table [{shop}] in connections.toml as the detail below says. No restart is needed: it is read "
+        "again within a minute or two.",
+        "its settings are valid again",
+    ),
+    "file none": Text(
+        "the file connections.toml cannot be read",
+        "There is no earlier valid version of it: no shop is synced until it can be read.",
+        "Correct the file as the detail below says. No restart is needed: it is read again within a minute or two.",
+        "the file connections.toml can be read again",
+    ),
     "stale never": Text(
         "never synced",
         "Finmap does not show yet what the shop earned and spent.",
@@ -108,6 +121,11 @@ MANY: dict[str, Many] = {
     "key": Many(SYNCS_STOPPED),
     "invalid": Many(
         "Shops that ran before go on with their last valid settings. New ones do not start until theirs are corrected.",
+        "Correct their tables in connections.toml; `sitniks-finmap status` says what is wrong. No restart is needed: "
+        "it is read again within a minute or two.",
+    ),
+    "invalid none": Many(
+        "There is no earlier valid version of them: these shops are not synced until they are corrected.",
         "Correct their tables in connections.toml; `sitniks-finmap status` says what is wrong. No restart is needed: "
         "it is read again within a minute or two.",
     ),

@@ -91,6 +91,7 @@ class State:
     told_at: datetime | None = None
     clear_since: datetime | None = None
     relapses: int = 0
+    case_since: datetime | None = None  # if another case followed the first before anybody was told
 
     @property
     def is_open(self) -> bool:
@@ -133,14 +134,17 @@ def step(
     changed = changed and now - min(state.told_at or now, now) >= (kind.changes_after or NOW)
     if state.is_open and not changed:  # its end names what its beginning named
         fact = replace(fact, cause=state.fact.cause, values={**fact.values, **case_of(state.fact)})
+    other = is_other_case(state.fact, fact)
     since = max(state.since, fact.since or now) if changed else state.since  # another case began later
-    state = replace(state, since=min(since, now), fact=fact, clear_since=None)
+    case_since = (fact.since or now) if other and not state.is_open else state.case_since
+    state = replace(state, since=min(since, now), case_since=case_since, fact=fact, clear_since=None)
     if state.begin_told is None:
         patience = kind.patience if fact.patience is None else fact.patience
         if now - state.since < patience:
             return state, None
-        told = replace(state, begin_told=now, told_at=now, told_count=fact.count)
-        return told, Event("begin", scope, condition, fact, state.since)
+        began = max(state.since, min(state.case_since or state.since, now))  # the patience began with the first case
+        told = replace(state, since=began, begin_told=now, told_at=now, told_count=fact.count)
+        return told, Event("begin", scope, condition, fact, began)
     told_at = min(state.told_at or now, now)
     grown = kind.grows_after is not None and fact.count > state.told_count and now - told_at >= kind.grows_after
     if grown or changed:

@@ -127,7 +127,7 @@ def last_success_of(state: State) -> datetime | None:
 def _facts_of(connection: Connection, finding: Finding) -> Iterator[tuple[str, Fact]]:
     if finding.problem in ("failed run", "killed run"):
         kind, cause, values = failure_of(connection, finding.why) if finding.why else ("crashed", "", {})
-        if kind != "waited":
+        if kind != "waited" and (kind != "crashed" or finding.of_sync):
             patience = _patience(connection, kind)
             yield kind, Fact(finding.since, 0, finding.why, cause, finding.run_id, patience, values)
     elif finding.problem == "pending":

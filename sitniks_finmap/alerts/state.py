@@ -10,12 +10,12 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sitniks_finmap.alerts.conditions import Fact, State
+from sitniks_finmap.alerts.conditions import DEPLOYMENT, Fact, State, shops_of
 from sitniks_finmap.alerts.outbox import Outbox, create_outbox, moment_of, written
 from sitniks_finmap.settings.private_files import data_folder, private_files, private_folder
 
@@ -24,7 +24,7 @@ SCHEMA = """
 create table if not exists alert_states (
     scope text not null,        -- a connection, or * for the deployment
     condition text not null,
-    state text not null,        -- JSON: since, begin_told, end_told, told_count, told_at, clear_since, relapses, fact
+    state text not null,        -- JSON: a State (alerts/conditions.py)
     primary key (scope, condition)
 ) without rowid;
 create table if not exists notes (name text primary key, value text not null) without rowid;
@@ -67,6 +67,11 @@ class Memory(Outbox):
 
     def rename_scope(self, old: str, new: str) -> None:
         """A connection has a new name: what people were told of it, and the last digest, stay."""
+        for (scope, condition), state in self.states().items():
+            if scope == DEPLOYMENT and old in shops_of(state.fact):
+                shops = ", ".join(sorted(shops_of(state.fact) - {old} | {new}))
+                fact = replace(state.fact, values={**state.fact.values, "shops": shops})
+                self.keep(scope, condition, replace(state, fact=fact))
         self.con.execute("update or replace alert_states set scope = ? where scope = ?", (new, old))
         self.con.execute("delete from notes where name = ?", (f"observed {old}",))
         self.con.execute("update outbox set report_of = ? where report_of = ?", (new, old))
@@ -84,6 +89,9 @@ class Memory(Outbox):
 
     def set_note(self, name: str, value: str) -> None:
         self.con.execute("insert or replace into notes values (?, ?)", (name, value))
+
+    def forget_note(self, name: str) -> None:
+        self.con.execute("delete from notes where name = ?", (name,))
 
     def moment(self, name: str) -> datetime | None:
         """A note that is a moment."""
@@ -174,6 +182,6 @@ def _text_of(state: State) -> str:
 def _state_of(text: str) -> State:
     read = json.loads(text)
     fact = fact_of(read.pop("fact"))
-    moments = ("since", "begin_told", "end_told", "told_at", "clear_since")
+    moments = ("since", "begin_told", "end_told", "told_at", "clear_since", "case_since")
     values: dict[str, Any] = {name: moment_of(v) if name in moments and v else v for name, v in read.items()}
     return State(**values, fact=fact)

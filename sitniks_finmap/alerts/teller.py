@@ -39,11 +39,13 @@ from sitniks_finmap.settings.text_files import Unreadable, load_env
 
 PATIENT = 300.0  # seconds
 GAP = timedelta(minutes=15)  # nobody looked for so long: the machine was off or asleep, or its clock was changed
+A_DAY = timedelta(days=1)
 SETTLING = timedelta(minutes=5)  # after that, the daemon comes back and a sync starts: what is old is no news yet
 CALM_DOWN = timedelta(hours=1)  # after the end of what explained that no sync is complete
 # Conditions that say how old something is.
 TELLING_AGE = frozenset({"stale", "daemon", "location", "unreachable", "crashed", "failing", "unread", "unread_orders"})
 SOMEBODY = "knew somebody"  # a note: when a teller last knew whom to tell
+OPERATOR = "knew the operator"
 SILENT_AFTER = timedelta(days=1)
 States = dict[tuple[str, str], State]  # by scope and condition
 
@@ -73,7 +75,7 @@ def look_around(
         known = known_looks(kept)
         lives = heard != "itself" and daemon_lives(kept, clock())
     # The daemon syncs, so its environment counts: the watcher may lack keys.
-    no_judge = lives or (heard != "itself" and without_keys(running.connections))
+    no_judge = lives or (heard != "itself" and (env_problem is not None or without_keys(running.connections)))
     connections = [one for one in running.connections if not (no_judge and one.problem())]
     observed = look_at(connections, known, clock(), seconds, see)
     digests = due_digests(running, clock())
@@ -81,12 +83,13 @@ def look_around(
         now = clock()  # in the order of the transactions
         looks = [*_newest(kept, running, observed, now), *_of_invalid(running, now)]
         events: list[Event] = []
-        if can_tell := _can_tell(kept, running, now):
+        if can_tell := _can_tell(kept, running, heard, now):
             old = TELLING_AGE if _is_settling(kept, now) else frozenset[str]()
             _forget_others(kept, running)
             deployment = _deployment(kept, running, env_problem, heard, hosts, asked, now)
-            events = _decide(kept, _joined(looks), deployment, now, old)
-            queue(kept, running, events, now)
+            if not _is_set_back(kept, now):
+                events = _decide(kept, _joined(looks), deployment, now, old)
+                queue(kept, running, events, now)
             queue_digests(kept, digests, now)
         states = kept.states()
         told = {key: state for key, state in states.items() if state.is_open}
@@ -96,29 +99,35 @@ def look_around(
 def _waiting(states: States, looks: list[Look], now: datetime) -> dict[tuple[str, str], tuple[State, datetime]]:
     """What was seen, and is told only if it lasts; after a gap, also what is not looked at closely yet."""
     waiting = {}
+    seen = {**{(one.scope, name): State(now, fact) for one in looks for name, fact in one.facts.items()}, **states}
     for look in looks:
         for condition, fact in look.facts.items():
-            if (look.scope, condition) not in states:
+            explained = condition in FOLLOWS and _is_explained(seen, look.scope, condition, now)
+            if (look.scope, condition) not in states and not explained:
                 until = max((fact.since or now + SETTLING) + (fact.patience or NOW), now + SETTLING)
                 waiting[look.scope, condition] = (State(fact.since or now, fact), until)
     for (scope, condition), state in states.items():
-        if state.begin_told is None:
+        if state.begin_told is None and not (condition in FOLLOWS and _is_explained(seen, scope, condition, now)):
             patience = kind_of(condition).patience if state.fact.patience is None else state.fact.patience
             waiting[scope, condition] = (state, state.since + patience)
     return waiting
 
 
-def _can_tell(kept: Memory, running: Running, now: datetime) -> bool:
+def _can_tell(kept: Memory, running: Running, heard: Heard, now: datetime) -> bool:
     """Whether we know whom to tell, because what is decided counts as told.
 
-    Without .env, or the environment of the daemon's service, nobody is known. If a teller knew somebody within a day,
-    it is the one to decide; otherwise nobody wants to be told.
+    Without .env, or the environment of the daemon's service, nobody is known, or owners only. If a teller knew more
+    within a day, it is the one to decide; otherwise they want to be told no more. The daemon knows who was taken out.
     """
-    if operators() or any(owners(one) for one in running.connections):
+    operator, owner = bool(operators()), any(owners(one) for one in running.connections)
+    if operator:
+        kept.set_note(OPERATOR, now.isoformat())
+    elif owner and heard == "itself":
+        kept.forget_note(OPERATOR)
+    if operator or owner:
         kept.set_note(SOMEBODY, now.isoformat())
-        return True
-    known = kept.moment(SOMEBODY)
-    return known is None or abs(now - known) >= SILENT_AFTER
+    known = kept.moment(OPERATOR if owner else SOMEBODY)
+    return operator or known is None or abs(now - known) >= SILENT_AFTER
 
 
 def _newest(kept: Memory, running: Running, observed: dict[str, tuple[str, Look]], now: datetime) -> Iterable[Look]:
@@ -138,7 +147,8 @@ def _of_invalid(running: Running, now: datetime) -> Iterable[Look]:
     """That a table is invalid; nothing else is known of a connection that does not run."""
     for one in running.wrong:
         if one.name != DEPLOYMENT:
-            fact = Fact(why=one.why.removeprefix(f"{one.name}: "))
+            values = {} if one.name in running.goes_on else {"case": "none"}
+            fact = Fact(why=one.why.removeprefix(f"{one.name}: "), values=values)
             yield Look(one.name, now, {"invalid": fact}, EVERYTHING)
 
 
@@ -174,7 +184,7 @@ def _deployment(
     if env_problem:
         facts["env"] = Fact(why=env_problem)
     if running.problem:
-        facts["file"] = Fact(why=running.problem)
+        facts["file"] = Fact(why=running.problem, values={} if running.connections else {"case": "none"})
     disk = kept.states().get((DEPLOYMENT, "disk"))
     home = os.environ.get("DAGSTER_HOME")
     folders = [
@@ -191,9 +201,17 @@ def _is_settling(kept: Memory, now: datetime) -> bool:
     gap = looked is None or not timedelta() <= now - looked <= GAP
     if awake is None or awake > now or (gap and awake != looked):
         awake = now
+    if looked is not None and looked - now > A_DAY:
+        kept.set_note("set back", now.isoformat())
     kept.set_note("looked", now.isoformat())
     kept.set_note("awake", awake.isoformat())
     return now - awake < SETTLING
+
+
+def _is_set_back(kept: Memory, now: datetime) -> bool:
+    """Whether the clock has only just gone back by more than a day: perhaps it is about to be corrected."""
+    since = kept.moment("set back")
+    return since is not None and timedelta() <= now - since < SETTLING
 
 
 def _decide(kept: Memory, looks: list[Look], deployment: Look, now: datetime, without: frozenset[str]) -> list[Event]:
@@ -290,3 +308,8 @@ def _forget_others(kept: Memory, running: Running) -> None:
     here = {outage_of(state.fact) for (scope, _), state in cut.items() if scope not in gone}
     for outage in {outage_of(state.fact) for (scope, _), state in cut.items() if scope in gone} - here:
         kept.keep(DEPLOYMENT, outage, None)
+    for (scope, condition), state in kept.states().items():  # the others' names only go on
+        if scope == DEPLOYMENT and condition.startswith("outage") and (left := shops_of(state.fact) - names):
+            shops = ", ".join(sorted(shops_of(state.fact) - left))
+            fact = replace(state.fact, values={**state.fact.values, "shops": shops})
+            kept.keep(scope, condition, replace(state, fact=fact))

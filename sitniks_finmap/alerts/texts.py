@@ -133,8 +133,8 @@ TEXTS: dict[str, Text] = {
     ),
     "damaged": Text(
         "a damaged data file was set aside",
-        "Nothing is posted twice: the shop goes on with the last copy of the file, and finds in Finmap what was posted "
-        "since.",
+        "Nothing is posted twice: the shop goes on with the last copy of the file, or begins anew if there is none, "
+        "and finds in Finmap what was posted.",
         "Check the disk of the server. Move away from the data folder what is no longer needed: {file}.",
         "",
     ),
@@ -146,7 +146,8 @@ TEXTS: dict[str, Text] = {
     ),
     "env": Text(
         "the file .env cannot be read",
-        "The shops go on with the keys that were read before, until Dagster is restarted. New keys are not in effect.",
+        "A Dagster that runs goes on with the keys that it read before. After a restart, or without it, no shop whose "
+        "keys are in this file is synced. New keys are not in effect.",
         "Correct the file as the detail below says. No restart is needed: it is read again within a minute or two.",
         "the file .env can be read again",
     ),

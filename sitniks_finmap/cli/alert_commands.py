@@ -10,7 +10,7 @@ import click
 from rich.markup import escape
 
 from sitniks_finmap.alerts.conditions import State
-from sitniks_finmap.alerts.deployment import HEARTBEAT
+from sitniks_finmap.alerts.deployment import HEARTBEAT, TELLER, Heard
 from sitniks_finmap.alerts.proof import Tested, try_operator, try_owners
 from sitniks_finmap.alerts.recipients import OPERATOR
 from sitniks_finmap.alerts.sending import send_all, send_in_time
@@ -52,26 +52,26 @@ def watch(every: timedelta | None) -> None:
     """
     if every is None:
         _refuse_no_project()
-        _tell(_look(send_all))
+        _tell(*_look(send_all))
         return
     while True:
         started = time.monotonic()
         out.print(f"[dim]{datetime.now():%Y-%m-%d %H:%M:%S}[/]")  # noqa: DTZ005
         try:
             _refuse_no_project()
-            _tell(_look(send_in_time))
+            _tell(*_look(send_in_time))
         except OSError as error:  # it may be better the next time
             print_error(str(error))
         time.sleep(max(every.total_seconds() - (time.monotonic() - started), 1))
 
 
-def _look(send: Callable[[], object]) -> Told:
+def _look(send: Callable[[], object]) -> tuple[Told, Heard]:
     from sitniks_finmap.defs.heartbeats import heard_and_hosts
 
     heard, hosts = heard_and_hosts()
     told = look_around(heard, utc_now, hosts=hosts)
     send()
-    return told
+    return told, heard
 
 
 def _refuse_no_project() -> None:
@@ -83,7 +83,7 @@ def _refuse_no_project() -> None:
         )
 
 
-def _tell(told: Told) -> None:
+def _tell(told: Told, heard: Heard) -> None:
     """Prints what is open, what will be told, and what could not be sent. Raises OSError if nobody can be told."""
     words = terminal_language()
     for (scope, condition), state in sorted(told.open.items()):
@@ -94,14 +94,14 @@ def _tell(told: Told) -> None:
         said = words.text("{what}; told at {moment} if nothing changes", what=what, moment=moment)
         out.print(f"{MARKS['warning']} {escape(said)}")
     with memory() as kept:
-        unsent, daemon = kept.count_unsent(), kept.note(HEARTBEAT)
-    if daemon is None and any(condition == "stale" for _, condition in told.waiting):
+        unsent, known = kept.count_unsent(), kept.note(HEARTBEAT) or kept.note(TELLER)
+    if heard is None and known is None and any(condition == "stale" for _, condition in told.waiting):
         said = words.text("Dagster has never run here, so nothing starts syncs: start it, or run `sitniks-finmap sync`")
         out.print(f"{MARKS['warning']} {said}")
     if not told.can_tell:
         raise OSError(
-            "nobody can be notified from here: neither .env nor the environment names a recipient, but the daemon knew "
-            "one within a day. Run this where .env is, or set ALERT_URLS"
+            "nobody can be notified from here: neither .env nor the environment names a recipient that was known within"
+            " a day. Run this where .env is, or set ALERT_URLS"
         )
     if not told.open and not told.waiting:
         out.print(f"{MARKS['ok']} {words.text('nothing needs a person')}")
@@ -118,6 +118,7 @@ def _local(moment: datetime) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
+ANYBODY = "X"  # in place of who was tested, while what came of it is said
 UNSENT = (
     "{count} message could not be sent yet; sent again automatically",
     "{count} messages could not be sent yet; sent again automatically",
@@ -157,4 +158,6 @@ def alert_test(connection: str | None) -> None:
 
 def _print_tested(tested: Tested) -> None:
     words = terminal_language()
-    out.print(f"{MARKS['ok' if tested.accepted else 'error']} {escape(words.say(f'{tested.who}: {tested.said}'))}")
+    who = ", ".join(words.say(one) for one in tested.who.split(", "))
+    said = words.say(f"{ANYBODY}: {tested.said}").removeprefix(f"{ANYBODY}: ")
+    out.print(f"{MARKS['ok' if tested.accepted else 'error']} {escape(f'{who}: {said}')}")

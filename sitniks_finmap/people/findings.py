@@ -33,6 +33,7 @@ class Finding:
     run_id: str | None = None  # of the run that failed
     reasons: Mapping[str, int] = field(default_factory=dict)  # how many records each concerns
     on_its_way: bool = False  # the run in progress is at it
+    of_sync: bool = True  # of a run: whether people wait for it, unlike a preview or a run of single assets
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,17 @@ def _runs(state: State) -> Iterator[Finding]:
             told.add(why)
             yield Finding(
                 "error", f"the last {which} failed at {state.at(run.ended_at)}: {why}", "failed run",
-                why=without_quotes(why), since=run.ended_at, run_id=run.run_id,
+                why=without_quotes(why), since=run.ended_at, run_id=run.run_id, of_sync=run.what not in ASIDE,
             )  # fmt: skip
         if run.unfinished and not state.running:
             yield Finding(
                 "error", f"the {which} that started at {state.at(run.started_at)} was killed. Nothing is lost: the "
                 "next one continues where it stopped. Run `sitniks-finmap sync`, or start Dagster", "killed run",
-                since=run.started_at, run_id=run.run_id,
+                since=run.started_at, run_id=run.run_id, of_sync=run.what not in ASIDE,
             )  # fmt: skip
 
 
+ASIDE = ("preview", "partial")  # runs that a person starts and sees
 KINDS = {"sync": "sync", "deliver": "delivery", "preview": "preview or catch-up", "partial": "run of single assets"}
 
 
