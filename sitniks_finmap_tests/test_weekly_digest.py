@@ -13,9 +13,10 @@ from sitniks_finmap.alerts.sending import send_all
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.people.query import read_only
-from sitniks_finmap.sandbox import Sandbox
+from sitniks_finmap.sandbox import Fault, Sandbox
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.settings.private_files import report_path
+from sitniks_finmap.warehouse.store import open_warehouse
 from sitniks_finmap_tests.inboxes import Inbox, Mailbox, Telegram
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.storms import at_once
@@ -292,3 +293,46 @@ def test_the_setting_outlives_a_broken_file(
     pass_hours(clock, 2)
     assert [title for title, _ in of_weeks(owner)] == [TITLE]
     shutil.rmtree(project / "data" / "reports", ignore_errors=True)
+
+
+def test_why_there_is_none_of_a_shop_never_read(
+    open_week: Connect, owner: Inbox, sandbox: Sandbox, clock: Clock
+) -> None:
+    open_week(sync=False, digest_at="09:00")
+    pass_hours(clock, 6, HOUR)
+    told = {title: plain(body) for title, body in owner.messages if "підсумок" in title}
+    assert [*told] == ["u1: підсумок за 8 березня", TITLE]
+    assert all("Чому: " in body and "Збігається" not in body for body in told.values())
+
+
+def test_why_there_is_none_if_the_file_is_unreadable(
+    open_week: Connect, owner: Inbox, sandbox: Sandbox, clock: Clock, project: Path
+) -> None:
+    """Somebody put a folder in its place."""
+    connection = open_week()
+    path = open_warehouse(connection).path
+    path.unlink()
+    path.mkdir()
+    pass_hours(clock, 6, HOUR)
+    [(_, body)] = of_weeks(owner)
+    assert body.startswith("Цей тиждень ще не звірено, тому підсумків немає.")
+    assert "Чому: " in body
+
+
+def test_a_week_with_a_day_partly_read_is_not_equal(
+    open_week: Connect, owner: Inbox, sandbox: Sandbox, clock: Clock
+) -> None:
+    """A read that began after the end of the week stopped halfway: Sitniks answered some pages only."""
+    connection = open_week(sync=False)
+    clock.now = datetime(2026, 3, 8, 12, tzinfo=UTC)
+    watched = Watched(sandbox, clock)
+    watched.sync(connection)
+    clock.now = MONDAY
+    for number in range(60):
+        row = {"id": f"tx_late_{number}", "createdAt": "2026-03-08T20:00:00Z", "amount": 10}
+        sandbox.shop("u1").put_transaction(row)
+    sandbox.fault(Fault("status", "sitniks", status=500, path="/transactions", after=1, times=None))
+    watched.sync(connection)
+    pass_hours(clock, 6, HOUR)
+    [(_, body)] = of_weeks(owner)
+    assert "Збігається" not in body
