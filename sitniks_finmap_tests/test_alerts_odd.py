@@ -287,6 +287,7 @@ def test_watch_promises_no_message_that_will_not_come(
     watched.look()
     monkeypatch.delenv("U1_FINMAP_API_KEY")
     monkeypatch.setattr("sitniks_finmap.cli.alert_commands.utc_now", watched.clock)
+    said = ""
     for _ in range(3):
         watched.clock.forward(600)
         said = command("watch")[1]
