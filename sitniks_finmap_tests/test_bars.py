@@ -19,20 +19,14 @@ from sitniks_finmap.cli import bars as module
 from sitniks_finmap.cli import terminal
 from sitniks_finmap.cli.bars import Bars
 from sitniks_finmap.progress import Progress, watched
+from sitniks_finmap_tests.monotonic_time import MonotonicTime
 
 HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"  # the cursor
 
 
-class Time:
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    time = Time()
+def time(monkeypatch: pytest.MonkeyPatch) -> MonotonicTime:
+    time = MonotonicTime()
     monkeypatch.setattr(progress_module, "time", time)
     monkeypatch.setattr(module, "time", time)
     return time
@@ -52,7 +46,7 @@ def printed(console: Console) -> Iterator[io.StringIO]:
         yield console.file
 
 
-def test_a_bar_says_whose_it_is_how_much_and_how_fast(time: Time, printed: io.StringIO) -> None:
+def test_a_bar_says_whose_it_is_how_much_and_how_fast(time: MonotonicTime, printed: io.StringIO) -> None:
     with Progress("u1", "delivered") as progress:
         time.now += 10
         progress.report(1_000, 5_000)
@@ -62,7 +56,7 @@ def test_a_bar_says_whose_it_is_how_much_and_how_fast(time: Time, printed: io.St
     assert "100/s" in shown
 
 
-def test_a_bar_speaks_ukrainian(time: Time, printed: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_speaks_ukrainian(time: MonotonicTime, printed: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SITNIKS_FINMAP_LANGUAGE", "uk")
     with Progress("u1", "delivered") as progress:
         time.now += 10
@@ -71,14 +65,14 @@ def test_a_bar_speaks_ukrainian(time: Time, printed: io.StringIO, monkeypatch: p
     assert "2,5 за секунду" in printed.getvalue()
 
 
-def test_what_is_done_within_a_second_has_no_bar(time: Time, printed: io.StringIO) -> None:
+def test_what_is_done_within_a_second_has_no_bar(time: MonotonicTime, printed: io.StringIO) -> None:
     with Progress("u1", "read") as progress:
         time.now += 0.5
         progress.report(50, 50)
     assert printed.getvalue() == ""
 
 
-def test_a_bar_ends_with_its_work_even_by_ctrl_c(time: Time, printed: io.StringIO) -> None:
+def test_a_bar_ends_with_its_work_even_by_ctrl_c(time: MonotonicTime, printed: io.StringIO) -> None:
     def interrupted() -> None:
         with Progress("u1", "read") as progress:
             time.now += 2
@@ -111,7 +105,7 @@ def test_no_color_is_heeded_in_a_terminal(no_color: bool, project: Path) -> None
 
 @pytest.mark.parametrize(("terminal_name", "bars"), [("xterm-256color", True), ("dumb", False)])
 def test_in_a_terminal_the_lines_make_way_for_bars(
-    terminal_name: str, bars: bool, time: Time, monkeypatch: pytest.MonkeyPatch
+    terminal_name: str, bars: bool, time: MonotonicTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = io.StringIO()
 

@@ -6,23 +6,19 @@ import pytest
 
 from sitniks_finmap import progress as module
 from sitniks_finmap.progress import Progress
-
-
-class Time:
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+from sitniks_finmap_tests.monotonic_time import MonotonicTime
 
 
 @pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    time = Time()
+def time(monkeypatch: pytest.MonkeyPatch) -> MonotonicTime:
+    time = MonotonicTime()
     monkeypatch.setattr(module, "time", time)
     return time
 
 
-def test_progress_is_logged_every_few_seconds_with_time_left(time: Time, caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_is_logged_every_few_seconds_with_time_left(
+    time: MonotonicTime, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     progress = Progress("u1", "delivered")
     for second in range(1, 601):
@@ -32,7 +28,9 @@ def test_progress_is_logged_every_few_seconds_with_time_left(time: Time, caplog:
     assert caplog.messages[0] == "u1: delivered 10 of 100,000, 2.0/s, about 13:53:15 left"
 
 
-def test_after_a_minute_the_time_left_is_right_within_a_fifth(time: Time, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_a_minute_the_time_left_is_right_within_a_fifth(
+    time: MonotonicTime, caplog: pytest.LogCaptureFixture
+) -> None:
     """The first seconds are slow, then each minute is a tenth faster or slower than the last."""
     caplog.set_level("INFO")
     progress = Progress("u1", "delivered")
@@ -53,7 +51,7 @@ def test_after_a_minute_the_time_left_is_right_within_a_fifth(time: Time, caplog
             assert 0.8 * elapsed < whole < 1.2 * elapsed
 
 
-def test_without_a_total_it_says_only_what_it_knows(time: Time, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_total_it_says_only_what_it_knows(time: MonotonicTime, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     progress = Progress("/orders", "read")
     time.now += 10
