@@ -105,27 +105,28 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[1])
 
 
-@pytest.mark.kill
-def test_a_killed_run_is_reported_and_finished_by_the_next(server: Server, sandbox: Sandbox, shop: Shop) -> None:
+@pytest.fixture
+def half_done(server: Server, sandbox: Sandbox, shop: Shop) -> str:
+    """A run that has sent some of twelve operations."""
     put_many(shop, 12)
     sandbox.fault(Fault("slow", "finmap", method="POST", times=12, seconds=2))
-    killed = server.start(*SYNC)
-    pid = server.process_of(killed)
+    run_id = server.start(*SYNC)
     until(lambda: live(shop), 60)
-    os.kill(pid, signal.SIGKILL)
-    assert server.ended(killed) is S.FAILURE
+    return run_id
+
+
+@pytest.mark.kill
+def test_a_killed_run_is_reported_and_finished_by_the_next(server: Server, shop: Shop, half_done: str) -> None:
+    os.kill(server.process_of(half_done), signal.SIGKILL)
+    assert server.ended(half_done) is S.FAILURE
     assert server.ended(server.start(*SYNC)) is S.SUCCESS
     assert live(shop) == once_each(12)
 
 
 @pytest.mark.kill
-def test_a_run_that_is_ended_stops_between_two_operations(server: Server, sandbox: Sandbox, shop: Shop) -> None:
-    put_many(shop, 12)
-    sandbox.fault(Fault("slow", "finmap", method="POST", times=12, seconds=2))
-    ended = server.start(*SYNC)
-    until(lambda: live(shop), 60)
-    assert server.instance.run_launcher.terminate(ended)
-    assert server.ended(ended) is S.CANCELED
+def test_a_run_that_is_ended_stops_between_two_operations(server: Server, shop: Shop, half_done: str) -> None:
+    assert server.instance.run_launcher.terminate(half_done)
+    assert server.ended(half_done) is S.CANCELED
     assert server.ended(server.start(*SYNC)) is S.SUCCESS
     assert live(shop) == once_each(12)
 
