@@ -5,6 +5,7 @@ as last known and are reported; they hold up no payment. With orders as the sour
 """
 
 import logging
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 
 import duckdb
@@ -28,6 +29,27 @@ DOWN_AFTER = 3  # consecutive unreadable orders after which the problem is not t
 # No repetition count, which takes RE2 50 ms to compile.
 ORDER_ID = r"[\p{L}\p{N}_-][\p{L}\p{N}_.:-]*"
 LONGEST_ORDER_ID = 64
+FEW = 50  # asked for by ID between two transactions
+
+
+@dataclass
+class Try:
+    """What became of asking for one order."""
+
+    order_id: str
+    found: bool = False
+    missing: bool = False
+    reason: str = ""
+
+
+@dataclass
+class Batch:
+    """What became of asking for a few orders."""
+
+    failed: int  # in a row, at its end
+    found: list[Row] = field(default_factory=list)
+    tries: list[Try] = field(default_factory=list)
+    refused: KeyRefused | None = None
 
 
 def read_orders(run: ConnectionRun, first_day: date, last_day: date) -> None:
@@ -92,46 +114,53 @@ def fetch_orders(run: ConnectionRun, order_ids: list[str], day: date) -> None:
     """Read orders by ID, saving a few at a time. Raises KeyRefused if the key lacks the right."""
     failed = 0  # in a row
     with Progress(run.connection.name, "orders read by ID") as progress:
-        for start in range(0, len(order_ids), 50):
+        for start in range(0, len(order_ids), FEW):
             progress.report(start, len(order_ids))
-            found: list[Row] = []
-            asked: list[tuple[str, bool, bool, str]] = []
-            refused: KeyRefused | None = None
-            for order_id in order_ids[start : start + 50]:
-                try:
-                    row = run.sitniks.order(order_id)
-                except KeyRefused as no:
-                    refused = no
-                    break
-                except Unreachable:
-                    failed = DOWN_AFTER  # nothing is known about any order: the next run retries all of them
-                    break
-                except ApiError as error:
-                    failed += 1
-                    asked.append((order_id, False, False, str(error)))
-                    if failed == DOWN_AFTER:
-                        break
-                    continue
-                failed = 0
-                found += [row] if row else []
-                asked.append((order_id, bool(row), not row, "" if row else "Sitniks has no such order"))
-            save_tries(run, found, asked, day)
-            if refused:
-                raise refused
+            batch = fetch_batch(run, order_ids[start : start + FEW], failed)
+            save_tries(run, batch, day)
+            if batch.refused:
+                raise batch.refused
+            failed = batch.failed
             if failed == DOWN_AFTER:
                 log.warning("%s: this run reads no more orders", run.connection.name)
                 return
 
 
-def save_tries(run: ConnectionRun, found: list[Row], asked: list[tuple[str, bool, bool, str]], day: date) -> None:
+def fetch_batch(run: ConnectionRun, order_ids: list[str], failed: int) -> Batch:
+    """Ask for these orders one by one, until too many in a row fail; `failed` did just before."""
+    batch = Batch(failed)
+    for order_id in order_ids:
+        try:
+            row = run.sitniks.order(order_id)
+        except KeyRefused as refused:
+            batch.refused = refused
+            break
+        except Unreachable:
+            batch.failed = DOWN_AFTER  # nothing is known about any order: the next run retries all of them
+            break
+        except ApiError as error:
+            batch.failed += 1
+            batch.tries.append(Try(order_id, reason=str(error)))
+            if batch.failed == DOWN_AFTER:
+                break
+            continue
+        batch.failed = 0
+        if row:
+            batch.found.append(row)
+            batch.tries.append(Try(order_id, found=True))
+        else:
+            batch.tries.append(Try(order_id, missing=True, reason="Sitniks has no such order"))
+    return batch
+
+
+def save_tries(run: ConnectionRun, batch: Batch, day: date) -> None:
     """Save the orders that were read, and record the failed tries of the others."""
-    if not asked:
+    if not batch.tries:
         return
     now = run.now()
-    names = ("order_id", "found", "missing", "reason")
-    tries = {name: [one[at] for one in asked] for at, name in enumerate(names)}
+    tries = {column.name: [getattr(one, column.name) for one in batch.tries] for column in fields(Try)}
     with run.warehouse.transaction() as con:
-        store_rows(con, run, "orders", found, day, day, now)
+        store_rows(con, run, "orders", batch.found, day, day, now)
         con.execute("create or replace temp table this_try as select $1::timestamptz as tried_at", [now])
         with rows_as(con, "asked", tries):
             con.execute(sql("order_tries"))
