@@ -1,14 +1,14 @@
 """Opens DuckDB files by attaching them to an instance that outlives the open file.
 
 Opening a file takes 6 ms of CPU with an existing instance, 30 to 50 with a new one; a sync opens its file fifty times.
-Each file has its own instance, so that it spills next to the file and a failure affects no other file. A closed file
-is detached: checkpointed, unlocked, free for other processes.
+An open file has an instance to itself, so that it spills next to the file and a failure affects no other file. A closed
+file is detached: checkpointed, unlocked, free for other processes; the next file takes over its instance.
 """
 
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ ROW_GROUP = 16_384
 @dataclass
 class Instance:
     root: duckdb.DuckDBPyConnection
+    settings: dict[str, Any]
     users: int = 0
     failed: bool = False  # possibly invalid: not to be reused
 
@@ -40,9 +41,7 @@ def open_file(path: Path, settings: dict[str, Any], storage_version: str) -> duc
     key = os.getpid(), path.absolute()
     with _LOCK:
         if key not in _instances:
-            for other in [one for one, instance in _instances.items() if one[0] == key[0] and not instance.users]:
-                _instances.pop(other).root.close()
-            _instances[key] = Instance(duckdb.connect(config=settings | {"temp_directory": f"{path}.tmp"}))
+            _instances[key] = _instance_for(path, settings)
         instance = _instances[key]
         instance.users += 1
         con = instance.root.cursor()
@@ -87,6 +86,22 @@ def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def literal(path: Path) -> str:
     return "'" + path.as_posix().replace("'", "''") + "'"
+
+
+def _instance_for(path: Path, settings: dict[str, Any]) -> Instance:
+    """An instance that spills next to this file: an idle one with these settings if there is one, else a new one."""
+    spill = Path(f"{path}.tmp")
+    ours = os.getpid()
+    idle = [_instances.pop(key) for key in [*_instances] if key[0] == ours and not _instances[key].users]
+    found: Instance | None = None
+    for instance in idle:
+        if not found and instance.settings == settings:
+            with suppress(duckdb.Error):  # one that has spilled stays where it did
+                instance.root.execute(f"set temp_directory = {literal(spill)}")
+                found = instance
+        if instance is not found:
+            instance.root.close()
+    return found or Instance(duckdb.connect(config=settings | {"temp_directory": str(spill)}), dict(settings))
 
 
 def _leave(key: tuple[int, Path], con: duckdb.DuckDBPyConnection, *, failed: bool) -> None:
