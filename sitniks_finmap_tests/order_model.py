@@ -13,8 +13,7 @@ from typing import Any
 
 import duckdb
 
-from sitniks_finmap.warehouse.duckdb_files import in_memory
-from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.schema import in_memory_warehouse, sql
 from sitniks_finmap.warehouse.store import insert_rows
 
 CREATED = datetime(2026, 2, 1, 10, tzinfo=UTC)
@@ -93,9 +92,7 @@ def expected(versions: Sequence[Version]) -> Signed:
 @contextmanager
 def order_warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     """A warehouse in memory of a shop with orders."""
-    with in_memory() as con:
-        for step in ("macros", "schema", "views"):
-            con.execute(sql(step))
+    with in_memory_warehouse() as con:
         con.execute(
             """
             insert into settings by name

@@ -18,8 +18,7 @@ from sitniks_finmap.pipeline.order_statuses import Lists, find_statuses, saved_l
 from sitniks_finmap.pipeline.orders import LONGEST_ORDER_ID, ORDER_ID
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.settings.connections import ConfigurationError, Connection
-from sitniks_finmap.warehouse.duckdb_files import in_memory
-from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.schema import in_memory_warehouse, sql
 from sitniks_finmap.warehouse.store import insert_rows
 
 PAGES = 20  # most pages to read: a person is waiting
@@ -76,7 +75,7 @@ def examine_orders(run: ConnectionRun, page: Page, now: datetime) -> Iterator[Fi
         yield Finding("error", f"the order statuses cannot be read: {error}")
     except ConfigurationError as error:
         yield Finding("error", str(error))
-    with in_memory() as con:
+    with in_memory_warehouse() as con:
         _load(con, run.connection, page, statuses)
         seen = f"the latest {counted(len(page.rows), 'order')}" if _is_cut(page) else "the last 30 days"
         yield from _statuses(con, page, seen)
@@ -95,7 +94,7 @@ def orders_by_status(
     connection: Connection, page: Page, statuses: list[dict[str, str]]
 ) -> list[tuple[str, str, int, str | None]]:
     """ID and title of every status, the number of these orders that have it, and its stage, most orders first."""
-    with in_memory() as con:
+    with in_memory_warehouse() as con:
         _load(con, connection, page, statuses)
         return con.execute("from statuses").fetchall()
 
@@ -117,7 +116,6 @@ def _is_cut(page: Page) -> bool:
 
 
 def _load(con: duckdb.DuckDBPyConnection, connection: Connection, page: Page, statuses: list[dict[str, str]]) -> None:
-    con.execute(sql("macros"))
     con.execute("create temp table told (text varchar)")
     con.execute("create temp table known (id varchar, title varchar)")
     con.execute("create temp table listed (stage varchar, status varchar)")

@@ -11,8 +11,7 @@ from sitniks_finmap.people.doctor_page import RECENT, rows_with
 from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.settings.connections import Connection
-from sitniks_finmap.warehouse.duckdb_files import in_memory
-from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.schema import in_memory_warehouse, sql
 from sitniks_finmap.warehouse.store import insert_rows
 
 # The fields we read from a transaction and where each may be (only id, amount and date are required).
@@ -35,9 +34,7 @@ def examine_transactions(run: ConnectionRun, page: Page, now: datetime) -> Itera
         yield Finding("warning", f"no transactions in the last {RECENT.days} days: the fields could not be checked")
         return
     known = run.sitniks.settlement_accounts() if run.connection.accounts else None
-    with in_memory() as con:
-        for step in ("macros", "schema", "views"):
-            con.execute(sql(step))
+    with in_memory_warehouse() as con:
         con.execute("create temp table told (amount varchar, text varchar)")
         con.execute("create temp table mapping (settlement_account varchar)")
         con.execute("create temp table known (id varchar, title varchar)")

@@ -9,16 +9,13 @@ from sitniks_finmap.pipeline.order_statuses import save_statuses, unresolved_lis
 from sitniks_finmap.pipeline.reading import store_rows
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive
-from sitniks_finmap.warehouse.duckdb_files import in_memory
-from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.schema import in_memory_warehouse
 
 
 def rejections(run: ConnectionRun, directory: Directory, rows: list[Row]) -> dict[str, int]:
     """Reason for rejection → how many of these transactions or orders, most first. Raises ConfigurationError."""
     last_day = run.connection.today(run.now())
-    with in_memory() as con:
-        for step in ("macros", "schema", "views"):
-            con.execute(sql(step))
+    with in_memory_warehouse() as con:
         save_statuses(con, unresolved_lists(run.connection))
         save_directory(con, run.connection, directory)
         store_rows(con, run, run.connection.source, rows, last_day - timedelta(days=1), last_day, run.now())

@@ -1,12 +1,15 @@
 """The SQL of the warehouse: statement files, the documented tables, schema versions and migrations."""
 
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 
 import duckdb
 
-from sitniks_finmap.warehouse.duckdb_files import in_memory
+from sitniks_finmap.warehouse.duckdb_files import in_memory, interruptible
 
 SCHEMA_VERSION = 6
 PLAN_IS_A_VIEW = 3  # since this version
@@ -17,6 +20,28 @@ VIEWS = ("views", "plan", "questions")
 def sql(name: str) -> str:
     """The text of sql/<name>.sql."""
     return files("sitniks_finmap").joinpath("sql", f"{name}.sql").read_text("utf-8")
+
+
+@contextmanager
+def in_memory_warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an empty warehouse in memory for one transaction, of which nothing stays; interruptible."""
+    with interruptible():
+        con = _empty(os.getpid()).cursor()
+        try:
+            con.execute("set timezone = 'UTC'")
+            con.begin()
+            yield con
+        finally:
+            con.close()
+
+
+@cache
+def _empty(process: int) -> duckdb.DuckDBPyConnection:
+    """One for each process, as none outlives a fork: to make one takes 0.1 s of CPU."""
+    con = duckdb.connect()
+    for step in ("macros", "schema", "views"):
+        con.execute(sql(step))
+    return con
 
 
 @cache
@@ -53,15 +78,25 @@ def _is_read_copy(con: duckdb.DuckDBPyConnection) -> bool:
     return found > 0 and version_of(con) >= PLAN_IS_A_VIEW
 
 
+def freeze_plan(con: duckdb.DuckDBPyConnection, copy: str) -> None:
+    """Store the current plan as a table of an attached copy: the view needs a DuckDB as recent as ours.
+
+    The hash goes with it, so that a copy that is put in place of the warehouse gets its views again.
+    """
+    con.execute(f'drop view "{copy}".plan')
+    con.execute(f'drop macro "{copy}".views_hash')
+    con.execute(f'create table "{copy}".plan as from plan')
+
+
 def migrate(con: duckdb.DuckDBPyConnection, version: int) -> None:
     """Migrate a warehouse to SCHEMA_VERSION in one transaction.
 
-    Macros and views that another version of the package made are made anew, and so is the plan of a read copy.
+    Macros and views that another version of the package made are made anew, and so are those of a read copy.
     """
     steps = [f"migrations/{n}" for n in range(version + 1, SCHEMA_VERSION + 1)] if version else ["schema"]
-    plan_is_frozen = _is_read_copy(con)
-    if not steps and not plan_is_frozen and _views_are_ours(con):
+    if not steps and _views_are_ours(con):
         return
+    plan_is_frozen = _is_read_copy(con)
     con.begin()
     if plan_is_frozen:
         con.execute("drop table plan")
@@ -82,4 +117,5 @@ def _views_are_ours(con: duckdb.DuckDBPyConnection) -> bool:
 
 @cache
 def _hash_of_views() -> str:
-    return hashlib.sha256("".join(sql(name) for name in ("macros", *VIEWS)).encode()).hexdigest()[:16]
+    # Lines between them, so that no read copy has this hash: those of versions that left it there had none.
+    return hashlib.sha256("\n".join(sql(name) for name in ("macros", *VIEWS)).encode()).hexdigest()[:16]

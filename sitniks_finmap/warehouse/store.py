@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.settings.private_files import data_folder, private_files, private_folder
 from sitniks_finmap.warehouse.duckdb_files import ROW_GROUP, close_file, interruptible, literal, open_file
-from sitniks_finmap.warehouse.schema import SCHEMA_VERSION, migrate, version_of
+from sitniks_finmap.warehouse.schema import SCHEMA_VERSION, freeze_plan, migrate, version_of
 
 log = logging.getLogger(__name__)
 
@@ -195,10 +195,8 @@ class Warehouse:
         with self._opened() as con:
             (database,) = con.execute("select current_database()").fetchone() or ("",)
             copy_database(con, database, fresh, READ_STORAGE_VERSION)
-            # Store the current plan as a table: the view needs a DuckDB as recent as ours.
             con.execute(f'attach {literal(fresh)} as "the copy" (row_group_size {ROW_GROUP})')
-            con.execute('drop view "the copy".plan')
-            con.execute('create table "the copy".plan as from plan')
+            freeze_plan(con, "the copy")
             con.execute('detach "the copy"')
         os.replace(fresh, self.read_path)
 
