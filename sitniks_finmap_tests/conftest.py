@@ -1,5 +1,6 @@
 """What every test works with: the sandbox over real HTTP, a connection to it, a warehouse in a folder of its own."""
 
+import gc
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -9,6 +10,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, settings
 from tenacity import wait_none
 
@@ -29,7 +32,7 @@ from sitniks_finmap_tests.plain_settings import PLAIN
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.screens import ANY_MARK, Doctor
 from sitniks_finmap_tests.staging import Stage
-from sitniks_finmap_tests.warehouses import begun
+from sitniks_finmap_tests.warehouses import begun, open_begun
 
 # No test depends on how fast the machine is.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -62,6 +65,29 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 terminalreporter.write_line(value)
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations() -> Iterator[None]:
+    """Of Dagster's databases: read once, and not for every instance in memory."""
+    read = ScriptDirectory.from_config
+    known: dict[tuple[str | None, ...], ScriptDirectory] = {}
+
+    def directory(config: Config) -> ScriptDirectory:
+        places = config.get_main_option("script_location"), config.get_main_option("version_locations")
+        if places not in known:
+            known[places] = read(config)
+        return known[places]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", directory)
+        yield
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as sandbox:
@@ -90,10 +116,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def optimizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """DuckDB's optimizer: off in quick tests, on in simulation, fuzz and chaos; a test may ask for either."""
-    as_shipped = any(request.node.get_closest_marker(suite) for suite in ("simulation", "fuzz", "chaos", "kill"))
-    if getattr(request, "param", "on" if as_shipped else "off") == "off":
+    if getattr(request, "param", "on" if as_shipped(request) else "off") == "off":
         for name, value in PLAIN.items():
             monkeypatch.setitem(SETTINGS, name, value)
+
+
+@pytest.fixture(autouse=True)
+def new_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of new warehouses: copies of an empty one where the optimizer is off; a module may override this."""
+    if not as_shipped(request):
+        monkeypatch.setattr("sitniks_finmap.warehouse.store.open_file", open_begun)
+
+
+def as_shipped(request: pytest.FixtureRequest) -> bool:
+    return any(request.node.get_closest_marker(suite) for suite in ("simulation", "fuzz", "chaos", "kill"))
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ def mode(path: Path) -> str:
     return oct(stat.S_IMODE(path.stat().st_mode))
 
 
-# -- Another process, for what two connections of one process cannot show --
+@pytest.fixture(autouse=True)
+def new_files() -> None:
+    """Made, not copied."""
 
 
 # -- Files --
