@@ -1,11 +1,13 @@
 """What is patched, what conflicts and what stays, for whatever people and Sitniks did since our last write."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import duckdb
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +31,15 @@ contents = st.builds(
 
 def same(label: str | None) -> str | None:
     return label
+
+
+@pytest.fixture(scope="module")
+def macros() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database with these macros only."""
+    with duckdb.connect() as con:
+        for macro in ("differing_fields", "but_for_labels"):
+            con.execute(macro_text(macro))
+        yield con
 
 
 def test_the_fields_are_all_of_an_operation() -> None:
@@ -63,13 +74,12 @@ def test_what_nobody_touched_is_a_change_of_ours_or_nothing(written: Content, sh
 
 
 @given(theirs=contents, wanted=contents)
-def test_without_a_known_write_a_difference_is_asked_or_stays(theirs: Content, wanted: Content) -> None:
+def test_without_a_known_write_a_difference_is_asked_or_stays(
+    macros: duckdb.DuckDBPyConnection, theirs: Content, wanted: Content
+) -> None:
     found = merge(None, theirs, theirs, wanted, same)
-    with duckdb.connect() as con:
-        for macro in ("differing_fields", "but_for_labels"):
-            con.execute(macro_text(macro))
-        query = "select but_for_labels(differing_fields($1, $2), $1)"
-        (asked,) = con.execute(query, [vars(wanted), vars(theirs)]).fetchone() or ([],)
+    query = "select but_for_labels(differing_fields($1, $2), $1)"
+    (asked,) = macros.execute(query, [vars(wanted), vars(theirs)]).fetchone() or ([],)
     assert (found.changes, found.conflicts) == ([], asked), "the plan asks about the same fields"
     assert {*found.conflicts, *found.kept} == {n for n in FIELDS if getattr(theirs, n) != getattr(wanted, n)}
     assert {*found.kept} <= {*PEOPLES_FIELDS}
@@ -103,8 +113,8 @@ def test_careless_servers_are_recognised_and_people_are_not() -> None:
 
 
 @given(a=contents, b=contents)
-def test_sql_and_python_name_the_same_differing_fields(a: Content, b: Content) -> None:
-    with duckdb.connect() as con:
-        con.execute(macro_text("differing_fields"))
-        (fields,) = con.execute("select differing_fields($1, $2)", [vars(a), vars(b)]).fetchone() or ([],)
+def test_sql_and_python_name_the_same_differing_fields(
+    macros: duckdb.DuckDBPyConnection, a: Content, b: Content
+) -> None:
+    (fields,) = macros.execute("select differing_fields($1, $2)", [vars(a), vars(b)]).fetchone() or ([],)
     assert fields == [name for name in FIELDS if getattr(a, name) != getattr(b, name)]

@@ -97,7 +97,6 @@ def test_money_says_what_is_in_finmap_and_in_which_account(books: Books) -> None
 def test_the_stock_is_no_money(keep_orders: Keep) -> None:
     books = keep_orders()
     move(books, "Виконано")
-    books.sync()
     assert books.rows("select count(*) from operations where classification = 'cost_of_goods'") == [(1,)]
     assert books.rows("select transaction_id from money") == [("order-1.sale",)]
 
@@ -133,8 +132,8 @@ def test_edits_in_finmap_are_those_of_people(books: Books) -> None:
 
 def test_orders_without_money_are_the_unpaid_ones(keep_orders: Keep) -> None:
     books = keep_orders()
-    move(books, "Новий", number=1)
-    move(books, "Виконано", number=2)
+    books.order(1, "Новий")
+    books.order(2, "Виконано")
     books.sync()
     rows = books.rows("select order_number, status, total from orders_without_money")
     assert rows == [("1001", "Новий", Decimal("100.00"))]

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from sitniks_finmap.alerts.observe import observe
+from sitniks_finmap.clients import finmap, sitniks
 from sitniks_finmap.clients.answers import ApiError, KeyRefused
 from sitniks_finmap.clients.finmap import Outcome
 from sitniks_finmap.clients.reasons import reason_of
@@ -48,10 +49,10 @@ RIGHTS = "give it the missing rights"
 )
 @pytest.mark.parametrize("side", ["sitniks", "finmap"])
 def test_a_refusal_shows_the_reason_and_its_remedy(
-    side: Any, status: int, said: str, shown: bool, remedy: str, run: ConnectionRun, sandbox: Sandbox
+    side: Any, status: int, said: str, shown: bool, remedy: str, connection: Connection, sandbox: Sandbox
 ) -> None:
     sandbox.fault(Fault("status", side, status=status, body=json.dumps({"message": said, "error": "Forbidden"})))
-    api = run.sitniks.api if side == "sitniks" else run.finmap.api
+    api = (sitniks if side == "sitniks" else finmap).connect(connection).api
     with pytest.raises(KeyRefused, match=rf"^{side.title()} refused .*\({status}\)") as refused:
         api.read("GET", "/accounts")
     assert (f'"{said}"' in str(refused.value)) is shown
@@ -118,19 +119,25 @@ def test_a_reason_does_not_quote_the_request() -> None:
 )
 @pytest.mark.parametrize("ask", ["accounts", "details", "transactions", "order"])
 def test_no_error_drops_what_the_vendor_said(
-    ask: str, fault: dict[str, Any], said: str, run: ConnectionRun, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ask: str,
+    fault: dict[str, Any],
+    said: str,
+    connection: Connection,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    in_sitniks, in_finmap = sitniks.connect(connection), finmap.connect(connection)
     moment = datetime(2025, 1, 15, tzinfo=UTC)
     asks: dict[str, Callable[[], Any]] = {
-        "accounts": run.finmap.accounts,
-        "details": lambda: run.finmap.details("x"),
-        "transactions": lambda: run.sitniks.page("/transactions", moment, moment),
-        "order": lambda: run.sitniks.order("1"),
+        "accounts": in_finmap.accounts,
+        "details": lambda: in_finmap.details("x"),
+        "transactions": lambda: in_sitniks.page("/transactions", moment, moment),
+        "order": lambda: in_sitniks.order("1"),
     }
     if (ask, fault["status"]) == ("order", 200):
         pytest.skip("any object is an order")
     monkeypatch.setattr("sitniks_finmap.clients.http.PAUSE_AFTER_429", 0.0)
-    for api in (run.finmap.api, run.sitniks.api):
+    for api in (in_finmap.api, in_sitniks.api):
         api.attempts = 1
     for side in ("finmap", "sitniks"):
         sandbox.fault(Fault("status", side, times=None, **fault))
@@ -138,10 +145,10 @@ def test_no_error_drops_what_the_vendor_said(
         asks[ask]()
 
 
-def test_a_write_that_failed_says_why(run: ConnectionRun, sandbox: Sandbox) -> None:
+def test_a_write_that_failed_says_why(connection: Connection, sandbox: Sandbox) -> None:
     body = '{"status": "Error", "statusCode": 3, "message": "the account is closed"}'
     sandbox.fault(Fault("status", "finmap", method="DELETE", status=201, body=body))
-    write = run.finmap.delete("u1:1", "income")
+    write = finmap.connect(connection).delete("u1:1", "income")
     assert (write.outcome, write.error) == (Outcome.ERROR, 'Finmap answered Error: "the account is closed"')
 
 

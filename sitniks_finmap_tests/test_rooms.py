@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ LAZY = {
 }
 
 
+@cache
 def modules() -> dict[str, Path]:
     return {
         ".".join(("sitniks_finmap", *path.relative_to(HOUSE).with_suffix("").parts)).removesuffix(".__init__"): path
@@ -61,8 +63,13 @@ def modules() -> dict[str, Path]:
     }
 
 
-def imports(path: Path, known: dict[str, Path]) -> Iterator[tuple[str, bool]]:
+@cache
+def imports(path: Path) -> list[tuple[str, bool]]:
     """Each module that one imports, and whether it does so inside of a function."""
+    return [*imported(path, modules())]
+
+
+def imported(path: Path, known: dict[str, Path]) -> Iterator[tuple[str, bool]]:
     package = ["sitniks_finmap", *path.relative_to(HOUSE).parent.parts]
     tree = ast.parse(path.read_text("utf-8"))
     inner = {id(node) for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) for node in ast.walk(one)}
@@ -88,7 +95,7 @@ def test_no_room_knows_one_above_it() -> None:
         f"{name} imports {other}"
         for name, path in known.items()
         if name != "sitniks_finmap.definitions"
-        for other, _ in imports(path, known)
+        for other, _ in imports(path)
         if other.startswith("sitniks_finmap.")
         and room(other) in BELOW
         and room(other) not in BELOW.get(room(name), set()) | {room(name)}
@@ -101,7 +108,7 @@ def test_each_library_is_known_in_its_rooms_only() -> None:
     wrong = [
         f"{name} imports {other}"
         for name, path in known.items()
-        for other, _ in imports(path, known)
+        for other, _ in imports(path)
         if other.split(".")[0] in FOREIGN and path.relative_to(HOUSE).parts[0] not in FOREIGN[other.split(".")[0]]
     ]
     assert wrong == []
@@ -109,9 +116,7 @@ def test_each_library_is_known_in_its_rooms_only() -> None:
 
 def test_nothing_is_imported_in_a_circle() -> None:
     known = modules()
-    graph = {
-        name: {other for other, _ in imports(path, known) if other in known} - {name} for name, path in known.items()
-    }
+    graph = {name: {other for other, _ in imports(path) if other in known} - {name} for name, path in known.items()}
 
     def reached(start: str) -> set[str]:
         seen: set[str] = set()
@@ -129,7 +134,7 @@ def test_only_what_is_slow_is_imported_inside_of_a_function() -> None:
     known = modules()
     lazy: dict[str, set[str]] = {}
     for path in known.values():
-        for other, inside in imports(path, known):
+        for other, inside in imports(path):
             if inside:
                 lazy.setdefault(path.relative_to(HOUSE).as_posix(), set()).add(other)
     assert lazy == LAZY
