@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from sitniks_finmap.alerts import observe
+from sitniks_finmap.people.findings import Finding
 from sitniks_finmap.pipeline.run import ConnectionRun, StepFailed
 from sitniks_finmap.sandbox import Fault, Sandbox
 from sitniks_finmap.settings.connections import Connection
@@ -304,3 +306,31 @@ def test_alert_test_is_ukrainian(command: Command, operator: Inbox, monkeypatch:
     assert "оператор, отримувач 2 у ALERT_URLS: " in said
     assert "recipient" not in said
     assert "accepted" not in said
+
+
+def test_a_bug_about_one_shop_silences_no_other(
+    operator: Inbox, open_shop: Connect, watched: Watched, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record of it brings out a mistake of ours; the file of the other cannot be read."""
+    shops = [open_shop(name) for name in ("u1", "u2")]
+    find = observe.find
+
+    def mistaken(connection: Connection, *rest: Any) -> list[Finding]:
+        if connection.name == "u1":
+            raise IndexError
+        return find(connection, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(observe, "find", mistaken)
+        sandbox.fault(Fault("status", "finmap", status=401, times=None))
+        watched.clock.forward(60)
+        for shop in shops:
+            watched.sync(shop)
+        watched.watch(hours=0.2)
+        assert sorted(operator.titles) == ["u1: невідомо, чи все є у Finmap", REFUSED.replace("u1", "u2")]
+        assert "IndexError" in "".join(body for _, body in operator.messages)
+    sandbox.clear_faults()
+    for shop in shops:
+        watched.sync(shop)
+    watched.watch(hours=0.7)
+    assert "u1: знову відомо, чи все є у Finmap" in operator.titles

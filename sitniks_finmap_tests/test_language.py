@@ -44,6 +44,7 @@ WHY = {
     "went to. Put the right key into U1_FINMAP_API_KEY in .env; if it is the right one, run `sitniks-finmap accept-key "
     "--connection u1`. Nothing was written",
     "crashed": "stopped by an unexpected KeyError; see the run in the Dagster UI",
+    "blind": "KeyError",
 }
 
 

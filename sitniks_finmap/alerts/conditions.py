@@ -43,6 +43,7 @@ KINDS: dict[str, Kind] = {
     "difference": Kind(NOW, DAILY),  # unexplained
     "other_operations": Kind(NOW),  # post to the same account
     "defect": Kind(),  # a check of ours fails
+    "blind": Kind(timedelta(minutes=5)),  # our own code cannot say how it is
     "damaged": Kind(NOW, NOW, end_is_told=False),  # a file was set aside
     # Of the deployment.
     "file": Kind(MINUTE),  # connections.toml does not load

@@ -3,6 +3,7 @@ not opened again for a while. Shared by all tellers.
 """
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,11 +13,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sitniks_finmap.alerts.observe import Look
+from sitniks_finmap.alerts.conditions import Fact
+from sitniks_finmap.alerts.observe import EVERYTHING, Look
 from sitniks_finmap.alerts.state import Memory, fact_of, plain
 from sitniks_finmap.people.kept import stamp_of
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
+
+log = logging.getLogger(__name__)
 
 FRESH = timedelta(minutes=30)  # some findings depend on the time
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -40,8 +44,17 @@ def look_at(
         if before and before[0] == stamp and timedelta() <= now - before[1].at < FRESH:
             looks[connection.name] = before
         elif time.monotonic() - started < seconds:
-            looks[connection.name] = (stamp, see(connection, warehouse, now))
+            looks[connection.name] = (stamp, _seen(connection, warehouse, now, see))
     return looks
+
+
+def _seen(connection: Connection, warehouse: Warehouse, now: datetime, see: See) -> Look:
+    """Never raises: a bug that one shop brings out silences no other, and is told itself."""
+    try:
+        return see(connection, warehouse, now)
+    except Exception as error:
+        log.exception("%s: could not be looked at", connection.name)
+        return Look(connection.name, now, {"blind": Fact(why=type(error).__name__)}, EVERYTHING)
 
 
 def without_keys(connections: Iterable[Connection]) -> bool:

@@ -131,6 +131,12 @@ TEXTS: dict[str, Text] = {
         "a bug: report it with the output of `sitniks-finmap status --connection {shop}`.",
         "all internal checks pass",
     ),
+    "blind": Text(
+        "nobody can say whether Finmap has everything",
+        "Until that is mended, nothing else can be told. Syncs go on.",
+        "Run `sitniks-finmap status --connection {shop}`. If it fails, this is a bug: report it with what it says.",
+        "it is known again whether Finmap has everything",
+    ),
     "damaged": Text(
         "a damaged data file was set aside",
         "Nothing is posted twice: the shop goes on with the last copy of the file, or begins anew if there is none, "

@@ -18,7 +18,7 @@ from sitniks_finmap.language import Language
 Tone = Literal["info", "success", "warning", "failure"]
 DEFAULT_ZONE = ZoneInfo("Europe/Kyiv")
 # Conditions with a technical detail.
-DETAILED = ("key", "invalid", "stopped", "unreachable", "crashed", "file", "env", "outage")
+DETAILED = ("key", "invalid", "stopped", "unreachable", "crashed", "blind", "file", "env", "outage")
 STOPS_SYNCS = ("key", "stopped", "daemon", "location", "disk")
 MOST_NAMES = 30
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

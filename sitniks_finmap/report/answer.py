@@ -11,7 +11,7 @@ from sitniks_finmap.report.troubles import Tone, Trouble
 
 WRONG = {"missing", "unexpected", "different"}  # kinds of differences that nobody can explain
 # Troubles that say that the comparison may be old.
-STOPPED = {"key", "invalid", "stopped", "unreachable", "crashed", "stale"}
+STOPPED = {"key", "invalid", "stopped", "unreachable", "crashed", "blind", "stale"}
 
 
 @dataclass(frozen=True)
