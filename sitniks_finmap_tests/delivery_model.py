@@ -29,8 +29,10 @@ from sitniks_finmap.pipeline.readback import read_back
 from sitniks_finmap.pipeline.reading import save_settings
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.settings.connections import Connection
+from sitniks_finmap.warehouse import store
 from sitniks_finmap.warehouse.schema import migrate
 from sitniks_finmap.warehouse.store import Warehouse, insert_rows
+from sitniks_finmap_tests.plain_settings import PLAIN
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SOON, LATE = timedelta(minutes=5), timedelta(minutes=25)  # when Finmap shows what it only stored
@@ -203,7 +205,7 @@ class InMemory(Warehouse):
 
     def __init__(self) -> None:
         super().__init__(Path("nowhere"), "m")
-        self.con = duckdb.connect()
+        self.con = duckdb.connect(config={name: store.SETTINGS[name] for name in PLAIN if name in store.SETTINGS})
         self.con.execute("set timezone = 'UTC'; set threads = 1")
         migrate(self.con, 0)
 

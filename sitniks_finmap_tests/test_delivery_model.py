@@ -14,11 +14,15 @@ QUIET = timedelta(minutes=50)  # what Finmap stored and is to be deleted is wait
 
 
 @pytest.mark.parametrize(
-    ("syncs", "minutes", "courses"),
-    [(1, 2, 40), pytest.param(2, 2, 400, marks=pytest.mark.runs), pytest.param(2, 11, 400, marks=pytest.mark.runs)],
+    ("syncs", "minutes", "courses", "quiet"),
+    [
+        (1, 2, 40, 6),
+        pytest.param(2, 2, 400, 10, marks=pytest.mark.runs),
+        pytest.param(2, 11, 400, 10, marks=pytest.mark.runs),
+    ],
 )
 def test_any_course_of_events_ends_as_the_source_says(
-    syncs: int, minutes: int, courses: int, monkeypatch: pytest.MonkeyPatch
+    syncs: int, minutes: int, courses: int, quiet: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One or two syncs in which everything may go wrong, each followed by a change in Sitniks, then quiet ones.
 
@@ -34,7 +38,7 @@ def test_any_course_of_events_ends_as_the_source_says(
         worlds = distinct([after for world in worlds for after in changes(world)])
         now += timedelta(minutes=minutes)
     assert len(worlds) > courses
-    for _ in range(10):
+    for _ in range(quiet):
         worlds = model.sync(worlds, now, harm=False)
         now += QUIET
 

@@ -160,7 +160,7 @@ def test_a_message_that_is_never_accepted_gives_way(
     for_hours(6 * 24, clock, every=60)
     assert [title for _, title in waiting()] == ["отрута"]
     requests = operator.requests
-    for_hours(24, clock)
+    for_hours(24, clock, every=15)
     assert operator.requests - requests <= 25  # hourly
     assert waiting() == []
     assert "a message to ALERT_URLS 0 is dropped: it was not accepted in a week" in caplog.text

@@ -3,17 +3,17 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-FILES = {path.relative_to(TESTS).as_posix(): ast.parse(path.read_text("utf-8")) for path in TESTS.rglob("*.py")}
 PRIVATE = re.compile(r"(^|\.)_[a-z]")
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
-    for name, tree in FILES.items():
-        for node in ast.walk(tree):
-            yield name, node
+@cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    files = {path.relative_to(TESTS).as_posix(): path.read_text("utf-8") for path in TESTS.rglob("*.py")}
+    return [(name, node) for name, text in files.items() for node in ast.walk(ast.parse(text))]
 
 
 def test_no_name_of_a_test_is_longer_than_60_characters() -> None:
