@@ -1,10 +1,13 @@
 """A shop at rest is looked at without its file being opened, and what is shown is what a new look would show."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from sitniks_finmap.people.look import look
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.settings.private_files import data_folder
 from sitniks_finmap.warehouse.last_runs import LastRun, record_ends, record_start
-from sitniks_finmap.warehouse.store import Warehouse
+from sitniks_finmap.warehouse.store import Warehouse, WarehouseError
 from sitniks_finmap_tests.books import Books
 
 
@@ -35,7 +38,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def kept_files() -> list[Path]:
-    return sorted((data_folder() / "seen").glob("*"))
+    return sorted((data_folder() / "seen").glob("*.json"))
 
 
 def now_and_anew(books: Books, now: datetime) -> tuple[State | None, State | None]:
@@ -156,3 +159,41 @@ def test_what_is_kept_names_no_customer(books: Books) -> None:
     (path,) = kept_files()
     assert "Шевченко" not in path.read_text("utf-8")
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_run_that_cannot_open_the_file_ends_what_is_kept(settled: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program holds it: every sync fails before it can write why."""
+    monkeypatch.setattr("sitniks_finmap.warehouse.store.OPEN_DEADLINE", 0.2)
+    warehouse = Warehouse(data_folder(), "u1")
+    held = f"import duckdb; con = duckdb.connect({str(warehouse.path)!r}, read_only=True); print(); input()"
+    program = subprocess.Popen([sys.executable, "-c", held], stdin=PIPE, stdout=PIPE)  # noqa: S603
+    assert program.stdin
+    assert program.stdout
+    program.stdout.readline()
+    with pytest.raises(WarehouseError, match="cannot be opened"), warehouse.run(0), warehouse.transaction():
+        pass
+    with pytest.raises(WarehouseError, match="cannot be opened"):
+        look(settled.run.connection, warehouse, settled.clock())
+    program.communicate(b"\n")
+    assert look(settled.run.connection, warehouse, settled.clock())
+
+
+def test_other_rights_end_what_is_kept(settled: Books, opened: list[int]) -> None:
+    warehouse = Warehouse(data_folder(), "u1")
+    warehouse.path.chmod(0o640)
+    assert look(settled.run.connection, warehouse, settled.clock())
+    assert len(opened) == 1
+
+
+@pytest.mark.runs
+@pytest.mark.parametrize("sync_every", ["2h", "3h"])
+def test_the_end_of_summer_time_ends_no_day_late(sync_every: str, keep_books: Callable[..., Books]) -> None:
+    books = keep_books(sync_every=sync_every)
+    books.clock.now = datetime(2026, 10, 24, 12, tzinfo=UTC)
+    first, last = date(2026, 10, 20), date(2026, 10, 24)
+    books.sell(1, at=datetime(2026, 10, 23, 10, tzinfo=UTC))
+    books.sync(first, last)
+    looked_at(books)
+    for hour in range(1, 18):
+        seen, anew = now_and_anew(books, books.clock() + timedelta(hours=hour))
+        assert seen == anew, hour

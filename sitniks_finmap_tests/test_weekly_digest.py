@@ -1,22 +1,28 @@
 """The digest of a week: equal to `reconciliation`, once, with the report of the shop attached where one can be."""
 
+import os
 import shutil
+import smtplib
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sitniks_finmap.alerts import messages
 from sitniks_finmap.alerts.digest import Days, due, mark_sent
 from sitniks_finmap.alerts.sending import send_all
 from sitniks_finmap.alerts.state import memory
 from sitniks_finmap.alerts.teller import look_around
 from sitniks_finmap.people.query import read_only
+from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.settings.private_files import report_path
 from sitniks_finmap.warehouse.store import open_warehouse
+from sitniks_finmap_tests.deliveries import sync
 from sitniks_finmap_tests.inboxes import Inbox, Mailbox, Telegram
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.storms import at_once
@@ -336,3 +342,97 @@ def test_a_week_with_a_day_partly_read_is_not_equal(
     pass_hours(clock, 6, HOUR)
     [(_, body)] = of_weeks(owner)
     assert "Збігається" not in body
+
+
+# -- What a reader broke --------------------------------------------------------------------------------------------
+
+
+def test_a_sync_of_other_days_reconciles_no_week(
+    open_week: Callable[..., Connection], owner: Inbox, clock: Clock, sandbox: Sandbox
+) -> None:
+    """Equal on Sunday noon; then an accountant edits, and Finmap is away on Monday when Sitniks is read."""
+    shop = open_week(sync=False, start_date=date(2026, 2, 1))
+    clock.now = datetime(2026, 3, 8, 12, tzinfo=UTC)
+    watched = Watched(sandbox, clock)
+    watched.sync(shop)
+    sandbox.shop("u1").edit_operation("u1:tx_0", amount=50)
+    clock.now = MONDAY - 2 * HOUR
+    with watched.cut("finmap"):
+        watched.sync(shop)
+    clock.now = MONDAY - HOUR
+    run = ConnectionRun(shop, open_warehouse(shop), "run-2", clock)
+    with run.recorded("sync"):
+        sync(run, date(2026, 2, 1), date(2026, 2, 3))
+    clock.now = MONDAY
+    pass_hours(clock, 2)
+    assert TITLE not in owner.titles
+    watched.sync(shop)
+    pass_hours(clock, 2)
+    (body,) = (body for title, body in owner.messages if title == TITLE)
+    assert "не збігаються" in body
+
+
+def test_a_receiver_that_cuts_off_the_report_gets_the_text(
+    open_week: Callable[..., Connection], mailbox: Mailbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_week()
+    write_page()
+    send = smtplib.SMTP.sendmail
+
+    def cut(smtp: smtplib.SMTP, *rest: Any, **more: Any) -> Any:
+        if len(str(rest)) > 4000:
+            raise smtplib.SMTPServerDisconnected
+        return send(smtp, *rest, **more)
+
+    report_path("u1").write_bytes(PAGE * 1000)
+    monkeypatch.setattr(smtplib.SMTP, "sendmail", cut)
+    pass_hours(clock, 6)
+    assert len(of_weeks(mailbox)) == 1
+
+
+def test_the_page_of_an_earlier_shop_goes_to_nobody(
+    open_week: Callable[..., Connection], owner: Inbox, clock: Clock
+) -> None:
+    """Its name belongs to another customer now, whose first sync wrote no page yet."""
+    write_page()
+    before = (MONDAY - 24 * HOUR).timestamp()
+    os.utime(report_path("u1"), (before, before))
+    open_week()
+    pass_hours(clock, 2)
+    assert TITLE in owner.titles
+    assert owner.attached == []
+
+
+def test_a_digest_that_fails_silences_no_other(
+    open_week: Callable[..., Connection], owner: Inbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_week()
+    open_week("u2")
+    read = messages.digest_of
+
+    def mistaken(connection: Connection, *rest: Any) -> Any:
+        if connection.name == "u2":
+            raise ValueError
+        return read(connection, *rest)
+
+    monkeypatch.setattr(messages, "digest_of", mistaken)
+    pass_hours(clock, 5)
+    assert TITLE in owner.titles
+
+
+@pytest.mark.parametrize("days", [1, 7, 40])
+def test_a_clock_set_back_and_corrected_repeats_nothing(
+    days: int, open_week: Callable[..., Connection], owner: Inbox, clock: Clock
+) -> None:
+    open_week(sync=False, start_date=date(2026, 1, 1), digest_at="08:30")
+    pass_hours(clock, 5)
+    told = owner.titles.copy()
+    assert len(told) >= 2
+    clock.forward(-86400 * days)
+    for _ in range(3):
+        clock.forward(60)
+        look_around("itself", clock)
+        send_all(clock)
+    clock.forward(86400 * days)
+    pass_hours(clock, 2)
+    assert len(owner.titles) == len(set(owner.titles))

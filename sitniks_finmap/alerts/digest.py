@@ -95,8 +95,12 @@ def _week(connection: Connection, now: datetime) -> Days | None:
 
 
 def _was_sent(kept: Memory, connection: Connection, days: Days) -> bool:
+    return _is_noted(kept, days.sent_note(connection.name), days)
+
+
+def _is_noted(kept: Memory, name: str, days: Days) -> bool:
     """A clock that was set back repeats nothing; one that was far ahead silences nothing."""
-    last = date.fromisoformat(kept.note(days.sent_note(connection.name)) or date.min.isoformat())
+    last = date.fromisoformat(kept.note(name) or date.min.isoformat())
     return days.last <= last <= days.last + timedelta(days=31)
 
 
@@ -116,7 +120,7 @@ def mark_sent(kept: Memory, connection: Connection, days: Days) -> None:
 def mark_missing(kept: Memory, connection: Connection, days: Days) -> bool:
     """Notes that people were told that there is no digest of these days yet; False if they knew."""
     name = days.missing_note(connection.name)
-    if kept.note(name) == days.last.isoformat():
+    if _is_noted(kept, name, days):
         return False
     kept.set_note(name, days.last.isoformat())
     return True

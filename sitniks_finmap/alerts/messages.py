@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 
 from sitniks_finmap.alerts import texts
 from sitniks_finmap.alerts.conditions import BLOCKERS, DEPLOYMENT, Event, State, case_of
-from sitniks_finmap.alerts.digest import Digest, digest_of, due, mark_missing, mark_sent, may_wait
+from sitniks_finmap.alerts.digest import Days, Digest, digest_of, due, mark_missing, mark_sent, may_wait
 from sitniks_finmap.alerts.digest_words import words_of_digest, words_of_missing
 from sitniks_finmap.alerts.recipients import Recipient, operator_language, operators, owners
 from sitniks_finmap.alerts.state import Memory, memory
@@ -58,8 +58,17 @@ def due_digests(running: Running, now: datetime) -> list[tuple[Connection, Diges
     """The digests that are due, read before the transaction that queues them."""
     with memory() as kept:
         asked = [(one, days) for one in running.connections for days in due(kept, one, now)]
-    found = [(one, digest_of(one, open_warehouse(one), days)) for one, days in asked]
+    found = [(one, _digest_of(one, days)) for one, days in asked]
     return [(one, it) for one, it in found if it.is_reconciled or not may_wait(one, it.days, now)]
+
+
+def _digest_of(connection: Connection, days: Days) -> Digest:
+    """Never raises: a bug that one shop brings out silences no other."""
+    try:
+        return digest_of(connection, open_warehouse(connection), days)
+    except Exception:
+        log.exception("%s: its digest could not be made", connection.name)
+        return Digest(connection.name, days, is_readable=False)
 
 
 def queue_digests(kept: Memory, digests: list[tuple[Connection, Digest]], now: datetime) -> None:
@@ -70,7 +79,7 @@ def queue_digests(kept: Memory, digests: list[tuple[Connection, Digest]], now: d
         if digest.days not in due(kept, connection, now):
             continue  # another teller was faster
         recipients = owners(connection)
-        language = Language(connection.language) if recipients else operator_language()
+        language = Language(connection.language) if connection.alerts else operator_language()
         report_of = None
         if digest.is_reconciled:
             mark_sent(kept, connection, digest.days)
@@ -80,7 +89,7 @@ def queue_digests(kept: Memory, digests: list[tuple[Connection, Digest]], now: d
             words = _words_of_digest(digest, kept.states(), language)
         else:
             continue
-        _address(kept, recipients or operators(), words, now, report_of)
+        _address(kept, recipients if connection.alerts else operators(), words, now, report_of)
 
 
 def _words_of_digest(digest: Digest, states: States | None, language: Language) -> Words:

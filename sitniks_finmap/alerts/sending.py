@@ -72,7 +72,9 @@ def _send(message: Message, now: Clock, tried: Pass) -> bool:
     if recipient is None:  # .env may be unreadable for now
         log.warning("%s is not set: a message to it waits", message.recipient)
     report = report_for(recipient, message.report_of) if recipient and message.report_of else None
-    outcome = deliver(recipient, message.title, message.body, message.tone, report) if recipient else Outcome.UNREACHED
+    # A service that hangs up may do so because of the report.
+    along = None if message.unknowns else report
+    outcome = deliver(recipient, message.title, message.body, message.tone, along) if recipient else Outcome.UNREACHED
     with memory() as kept:
         _note(kept, message, outcome, now(), tried)
     if outcome == Outcome.ACCEPTED and recipient and report:

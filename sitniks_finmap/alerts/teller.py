@@ -90,7 +90,7 @@ def look_around(
             if not _is_set_back(kept, now):
                 events = _decide(kept, _joined(looks), deployment, now, old)
                 queue(kept, running, events, now)
-            queue_digests(kept, digests, now)
+                queue_digests(kept, digests, now)
         states = kept.states()
         told = {key: state for key, state in states.items() if state.is_open}
         return Told(told, _waiting(states, looks, now), can_tell, events, is_due(kept, now), kept.count_unsent())

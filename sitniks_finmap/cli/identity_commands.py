@@ -83,4 +83,5 @@ def rename(old: str, new: str) -> None:
     if state_path().exists():
         with memory() as kept:
             kept.rename_scope(old, new)
-    report_path(old).unlink(missing_ok=True)  # the next sync writes that of the new name
+    for name in (old, new):  # what is there under the new name is of another shop; the next sync writes this one's
+        report_path(name).unlink(missing_ok=True)

@@ -33,17 +33,19 @@ class Kept:
 def stamp_of(connection: Connection, warehouse: Warehouse) -> str:
     """Changes whenever what is seen may: with the file, a run, the settings, the keys, another version of this code."""
     found = []
-    for path in (warehouse.path, warehouse.path.with_name(warehouse.path.name + ".wal"), warehouse.read_path):
+    log = warehouse.path.with_name(warehouse.path.name + ".wal")
+    for path in (warehouse.path, log, warehouse.read_path, warehouse.ran_path):
         with suppress(OSError):
             stat = path.stat()
-            found.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+            found.append((path.name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino, stat.st_mode))
     aside = sorted(path.name for path in warehouse.path.parent.glob(f"{warehouse.connection}.damaged-*"))
     try:
         running = warehouse.is_running()
     except WarehouseError:
         running = None
+    usable = os.access(warehouse.path, os.R_OK | os.W_OK)
     settings = sha256(connection.model_dump_json().encode()).hexdigest()
-    return json.dumps([found, aside, running, settings, connection.problem(), _version()])
+    return json.dumps([found, usable, aside, running, settings, connection.problem(), _version()])
 
 
 def kept(warehouse: Warehouse, stamp: str, now: datetime) -> Seen | None:

@@ -101,7 +101,8 @@ def _changes_at(con: duckdb.DuckDBPyConnection, connection: Connection, now: dat
     # Days are counted by the shop's clock, some only after `patience`, and by UTC in the plan.
     before = datetime.combine((now - patience).astimezone(connection.zone).date() + timedelta(days=1), time.min)
     in_utc = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time.min, UTC)
-    return min(one for one in (due, midnight, before.replace(tzinfo=connection.zone) + patience, in_utc) if one)
+    late = before.replace(tzinfo=connection.zone).astimezone(UTC) + patience
+    return min(one for one in (due, midnight, late, in_utc) if one)
 
 
 def _patience(connection: Connection) -> timedelta:

@@ -21,10 +21,12 @@ from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.progress import Progress
 from sitniks_finmap.settings.connections import ConfigurationError
 from sitniks_finmap.warehouse.schema import sql
+from sitniks_finmap.warehouse.store import insert_rows
 
 log = logging.getLogger(__name__)
 
 LOOK_UPS = 500  # lookups by key in one run of what no list showed, least recently checked first
+LISTED = "finmap"  # in complete_reads: the days of which Finmap listed all operations
 FEW = 200  # up to so many operations, two pages of the list, all days are listed; more are listed in turn
 ROUNDS = 24  # runs in which every day of orders is listed once
 RECENT = 2  # days that every run lists
@@ -62,6 +64,8 @@ def read_back(run: ConnectionRun, first_day: date, last_day: date, now: datetime
         gone = [external_id for external_id, operation in found.items() if operation is None]
         con.execute("delete from finmap_operations where list_contains($1::varchar[], external_id)", [gone])
         update_ledger(con, gone, now)
+        listed_now = {"resource": LISTED, "read_at": now, "run_id": run.run_id}
+        insert_rows(con, "complete_reads", [{**listed_now, "day": day} for day in days], replacing=True)
     failpoint("read_back_committed")
     return len(operations) + len(shown)
 

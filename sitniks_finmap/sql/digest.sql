@@ -1,5 +1,6 @@
 -- One row: whether both sides have the same of some days in every account, how many of their records differ, and whether
--- each day was read, and all were reconciled, after their end. What is rejected counts on its own: it is in neither sum.
+-- each day was read after its end: in Sitniks, and then in Finmap, too, and compared since. What is rejected counts on its
+-- own: it is in neither sum.
 select
     (
         select coalesce(bool_and(
@@ -15,14 +16,17 @@ select
     )::integer as differences,
     (select count(distinct record) from rejections where day between $first and $last)::integer as rejected,
     days = $last::date - $first::date + 1 as is_read,
-    is_read and coalesce(
+    is_read and days = listed_days and coalesce(
         read_at <= (select max(succeeded_at) from last_runs where what in ('sync', 'reconciliation')), false
     ) as is_reconciled
 from (
-    select count(*) as days, max(read_at) as read_at
+    select
+        count(*) filter (resource <> 'finmap') as days,
+        count(*) filter (resource = 'finmap') as listed_days,
+        max(read_at) as read_at
     from complete_reads
     where
-        resource = (from main_source)
+        resource in ((from main_source), 'finmap')
         and day between $first and $last
         and read_at >= timezone($zone, day + interval 1 day)
 )

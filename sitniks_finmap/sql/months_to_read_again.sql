@@ -15,7 +15,7 @@ with days as (
                     select max(read_at) from complete_reads r where r.resource = resource_of
                 ))
         ) as due
-    from (select *, resource as resource_of from complete_reads where day >= $first) c
+    from (select *, resource as resource_of from complete_reads where day >= $first and resource <> 'finmap') c
     full join (select *, resource as resource_of from unread_days where day >= $first) u using (day, resource, resource_of)
 ),
 missing as (

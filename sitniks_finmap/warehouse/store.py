@@ -65,6 +65,7 @@ class Warehouse:
         self.path = folder / f"{connection}.duckdb"
         self.read_path = folder / "read" / f"{connection}.duckdb"
         self.lock_path = folder / f"{connection}.lock"
+        self.ran_path = folder / "seen" / f"{connection}.ran"  # touched by each run, also one that cannot open the file
 
     def exists(self) -> bool:
         """Whether the file exists. Raises WarehouseError without permission to check."""
@@ -226,6 +227,7 @@ class Warehouse:
                     f"{self.connection}: another run is still in progress; see it in the Dagster UI, then try again"
                 ) from None
         try:
+            self._note_run()
             yield
         finally:
             try:
@@ -236,6 +238,12 @@ class Warehouse:
                 log.error("%s: the read copy could not be updated: %s", self.connection, error)
             finally:
                 lock.release()
+
+    def _note_run(self) -> None:
+        with suppress(OSError):  # of a full disk, the run says more
+            private_folder(self.ran_path.parent)
+            with private_files():
+                self.ran_path.touch()
 
     def is_running(self) -> bool:
         """Whether a run in any process holds the lock now."""

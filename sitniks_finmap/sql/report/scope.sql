@@ -5,5 +5,5 @@ select
     coalesce(sum(sitniks_income_count + sitniks_expense_count), 0)::bigint as operations,
     count(*) filter (not is_equal) as unequal,
     (select max(ended_at) from last_runs where what = 'reconciliation') as reconciled_at,
-    (select max(read_at) from complete_reads) as read_at
+    (select max(read_at) from complete_reads where resource <> 'finmap') as read_at
 from report_money
