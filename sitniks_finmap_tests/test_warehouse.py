@@ -35,7 +35,10 @@ def test_files_are_private_and_so_is_a_new_folder(project: Path) -> None:
         con.execute(ROW)
     warehouse.publish()
     files = {path.relative_to(project / "data").as_posix(): mode(path) for path in (project / "data").rglob("*")}
-    assert files == {"u1.duckdb": "0o600", "u1.lock": "0o600", "read": "0o700", "read/u1.duckdb": "0o600"}
+    assert files == {
+        "u1.duckdb": "0o600", "u1.lock": "0o600", "read": "0o700", "read/u1.duckdb": "0o600",
+        "seen": "0o700", "seen/u1.ran": "0o600",
+    }  # fmt: skip
     assert mode(project / "data") == "0o700"
 
 
