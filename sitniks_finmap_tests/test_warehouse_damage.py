@@ -250,6 +250,8 @@ def catalog(con: duckdb.DuckDBPyConnection) -> list[tuple]:
 def test_a_file_of_each_released_version_becomes_as_a_new_one_is(project: Path, version: int) -> None:
     old, new = Warehouse(project / "old", "u1"), Warehouse(project / "new", "u1")
     as_of(version, old.path)
+    new.path.parent.mkdir()
+    duckdb.connect(new.path).close()
     with old.transaction() as con:
         migrated = catalog(con)
         assert con.execute("select max(version) from schema_version").fetchone() == (SCHEMA_VERSION,)
