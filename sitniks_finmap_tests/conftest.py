@@ -32,12 +32,13 @@ from sitniks_finmap_tests.plain_settings import PLAIN
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.screens import ANY_MARK, Doctor
 from sitniks_finmap_tests.staging import Stage
-from sitniks_finmap_tests.warehouses import begun, open_begun
+from sitniks_finmap_tests.warehouses import attached, begun, open_begun
 
 # No test depends on how fast the machine is.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
+AS_SHIPPED = ("simulation", "fuzz", "chaos", "kill")  # suites in which DuckDB runs as people run it
 SHARED_APIS = Path(__file__).parents[2] / "shared" / "apis"
 
 
@@ -116,20 +117,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def optimizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """DuckDB's optimizer: off in quick tests, on in simulation, fuzz and chaos; a test may ask for either."""
-    if getattr(request, "param", "on" if as_shipped(request) else "off") == "off":
+    if getattr(request, "param", "on" if is_of(request, *AS_SHIPPED) else "off") == "off":
         for name, value in PLAIN.items():
             monkeypatch.setitem(SETTINGS, name, value)
 
 
 @pytest.fixture(autouse=True)
 def new_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The files of new warehouses: copies of an empty one where the optimizer is off; a module may override this."""
-    if not as_shipped(request):
+    """The files of new warehouses: copies of one in quick tests, made in the others; a test may ask for either."""
+    if getattr(request, "param", "made" if is_of(request, *AS_SHIPPED) else "copied") == "copied":
         monkeypatch.setattr("sitniks_finmap.warehouse.store.open_file", open_begun)
 
 
-def as_shipped(request: pytest.FixtureRequest) -> bool:
-    return any(request.node.get_closest_marker(suite) for suite in ("simulation", "fuzz", "chaos", "kill"))
+def is_of(request: pytest.FixtureRequest, *suites: str) -> bool:
+    return any(request.node.get_closest_marker(suite) for suite in suites)
 
 
 @pytest.fixture
@@ -169,8 +170,11 @@ def client(connection: Connection) -> Sitniks:
 
 
 @pytest.fixture
-def warehouse(connection: Connection) -> Warehouse:
-    return begun(open_warehouse(connection))
+def warehouse(request: pytest.FixtureRequest, connection: Connection) -> Iterator[Warehouse]:
+    """In quick tests its file stays attached from one transaction to the next: to attach it takes longer than most."""
+    warehouse = begun(open_warehouse(connection))
+    with nullcontext() if is_of(request, "runs", *AS_SHIPPED) else attached(warehouse):
+        yield warehouse
 
 
 @pytest.fixture

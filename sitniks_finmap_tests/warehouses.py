@@ -1,7 +1,8 @@
 """Warehouses that tests begin with, and pieces of their SQL, for tests of one macro alone."""
 
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +36,16 @@ def begun(warehouse: Warehouse) -> Warehouse:
     with private_files():
         _put_empty(warehouse.path)
     return warehouse
+
+
+@contextmanager
+def attached(warehouse: Warehouse) -> Iterator[None]:
+    """Another connection of this process has the file open."""
+    con = open_file(warehouse.path, SETTINGS, STORAGE_VERSION)
+    try:
+        yield
+    finally:
+        close_file(con, warehouse.path, failed=False)
 
 
 def _put_empty(path: Path) -> None:
