@@ -119,7 +119,7 @@ def test_every_block_is_one_that_is_tested_or_for_eyes() -> None:
     assert len(blocks_in("sql")) >= 30
 
 
-@pytest.mark.parametrize("source", ["of_transactions", "of_orders"])
+@pytest.mark.parametrize("source", ["of_transactions", pytest.param("of_orders", marks=pytest.mark.runs)])
 def test_every_query_runs_on_both_sources(source: str, request: pytest.FixtureRequest) -> None:
     connection: Connection = request.getfixturevalue(source)
     calls = [call for page in PAGES for call in called_in(page) if call[:1] == ["sql"] and "…" not in call]

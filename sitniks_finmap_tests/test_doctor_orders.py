@@ -102,7 +102,14 @@ FAILING = [
 
 
 @pytest.mark.parametrize(("failing", "said"), FAILING, ids=range(len(FAILING)))
-@pytest.mark.parametrize(("side", "path"), [("finmap", "/accounts"), ("sitniks", "/orders"), ("finmap", "/operations")])
+@pytest.mark.parametrize(
+    ("side", "path"),
+    [
+        pytest.param("finmap", "/accounts", marks=pytest.mark.runs),  # in test_doctor.py, too
+        ("sitniks", "/orders"),
+        ("finmap", "/operations"),
+    ],
+)
 def test_each_side_that_fails_is_one_error_of_a_shop_of_orders(
     side: Any, path: str, failing: dict[str, Any], said: str, orders_shop: Connection, shop: Shop, sandbox: Sandbox,
     doctor: Doctor,

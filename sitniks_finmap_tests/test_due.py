@@ -430,7 +430,7 @@ def test_only_failed_operations_are_retried_every_15_minutes(
     rounds = 0
     sandbox.forget_requests()
     while clock.now < NOON + timedelta(hours=2):
-        clock.forward(300)
+        clock.forward(450)
         for run in synced.runs():
             if run.what == "deliver":
                 rounds += 1

@@ -87,7 +87,7 @@ MAYBE = st.none() | AMOUNTS
 VERSIONS = st.lists(st.builds(Version, st.sampled_from(STAGES), AMOUNTS, MAYBE, MAYBE), min_size=1, max_size=7)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.lists(VERSIONS, min_size=1, max_size=60))
 def test_whatever_an_order_says_the_model_says_the_same(orders: list[list[Version]]) -> None:
     with order_warehouse() as con:
