@@ -69,8 +69,8 @@ def stored(dagster: dg.DagsterInstance, run_id: str) -> dict[str, list[tuple[obj
         with sqlite3.connect(events / f"{name}.db") as con:
             first = con.execute("select coalesce(min(id), 0) from event_logs where run_id = ?", [run_id]).fetchone()[0]
             for table, columns in STORED.items():
-                theirs = "event_id in (select id from event_logs where run_id = $1)"
-                query = f"select {columns} from {table} where {theirs if 'tags' in table else 'run_id = $1'}"
+                theirs = "event_id in (select id from event_logs where run_id = ?)"
+                query = f"select {columns} from {table} where {theirs if 'tags' in table else 'run_id = ?'}"
                 found[f"{table} in {name.replace(run_id, 'its file')}"] = sorted(
                     (
                         tuple(one - first if isinstance(one, int) else one for one in row)

@@ -14,14 +14,11 @@ from sitniks_finmap.settings.private_files import private_files, private_folder
 from sitniks_finmap.warehouse import store as module
 from sitniks_finmap.warehouse.store import Busy, Damaged, Warehouse, WarehouseError, insert_rows
 from sitniks_finmap_tests.processes import Other, hold, run_until_killed
-from sitniks_finmap_tests.warehouses import ROW, count
+from sitniks_finmap_tests.warehouses import MADE, ROW, count
 
 
 def mode(path: Path) -> str:
     return oct(stat.S_IMODE(path.stat().st_mode))
-
-
-MADE = pytest.mark.parametrize("new_files", ["made"], indirect=True)
 
 
 # -- Files --

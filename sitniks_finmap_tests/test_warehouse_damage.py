@@ -20,7 +20,7 @@ from sitniks_finmap_tests.deliveries import sync
 from sitniks_finmap_tests.order_books import KeepOrders
 from sitniks_finmap_tests.processes import in_another_process
 from sitniks_finmap_tests.records import transaction
-from sitniks_finmap_tests.warehouses import ROW, count
+from sitniks_finmap_tests.warehouses import MADE, ROW, count
 
 pytestmark = pytest.mark.runs
 
@@ -246,12 +246,11 @@ def catalog(con: duckdb.DuckDBPyConnection) -> list[tuple]:
     ).fetchall()
 
 
+@MADE
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 def test_a_file_of_each_released_version_becomes_as_a_new_one_is(project: Path, version: int) -> None:
     old, new = Warehouse(project / "old", "u1"), Warehouse(project / "new", "u1")
     as_of(version, old.path)
-    new.path.parent.mkdir()
-    duckdb.connect(new.path).close()
     with old.transaction() as con:
         migrated = catalog(con)
         assert con.execute("select max(version) from schema_version").fetchone() == (SCHEMA_VERSION,)

@@ -10,11 +10,14 @@ from typing import Any
 from uuid import uuid4
 
 import duckdb
+import pytest
 
 from sitniks_finmap.settings.private_files import private_files, private_folder
 from sitniks_finmap.warehouse.duckdb_files import close_file, open_file
 from sitniks_finmap.warehouse.schema import migrate, sql
 from sitniks_finmap.warehouse.store import SETTINGS, STORAGE_VERSION, Warehouse
+
+MADE = pytest.mark.parametrize("new_files", ["made"], indirect=True)  # not copied
 
 ROW = (
     "insert into settings (connection, timezone, comment_fields, source_as_tag, on_change, on_delete, "
