@@ -1,6 +1,6 @@
 """The programs of a server: what a sync without news costs, and what they all cost while nothing is due.
 
-python -m benchmarks.deployment --before v0.2.0    # beside an earlier version, which any revision names
+python -m benchmarks.deployment --before v0.1.0    # beside an earlier version, which any revision names
 """
 
 import argparse

@@ -1,51 +1,65 @@
-"""A hundred shops on one machine: how long an hour's syncs take with the real daemon, and what they cost."""
+"""A hundred shops on one machine: how long an hour's syncs take with the real daemon, and what they cost.
+
+python -m benchmarks.many --before v0.1.0    # beside an earlier version, which any revision names
+"""
 
 import argparse
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sitniks_finmap.defs.launch import prepare_home
 from sitniks_finmap.sandbox import Fault, Sandbox
 
+from .compare import ROOT, unpack
+from .deployment import configure, wait_until
+from .processes import cost_of, started
 from .server import Served
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
-TICKS = os.sysconf("SC_CLK_TCK")
+LONGEST = 3600.0  # seconds of a round
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", help="an earlier version: any revision that Git knows")
     parser.add_argument("--connections", type=int, default=100)
     parser.add_argument("--transactions", type=int, default=100, help="new ones of each shop")
     parser.add_argument("--dead", type=int, default=2, help="shops of these whose Finmap never answers well")
     parser.add_argument("--slow", type=int, default=0, help="shops after these whose Finmap answers after 20 seconds")
     parser.add_argument("--rounds", type=int, default=2, help="the first is an import, the next ones are hourly syncs")
     options = parser.parse_args()
+    with TemporaryDirectory() as trees:
+        versions = {"now": ROOT}
+        if options.before:
+            versions = {options.before: unpack(options.before, Path(trees)), **versions}
+        for version, tree in versions.items():
+            with TemporaryDirectory() as folder:
+                os.chdir(folder)
+                sell(version, tree, Path(folder), options)
+                os.chdir(ROOT)
+
+
+def sell(version: str, tree: Path, folder: Path, options: argparse.Namespace) -> None:
+    """So many rounds with this version: sales in every shop, then one sync of each."""
     names = [f"shop_{number:03}" for number in range(options.connections)]
     processes = get_context("spawn")
     here, there = processes.Pipe()
     server = processes.Process(target=serve, args=(there, names, options.dead, options.slow), daemon=True)
     server.start()
     served: Served = here.recv()
-    with TemporaryDirectory() as folder:
-        os.chdir(folder)
-        configure(Path(folder), names, served)
-        for number in range(options.rounds):
-            shutil.rmtree("data/dagster", ignore_errors=True)  # so that the next sync is due at once
-            prepare_home()
-            here.send(options.transactions)
-            here.recv()
-            expected = (options.connections - options.dead - options.slow) * options.transactions * (number + 1)
-            measure(f"round {number + 1}", here, expected)
+    for number in range(options.rounds):
+        shutil.rmtree("data/dagster", ignore_errors=True)  # so that the next sync is due at once
+        configure(tree, folder, names, served)
+        here.send(options.transactions)
+        here.recv()
+        expected = (options.connections - options.dead - options.slow) * options.transactions * (number + 1)
+        measure(f"{version}, round {number + 1}", tree, folder, here, expected)
     here.send(None)
     server.join(10)
 
@@ -80,71 +94,36 @@ def serve(pipe: Pipe, names: list[str], dead: int, slow: int) -> None:
             pipe.send(sum(len(shop.operations()) for shop in shops if shop.name not in hindered))
 
 
-def configure(folder: Path, names: list[str], served: Served) -> None:
-    start = datetime.now(UTC).date() - timedelta(days=14)
-    tables = [
-        f'[{name}]\nstart_date = {start}\nfinmap_account = "Каса"\nsitniks_url = "{served.sitniks_url}"\n'
-        f'finmap_url = "{served.finmap_url}"\n'
-        for name in names
-    ]
-    (folder / "connections.toml").write_text("\n".join(tables), "utf-8")
-    (folder / "workspace.yaml").write_text("load_from:\n  - python_module: sitniks_finmap.definitions\n")
-    for name in names:
-        os.environ[f"{name.upper()}_SITNIKS_API_KEY"] = served.sitniks_keys[name]
-        os.environ[f"{name.upper()}_FINMAP_API_KEY"] = served.finmap_keys[name]
-    os.environ["SITNIKS_FINMAP_DATA"] = str(folder / "data")
-    os.environ["DAGSTER_HOME"] = str(folder / "data" / "dagster")
+def measure(title: str, tree: Path, folder: Path, pipe: Pipe, expected: int) -> None:
+    """Starts the programs of a server, waits until Finmap has what is expected, and says what it took."""
+    socket = folder / "code.sock"
+    with ExitStack() as stack:
 
+        def start(program: str, *arguments: str) -> int:
+            return stack.enter_context(
+                started([program, *arguments], folder / "programs.log", {"PYTHONPATH": str(tree)})
+            )
 
-def measure(title: str, pipe: Pipe, expected: int) -> None:
-    """Starts the daemon, waits until Finmap has what is expected, and says what it took."""
-    with open("daemon.log", "ab") as log:
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "dagster", "dev", "-p", "3999"],
-            stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    started = time.monotonic()
-    first = most = cpu = 0.0
-    seen: dict[int, float] = {}
-    delivered = 0
-    try:
-        while delivered < expected and time.monotonic() - started < 3600:
+        begun = time.monotonic()
+        code = start("dagster", "code-server", "start", "--socket", str(socket), "-m", "sitniks_finmap.definitions")
+        wait_until(socket.exists, "the code server has not started")
+        daemon = start("dagster-daemon", "run", "-w", "workspace.yaml")
+        webserver = start("dagster-webserver", "-h", "127.0.0.1", "-p", "3998", "-w", "workspace.yaml")
+        first = most = spent = 0.0
+        delivered = 0
+        while delivered < expected and time.monotonic() - begun < LONGEST:
             time.sleep(2)
             pipe.send(0)
             delivered = pipe.recv()
-            first = first or (time.monotonic() - started if delivered else 0.0)
-            memory, spent = _tree(daemon.pid)
-            most = max(most, memory)
-            seen |= spent
-            cpu = sum(seen.values())
-            print(f"\r{title}: {delivered:,} of {expected:,}, {most:,.0f} MB", end="", file=sys.stderr, flush=True)
-    finally:
-        os.killpg(daemon.pid, signal.SIGINT)
-        try:
-            daemon.wait(60)
-        except subprocess.TimeoutExpired:
-            os.killpg(daemon.pid, signal.SIGKILL)
-    took = time.monotonic() - started
-    print(f"\n{title}: {delivered:,} operations in {took:.0f} s ({first:.0f} s to the first), "
-          f"{cpu:.0f} s of CPU, at most {most:,.0f} MB; an hour holds {3600 / took:.1f} of these")  # fmt: skip
-
-
-def _tree(leader: int) -> tuple[float, dict[int, float]]:
-    """Megabytes resident (shared pages once) of all processes of a session, and CPU seconds of each."""
-    memory, spent = 0.0, {}
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) != leader:
-                continue
-            spent[int(folder.name)] = (int(fields[11]) + int(fields[12])) / TICKS
-            rollup = (folder / "smaps_rollup").read_text()
-            memory += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024
-        except (OSError, StopIteration):
-            continue  # it ended meanwhile
-    return memory, spent
+            first = first or (time.monotonic() - begun if delivered else 0.0)
+            cost = cost_of(code, daemon, webserver)
+            most, spent = max(most, cost.megabytes), cost.cpu_seconds
+            if sys.stderr.isatty():
+                print(f"\r{title}: {delivered:,} of {expected:,}", end="", file=sys.stderr, flush=True)
+        took = time.monotonic() - begun
+    socket.unlink(missing_ok=True)
+    took_text = f"{took:.0f} s ({first:.0f} s to the first), {spent:.0f} s of CPU, at most {most:,.0f} MB"
+    print(f"{title}: {delivered:,} operations in {took_text}; an hour holds {3600 / took:.1f} of these", flush=True)
 
 
 if __name__ == "__main__":

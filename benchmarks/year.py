@@ -1,81 +1,110 @@
-"""A year read again with nothing new: what it costs with our storage of Dagster's events, and with Dagster's own."""
+"""A year read again with nothing new, by the command `sync`: what it costs with our storage of Dagster's events.
+
+python -m benchmarks.year --before v0.1.0    # beside an earlier version, which any revision names
+"""
 
 import argparse
-import logging
 import os
 import shutil
+import subprocess
+import sys
+import tomllib
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from sitniks_finmap.defs.launch import instance, run_job
-from sitniks_finmap.settings.last_good import running_connection
-
-from .contenders import Effort, in_fresh_process, measure, show
+from .compare import ROOT, unpack
+from .contenders import Effort, measure, show
 from .server import Served, serving
 
 AIM_CPU = 15.0  # seconds
 SHOP = "demo"
-CONTENDERS = {"ours": False, "Dagster's own storage": True}
+NOW, PLAIN = "now", "Dagster's own storage"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A version of the project, with data of its own."""
+
+    tree: Path
+    folder: Path
+    served: Served
+
+    def sync(self, first: date, last: date, *, plain: bool = False) -> Effort:
+        """Syncs these days on a new Dagster instance, in a process of its own."""
+        home = self.folder / "data" / "dagster"
+        shutil.rmtree(home, ignore_errors=True)
+        environment = os.environ | {
+            "PYTHONPATH": str(self.tree),
+            "SITNIKS_FINMAP_DATA": str(self.folder / "data"),
+            f"{SHOP.upper()}_SITNIKS_API_KEY": self.served.sitniks_keys[SHOP],
+            f"{SHOP.upper()}_FINMAP_API_KEY": self.served.finmap_keys[SHOP],
+        }
+        if plain:
+            environment["DAGSTER_EVENT_BATCH_SIZE"] = "0"
+            home.mkdir(parents=True)
+            (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", "utf-8")
+        days = ["--from", first.isoformat(), "--to", last.isoformat()]
+        command = [sys.executable, "-c", self._program(), "sync", "--connection", SHOP, *days]
+
+        def run() -> int:
+            ended = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)  # noqa: S603
+            if ended.returncode:
+                raise SystemExit(f"the sync of {self.tree} failed:\n{ended.stdout}{ended.stderr}")
+            return (last - first).days + 1
+
+        return measure(run)
+
+    def _program(self) -> str:
+        """What the installed command `sitniks-finmap` runs."""
+        project = tomllib.loads((self.tree / "pyproject.toml").read_text("utf-8"))["project"]
+        module, _, function = project["scripts"]["sitniks-finmap"].partition(":")
+        return f"from {module} import {function}; {function}()"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", help="an earlier version: any revision that Git knows")
     parser.add_argument("--operations", type=int, default=20_000)
     parser.add_argument("--days", type=int, default=369)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     last = datetime.now(UTC).date() - timedelta(days=1)
     first = last - timedelta(days=options.days - 1)
-    efforts: dict[str, list[Effort]] = {name: [] for name in CONTENDERS}
-    with (
-        serving(options.operations, first_day=first, last_day=last) as served,
-        TemporaryDirectory() as folder,
-    ):
-        configure(Path(folder), served, first)
-        in_fresh_process(sync, Path(folder), first, last, plain=False)
+    with ExitStack() as stack:
+        versions = {NOW: ROOT}
+        if options.before:
+            versions[options.before] = unpack(options.before, Path(stack.enter_context(TemporaryDirectory())))
+        installed = {}
+        for name, tree in versions.items():
+            served = stack.enter_context(serving(options.operations, first_day=first, last_day=last))
+            installed[name] = Installation(tree, Path(stack.enter_context(TemporaryDirectory())), served)
+            configure(installed[name], first)
+            installed[name].sync(first, last)
+        efforts: dict[str, list[Effort]] = {name: [] for name in [*installed, PLAIN]}
         for _ in range(options.rounds):
-            for name, plain in CONTENDERS.items():
-                efforts[name].append(in_fresh_process(sync, Path(folder), first, last, plain=plain))
+            for name, installation in installed.items():
+                efforts[name].append(installation.sync(first, last))
+            efforts[PLAIN].append(installed[NOW].sync(first, last, plain=True))
     print(f"{options.operations:,} operations in {options.days} days read again, medians of {options.rounds} rounds")
-    for name in CONTENDERS:
-        show(name, "days", efforts[name])
-    ours, other = (median(one.cpu_seconds for one in efforts[name]) for name in CONTENDERS)
-    print(f"{ours / other:.2f} of the CPU; aim {AIM_CPU:.0f} s: {'reached' if ours <= AIM_CPU else 'MISSED'}")
+    for name, rounds in efforts.items():
+        show(name, "days", rounds)
+    cpu = {name: median(one.cpu_seconds for one in rounds) for name, rounds in efforts.items()}
+    for name in list(efforts)[1:]:
+        print(f"now to {name}: {cpu[NOW] / cpu[name]:.2f} of its CPU")
+    print(f"aim {AIM_CPU:.0f} s of CPU: {'reached' if cpu[NOW] <= AIM_CPU else 'MISSED'}")
 
 
-def configure(folder: Path, served: Served, first: date) -> None:
-    (folder / "connections.toml").write_text(
+def configure(installation: Installation, first: date) -> None:
+    served = installation.served
+    (installation.folder / "connections.toml").write_text(
         f'[{SHOP}]\nstart_date = {first}\nfinmap_account = "Каса"\nsitniks_url = "{served.sitniks_url}"\n'
         f'finmap_url = "{served.finmap_url}"\nsitniks_requests_per_second = 0\nfinmap_requests_per_second = 0\n',
         "utf-8",
     )
-    os.environ[f"{SHOP.upper()}_SITNIKS_API_KEY"] = served.sitniks_keys[SHOP]
-    os.environ[f"{SHOP.upper()}_FINMAP_API_KEY"] = served.finmap_keys[SHOP]
-
-
-def sync(folder: Path, first: date, last: date, *, plain: bool) -> Effort:
-    """One run over these days, on a new instance, in this process."""
-    os.chdir(folder)
-    os.environ["SITNIKS_FINMAP_DATA"] = str(folder / "data")
-    home = folder / "data" / "dagster"
-    shutil.rmtree(home, ignore_errors=True)
-    if plain:
-        os.environ["DAGSTER_EVENT_BATCH_SIZE"] = "0"
-        home.mkdir(parents=True)
-        (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", "utf-8")
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    connection = running_connection(SHOP)
-
-    def run() -> int:
-        with instance() as dagster:
-            ended = run_job(dagster, connection, "sync", first, last)
-        if not ended.success:
-            raise SystemExit(ended.why)
-        return (last - first).days + 1
-
-    return measure(run)
 
 
 if __name__ == "__main__":
