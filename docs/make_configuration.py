@@ -70,7 +70,7 @@ stock_account = "Склад"
 "Rozetka" = "Рахунок ФОП"
 ```
 
-When you change a list, what it adds waits for `approve`, and what it takes away asks like a deletion.
+When you change a list, what it adds waits for `approve`, and so does what it takes away.
 """
 
 RULES = """

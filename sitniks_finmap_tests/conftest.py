@@ -38,6 +38,8 @@ from sitniks_finmap_tests.warehouses import attached, begun, open_begun
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
+LONG = ("runs", "simulation", "fuzz", "chaos", "kill")
+LONGEST = 600  # seconds of a test of these suites
 AS_SHIPPED = ("simulation", "fuzz", "chaos", "kill")  # suites in which DuckDB runs as people run it
 SHARED_APIS = Path(__file__).parents[2] / "shared" / "apis"
 
@@ -47,13 +49,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The longest first, so that no process of pytest is left alone with one: those with the longest time-out."""
+    """The longest first, so that no process of pytest is left alone with one: those with the longest time-out.
+
+    A test of the long suites has ten minutes, unless it says otherwise: it may share the machine with others.
+    """
 
     def longest(item: pytest.Item) -> float:
         marker = item.get_closest_marker("timeout")
         return -marker.args[0] if marker else 0
 
     items.sort(key=longest)
+    for item in items:
+        if not item.get_closest_marker("timeout") and is_of(item, *LONG):
+            item.add_marker(pytest.mark.timeout(LONGEST))
     share, shares = map(int, str(config.getoption("share")).split("/"))
     items[:] = items[share - 1 :: shares]
 
@@ -117,7 +125,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def optimizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """DuckDB's optimizer: off in quick tests, on in simulation, fuzz and chaos; a test may ask for either."""
-    if getattr(request, "param", "on" if is_of(request, *AS_SHIPPED) else "off") == "off":
+    if getattr(request, "param", "on" if is_of(request.node, *AS_SHIPPED) else "off") == "off":
         for name, value in PLAIN.items():
             monkeypatch.setitem(SETTINGS, name, value)
 
@@ -125,12 +133,12 @@ def optimizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture(autouse=True)
 def new_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files of new warehouses: copies of one in quick tests, made in the others; a test may ask for either."""
-    if getattr(request, "param", "made" if is_of(request, *AS_SHIPPED) else "copied") == "copied":
+    if getattr(request, "param", "made" if is_of(request.node, *AS_SHIPPED) else "copied") == "copied":
         monkeypatch.setattr("sitniks_finmap.warehouse.store.open_file", open_begun)
 
 
-def is_of(request: pytest.FixtureRequest, *suites: str) -> bool:
-    return any(request.node.get_closest_marker(suite) for suite in suites)
+def is_of(test: pytest.Item, *suites: str) -> bool:
+    return any(test.get_closest_marker(suite) for suite in suites)
 
 
 @pytest.fixture
@@ -173,7 +181,7 @@ def client(connection: Connection) -> Sitniks:
 def warehouse(request: pytest.FixtureRequest, connection: Connection) -> Iterator[Warehouse]:
     """In quick tests its file stays attached from one transaction to the next: to attach it takes longer than most."""
     warehouse = begun(open_warehouse(connection))
-    with nullcontext() if is_of(request, "runs", *AS_SHIPPED) else attached(warehouse):
+    with nullcontext() if is_of(request.node, "runs", *AS_SHIPPED) else attached(warehouse):
         yield warehouse
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from sitniks_finmap.cli.commands import COMMANDS, cli, main
-from sitniks_finmap.pipeline.decisions import note_shown
+from sitniks_finmap.people.preview import print_plan
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.pipeline.transform import derive_operations
@@ -207,8 +208,8 @@ def test_what_preview_did_not_show_is_not_decided_by_yes(synced: ConnectionRun) 
 def test_what_came_after_the_preview_is_said_once(synced: ConnectionRun) -> None:
     derive_operations(synced, TODAY - timedelta(days=3), TODAY)
     assert command("approve", "--yes").output == "u1: `preview` has shown none of the pending changes (2)\n"
+    print_plan(Console(quiet=True), synced.connection, TODAY - timedelta(days=3), TODAY)
     with synced.warehouse.transaction() as con:
-        note_shown(con, datetime.now(UTC))
         con.execute("delete from shown_changes where transaction_id = 'tx_2'")
     said = command("approve", "--yes").output
     assert "1 more since the last `preview` stays pending" in said

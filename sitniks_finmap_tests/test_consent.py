@@ -5,8 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from sitniks_finmap.pipeline.decisions import catch_up, note_shown, only_shown, pending, save_decisions
+from sitniks_finmap.people.preview import print_plan
+from sitniks_finmap.pipeline.decisions import (
+    catch_up,
+    only_shown,
+    pending,
+    plan_rollback,
+    roll_back,
+    save_decisions,
+)
 from sitniks_finmap.pipeline.due import days_due
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
@@ -59,8 +68,7 @@ def test_approve_takes_only_what_the_last_preview_showed(keep_books: Keep) -> No
     books.sync()
     books.unsell(1)
     books.read()
-    with books.warehouse.transaction() as con:
-        note_shown(con, books.clock())
+    print_plan(Console(quiet=True), books.run.connection, START, TODAY)
     show_no_transactions(books)
     books.read()
     books.clock.forward(900)
@@ -120,8 +128,6 @@ def test_a_conflict_is_told_and_not_approved_with_the_crowd(keep_books: Keep) ->
 
 
 def test_recreate_revives_nothing_dismissed_or_rolled_back(keep_books: Keep) -> None:
-    from sitniks_finmap.pipeline.decisions import plan_rollback, roll_back
-
     books = keep_books()
     books.sell_many(12)
     books.sync()

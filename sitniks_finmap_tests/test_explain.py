@@ -42,7 +42,7 @@ def test_explain_shows_versions_rule_attempts_and_differences(keep_books: Keep) 
     assert "Оплата 1 | Джерело: Instagram | Замовлення: №5 | Статус: Новий" in wanted
     assert re.search(r"social_sale, by rule \d+, sign income, source has one of instagram / ", wanted)
     ledger = said["Sent to Finmap"]
-    assert "u1:tx_1: verified, income 100.00, 2 attempts with lookups" in ledger
+    assert "u1:tx_1: verified, income 100.00, 2 attempts, lookups included" in ledger
     attempts = re.findall(r"(POST|PATCH|DELETE) (\S+) → (\S+) (\w+), \d+ ms", ledger)
     assert attempts == [
         ("POST", "/operations/income", "–", "unknown"),

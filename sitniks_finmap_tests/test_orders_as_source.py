@@ -247,8 +247,8 @@ def test_no_refund_goes_before_its_sale(keep_orders: KeepOrders) -> None:
     move(books, "Повернено")
     waits = "it waits until the payment of its order is in Finmap"
     assert [row for row in books.reasons() if row[0] in ("order-1.refund", "order-1.restock")] == [
-        ("order-1.refund", "create", "kept", waits),
-        ("order-1.restock", "create", "kept", waits),
+        ("order-1.refund", "create", "waiting", waits),
+        ("order-1.restock", "create", "waiting", waits),
     ]
     assert sums(books) == {}
     books.decide("approve")

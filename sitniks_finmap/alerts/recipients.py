@@ -53,13 +53,6 @@ def owners(connection: Connection) -> list[Recipient]:
     return list({one.url: one for one in reversed(found)}.values())[::-1]
 
 
-def unset_variables(connection: Connection) -> list[str]:
-    """The variables that `alerts` and `heartbeat_url` name and that are not set."""
-    named = [*connection.alerts, *([connection.heartbeat_url] if connection.heartbeat_url else [])]
-    variables = [one.removeprefix("env:") for one in named]
-    return [one for one in variables if not recipients_in(one)]
-
-
 def operator_language() -> Language:
     """The language of messages about the deployment."""
     written = os.environ.get(LANGUAGE, "").strip().lower()

@@ -117,7 +117,8 @@ def _can_tell(kept: Memory, running: Running, heard: Heard, now: datetime) -> bo
     """Whether we know whom to tell, because what is decided counts as told.
 
     Without .env, or the environment of the daemon's service, nobody is known, or owners only. If a teller knew more
-    within a day, it is the one to decide; otherwise they want to be told no more. The daemon knows who was taken out.
+    within a day, it is the one to decide; otherwise nobody wants messages any more. The daemon knows which
+    recipients were removed.
     """
     operator, owner = bool(operators()), any(owners(one) for one in running.connections)
     if operator:
@@ -190,7 +191,7 @@ def _deployment(
     folders = [
         data_folder(),
         *([Path(os.path.expanduser(home))] if home else []),
-    ]  # of a user who is not there: as it is
+    ]  # `~user` of an unknown user stays as it is
     facts |= disk_facts(folders, is_open=disk is not None and disk.is_open)
     return Look(DEPLOYMENT, now, with_hosts(facts, hosts, kept, now), unknown | unknown_hosts(hosts, kept))
 

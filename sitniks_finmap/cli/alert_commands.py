@@ -40,9 +40,9 @@ class Every(click.ParamType):
 
 
 @click.command()
-@click.option("--every", type=Every(), metavar="DURATION", help="Go on, and look so often, e.g. 5m; default: once.")
+@click.option("--every", type=Every(), metavar="DURATION", help="Repeat at this interval, e.g. 5m; default: once.")
 def watch(every: timedelta | None) -> None:
-    """Look from outside of Dagster, and notify people.
+    """Check everything from outside Dagster, and notify people.
 
     Looks at every connection, connections.toml, the disk and Dagster's daemon, as the sensor `alerts` does, and sends
     what is to be sent. Exits with 0 if it could look, whatever it saw. Run it every five minutes, by systemd or cron:

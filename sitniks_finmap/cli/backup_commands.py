@@ -24,7 +24,7 @@ ALIVE = 40  # seconds; the daemon gives a sign of life every 30
 @click.argument("file", type=FILE)
 @click.option("--without-keys", is_flag=True, help="Leave .env out.")
 def backup(file: Path, without_keys: bool) -> None:
-    """Write everything into one archive; runs go on.
+    """Write everything into one archive while runs continue.
 
     FILE is a new tar archive that only you can read: the data of every connection, connections.toml, .env with the
     keys, the installation's ID, what people were told, and Dagster's runs if they are in SQLite files (back up Postgres

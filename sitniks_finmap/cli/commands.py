@@ -18,8 +18,8 @@ COMMANDS = {
     "accept-key": ("identity_commands", "Accept a key that looks like another company's."),
     "alert-test": ("alert_commands", "Send a test message to everybody who is notified."),
     "approve": ("decision_commands", "Approve pending changes; the next sync applies them."),
-    "backup": ("backup_commands", "Write everything into one archive; runs go on."),
-    "catch-up": ("decision_commands", "Skip history: never post what is dated up to a day."),
+    "backup": ("backup_commands", "Write everything into one archive while runs continue."),
+    "catch-up": ("decision_commands", "Skip history: never post anything dated on or before a day."),
     "demo": ("sandbox_commands", "Run the main job against a simulated shop."),
     "dismiss": ("decision_commands", "Dismiss pending changes; Finmap stays as it is."),
     "doctor": ("sync_commands", "Check keys, account, permissions and API format."),
@@ -36,7 +36,7 @@ COMMANDS = {
     "sql": ("reading_commands", "Query the staged data with SQL."),
     "status": ("reading_commands", "Show one line for each connection."),
     "sync": ("sync_commands", "Sync now and deliver everything."),
-    "watch": ("alert_commands", "Look from outside of Dagster, and notify people."),
+    "watch": ("alert_commands", "Check everything from outside Dagster, and notify people."),
 }
 
 

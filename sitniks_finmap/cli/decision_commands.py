@@ -145,7 +145,7 @@ def _why_nothing(transaction: str | None, order: str | None, known: bool) -> str
 
 
 def _dismiss_unbooked(name: str | None, day: datetime | None, order: str | None, yes: bool) -> None:
-    found, known = 0, False
+    found, unseen, known = 0, 0, False
     connections, misused = choose_valid(name), tell_wrong(name)
     for one in connections:
         warehouse = open_warehouse(one)
@@ -153,10 +153,14 @@ def _dismiss_unbooked(name: str | None, day: datetime | None, order: str | None,
             continue
         with warehouse.transaction() as con:
             chosen = decisions.unbooked(con, day=day.date() if day else None, order=order)
+            fresh = len(chosen)
+            if yes:
+                chosen = decisions.only_shown_unbooked(con, chosen)
             known |= bool(order) and decisions.was_read(con, transaction=None, order=order)
-        if chosen or not order:
-            print_unbooked(out, one, chosen)
+        if fresh or not order:
+            print_unbooked(out, one, chosen, fresh - len(chosen))
         found += len(chosen)
+        unseen += fresh - len(chosen)
         if chosen and (yes or confirmed("Dismiss the warning about these orders?")):
             with warehouse.run(wait=60), warehouse.transaction() as con:
                 decisions.dismiss_unbooked(con, chosen, utc_now())
@@ -164,6 +168,7 @@ def _dismiss_unbooked(name: str | None, day: datetime | None, order: str | None,
             out.print(f"{one.name}: {words.text('{count} dismissed', count=words.number(len(chosen)))}")
     if order and not found:
         remedy = f"; `sitniks-finmap explain {order}` shows why" if known else _why_nothing(None, order, known)
+        remedy = "; run `sitniks-finmap preview` first" if unseen else remedy
         print_error(f"no warning about order {order}{remedy}")
         sys.exit(FAILED)
     if misused:
@@ -180,7 +185,7 @@ def _confirmed(decision: str, count: int) -> bool:
 @click.option("--until", type=DAY, metavar="DAY", help="Last day to skip.")
 @click.option("--undo", is_flag=True, help="Undo: the next sync posts the skipped days.")
 def catch_up(connection: str | None, until: datetime | None, undo: bool) -> None:
-    """Skip history: never post what is dated up to a day.
+    """Skip history: never post anything dated on or before a day.
 
     Example: sitniks-finmap catch-up --until 2026-10-31
     """
@@ -246,7 +251,7 @@ def rollback(
     if not planned:
         what = f"run {run_id} created nothing that is in Finmap" if run_id else "nothing from these days is in Finmap"
         print_error(f"{one.name}: {what}")
-        sys.exit(1)
+        sys.exit(FAILED)
     # No lock is held while asking: a sync may run meanwhile, so each deletion checks first.
     if print_rollback(out, one, planned) and (yes or confirmed("Delete these operations in Finmap?")):
         show_progress()

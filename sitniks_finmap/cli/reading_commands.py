@@ -25,7 +25,7 @@ from sitniks_finmap.settings.connections_file import choose_any
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object for each connection.")
 @click.option(
     "--watch", is_flag=False, flag_value="5", type=click.IntRange(1), metavar="[SECONDS]",
-    help="Go on showing it, every 5 seconds or as often as given, until Ctrl-C.",
+    help="Refresh it every 5 seconds, or as often as given, until Ctrl-C.",
 )  # fmt: skip
 @click.option(
     "--prometheus", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
@@ -37,7 +37,7 @@ def status(connection: str | None, everything: bool, as_json: bool, watch: int |
     The worst comes first. Last success: when a sync last ended without an error. Next: when the next one is due, if
     Dagster runs. Each operation is in one column: delivered; failing, which includes what Finmap refused; left for the
     next run; pending, waiting for a person, whether it is in Finmap or not. Together with those left out of Finmap,
-    which a line below counts, these are all operations. Rejected records make no operation and come on top.
+    which a line below counts, these are all operations. Rejected records make no operation and are counted separately.
 
     Then each problem, with its reason and what to do. Exits with 0 only if, as of the last runs, everything in Sitniks
     is also in Finmap. Calls neither API.

@@ -46,7 +46,7 @@ def print_delivery(out: Console, run: ConnectionRun, has: DeliveryOf) -> None:
     words = terminal_language()
     out.print(f"\n[bold]{words.text('Sent to Finmap')}[/]")
     for external_id, state, type, amount, attempts, missing, error, due in has.ledger:
-        tried = words.counted("{count} attempt with lookups", "{count} attempts with lookups", attempts)
+        tried = words.counted("{count} attempt, lookups included", "{count} attempts, lookups included", attempts)
         said = [f"{words.text(state)}, {words.text(type)} {words.amount(amount)}", tried]
         if missing and state not in OUT:
             said.append(words.text("not shown since {moment}", moment=missing))
@@ -71,7 +71,8 @@ def print_delivery(out: Console, run: ConnectionRun, has: DeliveryOf) -> None:
         out.print(f"  {whose}{said}: {escape(_detail(detail or '', words))}")
     for transaction_id, action, standing, why, due in has.planned:
         whose = words.text(" for {id}", id=escape(transaction_id)) if has.several else ""
-        when = words.text(", not before {moment}", moment=due) if due and standing == Standing.GO else ""
+        later = due and standing in (Standing.GO, Standing.WAITING)
+        when = words.text(", not before {moment}", moment=due) if later else ""
         said = f"{words.text(action)}, {words.text(standing)}"
         planned = words.text("planned{whose}: {what}", whose=whose, what=said)
         out.print(f"  {planned}{when}{f' ({escape(words.say(why))})' if why else ''}")

@@ -32,7 +32,7 @@ class Finding:
     since: datetime | None = None  # if it is known
     run_id: str | None = None  # of the run that failed
     reasons: Mapping[str, int] = field(default_factory=dict)  # how many records each concerns
-    on_its_way: bool = False  # the run in progress is at it
+    on_its_way: bool = False  # the run in progress is handling it
     of_sync: bool = True  # of a run: whether people wait for it, unlike a preview or a run of single assets
 
 
@@ -173,7 +173,7 @@ def _about(state: State, problem: str, text: str, reasons: Counter[str], *, on_i
     unmapped = "go to `finmap_account`" if state.connection.unmapped_accounts == "default" else "are rejected"
     said = text.format(
         count=f"{reasons.total():,}", why=why, retry=retry, shop=state.connection.name, unmapped=unmapped
-    )
+    ).replace(" ()", "", 1)
     return Finding(
         verdict, said, problem, why="; ".join(reasons), count=reasons.total(), reasons=reasons, on_its_way=on_its_way
     )
@@ -192,6 +192,7 @@ RECORDS = {
     "pending": "pending changes: {count} ({why}). `sitniks-finmap preview` shows them; then `approve` or `dismiss`",
     "undelivered": "not up to date in Finmap: {count}. The next run delivers them; `sitniks-finmap sync` does it now",
     "backlog": "not in Finmap: {count}. The next run delivers them; `sitniks-finmap sync` does it now",
+    "waiting": "waiting: {count} ({why}). A run delivers them once that has happened",
     "rejected": "rejected: {count} ({why}). Correct them in Sitniks, or the account in connections.toml, and they "
     "are retried; "
     '`sitniks-finmap sql "from rejected_transactions" --connection {shop}` lists them',

@@ -98,11 +98,10 @@ def _changes_at(con: duckdb.DuckDBPyConnection, connection: Connection, now: dat
     given = {"now": now, "seen_within": patience + APPEARS_WITHIN, "read_again_within": _read_again_within(connection)}
     (due,) = con.execute(sql("next_change"), given).fetchone() or (None,)
     midnight = datetime.combine(connection.today(now) + timedelta(days=1), time.min, connection.zone)
-    # Days are counted by the shop's clock, some only after `patience`, and by UTC in the plan.
+    # Days are counted by the shop's clock, some only after `patience`.
     before = datetime.combine((now - patience).astimezone(connection.zone).date() + timedelta(days=1), time.min)
-    in_utc = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time.min, UTC)
     late = before.replace(tzinfo=connection.zone).astimezone(UTC) + patience
-    return min(one for one in (due, midnight, late, in_utc) if one)
+    return min(one for one in (due, midnight, late) if one)
 
 
 def _patience(connection: Connection) -> timedelta:

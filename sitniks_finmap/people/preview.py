@@ -17,6 +17,7 @@ from sitniks_finmap.warehouse.schema import sql
 from sitniks_finmap.warehouse.store import open_warehouse
 
 SHOWN = 50
+EXTERNAL_ID = 8  # its place in a row of sql/preview_rows.sql
 
 
 def print_plan(out: Console, connection: Connection, first_day: date, last_day: date) -> None:
@@ -35,7 +36,7 @@ def print_plan(out: Console, connection: Connection, first_day: date, last_day: 
         waiting = sum(count for standing, *_, count, _ in sums if standing == Standing.PENDING)
         # Show every pending change: `approve --yes` covers what was shown.
         rows = con.execute(sql("preview_rows")).fetchmany(max(SHOWN, waiting))
-        note_shown(con, utc_now())
+        note_shown(con, [row[EXTERNAL_ID] for row in rows], first_day, last_day, utc_now())
     words = terminal_language()
     several = connection.accounts or connection.channels or (connection.orders and connection.orders.stock_account)
     going = sum(count for standing, action, _, count, _ in sums if standing == Standing.GO and action != Action.VERIFY)
@@ -73,8 +74,10 @@ WOULD_BECOME = (
     "{status} ({stage}): {count} orders would become {what}, {money}",
 )
 HELD = "(held: the lists of statuses changed)"
-AS_IT_STANDS = {Standing.PENDING: "pending: {why}", Standing.KEPT: "kept: {why}"}
-STANDINGS = {Standing.PENDING: "yellow", Standing.KEPT: "dim"}
+AS_IT_STANDS = {
+    Standing.PENDING: "pending: {why}", Standing.WAITING: "waiting: {why}", Standing.KEPT: "kept: {why}",
+}  # fmt: skip
+STANDINGS = {Standing.PENDING: "yellow", Standing.WAITING: "dim", Standing.KEPT: "dim"}
 
 
 def _standing(standing: str, words: Language) -> str:
@@ -118,10 +121,10 @@ def plan_json(connection: Connection, first_day: date, last_day: date) -> list[d
     days = {"first": first_day, "last": last_day}
     with open_warehouse(connection).transaction() as con:
         con.execute(sql("previewed"), days)
-        note_shown(con, utc_now())
         found = con.execute(sql("preview_rows"))
         *names, _ = [column[0] for column in found.description]
         rows = found.fetchall()
+        note_shown(con, [row[EXTERNAL_ID] for row in rows], first_day, last_day, utc_now())
         rejected = con.execute(sql("rejected_rows"), days).fetchall()
         unbooked = con.execute(sql("unbooked_rows"), days).fetchall()
     planned: list[dict[str, object]] = [
@@ -151,7 +154,8 @@ def print_changes(
         out.print(f"[bold]{connection.name}[/]: {words.counted(*PENDING_CHANGES, len(changes))}")
     else:
         unseen = "`preview` has shown none of the pending changes ({count})"
-        said = words.text(unseen, count=words.number(came_since)) if came_since else words.text("nothing is pending")
+        nothing = "nothing of this kind is pending" if others else "nothing is pending"
+        said = words.text(unseen, count=words.number(came_since)) if came_since else words.text(nothing)
         out.print(f"{connection.name}: {said}")
     for one in changes:
         line = _operation(one.action, one.day, one.type, one.amount, one.external_id, words)
@@ -176,11 +180,13 @@ HINTS = {
 }
 
 
-def print_unbooked(out: Console, connection: Connection, chosen: list[Unbooked]) -> None:
+def print_unbooked(out: Console, connection: Connection, chosen: list[Unbooked], came_since: int = 0) -> None:
     """Prints the orders without an operation that a person should check, and why."""
     words = terminal_language()
     what = words.counted(*TO_DISMISS, len(chosen)) if chosen else words.text("no warning to dismiss")
     out.print(f"[bold]{connection.name}[/]: {what}")
+    if came_since:
+        out.print(f"  {words.counted(*NOT_COUNTED, came_since)}")
     for one in chosen:
         total = "–" if one.total is None else words.amount(one.total)
         out.print(
@@ -189,6 +195,10 @@ def print_unbooked(out: Console, connection: Connection, chosen: list[Unbooked])
         )
 
 
+NOT_COUNTED = (
+    "{count} more that the last `preview` did not count stays",
+    "{count} more that the last `preview` did not count stay",
+)
 TO_DISMISS = ("unbooked, {count} warning to dismiss:", "unbooked, {count} warnings to dismiss:")
 
 

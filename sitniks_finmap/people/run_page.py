@@ -50,13 +50,13 @@ def print_state(out: Console, connection: Connection, days: tuple[date, date] | 
             words.counted(*DELIVERED, has.operations, done=words.number(has.done)) + deciding(has.pending, words),
         )
         if has.still_there.operations:
-            _line(out, words.text("also there"), still_there(has, words))
+            _line(out, words.text("extra"), still_there(has, words))
         if has.left_out:
             _line(out, words.text("left out"), left_out(has, words))
         if has.unbooked:
             _line(out, words.text("unbooked"), unbooked(has, words))
         if has.unbooked_parts:
-            _line(out, words.text("and parts"), unbooked_parts(has, words))
+            _line(out, words.text("parts"), unbooked_parts(has, words))
         income, expense = words.amount(has.delivered.income), words.amount(has.delivered.expense)
         out.print(f"  {words.text('income     {income}    expense {expense}', income=income, expense=expense)}")
     elsewhere = words.text(" on these days; `sitniks-finmap status` covers all") if days else ""

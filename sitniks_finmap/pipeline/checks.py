@@ -36,8 +36,8 @@ class Check:
 
 
 OUR_DEFECT = (
-    "Nothing was delivered, and nothing in Finmap changed. Run `sitniks-finmap sync --connection {connection}` "
-    "again. If it fails again, this is a bug in sitniks_finmap, not in your data: report it with this message."
+    "Nothing was delivered, and nothing in Finmap changed. Run `sitniks-finmap sync --connection {connection} "
+    "--full`. If it fails again, this is a bug in sitniks_finmap, not in your data: report it with this message."
 )
 EXPLAIN = "`sitniks-finmap explain {for_example} --connection {connection}` shows what happened to one of them."
 LIST_DIFFERENCES = (

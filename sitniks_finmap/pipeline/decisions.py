@@ -138,16 +138,28 @@ def dismiss_unbooked(con: duckdb.DuckDBPyConnection, chosen: list[Unbooked], now
     insert_rows(con, "decisions", rows, replacing=True)
 
 
-def note_shown(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
-    """Record that a person was shown everything pending: `approve --yes` approves that and nothing newer."""
+def note_shown(
+    con: duckdb.DuckDBPyConnection, external_ids: list[str], first_day: date, last_day: date, now: datetime
+) -> None:
+    """Record what a person was shown of `previewed`: `--yes` decides about that and about nothing newer."""
     con.execute("delete from shown_changes")
-    con.execute(sql("shown_changes"), {"now": now})
+    con.execute(sql("shown_changes"), {"external_ids": external_ids, "first": first_day, "last": last_day, "now": now})
 
 
 def only_shown(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> list[Change]:
     """The changes that a person was already shown in their present form."""
-    rows = con.execute("select transaction_id, action, occasion from shown_changes").fetchall()
-    return [one for one in changes if (one.transaction_id, one.action, one.occasion) in set(rows)]
+    shown = _shown(con)
+    return [one for one in changes if (one.transaction_id, one.action, one.occasion) in shown]
+
+
+def only_shown_unbooked(con: duckdb.DuckDBPyConnection, chosen: list[Unbooked]) -> list[Unbooked]:
+    """The unbooked orders that were counted when a person was shown why."""
+    shown = _shown(con)
+    return [one for one in chosen if (one.transaction_id, "unbooked", one.reason) in shown]
+
+
+def _shown(con: duckdb.DuckDBPyConnection) -> set[tuple[str, str, str]]:
+    return set(con.execute("select transaction_id, action, occasion from shown_changes").fetchall())
 
 
 def other_kinds(con: duckdb.DuckDBPyConnection, changes: list[Change]) -> dict[str, int]:
@@ -195,6 +207,19 @@ class RolledBack:
     edited: list[str]
 
 
+def run_named(con: duckdb.DuckDBPyConnection, wanted: str) -> str | None:
+    """The run that created operations and that a person named by its ID or the first characters of it.
+
+    Raises ConfigurationError if there are several.
+    """
+    found = con.execute(sql("runs_named"), {"wanted": wanted.strip()}).fetchall()
+    if len(found) > 1:
+        (name,) = con.execute("select connection from settings").fetchone() or ("",)
+        named = ", ".join(f"{run_id} ({began:%Y-%m-%d %H:%M} UTC)" for run_id, began in found)
+        raise ConfigurationError(f"{name}: several runs begin with {wanted}: {named}. Name one: --run {found[0][0]}")
+    return found[0][0] if found else None
+
+
 def plan_rollback(
     con: duckdb.DuckDBPyConnection,
     *,
@@ -203,7 +228,9 @@ def plan_rollback(
     last_day: date | None = None,
     force: bool = False,
 ) -> list[RolledBack]:
-    """List what a rollback would remove; writes nothing."""
+    """List what a rollback would remove; writes nothing. A run may be named as in `run_named`."""
+    if run_id and not (run_id := run_named(con, run_id)):
+        return []
     which = {"run_id": run_id, "first_day": first_day, "last_day": last_day, "force": force}
     rows = con.execute(sql("rollback"), which).fetchall()
     return [RolledBack(Standing(standing), *rest) for standing, *rest in rows]

@@ -27,8 +27,9 @@ class Standing(StrEnum):
     """Whether a planned action is carried out."""
 
     GO = "go"  # by a run, once it is due
+    WAITING = "waiting"  # by a run, once something else has happened
     PENDING = "pending"  # a person decides
-    KEPT = "kept"  # no: the connection or a person said so
+    KEPT = "kept"  # no: a setting or a person said so
 
 
 @contextmanager

@@ -70,9 +70,7 @@ class Orders(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    paid: list[Name] = Field(
-        min_length=1, description="Titles or IDs of the statuses of orders that are paid in full; required."
-    )
+    paid: list[Name] = Field(min_length=1, description="Titles or IDs of the statuses of orders that are paid in full.")
     prepaid: list[Name] = Field([], description="Statuses of orders whose prepayment was received.")
     refunded: list[Name] = Field([], description="Statuses of orders whose money was returned in full.")
     partly_refunded: list[Name] = Field(

@@ -154,11 +154,6 @@ def with_table(text: str, name: str, table: dict[str, Any]) -> str:
     return edited
 
 
-def table_text(name: str, table: dict[str, Any]) -> str:
-    """The table alone, as it is written into connections.toml."""
-    return with_table("", name, table)
-
-
 def _update(item: Any, wanted: dict[str, Any]) -> None:
     trailing = _without_trailing(item)
     for key in [key for key in item if key not in wanted]:

@@ -9,7 +9,7 @@ with finmap as (
 ),
 open as (
     select transaction_id, max_by(struct_pack(action := action, standing := standing, why := why, kind := kind), position) as plan
-    from (select *, if(standing = 'go', 0, 1) as position from planned)
+    from (select *, if(standing in ('go', 'waiting'), 0, 1) as position from planned)
     group by all
 ),
 both_sides as (
@@ -25,7 +25,7 @@ both_sides as (
         p.plan,
         l.last_error,
         but_for_peoples_fields(differing_fields(o.content, f.content)) as fields,
-        if(l.shown is null or f.content is null, [], differing_fields(f.content, l.shown)) as edited,
+        edited_fields(f.content, l.shown, l.unseen, l.intents) as edited,
         l.refused is not null as refused_in_part
     from wanted_operations o
     full join current_uploads l on l.transaction_id = o.transaction_id
@@ -37,7 +37,7 @@ judged as (
     select
         day, transaction_id, external_id, fields, plan, last_error,
         case
-            when not in_sitniks and not in_finmap and (plan is null or plan.standing = 'go') then null
+            when not in_sitniks and not in_finmap and (plan is null or plan.standing in ('go', 'waiting')) then null
             when not in_finmap and skipped then 'skipped'
             when not in_finmap and state = 'deleted' then 'deleted by a person'
             when not in_finmap and state = 'rolled_back' then 'rolled back'
@@ -47,7 +47,7 @@ judged as (
             when plan.standing = 'pending' and plan.kind = 'stored_differently' then 'different'
             when plan.standing = 'pending' then 'pending'
             when plan.standing = 'kept' then 'kept'
-            when plan.standing = 'go' and (not in_finmap or not in_sitniks or len(fields) > 0) then 'scheduled'
+            when plan.standing in ('go', 'waiting') and (not in_finmap or not in_sitniks or len(fields) > 0) then 'scheduled'
             when not in_finmap then 'missing'
             when not in_sitniks then 'unexpected'
             when state = 'refused' or refused_in_part then 'refused'

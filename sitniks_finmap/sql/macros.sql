@@ -25,7 +25,14 @@ create or replace macro differing_fields(a, b) as list_filter([
     case when a.counterparty is distinct from b.counterparty then 'counterparty' end
 ], lambda field : field is not null);
 
--- The fields that a person may set freely. What she chose there is never overwritten.
+-- The fields that a person changed in Finmap since it first showed what we wrote; `unseen` are not shown yet. None while
+-- the outcome of a write (`intents`) is unknown: only the next attempt, which checks first, can tell what is ours.
+create or replace macro edited_fields(theirs, shown, unseen, intents) as case
+    when shown is null or theirs is null or len(intents) > 0 then []
+    else list_filter(differing_fields(theirs, shown), lambda field : not list_contains(unseen, field))
+end;
+
+-- The fields that a person may set freely. What people chose there is never overwritten.
 create or replace macro is_peoples(field) as field in ('category', 'tag', 'project', 'counterparty');
 
 create or replace macro but_for_peoples_fields(fields) as list_filter(fields, lambda field : not is_peoples(field));
@@ -333,7 +340,3 @@ create or replace macro changed_fields(before, now) as list_sort(list_filter(
     lambda name : json_extract(before, '$."' || name || '"') is distinct from json_extract(now, '$."' || name || '"')
 ));
 
--- The fields that a person changed in Finmap since it first showed what we wrote; `unseen` are not shown yet.
-create or replace macro edited_fields(theirs, shown, unseen) as list_filter(
-    differing_fields(theirs, shown), lambda field : not list_contains(unseen, field)
-);

@@ -1,6 +1,6 @@
 -- One row is one action that brings Finmap in line with Sitniks, over all days. `standing`: go (a run does it, from
--- `due_at` on, unless it is `blocked`), pending (a person decides, see `why`), kept (not done: the connection's settings
--- or a person decided so).
+-- `due_at` on), waiting (a run will do it when something else has happened, see `why`), pending (a person decides, see
+-- `why`), kept (not done: the connection's settings or a person decided so).
 create or replace view plan as
 with subjects as (
     select
@@ -40,7 +40,7 @@ with subjects as (
         t.transaction_id is not null or case s.source
             when 'transactions' then l.day in (select day from complete_reads where resource = 'transactions')
             -- The order may have been created long before the day of its money.
-            else l.day < coalesce(unread.first_day, date '9999-12-31')
+            else l.day < unread.first_day
         end as ever_read,
         case
             when o.content is null then []
@@ -49,12 +49,7 @@ with subjects as (
             when l.shown is not null then but_for_labels(differing_fields(o.content, l.shown), o.content)
             else []
         end as differ,
-        -- While an outcome is unknown, only the next write attempt, which checks first, can tell what is ours.
-        if(
-            l.shown is null or f.content is null or len(l.intents) > 0,
-            [],
-            list_filter(differing_fields(f.content, l.shown), lambda field : not list_contains(l.unseen, field))
-        ) as edited,
+        edited_fields(f.content, l.shown, l.unseen, l.intents) as edited,
         if(
             l.written is null or l.shown is null or len(l.unseen) > 0,
             [],
@@ -86,10 +81,13 @@ with subjects as (
     ) g on g.transaction_id = l.transaction_id
     cross join settings s
     cross join (
-        select min(day)::date as first_day
-        from settings
-        cross join generate_series(first_read_day, current_date, interval 1 day) days(day)
-        where source = 'orders' and day not in (select day from complete_reads where resource = 'orders')
+        select min(day) as first_day
+        from (
+            select first_read_day as day from settings
+            union all
+            select r.day + 1 from complete_reads r cross join settings where resource = 'orders' and r.day >= first_read_day
+        )
+        where day not in (select day from complete_reads where resource = 'orders')
     ) unread
 ),
 compared as (
@@ -255,7 +253,7 @@ judged as materialized (
                 'why': 'Finmap no longer shows ' || w.vanished.missing || ' of ' || w.vanished.known || ' operations'}
             when w.action in ('verify', 'rollback') then {'standing': 'go', 'kind': null, 'why': null}
             when w.waits and (w.decision = 'approve' or w.state is not null) then
-                {'standing': 'kept', 'kind': 'waits', 'why': 'it waits until the payment of its order is in Finmap'}
+                {'standing': 'waiting', 'kind': null, 'why': 'it waits until the payment of its order is in Finmap'}
             when w.decision = 'approve' then {'standing': 'go', 'kind': null, 'why': 'approved'}
             when w.decision = 'dismiss' then {'standing': 'kept', 'kind': 'dismissed', 'why': 'dismissed by a person'}
             when w.action = 'create' and w.state is null and coalesce(w.known_since > u.since, false) then {
@@ -274,7 +272,7 @@ judged as materialized (
                 )
                 then {'standing': 'pending', 'kind': 'first_import', 'why': 'the first import is held for review'}
             when w.waits then
-                {'standing': 'kept', 'kind': 'waits', 'why': 'it waits until the payment of its order is in Finmap'}
+                {'standing': 'waiting', 'kind': null, 'why': 'it waits until the payment of its order is in Finmap'}
             when w.action = 'create' then {'standing': 'go', 'kind': null, 'why': null}
             when w.action = 'recreate' and w.state = 'rolled_back'
                 then {'standing': 'kept', 'kind': 'recreate', 'why': 'removed by a rollback'}
@@ -360,21 +358,20 @@ held_up as (
     from judged
     where books is not null
         and (moves_money or action = 'create')
-        and verdict.standing <> 'go'
-        and verdict.kind is distinct from 'waits'
+        and verdict.standing in ('pending', 'kept')
     group by all
 ),
 resolved as (
     select
         j.* exclude (verdict),
         case
-            when j.verdict.kind = 'waits' and s.payment is not null and j.action = 'recreate' and j.decision is null
+            when j.verdict.standing = 'waiting' and s.payment is not null and j.action = 'recreate' and j.decision is null
                 then if(
                     j.state = 'rolled_back',
                     {'standing': 'kept', 'kind': 'recreate', 'why': 'removed by a rollback'},
                     {'standing': 'pending', 'kind': 'recreate', 'why': 'a person deleted it in Finmap'}
                 )
-            when j.verdict.kind = 'waits' and s.payment is not null then case
+            when j.verdict.standing = 'waiting' and s.payment is not null then case
                 when j.decision = 'approve' then {'standing': 'go', 'kind': null, 'why': 'approved'}
                 when j.decision = 'dismiss'
                     then {'standing': 'kept', 'kind': 'dismissed', 'why': 'dismissed by a person'}
@@ -385,7 +382,7 @@ resolved as (
             when j.verdict.standing <> 'go' or j.decision is not null then j.verdict
             when j.action not in ('create', 'recreate') and not j.moves_money then j.verdict
             when h.by_asking then {
-                'standing': 'kept', 'kind': 'waits', 'why': 'it waits for a decision about another part of its order'}
+                'standing': 'waiting', 'kind': null, 'why': 'it waits for a decision about another part of its order'}
             when h.by_keeping then {
                 'standing': 'pending', 'kind': 'part_kept', 'why': 'another part of its order was not changed'}
             else j.verdict
@@ -452,7 +449,7 @@ of_every_generation as (
             l.*,
             f.content as theirs,
             newer.missing_since as newer_missing_since,
-            if(l.shown is null or f.content is null or len(l.intents) > 0, [], differing_fields(f.content, l.shown)) as edited,
+            edited_fields(f.content, l.shown, l.unseen, l.intents) as edited,
             but_for_carried(edited, f.content, l.shown, l.carried) as lost,
             l.external_id || coalesce(':' || md5(f.content::varchar), '') as occasion
         from finmap_upload l
@@ -467,9 +464,19 @@ of_every_generation as (
     left join decisions d on d.transaction_id = e.transaction_id and d.action = 'withdraw' and d.occasion = e.occasion
 )
 select
-    * exclude (absent_once),
-    -- Whether due or not: nothing is created that the last read did not show (the next one tells whether it is gone, or
-    -- was never this company's), and nothing while another generation is not known to be gone.
-    action in ('create', 'recreate', 'replace') and absent_once
-        or action in ('create', 'recreate') and count(*) over (partition by transaction_id) > 1 as blocked
-from of_every_generation;
+    * exclude (absent_once, hindrance) replace (
+        if(standing = 'go' and hindrance is not null, 'waiting', standing) as standing,
+        if(standing = 'go', coalesce(hindrance, why), why) as why
+    )
+from (
+    select
+        *,
+        -- Whether due or not.
+        case
+            when action in ('create', 'recreate', 'replace') and absent_once
+                then 'the last read did not show it: the next one tells whether Sitniks still has it'
+            when action in ('create', 'recreate') and count(*) over (partition by transaction_id) > 1
+                then 'it waits until an older operation of the same transaction is gone'
+        end as hindrance
+    from of_every_generation
+);

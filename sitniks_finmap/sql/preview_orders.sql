@@ -11,7 +11,7 @@ from (
     from previewed p
     join operations o using (transaction_id)
     join order_stages st on st.order_id = o.order_key and st.version = o.order_version
-    where p.action in ('create', 'recreate') and (p.standing <> 'kept' or p.kind = 'waits')
+    where p.action in ('create', 'recreate') and p.standing <> 'kept'
     group by all
 )
 order by

@@ -168,16 +168,13 @@ select
     l.external_id,
     l.day,
     case l.state when 'deleted' then 'deleted' else 'edited' end as what,
-    case l.state when 'deleted' then [] else edited_fields(f.content, l.shown, l.unseen) end as fields,
+    case l.state when 'deleted' then [] else edited_fields(f.content, l.shown, l.unseen, l.intents) end as fields,
     coalesce(l.shown, l.written) as ours,
     f.content as theirs
 from current_uploads l
 left join shown_operations f on f.external_id = l.external_id
 where l.state = 'deleted'
-    or (
-        l.shown is not null and f.content is not null and len(l.intents) = 0
-        and len(edited_fields(f.content, l.shown, l.unseen)) > 0
-    );
+    or len(edited_fields(f.content, l.shown, l.unseen, l.intents)) > 0;
 
 -- One row is one live order that brought no money, as far as orders are read: with transactions as the source, only those
 -- of the days that are synced, and payments that name no order count for none.

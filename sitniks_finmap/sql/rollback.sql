@@ -6,7 +6,7 @@ with asked as (
     where l.day between $first_day and $last_day
         or l.external_id in (
             select external_id from finmap_requests q
-            where starts_with(q.run_id, $run_id) and q.method = 'POST' and (
+            where q.run_id = $run_id and q.method = 'POST' and (
                 q.outcome in ('applied', 'accepted')
                 -- Its answer was lost, but it is there: unless another attempt certainly created it, this one did.
                 or q.outcome = 'unknown' and q.external_id not in (
@@ -42,9 +42,7 @@ from (
         l.*,
         coalesce(l.written, l.shown) as content,
         f.content as theirs,
-        if(f.content is null or l.shown is null, [], list_filter(
-            differing_fields(f.content, l.shown), lambda field : not list_contains(l.unseen, field)
-        )) as edited,
+        edited_fields(f.content, l.shown, l.unseen, l.intents) as edited,
         len(edited) > 0 and not $force as is_edited,
         -- Nothing of an order goes without the rest that belongs to it.
         coalesce(bool_or(is_edited) over (partition by order_of(l.transaction_id)), false)

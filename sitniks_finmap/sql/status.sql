@@ -13,27 +13,32 @@ with sides as (
         p.standing,
         p.why,
         p.due_at > $now as is_to_come,
+        coalesce(o.transaction_id, l.transaction_id) in (select transaction_id from planned where standing = 'pending')
+            as is_pending,
         concat_ws(' ', l.written.comment, l.written.tag, l.refused.comment, o.content.comment, o.content.tag) as told
     from wanted_operations o
     full join current_uploads l on l.transaction_id = o.transaction_id
     left join (
         select
             transaction_id,
-            min_by(action, standing <> 'pending') as action,
-            min_by(standing, standing <> 'pending') as standing,
-            min_by(why, standing <> 'pending') as why,
+            any_value(action order by generation desc) as action,
+            any_value(standing order by generation desc) as standing,
+            any_value(why order by generation desc) as why,
             max(due_at) as due_at
-        from planned group by all
+        from planned
+        where standing <> 'pending'
+        group by all
     ) p on p.transaction_id = coalesce(o.transaction_id, l.transaction_id)
 ),
 judged as (
     select
         *,
         case
-            when standing = 'pending' then 'pending'
+            when is_pending then null  -- each pending change counts, see below
             when standing = 'kept' then null
             when state = 'failed' then 'failed'
             when refused then 'refused'
+            when standing = 'waiting' then if(is_to_come, null, 'waiting')
             when action = 'create' then if(is_to_come, null, 'backlog')
             when action = 'verify' and coalesce(is_to_come, false) then null
             when action is not null then 'undelivered'
@@ -64,7 +69,7 @@ problems as (
         problem,
         case problem
             -- Quotes of a record come after ": ".
-            when 'pending' then coalesce(regexp_extract(why, '^[^:]*'), 'a person deleted it in Finmap')
+            when 'waiting' then regexp_extract(why, '^[^:]*')
             when 'failed' then coalesce(last_error, '')
             when 'refused' then coalesce(last_error, '')
         end as reason,
@@ -73,6 +78,11 @@ problems as (
     from judged
     where problem is not null and day between $first and $last
     group by all
+    union all
+    select 'pending', regexp_extract(why, '^[^:]*'), any_value(told), count(*)
+    from planned
+    left join (select transaction_id, told from sides) using (transaction_id)
+    where standing = 'pending' and day between $first and $last group by all
     union all
     select 'rejected', regexp_extract(reason, '^[^:]*'), null, count(*)
     from rejections where day between $first and $last group by all

@@ -1,7 +1,7 @@
--- One row: the connection's totals over the days from $first to $last. Older generations do not count. `wanted` and
--- `delivered` are sums of money: what Sitniks makes, and what Finmap has of it. The other numbers count each operation
--- once, also one that Finmap still has and should not: pending (a person decides), left out (a person keeps it out of
--- Finmap), failed or refused, left (the next run does it), else delivered. Together they are `operations`.
+-- One row: the connection's totals over the days from $first to $last. `wanted` and `delivered` are sums of money: what
+-- Sitniks makes, and what Finmap has of it, without older generations. The other numbers count each operation once, also
+-- one that Finmap still has and should not, such as an older generation: pending (a person decides), left out (a person
+-- keeps it out of Finmap), failed or refused, left (a run does it), else delivered. Together they are `operations`.
 with wanted as (
     select o.type, o.amount, l.state, coalesce(l.written, l.shown) as told
     from operations o
@@ -10,12 +10,14 @@ with wanted as (
 ),
 todo as (
     select
-        transaction_id,
-        any_value(day) as day,
+        p.transaction_id,
+        p.generation < c.generation as is_older,
+        any_value(p.day) as day,
         bool_or(standing = 'pending') as is_pending,
         bool_or(standing = 'kept' and action in ('create', 'recreate')) as is_left_out,
-        bool_or(standing = 'go' and action <> 'verify') as is_left
-    from planned
+        bool_or(standing in ('go', 'waiting') and action <> 'verify') as is_left
+    from planned p
+    left join current_uploads c using (transaction_id)
     group by all
 ),
 placed as (
@@ -27,7 +29,7 @@ placed as (
         else 'delivered'
     end as place
     from operations o
-    full join todo t on t.transaction_id = o.transaction_id
+    full join todo t on t.transaction_id = o.transaction_id and t.is_older is distinct from true
     left join current_uploads l on l.transaction_id = coalesce(o.transaction_id, t.transaction_id)
     left join skipped_operations k on k.transaction_id = o.transaction_id
     where coalesce(o.day, t.day) between $first and $last

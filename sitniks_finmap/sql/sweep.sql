@@ -28,7 +28,12 @@ delete from held_changes
 where (transaction_id, action, occasion) not in (select (transaction_id, action, occasion) from planned);
 
 delete from shown_changes
-where (transaction_id, action, occasion) not in (select (transaction_id, action, occasion) from planned);
+where case action
+    when 'unbooked' then (transaction_id, occasion) not in (
+        select (concat_ws('.', 'order-' || order_id, part), reason) from unbooked_orders
+    )
+    else (transaction_id, action, occasion) not in (select (transaction_id, action, occasion) from planned)
+end;
 
 -- What changed lists of statuses brought is settled once nothing is left to do about the order, and it is in Finmap.
 delete from restaged_orders

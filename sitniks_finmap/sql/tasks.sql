@@ -27,7 +27,6 @@ select
 from planned p
 left join (select transaction_id, list(external_id) as keys from finmap_upload group by all) k using (transaction_id)
 where p.standing = 'go'
-    and not p.blocked
     and p.day between $first_day and $last_day
     and (
         p.due_at is null
