@@ -345,6 +345,26 @@ def test_a_lost_dagster_database_hides_no_dead_daemon(
     assert len(operator.messages) == 1
 
 
+def test_a_database_that_is_away_is_not_a_dead_daemon(
+    operator: Inbox, open_shop: Connect, watched: Watched, clock: Clock
+) -> None:
+    watched.sync(open_shop())
+    watched.look(before := watched.heartbeat())
+    watched.look("itself")
+    clock.forward(5 * 60)
+    watched.look("unknown")  # once, by the watcher's clock
+    clock.forward(60)
+    watched.look("itself")
+    watched.look(watched.heartbeat())
+    assert operator.messages == []
+    watched.watch(hours=1, every=5 * MINUTE, heard="unknown")
+    assert operator.titles == ["База даних Dagster не читається"]
+    watched.look(before)  # the daemon has not said anything since
+    watched.look(watched.heartbeat())
+    watched.look("itself")
+    assert operator.titles[1:] == ["База даних Dagster знову читається"]
+
+
 def test_without_a_daemon_nobody_misses_one(operator: Inbox, open_shop: Connect, watched: Watched) -> None:
     """Syncs by cron and the command alone."""
     shop = open_shop()

@@ -25,7 +25,7 @@ def mounts(service: dict[str, Any]) -> dict[str, str]:
 
 def test_only_the_code_server_has_the_keys() -> None:
     assert [name for name, one in SERVICES.items() if "./keys" in mounts(one)] == ["code"]
-    hidden = {name for name, unit in UNITS.items() if "InaccessiblePaths=-/srv/sitniks_finmap/.env" in unit}
+    hidden = {name for name, unit in UNITS.items() if "TemporaryFileSystem=/srv/sitniks_finmap:ro," in unit}
     assert hidden == {"sitniks-finmap-daemon", "sitniks-finmap-webserver"}
 
 
@@ -41,7 +41,7 @@ def test_code_server_and_watcher_know_the_same_recipients() -> None:
 
 def test_nothing_is_open_but_the_ui_to_this_machine() -> None:
     ports = [port for one in SERVICES.values() for port in one.get("ports", [])]
-    assert ports == ["127.0.0.1:3000:3000"]
+    assert ports == ["127.0.0.1:${UI_PORT:-3000}:3000"]
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert SERVICES["postgres"]["networks"] == ["inside"]
     assert "docker.sock" not in (DEPLOY / "compose" / "compose.yaml").read_text("utf-8")

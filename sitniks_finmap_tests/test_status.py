@@ -466,7 +466,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     "never sent, and nothing is": (
         "delete from finmap_upload where transaction_id = 'tx_1'; "
         "update finmap_upload set sent_at = sent_at - interval 9 day",
-        "not in Finmap: 1. The next run delivers them",
+        "not in Finmap: 1. Delivered within 15m",
     ),
     "failed": (
         "update finmap_upload set state = 'failed', last_error = 'Finmap did not answer' where transaction_id = 'tx_1'",
@@ -521,7 +521,7 @@ def test_what_is_left_is_an_error_unless_a_run_is_at_work(delivered: Warehouse) 
     change(delivered, "delete from finmap_upload where transaction_id = 'tx_1'")
     code, verdict, said = status()
     assert (code, verdict) == (1, "error")
-    assert "not in Finmap: 1. The next run delivers them" in said
+    assert "not in Finmap: 1. Delivered within 15m" in said
     with delivered.run(wait=0):
         code, verdict, said = status()
     assert (code, verdict) == (0, "warning")

@@ -62,7 +62,7 @@ class Deployment:
             "XDG_STATE_HOME": str(home / "state"),
         }  # fmt: skip
         process = subprocess.Popen(  # noqa: S603
-            [PROGRAM, "code-server", "start", "--host", "127.0.0.1", "--port", str(port), "-m",
+            [sys.executable, "-m", "sitniks_finmap.defs.code_server", "--host", "127.0.0.1", "--port", str(port), "-m",
              "sitniks_finmap.definitions"],
             cwd=home, env={**os.environ, **own, **keys}, start_new_session=True,
         )  # fmt: skip

@@ -105,6 +105,15 @@ CASES: dict[str, Text] = {
         "Correct the file as the detail below says. No restart is needed: it is read again within a minute or two.",
         "the file connections.toml can be read again",
     ),
+    "daemon database": Text(
+        "Dagster's database cannot be read",
+        "Without it, Dagster syncs no shop: new income and expenses are not posted to Finmap. Nothing is lost, and "
+        "nothing is posted twice: the next sync goes on where it stopped.",
+        "On the server, see whether Postgres runs (`systemctl status postgresql`), whether its disk is full and "
+        "whether DAGSTER_POSTGRES_URL is right; `sitniks-finmap sync` says what is wrong. Then Dagster continues by "
+        "itself.",
+        "Dagster's database can be read again",
+    ),
     "stale never": Text(
         "never synced",
         "Finmap does not show yet what the shop earned and spent.",

@@ -15,6 +15,8 @@ SILENCE = timedelta(seconds=300)  # heartbeats of a large deployment lie up to 2
 LEAST_SHARE, LEAST_BYTES = 0.05, 1_000_000_000
 ENOUGH = 1.2  # times as much must be free again before it is over
 HEARTBEAT, TELLER = "heartbeat", "teller"  # notes
+UNREADABLE, READABLE = "unreadable", "readable"  # notes: since when Dagster's database is away, and is back
+UNREADABLE_FOR = timedelta(minutes=4)  # less than the watcher's interval: the second look in vain tells
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,12 @@ Heard = Heartbeat | Literal["itself", "unknown"] | None  # None: there never was
 def daemon_facts(memory: Memory, heard: Heard, now: datetime) -> tuple[dict[str, Fact], frozenset[str]]:
     """Whether the daemon lives and carries out our sensor: the facts, and what is unknown.
 
-    "itself": it is the daemon that asks, which proves both. "unknown": Dagster's database cannot be read; then, and if
-    it was lost, the last known heartbeat counts.
+    "itself": it is the daemon that asks, which proves both. "unknown": Dagster's database cannot be read, which is told
+    instead, unless the daemon was silent before. If the database was lost, the last known heartbeat counts.
     """
+    if heard != "unknown" and memory.note(UNREADABLE):
+        memory.forget_note(UNREADABLE)
+        memory.set_note(READABLE, now.isoformat())
     if heard == "itself":
         memory.set_note(TELLER, now.isoformat())
         return {}, frozenset()
@@ -47,13 +52,25 @@ def daemon_facts(memory: Memory, heard: Heard, now: datetime) -> tuple[dict[str,
     at, seen, started = (min(datetime.fromisoformat(noted[name]), now) for name in ("at", "seen", "started"))
     # A heartbeat in the future: the clock was set back. Then it is as old as our knowledge of it.
     last = seen if datetime.fromisoformat(noted["at"]) > now else at
+    if heard == "unknown":
+        unreadable = memory.moment(UNREADABLE)
+        if unreadable is None or unreadable > now:
+            memory.set_note(UNREADABLE, (unreadable := now).isoformat())
+        last = max(last, memory.moment(TELLER) or last)
+        if unreadable - last <= SILENCE:
+            is_told = now - unreadable >= UNREADABLE_FOR
+            facts = {"daemon": Fact(since=unreadable, values={"case": "database"})} if is_told else {}
+            return facts, frozenset({"daemon", "location", "notifying"})
+    back = memory.moment(READABLE)  # neither the daemon nor its sensor had a chance before
     if now - last > SILENCE:
+        if back and now - back <= SILENCE:
+            return {}, frozenset({"daemon", "location", "notifying"})
         return {"daemon": Fact(since=last)}, frozenset({"location", "notifying"})
     teller = memory.moment(TELLER)
     if teller and teller > now:
         teller = now
         memory.set_note(TELLER, now.isoformat())
-    quiet_since = max(teller or started, started)
+    quiet_since = max(teller or started, started, min(back or started, now))
     if now - quiet_since <= SILENCE:
         return {}, frozenset()
     if not noted.get("notifying", True):  # then its silence says nothing about the code location

@@ -190,8 +190,9 @@ RECORDS = {
     "refused": "refused by Finmap: {count} ({why}). Correct them in Sitniks, or the accounts and "
     "categories in connections.toml, and they are sent again; `sitniks-finmap explain` shows details",
     "pending": "pending changes: {count} ({why}). `sitniks-finmap preview` shows them; then `approve` or `dismiss`",
-    "undelivered": "not up to date in Finmap: {count}. The next run delivers them; `sitniks-finmap sync` does it now",
-    "backlog": "not in Finmap: {count}. The next run delivers them; `sitniks-finmap sync` does it now",
+    "undelivered": "not up to date in Finmap: {count}. Delivered within {retry} while Dagster runs; `sitniks-finmap "
+    "sync` does it now",
+    "backlog": "not in Finmap: {count}. Delivered within {retry} while Dagster runs; `sitniks-finmap sync` does it now",
     "waiting": "waiting: {count} ({why}). A run delivers them once that has happened",
     "rejected": "rejected: {count} ({why}). Correct them in Sitniks, or the account in connections.toml, and they "
     "are retried; "
