@@ -280,4 +280,4 @@ def test_not_while_nothing_was_read_since(books: Books) -> None:
         books.deliver(every_failed=False)  # as a sensor does
         books.clock.forward(25 * 3600)
     assert sorted(books.finmap()) == ["tx_2"]
-    assert books.plan() == [("tx_1", "create", "go")]
+    assert books.plan() == [("tx_1", "create", "waiting")]

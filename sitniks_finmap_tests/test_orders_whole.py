@@ -49,7 +49,7 @@ def test_a_partial_refund_taken_back_changes_both_or_none(books: Books) -> None:
     assert sums(books) == {"1.sale": 100, "1.partial": -40}
     assert reasons(books) == [
         ("1.partial", "withdraw", "pending", "its order no longer has this part"),
-        ("1.sale", "update", "kept", ANOTHER_PART),
+        ("1.sale", "update", "waiting", ANOTHER_PART),
     ]
     books.decide("approve")
     sync(books)
@@ -74,7 +74,7 @@ def test_a_sale_set_back_to_prepaid_is_never_both(books: Books) -> None:
     move(books, "Виконано", "Передплата", prepayment=30)
     assert sums(books) == {"1.sale": 100}
     assert [row[:3] for row in reasons(books)] == [
-        ("1.prepayment", "create", "kept"),
+        ("1.prepayment", "create", "waiting"),
         ("1.sale", "withdraw", "pending"),
     ]
     books.decide("approve")
@@ -98,7 +98,7 @@ def test_a_refund_of_a_sale_in_dispute_asks(books: Books) -> None:
     books.shop.edit_operation("u1:order-1.sale", amount=95)
     move(books, "Виконано", "Повернено", total="90.00")
     assert sums(books) == {"1.sale": 95}
-    assert reasons(books)[0] == ("1.refund", "create", "kept", ANOTHER_PART)
+    assert reasons(books)[0] == ("1.refund", "create", "waiting", ANOTHER_PART)
     books.decide("dismiss", conflicts=True)
     sync(books)
     assert reasons(books)[0] == ("1.refund", "create", "pending", NOT_CHANGED)
@@ -140,7 +140,7 @@ def test_a_refund_of_a_sale_deleted_by_a_person_asks(books: Books) -> None:
     for _ in range(3):
         sync(books)
     move(books, "Повернено")
-    assert [row[:3] for row in reasons(books)] == [("1.refund", "create", "kept"), ("1.sale", "recreate", "pending")]
+    assert [row[:3] for row in reasons(books)] == [("1.refund", "create", "waiting"), ("1.sale", "recreate", "pending")]
     assert books.decide("dismiss", order="1", recreate=True)
     sync(books)
     assert ("1.refund", "create", "pending", "the payment of its order is not in Finmap: it was deleted in Finmap") in (

@@ -104,7 +104,7 @@ def test_orders_without_an_operation_add_up(books: Books) -> None:
     books.warehouse.close()
     _, said = printed(print_state, books.run.connection)
     assert "unbooked   3 orders of 105.00: its status is in no list (2); refunded before it was ever seen paid" in said
-    assert "and parts  2 without an operation: its goods cost nothing (1); the cost of its goods is inc" in said
+    assert "parts      2 without an operation: its goods cost nothing (1); the cost of its goods is inc" in said
     with books.warehouse.transaction() as con:
         chosen = {one.transaction_id: one.total for one in decisions.unbooked(con)}
         assert chosen == {"order-3": Decimal("5.00"), "order-4.cogs": None}
@@ -248,4 +248,4 @@ def test_what_a_person_keeps_in_finmap_is_counted(books: Books) -> None:
             sync(books)
         books.warehouse.close()
         _, screen = printed(print_state, books.run.connection)
-        assert "also there 2 operations that Sitniks no longer makes: income 100.00, expense 30.00" in screen
+        assert "extra      2 operations that Sitniks no longer makes: income 100.00, expense 30.00" in screen
