@@ -264,7 +264,9 @@ def _row(text: str, row: Any) -> Row:
     order = row.get("order")
     order_id = _id(row.get("orderId")) or (_id(order.get("id")) if isinstance(order, dict) else None)
     amount = row.get("amount")
-    written = amount.encode(errors="replace").decode() if isinstance(amount, str) else None  # half a surrogate pair
+    written = str(amount) if isinstance(amount, str) else None
+    if written is not None and not written.isascii():
+        written = written.encode(errors="replace").decode()  # half a surrogate pair
     return Row(_id(row.get("id")) or _nameless(text), written, order_id, text)
 
 
@@ -274,7 +276,7 @@ def _id(value: Any) -> str | None:
         isinstance(value, str)
         and value.strip()
         and len(value) <= LONGEST_ID
-        and value.encode(errors="ignore").decode() == value
+        and (value.isascii() or value.encode(errors="ignore").decode() == value)
     )
     return str(value) if usable else None
 

@@ -98,12 +98,15 @@ class Pass:
                 key = row.id if number == 1 else f"{row.id}-{number}"
             of_page.setdefault(key, []).append(row)
         for key, records in of_page.items():
-            before = [] if overlap and key == overlap[0].id else self._records.get(key, [])
-            others = [row for row in records if row.text not in {known.text for known in before}]
-            # Two records share an id, or one changed and moved meanwhile: a second pass tells.
-            self.doubtful |= bool(before and others)
-            self._records[key] = before + others if before else records
-            self.rows[key] = replace(_one_of(self._records[key]), id=key)
+            if before := [] if overlap and key == overlap[0].id else self._records.get(key, []):
+                texts = {known.text for known in before}
+                others = [row for row in records if row.text not in texts]
+                # Two records share an id, or one changed and moved meanwhile: a second pass tells.
+                self.doubtful |= bool(others)
+                records = before + others
+            self._records[key] = records
+            one = _one_of(records)
+            self.rows[key] = one if one.id == key else replace(one, id=key)
         new = len(self.rows) > known
         # Past the end, a page is empty or holds only the overlapping last row.
         self.repeated = not new and len(self._counted) > 1 and len(page.rows) > 1
@@ -120,6 +123,8 @@ class Pass:
 
 def _one_of(records: list[Row]) -> Row:
     """Combine the records that one page shows under one id: unless equal, it is unknown which is valid."""
+    if len(records) == 1:
+        return records[0]
     return several_records(records[0], [record.text for record in records])
 
 
