@@ -13,7 +13,6 @@ import duckdb
 
 from sitniks_finmap.failpoint import KILLED, arm
 from sitniks_finmap.pipeline.courier import Delivery
-from sitniks_finmap.pipeline.decisions import decide
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.order_statuses import check_statuses
@@ -27,6 +26,7 @@ from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.settings.private_files import data_folder
 from sitniks_finmap.warehouse.duckdb_files import close_file
 from sitniks_finmap.warehouse.store import Warehouse
+from sitniks_finmap_tests.deliveries import decide
 from sitniks_finmap_tests.sandbox.clients import Clock
 from sitniks_finmap_tests.warehouses import begun
 

@@ -11,6 +11,7 @@ from sitniks_finmap.clients.finmap import Finmap
 from sitniks_finmap.clients.http import Api
 from sitniks_finmap.clients.sitniks import Sitniks
 from sitniks_finmap.pipeline.courier import Courier, Delivery
+from sitniks_finmap.pipeline.decisions import pending, save_decisions
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.directory import read_directory, save_directory
 from sitniks_finmap.pipeline.extract import read_transactions
@@ -196,3 +197,11 @@ NOT_APPLIED = [
     Fault("status", "finmap", method="POST", status=200, body='{"message": "щось"}'),
     Fault("status", "finmap", method="POST", status=302),
 ]
+
+
+def decide(warehouse: Warehouse, decision: str, now: datetime, **which: Any) -> int:
+    """Approve or dismiss what is pending now (see `pending`); return how many."""
+    with warehouse.transaction() as con:
+        changes = pending(con, decision, **which)
+        save_decisions(con, changes, decision, now)
+    return len(changes)

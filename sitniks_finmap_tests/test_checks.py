@@ -9,7 +9,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from sitniks_finmap.defs.checks import _result, asset_checks
+from sitniks_finmap.defs.checks import asset_checks, result_of
 from sitniks_finmap.defs.launch import run_job
 from sitniks_finmap.pipeline.checks import CHECKS, CheckFailed, checks_of
 from sitniks_finmap.pipeline.courier import Courier
@@ -196,7 +196,7 @@ def test_a_failed_check_says_what_is_wrong_and_what_to_do(synced: ConnectionRun)
         with synced.warehouse.transaction() as con:
             con.execute(statements[0])
             check = next(one for one in CHECKS if one.name == name)
-            result = _result(con, synced.connection, check)
+            result = result_of(con, synced.connection, check)
             con.rollback()
             con.begin()
         said = {key: str(getattr(value, "value", value)) for key, value in result.metadata.items()}

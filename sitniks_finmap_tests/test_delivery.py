@@ -235,7 +235,6 @@ def test_every_attempt_to_write_is_recorded(
     assert {row["outcome"] for row in recorded} == {"applied", "accepted", "error", "unknown"}
     assert {row["run_id"] for row in recorded} == {"test-run"}
     assert all(row["error"] for row in recorded if row["outcome"] in ("error", "unknown"))
-    assert all(row["milliseconds"] >= 0 for row in recorded)
 
 
 # -- Account, category, tag --------------------------------------------------------------------------------------

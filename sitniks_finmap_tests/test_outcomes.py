@@ -7,7 +7,6 @@ import pytest
 
 from sitniks_finmap.clients.answers import KeyRefused, Unavailable
 from sitniks_finmap.pipeline.courier import IN_FLIGHT, UNANSWERED_IN_A_ROW, Courier
-from sitniks_finmap.pipeline.decisions import decide
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.warehouse.store import Warehouse
 from sitniks_finmap_tests.deliveries import (
@@ -16,6 +15,7 @@ from sitniks_finmap_tests.deliveries import (
     NOT_APPLIED,
     RETRY,
     audit,
+    decide,
     deliver_all,
     forget,
     key_in,

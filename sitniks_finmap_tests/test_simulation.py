@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from sitniks_finmap.pipeline.decisions import decide
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.sandbox import Fault, Sandbox, Shop
 from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse.store import open_warehouse
-from sitniks_finmap_tests.deliveries import sync
+from sitniks_finmap_tests.deliveries import decide, sync
 
 FIRST, LAST = date(2026, 3, 1), date(2026, 11, 15)  # both Sundays on which the clock of Kyiv changes lie inside
 STATUSES = ["Новий", "В роботі", "Відправлено", "Виконано"]

@@ -102,7 +102,7 @@ class Finmap:
 
     def create_tag(self, label: str) -> None:
         """Create a tag unless it exists (409). Raises Refused, also if the key lacks the right."""
-        sent = _json({"label": label})
+        sent = as_json({"label": label})
         try:
             reply = self.api.write("POST", "/tags", sent)
         except KeyRefused as refused:
@@ -112,13 +112,13 @@ class Finmap:
 
     def create(self, external_id: str, content: Content) -> Write:
         """Create an operation under our idempotency key, which is fixed before the first attempt."""
-        body = {"externalId": external_id, **_body(content.type, _all_fields(content))}
-        return self._write("POST", f"/operations/{content.type}", external_id, _json(body))
+        body = {"externalId": external_id, **body_of(content.type, all_fields(content))}
+        return self._write("POST", f"/operations/{content.type}", external_id, as_json(body))
 
     def update(self, external_id: str, type: str, changes: dict[str, Any]) -> Write:
         """Change the given fields of an operation (names as in Content); None clears a field."""
         path = f"/operations/{type}/byExternalId/{quote(external_id, safe='')}"
-        return self._write("PATCH", path, external_id, _json(_body(type, changes, clearing=True)))
+        return self._write("PATCH", path, external_id, as_json(body_of(type, changes, clearing=True)))
 
     def delete(self, external_id: str, type: str) -> Write:
         """Delete an operation. If it does not exist, the API returns 400: REFUSED."""
@@ -154,7 +154,7 @@ class Finmap:
         before: list[dict[str, Any]] = []
         while True:
             body = window | {"field": "date", "desc": True, "limit": LIST_PAGE, "offset": offset}
-            rows = self._rows(self.api.read("POST", "/operations/list", data=_json(body)))
+            rows = self._rows(self.api.read("POST", "/operations/list", data=as_json(body)))
             if not rows or rows == before:
                 return
             yield from rows
@@ -262,11 +262,11 @@ def _outcome(reply: Reply, sent: bytes | None) -> tuple[Outcome, str | None]:
     return Outcome.UNKNOWN, said("Finmap", reply, "without a known status", sent)
 
 
-def _all_fields(content: Content) -> dict[str, Any]:
+def all_fields(content: Content) -> dict[str, Any]:
     return {field.name: getattr(content, field.name) for field in fields(content) if field.name != "type"}
 
 
-def _body(type: str, values: dict[str, Any], *, clearing: bool = False) -> dict[str, Any]:
+def body_of(type: str, values: dict[str, Any], *, clearing: bool = False) -> dict[str, Any]:
     """Translate our field names to Finmap's. Empty values, which Finmap rejects, are sent only to clear a field."""
     body: dict[str, Any] = {}
     for name, value in values.items():
@@ -295,7 +295,7 @@ def _milliseconds(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
-def _json(body: dict[str, Any]) -> bytes:
+def as_json(body: dict[str, Any]) -> bytes:
     """Encode JSON with the exact digits of the Decimal `amount`: no float touches money."""
     rest = json.dumps({name: value for name, value in body.items() if name != "amount"}, ensure_ascii=False)
     if "amount" in body:

@@ -39,7 +39,7 @@ def _checks_of(connection: Connection, table: str) -> dg.AssetChecksDefinition:
         with told(run.explained(f"{table}_checks")), run.warehouse.transaction() as con:
             chosen = {check_key.name for check_key in context.selected_asset_check_keys}
             evaluated = [check for check in checks if check.name in chosen]
-            results = [_result(con, connection, check) for check in evaluated]
+            results = [result_of(con, connection, check) for check in evaluated]
             failed = [c.name for c, result in zip(evaluated, results, strict=True) if c.blocking and not result.passed]
             if failed:
                 why = f"{connection.name}: nothing was delivered: the check {', '.join(failed)} failed"
@@ -55,7 +55,7 @@ def _described(check: Check, connection: Connection) -> str:
     return as_markdown(f"{check.description} If this fails: {remedy}")
 
 
-def _result(con: duckdb.DuckDBPyConnection, connection: Connection, check: Check) -> dg.AssetCheckResult:
+def result_of(con: duckdb.DuckDBPyConnection, connection: Connection, check: Check) -> dg.AssetCheckResult:
     found = evaluate(con, check)
     passed = found["wrong"] == 0
     said = {"connection": connection.name, **found}

@@ -3,9 +3,9 @@
 from rich.console import Console
 from rich.markup import escape
 
-from sitniks_finmap.language import Language, terminal_language
+from sitniks_finmap.language import terminal_language
 from sitniks_finmap.people.explain_finmap import content, print_delivery, read_delivery
-from sitniks_finmap.people.explain_order import explain_order
+from sitniks_finmap.people.explain_order import GONE, explain_order, read_version
 from sitniks_finmap.pipeline.run import ConnectionRun
 from sitniks_finmap.warehouse.schema import sql
 
@@ -62,12 +62,4 @@ def explain_transaction(out: Console, run: ConnectionRun, transaction_id: str) -
     return True
 
 
-GONE = "gone since {moment}"
 MISSING = "missing from the read of {moment}; the next read shows whether it is gone"
-
-
-def read_version(version: int, first: str, last: str, run_id: str | None, words: Language) -> str:
-    return words.text(
-        "version {version}, read {first} to {last}, run {run}",
-        version=version, first=first, last=last, run=(run_id or "–")[:8],
-    )  # fmt: skip

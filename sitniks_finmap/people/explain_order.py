@@ -19,6 +19,8 @@ KNOWN_BY = {
     "finmap": "the date in Finmap",
 }
 
+GONE = "gone since {moment}"
+
 
 def explain_order(out: Console, run: ConnectionRun, wanted: str) -> bool:
     """Prints every version with its stage, every part of the order, and what Finmap has of it.
@@ -45,11 +47,8 @@ def explain_order(out: Console, run: ConnectionRun, wanted: str) -> bool:
     out.print(f"\n[bold]{words.text('Read from Sitniks')}[/]")
     for version, first, last, run_id, gone, status, stage, since, known_by, *amounts, payload in versions:
         if first:
-            seen = words.text(
-                "version {version}, read {first} to {last}, run {run}",
-                version=version, first=first, last=last, run=(run_id or "–")[:8],
-            )  # fmt: skip
-            ended = words.text("gone since {moment}", moment=gone) if gone else ""
+            seen = read_version(version, first, last, run_id, words)
+            ended = words.text(GONE, moment=gone) if gone else ""
             out.print(f"  {seen}" + (f", [yellow]{ended}[/]" if gone else ""))
         else:
             out.print(f"  {words.text('before the file was lost, as Finmap has it')}")
@@ -112,3 +111,10 @@ SEVERAL = (
     "{id} may mean any of {count} order; choose one by its ID:",
     "{id} may mean any of {count} orders; choose one by its ID:",
 )
+
+
+def read_version(version: int, first: str, last: str, run_id: str | None, words: Language) -> str:
+    return words.text(
+        "version {version}, read {first} to {last}, run {run}",
+        version=version, first=first, last=last, run=(run_id or "–")[:8],
+    )  # fmt: skip

@@ -84,14 +84,6 @@ def _order_id(con: duckdb.DuckDBPyConnection, wanted: str | None) -> str | None:
     return found[0][0] if found else wanted
 
 
-def decide(warehouse: Warehouse, decision: str, now: datetime, **which: Any) -> int:
-    """Approve or dismiss what is pending now (see `pending`); return how many."""
-    with warehouse.transaction() as con:
-        changes = pending(con, decision, **which)
-        save_decisions(con, changes, decision, now)
-    return len(changes)
-
-
 def save_decisions(con: duckdb.DuckDBPyConnection, changes: list[Change], decision: str, now: datetime) -> int:
     """Save a decision about these changes, each for this occasion only; skip those whose occasion has passed."""
     current = {(t, a, o) for t, a, o in con.execute("select transaction_id, action, occasion from plan").fetchall()}

@@ -5,6 +5,7 @@ as last known and are reported; they hold up no payment. With orders as the sour
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 
@@ -58,12 +59,8 @@ def read_orders(run: ConnectionRun, first_day: date, last_day: date) -> None:
     Raises only WarehouseError: what Sitniks does not return is recorded in unread_days and order_tries.
     """
     begun = run.now()
-
-    def keep(con: duckdb.DuckDBPyConnection, rows: list[Row], first: date, last: date) -> None:
-        log.info("%s: %s from %s to %s", run.connection.name, counted(len(rows), "order"), first, last)
-
     try:
-        read_windows(run, "orders", first_day, last_day, keep, lambda: failpoint("orders_committed"))
+        read_windows(run, "orders", first_day, last_day, _tell(run), lambda: failpoint("orders_committed"))
         fetch_orders(run, orders_due(run, first_day, last_day, begun), first_day)
     except KeyRefused as refused:
         # The same key has just read the transactions: it lacks the right to orders.
@@ -80,14 +77,19 @@ def read_orders_as_source(run: ConnectionRun, first_day: date, last_day: date) -
     begun = run.now()
     if first_day == run.connection.start_date:
         first_day = run.connection.first_read_day
-
-    def keep(con: duckdb.DuckDBPyConnection, rows: list[Row], first: date, last: date) -> None:
-        log.info("%s: %s from %s to %s", run.connection.name, counted(len(rows), "order"), first, last)
-
-    unread = read_windows(run, "orders", first_day, last_day, keep, lambda: failpoint("window_committed"))
+    unread = read_windows(run, "orders", first_day, last_day, _tell(run), lambda: failpoint("window_committed"))
     fetch_orders(run, orders_due(run, first_day, last_day, begun), first_day)
     if unread:
         raise UnreadDays(unread)
+
+
+def _tell(run: ConnectionRun) -> Callable[[duckdb.DuckDBPyConnection, list[Row], date, date], None]:
+    """What to do with a window that was read: log how many orders it has."""
+
+    def tell(con: duckdb.DuckDBPyConnection, rows: list[Row], first: date, last: date) -> None:
+        log.info("%s: %s from %s to %s", run.connection.name, counted(len(rows), "order"), first, last)
+
+    return tell
 
 
 def orders_due(run: ConnectionRun, first_day: date, last_day: date, begun: datetime) -> list[str]:

@@ -12,7 +12,6 @@ from sitniks_finmap.clients import http
 from sitniks_finmap.clients.answers import ApiError
 from sitniks_finmap.failpoint import arm
 from sitniks_finmap.pipeline import courier as delivery
-from sitniks_finmap.pipeline.decisions import decide
 from sitniks_finmap.pipeline.deliver import deliver
 from sitniks_finmap.pipeline.extract import read_transactions
 from sitniks_finmap.pipeline.order_statuses import check_statuses
@@ -25,6 +24,7 @@ from sitniks_finmap.settings.connections import Connection
 from sitniks_finmap.warehouse import store as warehouse
 from sitniks_finmap.warehouse.store import Warehouse, open_warehouse
 from sitniks_finmap_tests.books import OpenWarehouse
+from sitniks_finmap_tests.deliveries import decide
 from sitniks_finmap_tests.kill.phases import Phases
 from sitniks_finmap_tests.kill.wrong_deliveries import WRONG
 from sitniks_finmap_tests.plain_settings import PLAIN

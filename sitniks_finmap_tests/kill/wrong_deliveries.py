@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sitniks_finmap.clients.finmap import Finmap, Write, _all_fields, _body, _json
+from sitniks_finmap.clients.finmap import Finmap, Write, all_fields, as_json, body_of
 from sitniks_finmap.content import Content
 from sitniks_finmap.pipeline.apply.task import Task
 from sitniks_finmap.pipeline.courier import Tasks, take_tasks
@@ -14,7 +14,7 @@ class Keyless(Finmap):
     """Creates without an externalId of ours: Finmap makes one up, and takes a second creation for another operation."""
 
     def create(self, external_id: str, content: Content) -> Write:
-        body = _json(_body(content.type, _all_fields(content)))
+        body = as_json(body_of(content.type, all_fields(content)))
         return self._write("POST", f"/operations/{content.type}", external_id, body)
 
 
