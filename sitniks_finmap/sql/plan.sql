@@ -335,7 +335,7 @@ judged as materialized (
     left join lost_prepayments p on p.transaction_id = w.transaction_id
 ),
 -- What waits for a payment that will not come.
-stranded as (
+unpaid as (
     select
         w.transaction_id,
         any_value(case
@@ -347,6 +347,18 @@ stranded as (
     from (select transaction_id, unnest(missing) as base from waiting_operations) w
     left join judged b on b.transaction_id = w.base
     where b.transaction_id is null or (b.verdict.standing = 'kept' and b.verdict.kind in ('dismissed', 'recreate'))
+    group by all
+),
+-- And what waits for something that a rollback removed with such a payment.
+stranded as (
+    from unpaid
+    union all
+    select w.transaction_id, any_value(u.payment)
+    from (select transaction_id, unnest(missing) as base from waiting_operations) w
+    join unpaid u on u.transaction_id = w.base
+    join judged b on b.transaction_id = w.base
+    where b.action = 'recreate' and b.state = 'rolled_back' and b.decision is null
+        and w.transaction_id not in (select transaction_id from unpaid)
     group by all
 ),
 -- The money of an order changes as a whole: what is not carried out of it holds up the rest.
