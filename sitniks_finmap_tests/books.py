@@ -142,6 +142,16 @@ class Books:
         for _ in range(3):
             self.sync()
 
+    def have_an_older_one_restored(self, comment: str) -> None:
+        """The sign of a sale turned, so that it has two generations; a person restores the first and edits it."""
+        self.sell(1)
+        self.sync()
+        self.sell(1, "-100.00")
+        for _ in range(3):
+            self.sync()
+        self.shop.restore_operation(key(1))
+        self.edit(1, comment=comment)
+
     def bank(self, amount: str, type: str = "income", account: str = "Каса", *, key: str | None = None) -> None:
         """A bank feed, or another program with this key, posts an operation in Finmap, yesterday."""
         there = next(one["id"] for one in self.shop.accounts if one["label"] == account)

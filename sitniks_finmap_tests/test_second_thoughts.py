@@ -49,13 +49,7 @@ def test_an_edited_operation_one_look_missed_is_not_deleted(books: Books) -> Non
 
 
 def test_an_edited_older_operation_one_look_missed_stays(books: Books) -> None:
-    books.sell(1)
-    books.sync()
-    books.sell(1, "-100.00")
-    for _ in range(3):
-        books.sync()
-    books.shop.restore_operation("u1:tx_1")
-    books.edit(1, comment=EDIT)
+    books.have_an_older_one_restored(comment=EDIT)
     books.look()
     look_blindly(books)
     books.clock.forward(3600)

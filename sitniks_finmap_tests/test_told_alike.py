@@ -20,7 +20,7 @@ from sitniks_finmap.pipeline.decisions import (
 from sitniks_finmap.sandbox import Fault
 from sitniks_finmap.settings.connections import ConfigurationError
 from sitniks_finmap.warehouse.schema import sql
-from sitniks_finmap_tests.books import START, TODAY, Books
+from sitniks_finmap_tests.books import START, TODAY, Books, days_ago
 from sitniks_finmap_tests.order_books import KeepOrders, move
 
 pytestmark = pytest.mark.runs
@@ -38,13 +38,7 @@ def preview(books: Books, **days: Any) -> None:
 
 
 def test_an_older_operation_and_a_conflict_are_two_everywhere(books: Books) -> None:
-    books.sell(1)
-    books.sync()
-    books.sell(1, "-100.00")
-    for _ in range(3):
-        books.sync()
-    books.shop.restore_operation("u1:tx_1")
-    books.edit(1, comment="мій")
+    books.have_an_older_one_restored(comment="мій")
     books.edit(1, 2, comment="мій")
     books.look()
     books.sell(1, "-120.00", description="інше")
@@ -80,6 +74,23 @@ def test_a_refund_that_waits_is_left_and_not_left_out(keep_orders: KeepOrders) -
     assert found.verdict == "error"
 
 
+def test_what_waits_for_the_next_read_too_long_is_backlog(books: Books) -> None:
+    """Which messages tell; of what waits for another part of its order, they tell that part."""
+    books.sell(1, at=days_ago(9))
+    books.sell(2)
+    books.read()
+    assert books.shop.delete_transaction("tx_1")
+    books.clock.forward(3600)
+    books.read()
+    books.deliver()
+    assert "backlog" not in {one.problem for one in status(books).findings}
+    books.clock.forward(25 * 3600)
+    assert books.plan() == [("tx_1", "create", "waiting")]
+    assert {one.problem: one.count for one in status(books).findings if one.problem in ("backlog", "waiting")} == {
+        "backlog": 1
+    }
+
+
 # -- Whose edit it is --
 
 
@@ -94,6 +105,20 @@ def test_our_own_unconfirmed_change_is_no_edit_of_a_person(books: Books) -> None
         [planned] = plan_rollback(con, first_day=START, last_day=TODAY)
     assert (planned.standing, planned.edited) == ("go", [])
     assert roll_back(books.run, [planned]).states == {"rolled_back": 1}
+
+
+def test_an_edit_beside_our_unconfirmed_change_stays(books: Books) -> None:
+    """The plan cannot tell; the look before the deletion does."""
+    books.sell(1)
+    books.sync()
+    books.sell(1, description="інше")
+    books.read()
+    books.be_killed_delivering("reply_received:1")
+    books.edit(1, amount="777.00")
+    with books.warehouse.transaction() as con:
+        planned = plan_rollback(con, first_day=START, last_day=TODAY)
+    roll_back(books.run, planned)
+    assert {name: str(amount) for name, amount in books.sums().items()} == {"tx_1": "777"}
 
 
 # -- Which run --

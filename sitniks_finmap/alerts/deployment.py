@@ -62,6 +62,9 @@ def daemon_facts(memory: Memory, heard: Heard, now: datetime) -> tuple[dict[str,
             facts = {"daemon": Fact(since=unreadable, values={"case": "database"})} if is_told else {}
             return facts, frozenset({"daemon", "location", "notifying"})
     back = memory.moment(READABLE)  # neither the daemon nor its sensor had a chance before
+    if back and back > now:  # the clock was set back
+        back = now
+        memory.set_note(READABLE, now.isoformat())
     if now - last > SILENCE:
         if back and now - back <= SILENCE:
             return {}, frozenset({"daemon", "location", "notifying"})
@@ -70,7 +73,7 @@ def daemon_facts(memory: Memory, heard: Heard, now: datetime) -> tuple[dict[str,
     if teller and teller > now:
         teller = now
         memory.set_note(TELLER, now.isoformat())
-    quiet_since = max(teller or started, started, min(back or started, now))
+    quiet_since = max(teller or started, started, back or started)
     if now - quiet_since <= SILENCE:
         return {}, frozenset()
     if not noted.get("notifying", True):  # then its silence says nothing about the code location

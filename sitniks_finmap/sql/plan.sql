@@ -253,7 +253,7 @@ judged as materialized (
                 'why': 'Finmap no longer shows ' || w.vanished.missing || ' of ' || w.vanished.known || ' operations'}
             when w.action in ('verify', 'rollback') then {'standing': 'go', 'kind': null, 'why': null}
             when w.waits and (w.decision = 'approve' or w.state is not null) then
-                {'standing': 'waiting', 'kind': null, 'why': 'it waits until the payment of its order is in Finmap'}
+                {'standing': 'waiting', 'kind': 'waits', 'why': 'it waits until the payment of its order is in Finmap'}
             when w.decision = 'approve' then {'standing': 'go', 'kind': null, 'why': 'approved'}
             when w.decision = 'dismiss' then {'standing': 'kept', 'kind': 'dismissed', 'why': 'dismissed by a person'}
             when w.action = 'create' and w.state is null and coalesce(w.known_since > u.since, false) then {
@@ -272,7 +272,7 @@ judged as materialized (
                 )
                 then {'standing': 'pending', 'kind': 'first_import', 'why': 'the first import is held for review'}
             when w.waits then
-                {'standing': 'waiting', 'kind': null, 'why': 'it waits until the payment of its order is in Finmap'}
+                {'standing': 'waiting', 'kind': 'waits', 'why': 'it waits until the payment of its order is in Finmap'}
             when w.action = 'create' then {'standing': 'go', 'kind': null, 'why': null}
             when w.action = 'recreate' and w.state = 'rolled_back'
                 then {'standing': 'kept', 'kind': 'recreate', 'why': 'removed by a rollback'}
@@ -394,7 +394,7 @@ resolved as (
             when j.verdict.standing <> 'go' or j.decision is not null then j.verdict
             when j.action not in ('create', 'recreate') and not j.moves_money then j.verdict
             when h.by_asking then {
-                'standing': 'waiting', 'kind': null, 'why': 'it waits for a decision about another part of its order'}
+                'standing': 'waiting', 'kind': 'waits', 'why': 'it waits for a decision about another part of its order'}
             when h.by_keeping then {
                 'standing': 'pending', 'kind': 'part_kept', 'why': 'another part of its order was not changed'}
             else j.verdict
@@ -461,7 +461,7 @@ of_every_generation as (
             l.*,
             f.content as theirs,
             newer.missing_since as newer_missing_since,
-            edited_fields(f.content, l.shown, l.unseen, l.intents) as edited,
+            edited_fields(f.content, l.shown, [], l.intents) as edited,
             but_for_carried(edited, f.content, l.shown, l.carried) as lost,
             l.external_id || coalesce(':' || md5(f.content::varchar), '') as occasion
         from finmap_upload l

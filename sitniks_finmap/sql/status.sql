@@ -12,6 +12,7 @@ with sides as (
         p.action,
         p.standing,
         p.why,
+        p.kind,
         p.due_at > $now as is_to_come,
         coalesce(o.transaction_id, l.transaction_id) in (select transaction_id from planned where standing = 'pending')
             as is_pending,
@@ -24,6 +25,7 @@ with sides as (
             any_value(action order by generation desc) as action,
             any_value(standing order by generation desc) as standing,
             any_value(why order by generation desc) as why,
+            any_value(kind order by generation desc) as kind,
             max(due_at) as due_at
         from planned
         where standing <> 'pending'
@@ -38,7 +40,8 @@ judged as (
             when standing = 'kept' then null
             when state = 'failed' then 'failed'
             when refused then 'refused'
-            when standing = 'waiting' then if(is_to_come, null, 'waiting')
+            -- For another part of its order, which is a problem of its own: messages tell that one.
+            when standing = 'waiting' and kind = 'waits' then if(is_to_come, null, 'waiting')
             when action = 'create' then if(is_to_come, null, 'backlog')
             when action = 'verify' and coalesce(is_to_come, false) then null
             when action is not null then 'undelivered'
